@@ -1,0 +1,142 @@
+"""Parse, normalise and classify addresses and networks. Knows nothing of Django."""
+
+from bisect import bisect_right
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+from typing import Final
+
+from geocache.exceptions import InvalidAddress
+
+# No address or network is longer than this; more is refused before it is looked at.
+MAX_TEXT_LENGTH: Final = 100
+
+# What is never asked of a provider, and why.
+# Source: IANA IPv4 and IPv6 Special-Purpose Address Registries. Written out here because the
+# answers of ``ipaddress`` (``is_private``, ``is_global``) differ between Python releases.
+SPECIAL_NETWORKS: Final = (
+    ("0.0.0.0/8", "unspecified"),
+    ("10.0.0.0/8", "private"),
+    ("100.64.0.0/10", "shared"),
+    ("127.0.0.0/8", "loopback"),
+    ("169.254.0.0/16", "link_local"),
+    ("172.16.0.0/12", "private"),
+    ("192.0.0.0/24", "reserved"),
+    ("192.0.2.0/24", "documentation"),
+    ("192.168.0.0/16", "private"),
+    ("198.18.0.0/15", "reserved"),
+    ("198.51.100.0/24", "documentation"),
+    ("203.0.113.0/24", "documentation"),
+    ("224.0.0.0/4", "multicast"),
+    ("240.0.0.0/4", "reserved"),
+    ("::/128", "unspecified"),
+    ("::1/128", "loopback"),
+    ("2001:2::/48", "reserved"),
+    ("2001:10::/28", "reserved"),
+    ("2001:20::/28", "reserved"),
+    ("2001:db8::/32", "documentation"),
+    ("3fff::/20", "documentation"),
+    ("fc00::/7", "private"),
+    ("fe80::/10", "link_local"),
+    ("ff00::/8", "multicast"),
+)
+# The only part of IPv6 from which public addresses have been given out.
+GLOBAL_UNICAST_V6: Final = ip_network("2000::/3")
+
+
+def _ranges(version: int) -> tuple[list[int], list[tuple[int, str]]]:
+    networks = sorted(
+        (ip_network(text), reason)
+        for text, reason in SPECIAL_NETWORKS
+        if ip_network(text).version == version
+    )
+    firsts = [int(network.network_address) for network, _ in networks]
+    return firsts, [(int(network.broadcast_address), reason) for network, reason in networks]
+
+
+_FIRSTS_4, _LASTS_4 = _ranges(4)
+_FIRSTS_6, _LASTS_6 = _ranges(6)
+
+
+def parse_address(value: str | IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the one address that ``value`` names, without a zone and never IPv4-mapped.
+
+    A zone (``fe80::1%eth0``) is dropped where it means something, on a link-local address.
+    Raises ``InvalidAddress``, with one line that repeats at most the first 40 characters.
+    """
+    try:
+        address = _from_text(value.strip()) if isinstance(value, str) else value
+        if not isinstance(address, IPv4Address | IPv6Address):
+            raise ValueError
+        if address.version == 6 and address.scope_id is not None:
+            address = _without_zone(address)
+    except ValueError:
+        raise InvalidAddress(f"{_shown(value)} is not an IP address") from None
+    if address.version == 6 and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def normalise(value: str | IPv4Address | IPv6Address) -> str:
+    """Return the one canonical text of an address; raise ``InvalidAddress``."""
+    return str(parse_address(value))
+
+
+def parse_network(text: str) -> IPv4Network | IPv6Network:
+    """Return the network in CIDR notation that ``text`` names; host bits are dropped.
+
+    Raises ``InvalidAddress``.
+    """
+    try:
+        stripped = text.strip()
+        if len(stripped) > MAX_TEXT_LENGTH or not stripped.isascii():
+            raise ValueError
+        return ip_network(stripped, strict=False)
+    except ValueError:
+        raise InvalidAddress(f"{_shown(text)} is not a network") from None
+
+
+def special_reason(address: IPv4Address | IPv6Address) -> str:
+    """Return why no provider is asked about ``address`` (``private`` ...), or the empty text."""
+    number = int(address)
+    firsts, lasts = (_FIRSTS_4, _LASTS_4) if address.version == 4 else (_FIRSTS_6, _LASTS_6)
+    index = bisect_right(firsts, number) - 1
+    if index >= 0 and number <= lasts[index][0]:
+        return lasts[index][1]
+    if address.version == 6 and address not in GLOBAL_UNICAST_V6:
+        return "reserved"
+    return ""
+
+
+def sort_key(address: IPv4Address | IPv6Address) -> str:
+    """Return 32 hexadecimal digits that sort as addresses do, IPv4 in its IPv4-mapped place."""
+    number = int(address)
+    return f"{number | 0xFFFF_0000_0000:032x}" if address.version == 4 else f"{number:032x}"
+
+
+def networks_around(address: IPv4Address | IPv6Address) -> list[str]:
+    """Return every network around ``address`` that a provider may give out, narrowest first."""
+    lengths = range(32, 7, -1) if address.version == 4 else range(128, 15, -1)
+    return [str(ip_network((address, length), strict=False)) for length in lengths]
+
+
+def _from_text(text: str) -> IPv4Address | IPv6Address:
+    if len(text) > MAX_TEXT_LENGTH:
+        raise ValueError
+    return ip_address(text)
+
+
+def _without_zone(address: IPv6Address) -> IPv6Address:
+    if not address.is_link_local:
+        raise ValueError
+    return IPv6Address(int(address))
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return repr(text if len(text) <= 40 else text[:40] + "...")

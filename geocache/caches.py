@@ -1,0 +1,126 @@
+"""Which Django cache holds hot entries and journal; the only user of ``django.core.cache``.
+
+It is the one that ``CACHES`` names under ``GEOCACHE["CACHE_ALIAS"]``, or else an embedded one.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, Final
+
+from diskcache_community import DjangoCache, FanoutCache, SafeDisk
+from django.core.cache import BaseCache
+from django.core.cache import caches as django_caches
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.cache.backends.db import DatabaseCache
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.filebased import FileBasedCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.memcached import BaseMemcachedCache
+
+from geocache import conf
+
+# Not shared by processes, not atomic, or free to evict: the journal does not fit in these.
+UNFIT_FOR_JOURNAL: Final = (
+    BaseMemcachedCache,
+    DatabaseCache,
+    DummyCache,
+    FileBasedCache,
+    LocMemCache,
+)
+# Keys per transaction: long enough to pay, short enough that no other writer waits for long.
+TRANSACTION_KEYS: Final = 500
+
+
+def current() -> BaseCache:
+    """Return the cache for hot entries and journal, as this thread has to use it."""
+    alias = conf.get("CACHE_ALIAS")
+    if alias in conf.caches():
+        return django_caches[alias]
+    return _embedded(str(conf.var_dir() / "cache"))
+
+
+def can_hold_journal(backend: BaseCache) -> bool:
+    """Tell whether ``add`` is atomic on ``backend``, for all processes, and nothing is evicted."""
+    return not isinstance(backend, UNFIT_FOR_JOURNAL)
+
+
+class TextSerializer:
+    """Store text and whole numbers as they are, for the ``serializer`` option of Django's Redis.
+
+    Django's own serializer unpickles what it reads, so that who can write to Redis can run code.
+    """
+
+    def dumps(self, value: str | int) -> bytes | int:
+        """Return what Redis stores. Raises ``TypeError`` for other types and text like ``"12"``."""
+        if type(value) is int:
+            return value
+        if not isinstance(value, str) or value.lstrip("-").isdecimal():
+            raise TypeError(f"a {type(value).__name__} that is not plain text cannot be stored")
+        return value.encode()
+
+    def loads(self, data: bytes) -> str | int:
+        """Return the number, or else the text, that Redis gave."""
+        try:
+            return int(data)
+        except ValueError:
+            return data.decode("utf-8", "replace")
+
+
+class EmbeddedCache(DjangoCache):  # type: ignore[misc]  # its stubs give it an untyped base
+    """A cache in a folder, shared by all processes of one machine, without a server.
+
+    diskcache, set up so that it can hold a journal (it never evicts) and cannot unpickle code.
+    One store a process is shared by its threads, and many keys are written in one transaction.
+    """
+
+    def __init__(self, directory: str, params: dict[str, Any]) -> None:
+        super(DjangoCache, self).__init__(params)
+        self._cache = _store(str(directory))
+
+    def set_many(
+        self,
+        data: Mapping[str, Any],
+        timeout: float | None = DEFAULT_TIMEOUT,
+        version: int | None = None,
+    ) -> list[str]:
+        """Set all of ``data`` with one ``timeout`` in seconds."""
+        for keys in _batches(data):
+            with self._cache.transact():
+                for key in keys:
+                    self.set(key, data[key], timeout=timeout, version=version)
+        return []
+
+    def delete_many(self, keys: Iterable[str], version: int | None = None) -> None:
+        """Delete all of ``keys``."""
+        for some in _batches(keys):
+            with self._cache.transact():
+                for key in some:
+                    self.delete(key, version=version)
+
+    def close(self, **_: object) -> None:
+        """Keep the store open: Django calls this after each request, opening costs milliseconds."""
+
+
+@cache
+def _embedded(directory: str) -> EmbeddedCache:
+    return EmbeddedCache(directory, {"TIMEOUT": 300})
+
+
+@cache
+def _store(directory: str) -> FanoutCache:
+    # One shard: a transaction over many keys then locks and commits once.
+    return FanoutCache(
+        directory,
+        shards=1,
+        timeout=20,
+        disk=SafeDisk,
+        eviction_policy="none",
+        # A batch of answers stays in the database instead of becoming a file of its own.
+        disk_min_file_size=2**22,
+    )
+
+
+def _batches(keys: Iterable[str]) -> Iterable[list[str]]:
+    listed = list(keys)
+    for start in range(0, len(listed), TRANSACTION_KEYS):
+        yield listed[start : start + TRANSACTION_KEYS]

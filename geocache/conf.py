@@ -1,0 +1,83 @@
+"""Effective settings, read when they are used; the only reader of ``django.conf``.
+
+A project overrides any of ``DEFAULTS`` with one dict in its settings::
+
+    GEOCACHE = {"DATABASES": ["/srv/GeoLite2-City.mmdb"], "MEMORY_TTL_SECONDS": 10}
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+DAY_SECONDS: Final = 86_400
+
+DEFAULTS: Final[dict[str, Any]] = {
+    # What resolves an address: a dotted path and the keyword arguments of its class.
+    "PROVIDER": {"BACKEND": "geocache.providers.mmdb.MmdbProvider", "OPTIONS": {}},
+    # Paths of mmdb files, merged into one answer; the first that knows a field gives it.
+    # Empty: VAR_DIR/databases/*.mmdb, else the GeoLite2 City of 2019 that a package carries.
+    "DATABASES": [],
+    # Alias in CACHES for hot entries and the journal. Not in CACHES: an embedded cache in VAR_DIR.
+    "CACHE_ALIAS": "geocache",
+    # Folder for all that the embedded default writes. None: BASE_DIR/var.
+    "VAR_DIR": None,
+    # How long a hot entry lives, in seconds: an answer, and the answer "not found".
+    "TTL_SECONDS": 30 * DAY_SECONDS,
+    "NOT_FOUND_TTL_SECONDS": 1 * DAY_SECONDS,
+    # How old a row may be to stand in for a metered provider's answer, in seconds.
+    "ROW_TTL_SECONDS": 90 * DAY_SECONDS,
+    # The memory of one process: number of answers, and seconds until one is asked for again.
+    "MEMORY_SIZE": 100_000,
+    "MEMORY_TTL_SECONDS": 60,
+    # The flush job: seconds between runs, and seconds that one run may take.
+    "FLUSH_INTERVAL_SECONDS": 60,
+    "FLUSH_TIME_LIMIT_SECONDS": 60,
+    # Dirty answers beyond which callers write through to the table.
+    "BACKLOG_LIMIT": 1_000_000,
+    # Days that runs of the flush and of the scheduler's jobs are kept.
+    "HISTORY_DAYS": 30,
+    # True: the look-up page is open to everybody. False: staff only.
+    "PUBLIC_LOOKUP": False,
+}
+
+
+@cache
+def _effective() -> dict[str, Any]:
+    given = getattr(settings, "GEOCACHE", {})
+    if unknown := sorted(set(given) - set(DEFAULTS)):
+        raise ImproperlyConfigured(
+            f"GEOCACHE has no setting {', '.join(unknown)}. Known: {', '.join(sorted(DEFAULTS))}."
+        )
+    return DEFAULTS | given
+
+
+def get(name: str) -> Any:
+    """Return the setting ``name`` of ``GEOCACHE``, or its default.
+
+    Raises ``ImproperlyConfigured`` when ``GEOCACHE`` holds a name that does not exist.
+    """
+    return _effective()[name]
+
+
+def var_dir() -> Path:
+    """Return the folder for everything that the embedded default writes."""
+    if configured := get("VAR_DIR"):
+        return Path(configured)
+    return Path(getattr(settings, "BASE_DIR", Path.cwd())) / "var"
+
+
+def caches() -> dict[str, dict[str, Any]]:
+    """Return the project's ``CACHES``."""
+    return settings.CACHES
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting == "GEOCACHE":
+        _effective.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="geocache.conf")

@@ -1,0 +1,25 @@
+"""The app's few errors. Each message is one line that a person can act on."""
+
+
+class GeocacheError(Exception):
+    """Base of every error that this app raises on purpose."""
+
+
+class InvalidAddress(GeocacheError, ValueError):
+    """The text is not one IPv4 or IPv6 address (or network, where one is wanted)."""
+
+
+class ProviderError(GeocacheError):
+    """A provider cannot answer now. That is a failure, never the answer "not found"."""
+
+
+class UndecodableRecord(GeocacheError, ValueError):
+    """Text from the cache is not a record that this release can read."""
+
+
+class JournalUnavailable(GeocacheError):
+    """The journal cannot take or give records: the cache is down, unfit, or over its limit."""
+
+
+class FlushError(GeocacheError):
+    """A flush had to stop. Whatever was not flushed stays in the journal."""

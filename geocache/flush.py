@@ -1,0 +1,240 @@
+"""The write path: from the journal to the table, then out of the cache.
+
+Per batch, in this order: seal and read segments; upsert and move the head in one transaction;
+commit; delete the records. Killed anywhere, the next flush reads the same records again and the
+upsert changes nothing. Two flushes at once are safe.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from itertools import count
+from typing import Final
+
+import structlog
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, router, transaction
+from django.utils import timezone
+
+from geocache import conf, journal
+from geocache.exceptions import FlushError, InvalidAddress, JournalUnavailable, UndecodableRecord
+from geocache.journal import ClosedSegment
+from geocache.locations import Location, dump_locations, load_locations
+from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
+
+log = structlog.get_logger(__name__)
+
+# Answers and segments of one transaction: bounds its memory, whatever the backlog.
+BATCH_ANSWERS: Final = 10_000
+BATCH_SEGMENTS: Final = 128
+# Refusals, with nothing accepted, after which it is the database that is broken.
+ALL_REFUSED: Final = 100
+# What a database, or the driver before it, raises on a value that it will never take.
+REFUSALS: Final = (DataError, IntegrityError, OverflowError, ValueError, InvalidAddress)
+
+
+@dataclass(slots=True, kw_only=True)
+class FlushReport:
+    """What a flush did: counts of answers, and how long it took in seconds."""
+
+    flushed: int = 0
+    rejected: int = 0
+    pending: int = 0
+    timed_out: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Batch:
+    """Closed segments on their way into one transaction."""
+
+    last: int = 0
+    records: list[str] = field(default_factory=list)
+    newest: dict[str, Location] = field(default_factory=dict)
+    unreadable: list[RejectedEntry] = field(default_factory=list)
+    segment_count: int = 0
+
+    def is_full(self) -> bool:
+        """Tell whether another segment would make the transaction too large."""
+        return len(self.newest) >= BATCH_ANSWERS or self.segment_count >= BATCH_SEGMENTS
+
+    def take(self, segment: ClosedSegment) -> None:
+        """Add the records of a segment; of two answers for one address the newer counts."""
+        self.last = segment.number
+        self.segment_count += 1
+        for key, text in segment.records.items():
+            self.records.append(key)
+            try:
+                locations = load_locations(text)
+            except UndecodableRecord as error:
+                self.unreadable.append(RejectedEntry(record=_printable(text), error=str(error)))
+                continue
+            for location in locations:
+                held = self.newest.get(location.address)
+                if held is None or held.resolved_at <= location.resolved_at:
+                    self.newest[location.address] = location
+
+
+def flush_dirty(time_limit_seconds: float | None = None) -> FlushReport:
+    """Write every answer that was journaled before this call to the table.
+
+    After ``time_limit_seconds`` (the setting ``FLUSH_TIME_LIMIT_SECONDS`` when None) it stops
+    behind the batch at hand; what is left stays dirty. Raises ``FlushError`` when the cache or the
+    database cannot be reached or refuses everything; then, too, nothing is lost. Not to be called
+    inside a transaction: records are deleted from the cache once theirs has committed.
+    """
+    if time_limit_seconds is None:
+        time_limit_seconds = conf.get("FLUSH_TIME_LIMIT_SECONDS")
+    started_at, started = timezone.now(), time.monotonic()
+    flush = _Flush(deadline=started + time_limit_seconds)
+    problem = ""
+    try:
+        with journal.lock(time_limit_seconds):
+            flush.run()
+    except (JournalUnavailable, FlushError) as error:
+        problem = str(error)
+    except (DatabaseError, InterfaceError) as error:
+        problem = f"the database cannot be written: {error}"
+    flush.report.seconds = round(time.monotonic() - started, 3)
+    _keep_account(started_at, flush.report, problem)
+    if problem:
+        raise FlushError(problem)
+    return flush.report
+
+
+class _Flush:
+    """One pass over the journal."""
+
+    def __init__(self, *, deadline: float) -> None:
+        self.alias: str = conf.get("CACHE_ALIAS")
+        self.deadline = deadline
+        self.report = FlushReport()
+        self.trimmed = 0
+
+    def run(self) -> None:
+        # Before anything is read or sealed: a database that is away ends the flush here.
+        head = JournalHead.of(self.alias)
+        # A flusher that was killed after its commit has left records behind.
+        journal.forget_segments(head.trimmed + 1, head.position)
+        self.trimmed = head.position
+        last = journal.last_ticket()
+        if last < head.position:
+            self._flush_behind(head.position, last)
+        elif last - head.position <= journal.JUMP or self._leave_lost_numbering(
+            head.position, last
+        ):
+            head.refresh_from_db()
+            self._flush_span(head.position + 1, last)
+        JournalHead.advance(self.alias, trimmed=self.trimmed)
+        head.refresh_from_db()
+        journal.publish_head(head.position)
+        self.report.pending = journal.backlog(head.position).answer_count
+
+    def _flush_span(self, first: int, last: int, *, moves_head: bool = True) -> bool:
+        return self._flush_segments(_closed(first, last), moves_head=moves_head)
+
+    def _leave_lost_numbering(self, head: int, last: int) -> bool:
+        """The counter was lost and seeded anew: flush what is left below, then follow it there."""
+        if head and not self._flush_segments(_closed_until_untouched(head + 1)):
+            return False
+        base = journal.base_of(last)
+        JournalHead.advance(self.alias, position=base, trimmed=base)
+        self.trimmed = base
+        return True
+
+    def _flush_behind(self, head: int, last: int) -> None:
+        """The counter was lost and the clock went back: flush down there, then lift the counter."""
+        if not self._flush_span(journal.base_of(last) + 1, last, moves_head=False):
+            return
+        before, after = journal.skip_past(head)
+        # Tickets that were given out in between; from now on they are above the head.
+        if self._flush_span(last + 1, before, moves_head=False):
+            JournalHead.advance(self.alias, position=after)
+            self.trimmed = after
+
+    def _flush_segments(
+        self, segments: Iterator[ClosedSegment], *, moves_head: bool = True
+    ) -> bool:
+        """Write segments batch by batch; False when the time limit left some of them."""
+        batch = Batch()
+        for segment in segments:
+            if batch.is_full():
+                self._write(batch, moves_head=moves_head)
+                batch = Batch()
+                if time.monotonic() > self.deadline:
+                    self.report.timed_out = True
+                    return False
+            if segment.lost_count and JournalHead.of(self.alias).position < segment.number:
+                log.error("geo_journal_records_lost", records=segment.lost_count)
+            batch.take(segment)
+        if batch.segment_count:
+            self._write(batch, moves_head=moves_head)
+        return True
+
+    def _write(self, batch: Batch, *, moves_head: bool) -> None:
+        refused: list[RejectedEntry] = []
+        # Durable: an outer transaction could still roll back what is deleted from the cache below.
+        with transaction.atomic(using=router.db_for_write(GeoCache), durable=True):
+            accepted = _upsert(list(batch.newest.values()), refused)
+            if refused and not accepted:
+                raise FlushError(f"the database refuses every answer: {refused[0].error}")
+            RejectedEntry.objects.bulk_create(batch.unreadable + refused)
+            if moves_head:
+                JournalHead.advance(self.alias, position=batch.last, trimmed=self.trimmed)
+        journal.forget(batch.records)
+        if moves_head:
+            self.trimmed = batch.last
+        self.report.flushed += accepted
+        self.report.rejected += len(batch.unreadable) + len(refused)
+
+
+def _closed(first: int, last: int) -> Iterator[ClosedSegment]:
+    return map(journal.close_segment, range(first, last + 1))
+
+
+def _closed_until_untouched(first: int) -> Iterator[ClosedSegment]:
+    untouched_count = 0
+    for number in count(first):
+        segment = journal.close_segment(number)
+        untouched_count = untouched_count + 1 if segment.is_untouched else 0
+        if untouched_count > journal.EMPTY_SEGMENTS:
+            return
+        yield segment
+
+
+def _upsert(locations: list[Location], refused: list[RejectedEntry], accepted: int = 0) -> int:
+    """Return how many answers were accepted; those refused are found by halving and appended."""
+    try:
+        GeoCache.objects.upsert(locations)
+        return accepted + len(locations)
+    except REFUSALS as error:
+        if len(locations) == 1:
+            refused.append(_rejected(locations[0], error))
+            if not accepted and len(refused) >= ALL_REFUSED:
+                raise FlushError(f"the database refuses every answer: {error}") from error
+            return accepted
+    middle = len(locations) // 2
+    accepted = _upsert(locations[:middle], refused, accepted)
+    return _upsert(locations[middle:], refused, accepted)
+
+
+def _rejected(location: Location, error: Exception) -> RejectedEntry:
+    return RejectedEntry(
+        address=_printable(location.address)[:100],
+        record=dump_locations([location]),
+        error=_printable(str(error)).strip(),
+    )
+
+
+def _printable(text: object) -> str:
+    # What no database refuses: without NUL, lone surrogates escaped.
+    return str(text).replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def _keep_account(started_at: datetime, report: FlushReport, problem: str) -> None:
+    if not (report.flushed or report.rejected or report.timed_out or problem):
+        return
+    try:
+        FlushRun.objects.create(started_at=started_at, error=problem, **asdict(report))
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("geo_flush_run_not_recorded", error=str(error))

@@ -1,0 +1,383 @@
+"""The journal: dirty answers in the Django cache until a flush has written them to the table.
+
+Sealed segments over ``add`` and ``incr``, the only atomic operations of Django's cache API:
+
+    t           ticket counter; a ticket is the number of a segment that one writer then owns
+    r:<n>:<i>   record i of segment n: the text of up to 200 answers, or SEAL
+    h           a copy of the head, for writers; the true one is ``JournalHead`` in the database
+    lock        held by a flusher to save work; safety never rests on it
+
+A record is created only by ``add``, so nothing is ever overwritten. A flusher passes a segment only
+after its SEAL stands behind the last record, so nothing can land behind it: a writer whose ``add``
+is refused takes a new ticket. Clocks matter only in their rate, 60 s against the seal's 3600 s.
+"""
+
+import os
+import pickle
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import structlog
+from django.core.cache import BaseCache
+
+from geocache import caches, conf
+from geocache.exceptions import JournalUnavailable, UndecodableRecord
+from geocache.locations import Location, count_locations, dump_locations, load_locations
+
+log = structlog.get_logger(__name__)
+
+RECORDS_PER_SEGMENT: Final = 64
+ANSWERS_PER_RECORD: Final = 200
+SEGMENT_SECONDS: Final = 30.0
+# An ``add`` that took longer may have landed behind a seal that has expired: it is not trusted.
+LATE_SECONDS: Final = 60.0
+SEAL_SECONDS: Final = 3600
+ATTEMPTS: Final = 4
+# Two tickets further apart than this are not of one counter: it was lost and seeded anew.
+JUMP: Final = 2**19
+# Texts that a writer keeps to journal them again when the cache has lost its memory, in bytes.
+HELD_BYTES: Final = 8 * 2**20
+# Segments that ``backlog`` reads before it estimates the rest.
+BACKLOG_SEGMENTS: Final = 64
+# Segments in a row without any key after which a lost numbering counts as read to its end.
+EMPTY_SEGMENTS: Final = 64
+
+# What a cache's own decoding raises on a value that is not this app's.
+UNDECODABLE: Final = (
+    ValueError,
+    TypeError,
+    EOFError,
+    ImportError,
+    AttributeError,
+    pickle.PickleError,
+)
+
+TICKET_KEY: Final = "t"
+HEAD_KEY: Final = "h"
+LOCK_KEY: Final = "lock"
+SEAL: Final = "SEAL"
+
+
+def append(locations: Sequence[Location]) -> None:
+    """Journal answers, 200 a record; when this returns they will not be lost.
+
+    Raises ``JournalUnavailable``; some of the answers may then be in the journal all the same,
+    which does no harm.
+    """
+    for start in range(0, len(locations), ANSWERS_PER_RECORD):
+        _writer.append(dump_locations(locations[start : start + ANSWERS_PER_RECORD]))
+
+
+# --- writing ---------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class OpenSegment:
+    """A segment that this process owns, used by one thread at a time."""
+
+    number: int
+    opened_at: float
+    record_count: int = 0
+
+
+class Writer:
+    """What this process needs to append: segments not in use, and the texts of late."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def append(self, text: str) -> None:
+        """Add one record to a segment of this process; raise ``JournalUnavailable``."""
+        if self._process_id != os.getpid():
+            # A fork: the parent goes on with these segments, the child must not.
+            self._reset()
+        with _journal() as backend:
+            for _ in range(ATTEMPTS):
+                # Before the segment's age is looked at: a pause between the two must count.
+                started = _now()
+                segment = self._free_segment(started) or self._new_segment(backend, started)
+                record = _record_key(segment.number, segment.record_count)
+                if backend.add(record, text, timeout=None) and _now() - started < LATE_SECONDS:
+                    self._keep(segment, text)
+                    return
+                # Sealed by a flusher, or late: the segment is given up.
+        raise JournalUnavailable(f"no segment took the record in {ATTEMPTS} attempts")
+
+    def _reset(self) -> None:
+        self._process_id = os.getpid()
+        self._free: list[OpenSegment] = []
+        self._last_ticket = 0
+        self._held: deque[tuple[int, float, str]] = deque()
+        self._held_bytes = 0
+        self._lock = threading.Lock()
+
+    def _free_segment(self, now: float) -> OpenSegment | None:
+        while True:
+            try:
+                segment = self._free.pop()
+            except IndexError:
+                return None
+            if now - segment.opened_at < SEGMENT_SECONDS:
+                return segment
+
+    def _new_segment(self, backend: BaseCache, now: float) -> OpenSegment:
+        floor = ((self._last_ticket >> 20) + 1) << 20 if self._last_ticket else 0
+        ticket = _next_ticket(backend, floor)
+        head = backend.get(HEAD_KEY) or 0
+        with self._lock:
+            previous, self._last_ticket = self._last_ticket, ticket
+            self._let_go(head, now)
+        if previous and abs(ticket - previous) > JUMP:
+            self._journal_again()
+        limit = conf.get("BACKLOG_LIMIT") // RECORDS_PER_SEGMENT
+        if limit < ticket - head <= JUMP:
+            raise JournalUnavailable(f"the backlog is over its limit of {limit} segments")
+        return OpenSegment(ticket, now)
+
+    def _keep(self, segment: OpenSegment, text: str) -> None:
+        segment.record_count += 1
+        with self._lock:
+            self._held.append((segment.number, segment.opened_at, text))
+            self._held_bytes += len(text)
+            while self._held_bytes > HELD_BYTES:
+                self._held_bytes -= len(self._held.popleft()[2])
+        if segment.record_count < RECORDS_PER_SEGMENT:
+            self._free.append(segment)
+
+    def _let_go(self, head: int, now: float) -> None:
+        # What is flushed, or older than two flushes, is held no longer. The lock is taken.
+        oldest = now - 2 * conf.get("FLUSH_INTERVAL_SECONDS")
+        while self._held and (self._held[0][0] <= head or self._held[0][1] < oldest):
+            self._held_bytes -= len(self._held.popleft()[2])
+
+    def _journal_again(self) -> None:
+        # The cache has lost its memory, or at least its counter: what it forgot is still held here.
+        with self._lock:
+            lost, self._held, self._held_bytes = self._held, deque(), 0
+        log.warning("geo_journal_counter_lost", journaled_again=len(lost))
+        try:
+            while lost:
+                self.append(lost[0][2])
+                lost.popleft()
+        finally:
+            with self._lock:
+                self._held.extendleft(reversed(lost))
+                self._held_bytes += sum(len(text) for _, _, text in lost)
+
+
+_writer: Final = Writer()
+
+
+# --- reading, for the flush --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedSegment:
+    """A segment that nobody can append to any more: its record texts by cache key."""
+
+    number: int
+    records: dict[str, str] = field(default_factory=dict)
+    lost_count: int = 0
+    is_untouched: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What waits to be flushed; an estimate when it is long."""
+
+    answer_count: int = 0
+    oldest_at: datetime | None = None
+    is_exact: bool = True
+
+
+def last_ticket() -> int:
+    """Return the newest ticket, after seeding the counter where there is none."""
+    with _journal() as backend:
+        ticket = backend.get(TICKET_KEY)
+        if isinstance(ticket, int):
+            return ticket
+        return _next_ticket(backend, 0)
+
+
+def base_of(ticket: int) -> int:
+    """Return the value with which the counter that gave ``ticket`` was seeded, or one below it."""
+    return (ticket >> 20) << 20
+
+
+def skip_past(head: int) -> tuple[int, int]:
+    """Raise a counter that went back over ``head``: return its values before and after."""
+    with _journal() as backend:
+        step = max(head - last_ticket(), 0) + 2 * JUMP
+        ticket = backend.incr(TICKET_KEY, step)
+        return ticket - step, ticket
+
+
+def close_segment(number: int) -> ClosedSegment:
+    """Seal segment ``number`` and return all its records."""
+    keys = _record_keys(number)
+    with _journal() as backend:
+        present = _read(backend, keys)
+        is_untouched = not present
+        end = _end(present, keys)
+        while end < RECORDS_PER_SEGMENT and present.get(keys[end]) != SEAL:
+            if backend.add(keys[end], SEAL, timeout=SEAL_SECONDS):
+                break
+            # A writer was faster: read on from where it wrote.
+            present |= _read_surely(backend, keys[end:])
+            end = _end(present, keys)
+        # A gap counts as empty only when the seal wins there too: a miss alone proves nothing.
+        gaps = [key for key in keys[:end] if key not in present]
+        lost = [key for key in gaps if backend.add(key, SEAL, timeout=SEAL_SECONDS)]
+        for key in set(gaps) - set(lost):
+            present |= _read_surely(backend, [key])
+    records = {key: present[key] for key in keys[:end] if present.get(key, SEAL) != SEAL}
+    return ClosedSegment(number, records, len(lost), is_untouched and not records)
+
+
+def forget(keys: Iterable[str]) -> None:
+    """Delete records that are in the table now."""
+    with _journal() as backend:
+        if listed := list(keys):
+            backend.delete_many(listed)
+
+
+def forget_segments(first: int, last: int) -> None:
+    """Delete what segments ``first`` to ``last`` still hold, but never a seal."""
+    for number in range(first, last + 1):
+        with _journal() as backend:
+            present = _read(backend, _record_keys(number))
+        forget(key for key, value in present.items() if value != SEAL)
+
+
+def publish_head(head: int) -> None:
+    """Let writers know how far the journal is flushed."""
+    with _journal() as backend:
+        backend.set(HEAD_KEY, head, timeout=None)
+
+
+@contextmanager
+def lock(timeout_seconds: float, wait_seconds: float = 5.0) -> Iterator[None]:
+    """Hold the flushers' lock, or go on without it when another keeps it for too long."""
+    token = uuid.uuid4().hex + "-"
+    waited_until = time.monotonic() + wait_seconds
+    with _journal() as backend:
+        while not backend.add(LOCK_KEY, token, timeout=max(1, int(timeout_seconds))):
+            if time.monotonic() > waited_until:
+                break
+            time.sleep(0.1)
+    try:
+        yield
+    finally:
+        with _journal() as backend:
+            if backend.get(LOCK_KEY) == token:
+                backend.delete(LOCK_KEY)
+
+
+def backlog(head: int) -> Backlog:
+    """Return how much waits behind ``head``; reads at most 64 segments and estimates the rest."""
+    last = last_ticket()
+    first = head + 1 if 0 <= last - head <= JUMP else base_of(last) + 1
+    numbers = range(first, min(last + 1, first + BACKLOG_SEGMENTS))
+    keys = [key for number in numbers for key in _record_keys(number)]
+    with _journal() as backend:
+        present = _read(backend, keys) if keys else {}
+    texts = [present[key] for key in keys if present.get(key, SEAL) != SEAL]
+    count = sum(map(count_locations, texts))
+    remaining = max(last + 1 - first - BACKLOG_SEGMENTS, 0)
+    return Backlog(
+        answer_count=count + remaining * count // BACKLOG_SEGMENTS,
+        oldest_at=_resolved_at(texts),
+        is_exact=not remaining,
+    )
+
+
+def _resolved_at(texts: list[str]) -> datetime | None:
+    for text in texts:
+        try:
+            return min(location.resolved_at for location in load_locations(text))
+        except (UndecodableRecord, ValueError):
+            continue
+    return None
+
+
+# --- the cache ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def _journal() -> Iterator[BaseCache]:
+    """Give the cache, and turn each cache library's own errors into one."""
+    try:
+        backend = caches.current()
+        if not caches.can_hold_journal(backend):
+            name = type(backend).__name__
+            raise JournalUnavailable(f"{name} cannot hold the journal; see geocache.E001")
+        yield backend
+    except JournalUnavailable:
+        raise
+    except Exception as error:
+        raise JournalUnavailable(f"the cache cannot be reached: {error}") from error
+
+
+def _next_ticket(backend: BaseCache, floor: int) -> int:
+    try:
+        return backend.incr(TICKET_KEY)
+    except ValueError:
+        # No counter: new, or the cache has lost its memory. Milliseconds, so that a counter that
+        # is lost twice in a second does not give out the same tickets again.
+        seed = max(time.time_ns() // 1_000_000 << 20, floor)
+        backend.add(TICKET_KEY, seed, timeout=None)
+        return backend.incr(TICKET_KEY)
+
+
+def _record_key(number: int, index: int) -> str:
+    return f"r:{number}:{index}"
+
+
+def _record_keys(number: int) -> list[str]:
+    return [_record_key(number, index) for index in range(RECORDS_PER_SEGMENT)]
+
+
+def _end(present: dict[str, str], keys: Sequence[str]) -> int:
+    """Return the index behind the last record; seals do not count."""
+    used = (i for i, key in enumerate(keys) if present.get(key, SEAL) != SEAL)
+    return max(used, default=-1) + 1
+
+
+def _read(backend: BaseCache, keys: Sequence[str]) -> dict[str, str]:
+    try:
+        found = backend.get_many(keys)
+    except UNDECODABLE:
+        # One value that cannot be decoded fails the whole of get_many: read them one by one.
+        found = {key: _read_one(backend, key) for key in keys}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _read_one(backend: BaseCache, key: str) -> str | None:
+    try:
+        return backend.get(key)
+    except UNDECODABLE as error:
+        return f"undecodable: {error}"
+
+
+def _read_surely(backend: BaseCache, keys: Sequence[str]) -> dict[str, str]:
+    """Read keys of which at least the first exists; a replica or a locked store may not show it."""
+    for _ in range(ATTEMPTS):
+        present = _read(backend, keys)
+        if keys[0] in present:
+            return present
+        time.sleep(0.05)
+    raise JournalUnavailable("the cache does not show a record that it holds")
+
+
+_now = (
+    (lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
+    if hasattr(time, "CLOCK_BOOTTIME")
+    else time.monotonic
+)

@@ -1,0 +1,118 @@
+"""``Location``, the answer for one address, and its text form in the cache.
+
+The text is JSON, ``{"v": 1, "n": 2, "answers": [[...], [...]]}``: a version, how many answers, and
+for each its fields in order. It is one text for hot entries and journal records. A later release
+may append fields: a reader ignores what it does not know and fills in what it misses.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from geocache.exceptions import UndecodableRecord
+
+RECORD_VERSION: Final = 1
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+
+NOT_FOUND: Final = "not_found"
+UNAVAILABLE: Final = "unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """Where an address is. False when nothing is known; ``reason`` then says why.
+
+    ``latitude`` and ``longitude`` are WGS 84 degrees. ``network`` is the block, in CIDR notation,
+    for which the answer holds. ``source`` names each database and the day it was built.
+    """
+
+    address: str
+    resolved_at: datetime
+    network: str = ""
+    country_code: str = ""
+    region: str = ""
+    city: str = ""
+    postal_code: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    accuracy_radius_km: int | None = None
+    time_zone: str = ""
+    asn: int | None = None
+    organization: str = ""
+    source: str = ""
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        return not self.reason
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the fields by name as plain JSON types, and ``found``."""
+        plain = {name: getattr(self, name) for name in FIELDS}
+        return plain | {"resolved_at": self.resolved_at.isoformat(), "found": bool(self)}
+
+
+FIELDS: Final = tuple(field.name for field in fields(Location))
+_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "latitude": (float, int, type(None)),
+    "longitude": (float, int, type(None)),
+    "accuracy_radius_km": (int, type(None)),
+    "asn": (int, type(None)),
+    "resolved_at": (int,),
+}
+_CHECKS: Final = tuple((name, _TYPES.get(name, (str,))) for name in FIELDS)
+_RESOLVED_AT: Final = FIELDS.index("resolved_at")
+_COUNT: Final = re.compile(r'\{"v":\d+,"n":(\d{1,9}),')
+
+
+def dump_locations(locations: Iterable[Location]) -> str:
+    """Return the text of one journal record or hot entry."""
+    answers = [_to_row(location) for location in locations]
+    record = {"v": RECORD_VERSION, "n": len(answers), "answers": answers}
+    return json.dumps(record, separators=(",", ":"))
+
+
+def count_locations(text: object) -> int:
+    """Return how many answers a record says it holds, without reading them; 1 if it cannot."""
+    match = _COUNT.match(text) if isinstance(text, str) else None
+    return int(match[1]) if match else 1
+
+
+def load_locations(text: object) -> list[Location]:
+    """Return the answers in a text of ``dump_locations``.
+
+    Raises ``UndecodableRecord`` when it is anything else, or of a version not known here.
+    """
+    try:
+        record = json.loads(text) if isinstance(text, str) else None
+        if not isinstance(record, dict) or not isinstance(record.get("answers"), list):
+            raise UndecodableRecord("the record is not one of this app")
+        if record.get("v") != RECORD_VERSION:
+            raise UndecodableRecord(f"the record has version {record.get('v')!r}")
+        return [_from_row(row) for row in record["answers"]]
+    except UndecodableRecord:
+        raise
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
+        raise UndecodableRecord(f"the record cannot be read: {error}") from error
+
+
+def _to_row(location: Location) -> list[Any]:
+    row = [getattr(location, name) for name in FIELDS]
+    row[_RESOLVED_AT] = (location.resolved_at - EPOCH) // MICROSECOND
+    return row
+
+
+def _from_row(row: list[Any]) -> Location:
+    values: dict[str, Any] = {}
+    for (name, types), value in zip(_CHECKS, row, strict=False):
+        if not isinstance(value, types) or isinstance(value, bool):
+            raise TypeError(f"{name} is {type(value).__name__}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name} is {value}")
+        values[name] = value
+    values["resolved_at"] = EPOCH + timedelta(microseconds=values["resolved_at"])
+    return Location(**values)

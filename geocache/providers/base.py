@@ -1,0 +1,72 @@
+"""The contract of a provider: what resolves an address."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from geocache.exceptions import ProviderError
+from geocache.locations import Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One database or service behind a provider, for people to see."""
+
+    name: str
+    built_at: datetime | None = None
+    attribution: str = ""
+    is_fallback: bool = False
+
+    def age_days(self, at: datetime | None = None) -> int | None:
+        """Return the whole days between the build and ``at`` (now), or None if not known."""
+        return None if self.built_at is None else ((at or datetime.now(UTC)) - self.built_at).days
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.built_at:%Y-%m-%d}" if self.built_at else self.name
+
+
+class Provider(ABC):
+    """Resolve public addresses. Instances are shared by the threads of a process."""
+
+    # True when an answer costs money or a trip over a network: rows and known networks are then
+    # asked before the provider is.
+    is_metered: bool = False
+
+    @abstractmethod
+    def build(self) -> str:
+        """Return a short text that changes with the data, so that old answers grow stale at once.
+
+        Raises ``ProviderError`` when there is nothing to answer from.
+        """
+
+    @abstractmethod
+    def resolve(self, address: str) -> Location:
+        """Return the answer for one normalised public address, found or ``not_found``.
+
+        Raises ``ProviderError`` on failure.
+        """
+
+    def resolve_many(self, addresses: Iterable[str]) -> dict[str, Location]:
+        """Return the answers by address, without those that failed.
+
+        A service with a batch endpoint overrides this. Raises ``ProviderError`` when all failed.
+        """
+        answers: dict[str, Location] = {}
+        failure: ProviderError | None = None
+        for address in addresses:
+            try:
+                answers[address] = self.resolve(address)
+            except ProviderError as error:
+                failure = error
+        if failure and not answers:
+            raise failure
+        return answers
+
+    @abstractmethod
+    def sources(self) -> list[Source]:
+        """Return what answers come from. Raises ``ProviderError`` as ``build`` does."""
+
+    def check(self) -> list[str]:
+        """Return what is wrong with the set-up, one line each; an empty list when all is well."""
+        return []

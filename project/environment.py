@@ -1,0 +1,114 @@
+"""Read settings from the environment; nonsense is rejected with one line that says what to do."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.Env()
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """Return a yes-or-no variable."""
+    text = os.environ.get(name, "").strip().lower()
+    if text in ("1", "true", "yes", "on"):
+        return True
+    if text in ("0", "false", "no", "off"):
+        return False
+    if text:
+        raise ImproperlyConfigured(f"{name} is {text!r}; use true or false.")
+    return default
+
+
+def listed(name: str, default: list[str] | None = None) -> list[str]:
+    """Return a comma-separated variable as a list without empty items."""
+    return [item.strip() for item in env.list(name, default=default or []) if item.strip()]
+
+
+def whole(name: str, *, default: int) -> int:
+    """Return a variable that is a whole number, zero or more."""
+    text = os.environ.get(name, "").strip()
+    if text and not (text.isascii() and text.isdigit()):
+        raise ImproperlyConfigured(f"{name} is {text!r}; use a whole number.")
+    return int(text) if text else default
+
+
+def var_dir(default: Path) -> Path:
+    """Return the folder for everything that the embedded default writes, made if need be."""
+    folder = Path(env.str("GEOCACHE_VAR_DIR", default=str(default))).expanduser().resolve()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"GEOCACHE_VAR_DIR {folder} cannot be made: {error.strerror}."
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ImproperlyConfigured(f"GEOCACHE_VAR_DIR {folder} cannot be written to.")
+    return folder
+
+
+def secret_key(folder: Path, *, is_debug: bool) -> str:
+    """Return SECRET_KEY; while DEBUG is on, one that was made up once and kept in ``folder``."""
+    if given := env.str("SECRET_KEY", default=""):
+        return given
+    if not is_debug:
+        raise ImproperlyConfigured("SECRET_KEY is not set; production does not start without it.")
+    kept = folder / "secret_key"
+    try:
+        # Exclusive, so that of two processes that start at once both use the key of one.
+        with open(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(50))
+    except FileExistsError:
+        pass
+    return kept.read_text() or secrets.token_urlsafe(50)
+
+
+def database(folder: Path) -> dict[str, Any]:
+    """Return the default database: DATABASE_URL, or SQLite in ``folder``."""
+    if os.environ.get("DATABASE_URL"):
+        try:
+            configured: dict[str, Any] = env.db_url("DATABASE_URL")
+        except Exception as error:
+            raise ImproperlyConfigured("DATABASE_URL is not a database URL.") from error
+        if not configured.get("ENGINE"):
+            raise ImproperlyConfigured("DATABASE_URL names no database engine that is known.")
+        if "sqlite" not in configured["ENGINE"]:
+            configured.setdefault("CONN_MAX_AGE", 60)
+            configured.setdefault("CONN_HEALTH_CHECKS", True)
+            return configured
+    else:
+        configured = {"ENGINE": "django.db.backends.sqlite3", "NAME": folder / "geocache.sqlite3"}
+    # Without these "database is locked" kills a scheduler beside a web server.
+    configured["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+    }
+    return configured
+
+
+def geocache_cache(folder: Path) -> dict[str, Any]:
+    """Return the cache for geocache: CACHE_URL (Redis or Valkey), or a folder in ``folder``."""
+    url = os.environ.get("CACHE_URL", "")
+    if not url:
+        return {
+            "BACKEND": "geocache.caches.EmbeddedCache",
+            "LOCATION": str(folder / "cache"),
+            "TIMEOUT": 300,
+        }
+    if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+        raise ImproperlyConfigured("CACHE_URL has to start with redis://, rediss:// or unix://.")
+    return {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": url,
+        "KEY_PREFIX": env.str("CACHE_KEY_PREFIX", default="geocache"),
+        "OPTIONS": {
+            "serializer": "geocache.caches.TextSerializer",
+            "socket_connect_timeout": 2,
+            "socket_timeout": 5,
+        },
+    }

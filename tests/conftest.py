@@ -1,0 +1,75 @@
+"""What every test gets: a cache of its own, an empty journal, an empty memory."""
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from geocache import caches, journal, store
+
+IS_CI = os.environ.get("CI", "").lower() == "true"
+
+
+def require(is_there: bool, what: str) -> None:
+    """Skip on a laptop that lacks ``what``; fail in CI, which must have it."""
+    if is_there:
+        return
+    if IS_CI:
+        pytest.fail(f"CI has no {what}")
+    pytest.skip(f"no {what} here")
+
+
+def is_listening(url: str, default_port: int) -> bool:
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname, parts.port or default_port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.fixture(autouse=True)
+def fresh_cache(settings: Any) -> Iterator[None]:
+    """Give each test a namespace of its own: nothing is cleared that the tests did not write."""
+    prefix = f"geocache-test-{uuid.uuid4().hex[:12]}"
+    settings.CACHES = {
+        **settings.CACHES,
+        "geocache": {**settings.CACHES["geocache"], "KEY_PREFIX": prefix},
+    }
+    store.memory.clear()
+    journal._writer._reset()
+    yield
+    store.memory.clear()
+    journal._writer._reset()
+    _remove(prefix)
+
+
+def _remove(prefix: str) -> None:
+    backend = caches.current()
+    if "redis" not in type(backend).__module__:
+        return
+    client = backend._cache.get_client(None, write=True)
+    if keys := list(client.scan_iter(f"{prefix}:*", count=1000)):
+        client.delete(*keys)
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """A Redis database that tests may write to, under prefixes of their own."""
+    url = os.environ.get("GEOCACHE_TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
+    require(is_listening(url, 6379), "Redis")
+    return url
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """A PostgreSQL server where tests may create databases."""
+    url = os.environ.get(
+        "GEOCACHE_TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres"
+    )
+    require(is_listening(url, 5432), "PostgreSQL")
+    return url
