@@ -70,7 +70,7 @@ def parse_address(value: str | IPv4Address | IPv6Address) -> IPv4Address | IPv6A
     Raises ``InvalidAddress``, with one line that repeats at most the first 40 characters.
     """
     try:
-        address = _from_text(value.strip()) if isinstance(value, str) else value
+        address = _from_text(value) if isinstance(value, str) else value
         if not isinstance(address, IPv4Address | IPv6Address):
             raise ValueError
         if address.version == 6 and address.scope_id is not None:
@@ -93,10 +93,9 @@ def parse_network(text: str) -> IPv4Network | IPv6Network:
     Raises ``InvalidAddress``.
     """
     try:
-        stripped = text.strip()
-        if len(stripped) > MAX_TEXT_LENGTH or not stripped.isascii():
+        if len(text) > MAX_TEXT_LENGTH or not text.isascii():
             raise ValueError
-        return ip_network(stripped, strict=False)
+        return ip_network(text.strip(), strict=False)
     except ValueError:
         raise InvalidAddress(f"{_shown(text)} is not a network") from None
 
@@ -126,9 +125,11 @@ def networks_around(address: IPv4Address | IPv6Address) -> list[str]:
 
 
 def _from_text(text: str) -> IPv4Address | IPv6Address:
-    if len(text) > MAX_TEXT_LENGTH:
+    # Before it is stripped: the text as it was asked for becomes a key in the memory. A zone may
+    # hold any character, so that ``ip_address`` itself takes a NUL there.
+    if len(text) > MAX_TEXT_LENGTH or "\0" in text:
         raise ValueError
-    return ip_address(text)
+    return ip_address(text.strip())
 
 
 def _without_zone(address: IPv6Address) -> IPv6Address:

@@ -3,11 +3,13 @@
 It is the one that ``CACHES`` names under ``GEOCACHE["CACHE_ALIAS"]``, or else an embedded one.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
-from diskcache_community import DjangoCache, FanoutCache, SafeDisk
+from diskcache_community import FanoutCache, SafeDisk
+from diskcache_community.djangocache import DjangoCache
 from django.core.cache import BaseCache
 from django.core.cache import caches as django_caches
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
@@ -16,6 +18,7 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.memcached import BaseMemcachedCache
+from django.core.cache.backends.redis import RedisCache, RedisSerializer
 
 from geocache import conf
 
@@ -29,6 +32,8 @@ UNFIT_FOR_JOURNAL: Final = (
 )
 # Keys per transaction: long enough to pay, short enough that no other writer waits for long.
 TRANSACTION_KEYS: Final = 500
+# How Redis writes its 64-bit counters.
+REDIS_NUMBER: Final = re.compile(rb"-?[0-9]{1,19}")
 
 
 def current() -> BaseCache:
@@ -44,6 +49,33 @@ def can_hold_journal(backend: BaseCache) -> bool:
     return not isinstance(backend, UNFIT_FOR_JOURNAL)
 
 
+def eviction_policy(backend: BaseCache) -> str | None:
+    """Return the eviction policy of a diskcache, or None for any other cache."""
+    store: Any = getattr(backend, "_cache", None)
+    is_diskcache = type(store).__module__.partition(".")[0] in ("diskcache", "diskcache_community")
+    return str(store.eviction_policy) if is_diskcache else None
+
+
+def does_unpickle(backend: BaseCache) -> bool:
+    """Tell whether ``backend`` is Django's Redis with a serializer that unpickles."""
+    if not isinstance(backend, RedisCache):
+        return False
+    client: Any = backend._cache
+    return isinstance(client._serializer, RedisSerializer)
+
+
+def redis_policy() -> str | None:
+    """Return Redis's ``maxmemory-policy``; None for other caches, or when it does not tell."""
+    try:
+        backend = current()
+        if not isinstance(backend, RedisCache):
+            return None
+        client: Any = backend._cache.get_client()
+        return str(client.config_get("maxmemory-policy")["maxmemory-policy"])
+    except Exception:  # noqa: BLE001 - down, or managed and not willing to say
+        return None
+
+
 class TextSerializer:
     """Store text and whole numbers as they are, for the ``serializer`` option of Django's Redis.
 
@@ -54,19 +86,17 @@ class TextSerializer:
         """Return what Redis stores. Raises ``TypeError`` for other types and text like ``"12"``."""
         if type(value) is int:
             return value
-        if not isinstance(value, str) or value.lstrip("-").isdecimal():
+        if not isinstance(value, str) or REDIS_NUMBER.fullmatch(value.encode()):
             raise TypeError(f"a {type(value).__name__} that is not plain text cannot be stored")
         return value.encode()
 
     def loads(self, data: bytes) -> str | int:
         """Return the number, or else the text, that Redis gave."""
-        try:
-            return int(data)
-        except ValueError:
-            return data.decode("utf-8", "replace")
+        # Not whatever ``int`` takes: "1_000" and " 12" are text, and come back as text.
+        return int(data) if REDIS_NUMBER.fullmatch(data) else data.decode("utf-8", "replace")
 
 
-class EmbeddedCache(DjangoCache):  # type: ignore[misc]  # its stubs give it an untyped base
+class EmbeddedCache(DjangoCache):
     """A cache in a folder, shared by all processes of one machine, without a server.
 
     diskcache, set up so that it can hold a journal (it never evicts) and cannot unpickle code.

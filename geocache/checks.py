@@ -1,1 +1,139 @@
 """System checks: a wrong set-up is found by ``manage.py check``, with an id and what to do."""
+
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, Info, Tags, register
+from django.core.checks import Warning as Caution
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, router
+
+from geocache import caches, conf, providers
+from geocache.exceptions import ProviderError
+from geocache.providers.base import Source
+
+
+@register(Tags.caches)
+def check_journal(**_: Any) -> list[CheckMessage]:
+    """Check that the cache can hold the journal: shared, atomic, and never evicting."""
+    try:
+        backend = caches.current()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="geocache.E003")]
+    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
+        return [Caution(f"The cache cannot be opened: {error}", id="geocache.W001")]
+    name = type(backend).__name__
+    if not caches.can_hold_journal(backend):
+        return [
+            Error(
+                f"{name} cannot hold geocache's journal: it is not shared by all processes, not "
+                "atomic, or it evicts. Every new answer is written to the database at once.",
+                hint=f"Use Redis, Valkey or geocache.caches.EmbeddedCache for the cache "
+                f'"{conf.get("CACHE_ALIAS")}", or leave it out of CACHES.',
+                id="geocache.E001",
+            )
+        ]
+    if caches.eviction_policy(backend) not in (None, "none"):
+        return [
+            Error(
+                f"{name} evicts entries, and with them answers that are not flushed yet.",
+                hint='Set OPTIONS={"eviction_policy": "none"}, or use '
+                "geocache.caches.EmbeddedCache.",
+                id="geocache.E002",
+            )
+        ]
+    if caches.does_unpickle(backend):
+        return [
+            Caution(
+                f"{name} unpickles what it reads: who can write to it can run code here.",
+                hint='Set OPTIONS={"serializer": "geocache.caches.TextSerializer"}.',
+                id="geocache.W002",
+            )
+        ]
+    return []
+
+
+@register(Tags.caches, deploy=True)
+def check_redis_policy(**_: Any) -> list[CheckMessage]:
+    """Check that Redis keeps keys without a time to live; on deploy only, as it has to ask."""
+    policy = caches.redis_policy()
+    if policy is None or policy == "noeviction" or policy.startswith("volatile-"):
+        return []
+    return [
+        Caution(
+            f"Redis has maxmemory-policy {policy}: when memory is short it evicts answers that "
+            "are not flushed yet.",
+            hint="Set maxmemory-policy to noeviction or to one of volatile-*.",
+            id="geocache.W003",
+        )
+    ]
+
+
+@register(Tags.database)
+def check_sqlite(**_: Any) -> list[CheckMessage]:
+    """Check that SQLite waits for its lock instead of failing a flush or killing the scheduler."""
+    settings = connections["default"].settings_dict
+    options = settings.get("OPTIONS", {})
+    is_ready = options.get("transaction_mode") == "IMMEDIATE" and options.get("timeout", 5) >= 10
+    if connections["default"].vendor != "sqlite" or is_ready:
+        return []
+    return [
+        Caution(
+            'SQLite says "database is locked" when web server and scheduler write at once.',
+            hint='Set OPTIONS={"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": '
+            '"PRAGMA journal_mode=WAL"} for the default database.',
+            id="geocache.W004",
+        )
+    ]
+
+
+@register()
+def check_scheduler(**_: Any) -> list[CheckMessage]:
+    """Check that the jobs of ``schedule_geo`` have their table, on the default database."""
+    if not apps.is_installed("django_apscheduler"):
+        return [
+            Info(
+                "django_apscheduler is not installed: only manage.py flush_geo flushes.",
+                hint='Add "django_apscheduler" to INSTALLED_APPS to use manage.py schedule_geo.',
+                id="geocache.I002",
+            )
+        ]
+    if router.db_for_write(apps.get_model("django_apscheduler", "DjangoJob")) != "default":
+        return [
+            Caution(
+                "django_apscheduler works on the default database only.",
+                hint="Route the app django_apscheduler to default.",
+                id="geocache.W005",
+            )
+        ]
+    return []
+
+
+@register()
+def check_provider(**_: Any) -> list[CheckMessage]:
+    """Check that the provider can answer. Only a warning: a flush does not need it."""
+    try:
+        problems = providers.current().check()
+        sources = [] if problems else providers.current().sources()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="geocache.E003")]
+    except ProviderError as error:
+        problems, sources = [str(error)], []
+    return [
+        *(_provider_problem(problem) for problem in problems),
+        *(_old_source(source) for source in sources if source.is_fallback),
+    ]
+
+
+def _provider_problem(problem: str) -> CheckMessage:
+    hint = "Correct GEOCACHE_DATABASES; until then new addresses are answered as unavailable."
+    return Caution(problem, hint=hint, id="geocache.W006")
+
+
+def _old_source(source: Source) -> CheckMessage:
+    return Info(
+        f"Answers come from {source}, {source.age_days()} days old, because no other database is "
+        "configured.",
+        hint="Name a newer one in GEOCACHE_DATABASES.",
+        id="geocache.I001",
+    )

@@ -134,7 +134,7 @@ class _Flush:
         return self._flush_segments(_closed(first, last), moves_head=moves_head)
 
     def _leave_lost_numbering(self, head: int, last: int) -> bool:
-        """The counter was lost and seeded anew: flush what is left below, then follow it there."""
+        """Follow a counter that was lost and seeded anew, once what is left below is flushed."""
         if head and not self._flush_segments(_closed_until_untouched(head + 1)):
             return False
         base = journal.base_of(last)
@@ -143,7 +143,7 @@ class _Flush:
         return True
 
     def _flush_behind(self, head: int, last: int) -> None:
-        """The counter was lost and the clock went back: flush down there, then lift the counter."""
+        """Flush below the head, where a lost counter went with the clock, then lift the counter."""
         if not self._flush_span(journal.base_of(last) + 1, last, moves_head=False):
             return
         before, after = journal.skip_past(head)

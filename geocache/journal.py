@@ -361,9 +361,10 @@ def _read(backend: BaseCache, keys: Sequence[str]) -> dict[str, str]:
 
 def _read_one(backend: BaseCache, key: str) -> str | None:
     try:
-        return backend.get(key)
+        value: str | None = backend.get(key)
     except UNDECODABLE as error:
         return f"undecodable: {error}"
+    return value
 
 
 def _read_surely(backend: BaseCache, keys: Sequence[str]) -> dict[str, str]:
@@ -376,8 +377,9 @@ def _read_surely(backend: BaseCache, keys: Sequence[str]) -> dict[str, str]:
     raise JournalUnavailable("the cache does not show a record that it holds")
 
 
-_now = (
-    (lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
-    if hasattr(time, "CLOCK_BOOTTIME")
-    else time.monotonic
-)
+def _now() -> float:
+    """Return seconds on a clock that nobody sets, and that goes on while the machine sleeps."""
+    return time.clock_gettime(_CLOCK) if _CLOCK is not None else time.monotonic()
+
+
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", None)

@@ -7,7 +7,6 @@ journaled before it is returned. Each tier is asked once for a whole batch.
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
-from itertools import count
 from typing import Final
 
 import structlog
@@ -31,7 +30,6 @@ Public = Mapping[str, IPv4Address | IPv6Address]
 
 _provider_down = Throttle(seconds=60)
 _written_through = Throttle(seconds=60)
-_unrecorded = count(1)
 
 
 def lookup(address: Asked) -> Location:
@@ -103,14 +101,14 @@ def _resolve(public: Public) -> dict[str, Location]:
         return known
     try:
         new = provider.resolve_many(missing)
-        failed = _without(missing, new)
-        error = ProviderError(f"{len(failed)} addresses were not answered")
-    except ProviderError as failure:
-        new, failed, error = {}, missing, failure
+        failure = ProviderError("some addresses were not answered")
+    except ProviderError as error:
+        new, failure = {}, error
     # First the journal, then the hot entry: what another process can be told is journaled.
     _record(list(new.values()))
     store.set_many(build, new.values())
-    return known | new | (_despite_failure(failed, error) if failed else {})
+    failed = _without(missing, new)
+    return known | new | (_despite_failure(failed, failure) if failed else {})
 
 
 def _without(public: Public, known: Mapping[str, Location]) -> Public:
@@ -155,7 +153,7 @@ def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Locatio
 
 
 def _record(locations: list[Location]) -> None:
-    """Make sure that new answers are not lost; through to the table when the journal is not there."""
+    """Journal new answers, or else write them through to the table, before they are returned."""
     if not locations:
         return
     try:
@@ -166,5 +164,4 @@ def _record(locations: list[Location]) -> None:
         try:
             GeoCache.objects.upsert(locations)
         except DatabaseError as error:
-            total = sum(next(_unrecorded) > 0 for _ in locations)
-            log.error("geo_answers_unrecorded", answers=total, error=str(error))
+            log.error("geo_answers_unrecorded", answers=len(locations), error=str(error))

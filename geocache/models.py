@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from geocache.addresses import networks_around, parse_address, sort_key
 from geocache.locations import EPOCH, FIELDS, NOT_FOUND, Location
-from geocache.upserts import upsert_rows
+from geocache.upserts import Upsert
 
 
 class Reason(models.TextChoices):
@@ -58,14 +58,13 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         rows = [_row(location) for location in sorted(locations, key=lambda one: one.address)]
         using = router.db_for_write(self.model)
         with transaction.atomic(using=using):
-            upsert_rows(
-                connections[using],
-                self.model,
-                ROW_FIELDS,
-                rows,
+            Upsert(
+                connection=connections[using],
+                model=self.model,
+                fields=ROW_FIELDS,
                 newest_by="resolved_at",
                 insert_only=["created_at"],
-            )
+            ).write(rows)
 
 
 class GeoCache(models.Model):
@@ -90,7 +89,7 @@ class GeoCache(models.Model):
     resolved_at = models.DateTimeField(_("resolved at"))
     created_at = models.DateTimeField(_("first resolved at"))
 
-    objects: ClassVar[models.Manager["GeoCache"]] = GeoCacheQuerySet.as_manager()  # type: ignore[assignment]  # as_manager() is typed as the plain manager
+    objects: ClassVar[models.Manager["GeoCache"]] = GeoCacheQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("address")

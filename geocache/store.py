@@ -85,7 +85,8 @@ def get_many(build: str, addresses: Iterable[str]) -> dict[str, Location]:
 
 def set_many(build: str, locations: Iterable[Location]) -> None:
     """Keep answers as hot entries: those found, and for a shorter time those not found."""
-    found, not_found = {}, {}
+    found: dict[str, str] = {}
+    not_found: dict[str, str] = {}
     for location in locations:
         entries = found if location else not_found
         entries[key(build, location.address)] = dump_locations([location])

@@ -4,120 +4,109 @@ All do the same: insert; where the primary key exists, replace the row unless it
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-Rows = Sequence[tuple[Any, ...]]
+Row = tuple[Any, ...]
 
-CHUNK_ROWS = 1000
+# Rows that the portable way compares and writes at a time.
+CHUNK_ROWS: Final = 1000
 
 
-def upsert_rows(
-    connection: BaseDatabaseWrapper,
-    model: type[models.Model],
-    names: Sequence[str],
-    rows: Rows,
-    *,
-    newest_by: str,
-    insert_only: Sequence[str] = (),
-) -> None:
-    """Upsert ``rows`` of the fields ``names``; an equal or older ``newest_by`` is replaced.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upsert:
+    """How to write rows of ``fields`` into the table of ``model``.
 
-    Fields in ``insert_only`` keep the value that they were inserted with. To be called inside a
-    transaction; raises what the database raises.
+    A row replaces the one with its primary key when its ``newest_by`` is equal or later. Fields in
+    ``insert_only`` keep the value that they were inserted with.
     """
-    if not rows:
-        return
-    fields = [model._meta.get_field(name) for name in names]
-    if connection.vendor == "postgresql":
-        types = ", ".join(f"%s::{_array_type(field, connection)}" for field in fields)
-        statement = _statement(connection, model, fields, newest_by, insert_only)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                statement.format(values=f"SELECT * FROM unnest({types})"),
-                [list(column) for column in zip(*rows, strict=True)],
+
+    connection: BaseDatabaseWrapper
+    model: type[models.Model]
+    fields: Sequence[str]
+    newest_by: str
+    insert_only: Sequence[str] = ()
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Write ``rows``, each key once, in a transaction of the caller.
+
+        Raises what the database raises; too long a text is refused, never cut.
+        """
+        ways = {"postgresql": self._write_arrays, "sqlite": self._write_many}
+        if rows:
+            ways.get(self.connection.vendor, self._write_portably)(rows)
+
+    def _write_arrays(self, rows: Sequence[Row]) -> None:
+        # One statement with one array a column: PostgreSQL parses and plans once.
+        arrays = ", ".join(f"%s::{self._array_type(field)}" for field in self._model_fields())
+        values = f"SELECT * FROM unnest({arrays})"  # noqa: S608 - made of column types only
+        with self.connection.cursor() as cursor:
+            cursor.execute(self._statement(values), [list(one) for one in zip(*rows, strict=True)])
+
+    def _write_many(self, rows: Sequence[Row]) -> None:
+        marks = ", ".join(["%s"] * len(self.fields))
+        with self.connection.cursor() as cursor:
+            cursor.executemany(self._statement(f"VALUES ({marks})"), self._adapted(rows))
+
+    def _write_portably(self, rows: Sequence[Row]) -> None:
+        key, manager = self._key(), self.model._default_manager.using(self.connection.alias)
+        has_target = self.connection.features.supports_update_conflicts_with_target
+        for start in range(0, len(rows), CHUNK_ROWS):
+            chunk = rows[start : start + CHUNK_ROWS]
+            given = [self.model(**dict(zip(self.fields, row, strict=True))) for row in chunk]
+            # Locked until the commit, so that no other flusher puts a newer one in between.
+            locked = manager.select_for_update().filter(pk__in=[one.pk for one in given])
+            held = dict(locked.values_list(key, self.newest_by))
+            manager.bulk_create(
+                [
+                    one
+                    for one in given
+                    if one.pk not in held or held[one.pk] <= getattr(one, self.newest_by)
+                ],
+                update_conflicts=True,
+                update_fields=self._replaced(),
+                unique_fields=[key] if has_target else None,
             )
-    elif connection.vendor == "sqlite":
-        marks = ", ".join(["%s"] * len(fields))
-        statement = _statement(connection, model, fields, newest_by, insert_only)
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                statement.format(values=f"VALUES ({marks})"), _adapted(connection, fields, rows)
+
+    def _statement(self, values: str) -> str:
+        quote = self.connection.ops.quote_name
+        columns = {field.name: quote(field.column) for field in self._model_fields()}
+        table, newest = quote(self.model._meta.db_table), columns[self.newest_by]
+        replaced = ", ".join(
+            f"{columns[one]} = excluded.{columns[one]}" for one in self._replaced()
+        )
+        return (
+            f"INSERT INTO {table} ({', '.join(columns.values())}) {values} "
+            f"ON CONFLICT ({columns[self._key()]}) DO UPDATE SET {replaced} "
+            f"WHERE {table}.{newest} <= excluded.{newest}"
+        )
+
+    def _key(self) -> str:
+        return self.model._meta.pk.name
+
+    def _replaced(self) -> list[str]:
+        return [
+            name for name in self.fields if name != self._key() and name not in self.insert_only
+        ]
+
+    def _model_fields(self) -> list[Any]:
+        return [self.model._meta.get_field(name) for name in self.fields]
+
+    def _array_type(self, field: Any) -> str:
+        # A cast to varchar(n) cuts a long text without a word; one to text leaves it to be refused.
+        db_type = field.db_type(self.connection)
+        return "text[]" if db_type.startswith("varchar") else f"{db_type}[]"
+
+    def _adapted(self, rows: Sequence[Row]) -> list[Row]:
+        adapt = self.connection.ops.adapt_datetimefield_value
+        is_moment = [isinstance(field, models.DateTimeField) for field in self._model_fields()]
+        return [
+            tuple(
+                adapt(value) if moment else value
+                for value, moment in zip(row, is_moment, strict=True)
             )
-    else:
-        _upsert_portably(connection, model, names, rows, newest_by, insert_only)
-
-
-def _statement(
-    connection: BaseDatabaseWrapper,
-    model: type[models.Model],
-    fields: Sequence[Any],
-    newest_by: str,
-    insert_only: Sequence[str],
-) -> str:
-    quote = connection.ops.quote_name
-    table, key = quote(model._meta.db_table), quote(model._meta.pk.column)
-    newest = quote(model._meta.get_field(newest_by).column)
-    columns = [quote(field.column) for field in fields]
-    replaced = [
-        f"{column} = excluded.{column}"
-        for field, column in zip(fields, columns, strict=True)
-        if column != key and field.name not in insert_only
-    ]
-    return (
-        f"INSERT INTO {table} ({', '.join(columns)}) {{values}} "
-        f"ON CONFLICT ({key}) DO UPDATE SET {', '.join(replaced)} "
-        f"WHERE {table}.{newest} <= excluded.{newest}"
-    )
-
-
-def _array_type(field: Any, connection: BaseDatabaseWrapper) -> str:
-    # A cast to varchar(n) cuts a long text without a word; a cast to text leaves it to be refused.
-    db_type = field.db_type(connection)
-    return "text[]" if db_type.startswith("varchar") else f"{db_type}[]"
-
-
-def _adapted(connection: BaseDatabaseWrapper, fields: Sequence[Any], rows: Rows) -> Rows:
-    moments = [i for i, field in enumerate(fields) if isinstance(field, models.DateTimeField)]
-    adapted = []
-    for row in rows:
-        values = list(row)
-        for index in moments:
-            values[index] = connection.ops.adapt_datetimefield_value(values[index])
-        adapted.append(tuple(values))
-    return adapted
-
-
-def _upsert_portably(
-    connection: BaseDatabaseWrapper,
-    model: type[models.Model],
-    names: Sequence[str],
-    rows: Rows,
-    newest_by: str,
-    insert_only: Sequence[str],
-) -> None:
-    key = model._meta.pk.name
-    manager = model._default_manager.using(connection.alias)
-    replaced = [name for name in names if name != key and name not in insert_only]
-    for start in range(0, len(rows), CHUNK_ROWS):
-        given = [
-            model(**dict(zip(names, row, strict=True))) for row in rows[start : start + CHUNK_ROWS]
+            for row in rows
         ]
-        # Locked until the commit, so that no other flusher can put a newer one in between.
-        held = dict(
-            manager.select_for_update()
-            .filter(pk__in=[one.pk for one in given])
-            .values_list(key, newest_by)
-        )
-        due = [
-            one for one in given if one.pk not in held or held[one.pk] <= getattr(one, newest_by)
-        ]
-        has_target = connection.features.supports_update_conflicts_with_target
-        manager.bulk_create(
-            due,
-            update_conflicts=True,
-            update_fields=replaced,
-            unique_fields=[key] if has_target else None,
-        )

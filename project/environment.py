@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,18 +54,24 @@ def var_dir(default: Path) -> Path:
 
 def secret_key(folder: Path, *, is_debug: bool) -> str:
     """Return SECRET_KEY; while DEBUG is on, one that was made up once and kept in ``folder``."""
-    if given := env.str("SECRET_KEY", default=""):
+    if given := os.environ.get("SECRET_KEY", ""):
         return given
     if not is_debug:
         raise ImproperlyConfigured("SECRET_KEY is not set; production does not start without it.")
     kept = folder / "secret_key"
-    try:
-        # Exclusive, so that of two processes that start at once both use the key of one.
-        with open(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(50))
-    except FileExistsError:
-        pass
-    return kept.read_text() or secrets.token_urlsafe(50)
+    if not kept.exists():
+        _keep_once(kept, secrets.token_urlsafe(50))
+    return kept.read_text()
+
+
+def _keep_once(path: Path, text: str) -> None:
+    # Whole and exclusive: of two processes that start at once both then read the key of one.
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    with suppress(FileExistsError):
+        path.hardlink_to(draft)
+    draft.unlink()
 
 
 def database(folder: Path) -> dict[str, Any]:
@@ -94,10 +101,12 @@ def database(folder: Path) -> dict[str, Any]:
 def geocache_cache(folder: Path) -> dict[str, Any]:
     """Return the cache for geocache: CACHE_URL (Redis or Valkey), or a folder in ``folder``."""
     url = os.environ.get("CACHE_URL", "")
+    prefix = os.environ.get("CACHE_KEY_PREFIX", "geocache")
     if not url:
         return {
             "BACKEND": "geocache.caches.EmbeddedCache",
             "LOCATION": str(folder / "cache"),
+            "KEY_PREFIX": prefix,
             "TIMEOUT": 300,
         }
     if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
@@ -105,7 +114,7 @@ def geocache_cache(folder: Path) -> dict[str, Any]:
     return {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": url,
-        "KEY_PREFIX": env.str("CACHE_KEY_PREFIX", default="geocache"),
+        "KEY_PREFIX": prefix,
         "OPTIONS": {
             "serializer": "geocache.caches.TextSerializer",
             "socket_connect_timeout": 2,

@@ -9,7 +9,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 HIDDEN: Final = "[hidden]"
 SECRET_NAME: Final = re.compile(
-    r"pass(word|wd)?$|secret|token|licen[cs]e|api_?key|_key$|authorization|cookie|session", re.I
+    r"pass(word|wd)?$|secret|token|licen[cs]e|api_?key|_key$|authorization|cookie|session",
+    re.IGNORECASE,
 )
 URL_CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 

@@ -42,14 +42,14 @@ def fresh_cache(settings: Any) -> Iterator[None]:
     }
     store.memory.clear()
     journal._writer._reset()
+    backend = caches.current()
     yield
     store.memory.clear()
     journal._writer._reset()
-    _remove(prefix)
+    _remove(backend, prefix)
 
 
-def _remove(prefix: str) -> None:
-    backend = caches.current()
+def _remove(backend: Any, prefix: str) -> None:
     if "redis" not in type(backend).__module__:
         return
     client = backend._cache.get_client(None, write=True)

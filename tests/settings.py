@@ -1,4 +1,4 @@
-"""The project's own settings on a folder that is thrown away; services come from the environment."""
+"""The project's own settings, in a folder that is thrown away."""
 
 import atexit
 import os
@@ -12,5 +12,9 @@ os.environ["DEBUG"] = "true"
 os.environ.pop("GEOCACHE_DATABASES", None)
 
 from project.settings import *  # noqa: E402, F403 - after the environment is set
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405 - from the settings
+    # A file, as in production: threads and real processes share it, WAL and its locks are real.
+    DATABASES["default"]["TEST"] = {"NAME": os.path.join(_folder, "test.sqlite3")}  # noqa: F405, PTH118
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -5,7 +5,6 @@ The files are read with ``maxminddb``, the reader below ``geoip2``: the models t
 file whose type they do not know. Source of the record layout: MaxMind's "MaxMind DB" documents.
 """
 
-import os
 import threading
 import time
 from collections.abc import Iterable
@@ -126,7 +125,7 @@ def _fallback_path() -> Path:
 
 def _stamp(path: Path) -> tuple[int, int, int]:
     try:
-        status = os.stat(path)
+        status = path.stat()
     except OSError as error:
         raise ProviderError(f"{path}: {error.strerror or error}") from error
     return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,190 @@
+"""The scheduler and its jobs; the only user of APScheduler.
+
+One scheduler runs the jobs, a second stands by: both would run every job twice. Which one it is
+says a lease in the database. What django-apscheduler leaves to its users is done here: jobs are
+registered at every start, ours that are gone are removed, and old executions are pruned.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from django.db import DatabaseError, InterfaceError, close_old_connections
+from django_apscheduler import util
+from django_apscheduler.jobstores import DjangoJobStore
+from django_apscheduler.models import DjangoJob, DjangoJobExecution
+
+from geocache import conf
+from geocache.exceptions import FlushError
+from geocache.flush import flush_dirty
+from geocache.models import FlushRun, SchedulerLease
+
+log = structlog.get_logger(__name__)
+
+# All our job ids begin with it, so that those of a past release can be told from other apps'.
+PREFIX: Final = "geo_"
+LEASE_NAME: Final = "geo_scheduler"
+# The stand-by takes over within LEASE_SECONDS after the holder was killed.
+LEASE_SECONDS: Final = 30
+RENEW_SECONDS: Final = 5.0
+DAY_SECONDS: Final = 86_400
+DATABASE_AWAY: Final = (DatabaseError, InterfaceError)
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]  # django-apscheduler is not typed
+def geo_cache_flush() -> None:
+    """Write the dirty answers to the table; what fails is logged and tried again next time."""
+    try:
+        report = flush_dirty()
+    except FlushError as error:
+        log.error("geo_cache_flush_failed", error=str(error))
+        return
+    if report.flushed:
+        log.debug("geo_cache_flush_ran", flushed=report.flushed)
+    if report.rejected:
+        log.warning("geo_cache_flush_rejected", rejected=report.rejected)
+    if report.timed_out:
+        log.warning("geo_cache_flush_timed_out", flushed=report.flushed, pending=report.pending)
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]  # django-apscheduler is not typed
+def geo_prune_history() -> None:
+    """Forget runs of the flush and of our jobs that are older than ``HISTORY_DAYS``."""
+    oldest = datetime.now(UTC) - timedelta(days=conf.get("HISTORY_DAYS"))
+    FlushRun.objects.filter(started_at__lt=oldest).delete()
+    DjangoJobExecution.objects.filter(job__id__startswith=PREFIX, run_time__lt=oldest).delete()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A function that is run at an interval; its name is its stable id."""
+
+    function: Callable[[], None]
+    interval_seconds: int
+
+    @property
+    def id(self) -> str:
+        """Return the id in the job table."""
+        return self.function.__name__
+
+
+def jobs() -> list[Job]:
+    """Return the jobs with the intervals that the settings give them."""
+    return [
+        Job(geo_cache_flush, conf.get("FLUSH_INTERVAL_SECONDS")),
+        Job(geo_prune_history, DAY_SECONDS),
+    ]
+
+
+class Scheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler is not typed
+    """A scheduler whose thread outlives a database that is away or locked for a while."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether its thread still runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def _process_jobs(self) -> float | None:
+        try:
+            wait_seconds: float | None = super()._process_jobs()
+        except DATABASE_AWAY as error:
+            log.error("geo_scheduler_database_away", error=str(error))
+            close_old_connections()
+            return RENEW_SECONDS
+        return wait_seconds
+
+
+def start_scheduler() -> Scheduler:
+    """Start a scheduler with our jobs, each once and due at once.
+
+    Raises ``DatabaseError`` when the database is away.
+    """
+    ours = jobs()
+    known = DjangoJob.objects.filter(id__startswith=PREFIX)
+    known.exclude(id__in=[job.id for job in ours]).delete()
+    scheduler = Scheduler(timezone=UTC)
+    scheduler.add_jobstore(DjangoJobStore(), "default")
+    for job in ours:
+        scheduler.add_job(
+            f"{__name__}:{job.id}",
+            "interval",
+            seconds=job.interval_seconds,
+            id=job.id,
+            name=job.id,
+            # Due now: a scheduler that is restarted every 59 seconds would never run anything.
+            next_run_time=datetime.now(UTC),
+            replace_existing=True,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
+    scheduler.start()
+    for job in ours:
+        event = f"{job.id}_scheduled"
+        log.info(event, interval_seconds=job.interval_seconds)
+    return scheduler
+
+
+class Post:
+    """The place of one scheduler process: it runs the jobs while it holds the lease."""
+
+    def __init__(self) -> None:
+        self.holder = f"{socket.gethostname()}:{os.getpid()}"
+        self.scheduler: Scheduler | None = None
+        self.is_standing_by = False
+
+    def keep(self) -> None:
+        """Take or renew the lease, and start or stop the scheduler accordingly."""
+        close_old_connections()
+        try:
+            is_mine = SchedulerLease.take(LEASE_NAME, self.holder, seconds=LEASE_SECONDS)
+            if is_mine and (self.scheduler is None or not self.scheduler.is_alive):
+                self.stop()
+                self.scheduler = start_scheduler()
+        except DATABASE_AWAY as error:
+            # Nobody can say whose the lease is now; the jobs cannot do anything either.
+            log.error("geo_scheduler_database_away", error=str(error))
+            return
+        if not is_mine:
+            # Stopped for longer than the lease (a suspended machine): another has taken over.
+            self.stop()
+            if not self.is_standing_by:
+                log.info("geo_scheduler_standing_by", holder=self.holder)
+        self.is_standing_by = not is_mine
+
+    def stop(self) -> None:
+        """Stop the scheduler, if it runs, behind the job at hand."""
+        if self.scheduler is not None:
+            self.scheduler.shutdown(wait=True)
+            self.scheduler = None
+
+    def leave(self) -> None:
+        """Stop, flush once more, and give the lease back."""
+        self.stop()
+        geo_cache_flush()
+        try:
+            SchedulerLease.release(LEASE_NAME, self.holder)
+        except DATABASE_AWAY as error:
+            log.warning("geo_scheduler_lease_not_released", error=str(error))
+        log.info("geo_scheduler_stopped", holder=self.holder)
+
+
+def run_scheduler(stopped: threading.Event) -> None:
+    """Run the jobs, or stand by for the process that does, until ``stopped`` is set.
+
+    Then the running job is finished and the journal flushed once more. A database that is away is
+    waited for.
+    """
+    post = Post()
+    try:
+        while not stopped.is_set():
+            post.keep()
+            stopped.wait(RENEW_SECONDS)
+    finally:
+        post.leave()

@@ -1,0 +1,123 @@
+from typing import Any
+
+import pytest
+from django.core import checks
+from django.core.management import call_command
+from django.db import connections
+
+from geocache import caches
+from tests.factories import use_dummy_provider
+
+LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+FILES = {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": "/nowhere"}
+DUMMY = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
+TABLE = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
+
+
+def ids() -> set[str | None]:
+    return {message.id for message in checks.run_checks() if (message.id or "").startswith("geo")}
+
+
+def use_cache(settings: Any, cache: dict[str, Any]) -> None:
+    settings.CACHES = {**settings.CACHES, "geocache": cache}
+
+
+def test_checks__the_embedded_default_only_tells_that_its_database_is_old() -> None:
+    assert ids() <= {"geocache.I001"}
+
+
+@pytest.mark.parametrize("cache", [LOCMEM, FILES, DUMMY, TABLE])
+def test_check_journal__refuses_a_cache_that_cannot_hold_it(
+    settings: Any, cache: dict[str, Any]
+) -> None:
+    use_cache(settings, cache)
+
+    assert "geocache.E001" in ids()
+
+
+def test_check_journal__refuses_a_diskcache_that_evicts(settings: Any, tmp_path: Any) -> None:
+    backend = "diskcache_community.DjangoCache"
+    use_cache(settings, {"BACKEND": backend, "LOCATION": str(tmp_path)})
+
+    assert "geocache.E002" in ids()
+    caches.current().close()
+
+
+def test_check_journal__warns_of_a_redis_that_unpickles(settings: Any) -> None:
+    backend = "django.core.cache.backends.redis.RedisCache"
+    use_cache(settings, {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1"})
+
+    assert "geocache.W002" in ids()
+
+
+def test_check_redis_policy__warns_of_one_that_evicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caches, "redis_policy", lambda: "allkeys-lru")
+
+    messages = checks.run_checks(include_deployment_checks=True)
+
+    assert "geocache.W003" in {message.id for message in messages}
+
+
+def test_redis_policy__is_asked_of_the_real_redis(settings: Any, redis_url: str) -> None:
+    backend = "django.core.cache.backends.redis.RedisCache"
+    use_cache(settings, {"BACKEND": backend, "LOCATION": redis_url})
+
+    assert caches.redis_policy() in ("noeviction", "volatile-lru", "allkeys-lru")
+
+
+def test_check_sqlite__warns_when_it_does_not_wait_for_its_lock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    default = connections["default"]
+    monkeypatch.setattr(default, "vendor", "sqlite")
+    monkeypatch.setitem(default.settings_dict, "OPTIONS", {})
+
+    assert "geocache.W004" in ids()
+
+
+def test_check_scheduler__tells_when_its_app_is_not_installed(settings: Any) -> None:
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if "scheduler" not in app]
+
+    assert "geocache.I002" in ids()
+
+
+def test_check_scheduler__warns_of_another_database_than_default(settings: Any) -> None:
+    settings.DATABASE_ROUTERS = ["tests.test_checks.Router"]
+
+    assert "geocache.W005" in ids()
+
+
+class Router:
+    def db_for_write(self, model: Any, **_: Any) -> str | None:
+        return "other" if model._meta.app_label == "django_apscheduler" else None
+
+
+def test_check_provider__names_a_file_that_is_missing(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "DATABASES": ["/nowhere/City.mmdb"]}
+
+    found = [message for message in checks.run_checks() if message.id == "geocache.W006"]
+
+    assert "/nowhere/City.mmdb" in found[0].msg
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"PROVIDER": {"BACKEND": "nowhere.Provider"}}, {"DATABASE": ["a misspelt name"]}],
+)
+def test_checks__a_setting_that_cannot_be_used_is_an_error(
+    settings: Any, given: dict[str, Any]
+) -> None:
+    settings.GEOCACHE = given
+
+    assert "geocache.E003" in ids()
+
+
+def test_checks__another_provider_has_nothing_to_tell(settings: Any) -> None:
+    use_dummy_provider(settings)
+
+    assert not {"geocache.I001", "geocache.W006"} & ids()
+
+
+@pytest.mark.django_db
+def test_makemigrations__finds_nothing_to_do() -> None:
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)

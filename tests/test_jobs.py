@@ -1,0 +1,294 @@
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import structlog
+from django.db import OperationalError
+from django_apscheduler.jobstores import DjangoJobStore
+from django_apscheduler.models import DjangoJob, DjangoJobExecution
+
+from geocache import jobs, journal
+from geocache.models import FlushRun, GeoCache, SchedulerLease
+from tests import processes
+from tests.factories import a_location, many_locations
+
+FLUSH = "geo_cache_flush"
+
+
+@pytest.fixture
+def events() -> Iterator[list[dict[str, Any]]]:
+    with structlog.testing.capture_logs() as captured:
+        # Loggers are cached with their processors when first used; this one is asked anew.
+        original, jobs.log = jobs.log, structlog.get_logger("geocache.jobs")
+        yield captured
+        jobs.log = original
+
+
+def names(events: list[dict[str, Any]]) -> list[str]:
+    return [event["event"] for event in events]
+
+
+def release_lease() -> None:
+    SchedulerLease.objects.update(expires_at=datetime(2000, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_cache_flush__says_what_it_flushed_only_when_it_did(events: list[Any]) -> None:
+    jobs.geo_cache_flush()
+    journal.append(many_locations(3))
+
+    jobs.geo_cache_flush()
+
+    assert events == [{"event": "geo_cache_flush_ran", "flushed": 3, "log_level": "debug"}]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_cache_flush__says_when_it_timed_out(
+    events: list[Any], monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setattr("geocache.flush.BATCH_ANSWERS", 64)
+    settings.GEOCACHE = {**settings.GEOCACHE, "FLUSH_TIME_LIMIT_SECONDS": 0}
+    for location in many_locations(130):
+        journal.append([location])
+
+    jobs.geo_cache_flush()
+
+    assert events[-1] == {
+        "event": "geo_cache_flush_timed_out",
+        "flushed": 64,
+        "pending": 66,
+        "log_level": "warning",
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_cache_flush__failure_is_one_event_and_no_exception(
+    events: list[Any], settings: Any
+) -> None:
+    settings.CACHES = {
+        **settings.CACHES,
+        "geocache": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    }
+
+    jobs.geo_cache_flush()
+
+    assert names(events) == ["geo_cache_flush_failed"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_prune_history__forgets_old_runs_of_ours_only() -> None:
+    now = datetime.now(UTC)
+    ours = DjangoJob.objects.create(id=FLUSH, job_state=b"")
+    theirs = DjangoJob.objects.create(id="their_job", job_state=b"")
+    for job in (ours, theirs):
+        for days in (1, 40):
+            DjangoJobExecution.objects.create(job=job, run_time=now - timedelta(days=days))
+    for days in (1, 40):
+        run = {"seconds": 1, "flushed": 1, "rejected": 0, "pending": 0, "timed_out": False}
+        FlushRun.objects.create(started_at=now - timedelta(days=days), **run)
+
+    jobs.geo_prune_history()
+
+    assert FlushRun.objects.count() == 1
+    assert DjangoJobExecution.objects.filter(job=ours).count() == 1
+    assert DjangoJobExecution.objects.filter(job=theirs).count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_start_scheduler__registers_each_job_once_however_often_it_starts(
+    events: list[Any],
+) -> None:
+    for _ in range(2):
+        jobs.start_scheduler().shutdown()
+
+    assert sorted(DjangoJob.objects.values_list("id", flat=True)) == [FLUSH, "geo_prune_history"]
+    scheduled = [event for event in events if event["event"] == "geo_cache_flush_scheduled"]
+    assert scheduled[0] == {
+        "event": "geo_cache_flush_scheduled",
+        "interval_seconds": 60,
+        "log_level": "info",
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_start_scheduler__job_has_the_promised_settings() -> None:
+    scheduler = jobs.start_scheduler()
+    job = scheduler.get_job(FLUSH)
+    scheduler.shutdown()
+
+    assert job.func_ref == "geocache.jobs:geo_cache_flush"
+    assert job.trigger.interval == timedelta(seconds=60)
+    assert (job.coalesce, job.max_instances, job.misfire_grace_time) == (True, 1, None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_start_scheduler__runs_the_flush_at_once() -> None:
+    journal.append([a_location()])
+
+    scheduler = jobs.start_scheduler()
+
+    try:
+        processes.wait_until(GeoCache.objects.exists)
+    finally:
+        scheduler.shutdown()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_start_scheduler__removes_jobs_of_ours_that_are_gone_and_no_others() -> None:
+    DjangoJob.objects.create(id="geo_of_a_past_release", job_state=b"not a pickle")
+    DjangoJob.objects.create(id="their_job", job_state=b"", next_run_time=None)
+
+    jobs.start_scheduler().shutdown()
+
+    ids = set(DjangoJob.objects.values_list("id", flat=True))
+    assert "geo_of_a_past_release" not in ids
+
+
+@pytest.mark.django_db(transaction=True)
+def test_scheduler__outlives_a_database_that_is_locked(
+    monkeypatch: pytest.MonkeyPatch, events: list[Any]
+) -> None:
+    monkeypatch.setattr(jobs, "RENEW_SECONDS", 0.05)
+    failures = iter([True, True])
+    original = DjangoJobStore.update_job
+
+    def locked(self: DjangoJobStore, job: Any) -> None:
+        if next(failures, False):
+            raise OperationalError("database is locked")
+        original(self, job)
+
+    monkeypatch.setattr(DjangoJobStore, "update_job", locked)
+    journal.append([a_location()])
+
+    scheduler = jobs.start_scheduler()
+
+    try:
+        processes.wait_until(lambda: names(events).count("geo_scheduler_database_away") == 2)
+        processes.wait_until(GeoCache.objects.exists)
+        assert scheduler.is_alive
+    finally:
+        scheduler.shutdown()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_post__second_stands_by_and_takes_over_when_the_lease_runs_out(events: list[Any]) -> None:
+    first, second = jobs.Post(), jobs.Post()
+    second.holder = "elsewhere:1"
+    try:
+        first.keep()
+        second.keep()
+        assert first.scheduler is not None
+        assert second.scheduler is None
+        assert "geo_scheduler_standing_by" in names(events)
+
+        release_lease()
+        second.keep()
+        assert second.scheduler is not None
+
+        first.keep()
+        assert first.scheduler is None
+    finally:
+        first.stop()
+        second.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_post__starts_anew_when_the_schedulers_thread_has_died() -> None:
+    post = jobs.Post()
+    post.keep()
+    assert post.scheduler is not None
+    died = post.scheduler
+    died.pause()
+    died._thread = threading.Thread(target=int)
+    died._thread.start()
+    died._thread.join()
+
+    try:
+        post.keep()
+        assert post.scheduler is not died
+    finally:
+        post.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_post__waits_for_a_database_that_is_away_at_its_start(
+    monkeypatch: pytest.MonkeyPatch, events: list[Any]
+) -> None:
+    post = jobs.Post()
+
+    def away(*_: Any, **__: Any) -> bool:
+        raise OperationalError("connection refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SchedulerLease, "take", away)
+        post.keep()
+    assert names(events) == ["geo_scheduler_database_away"]
+
+    post.keep()
+
+    assert post.scheduler is not None
+    post.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run_scheduler__flushes_once_more_and_gives_the_lease_back_when_it_stops() -> None:
+    stopped = threading.Event()
+    thread = threading.Thread(target=jobs.run_scheduler, args=(stopped,))
+    thread.start()
+    processes.wait_until(lambda: DjangoJobExecution.objects.filter(job_id=FLUSH).exists())
+    journal.append([a_location()])
+
+    stopped.set()
+    thread.join()
+
+    assert GeoCache.objects.count() == 1
+    assert SchedulerLease.objects.get().expires_at < datetime.now(UTC)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_schedule_geo__flushes_once_more_on_a_signal_and_exits_0(number: int) -> None:
+    process = processes.start("schedule_geo")
+    processes.wait_until(lambda: DjangoJobExecution.objects.filter(job_id=FLUSH).exists())
+    time.sleep(0.3)
+    journal.append(many_locations(10))
+
+    output = processes.stop(process, number)
+
+    assert process.returncode == 0, output
+    assert GeoCache.objects.count() == 10
+    assert "geo_cache_flush_scheduled" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_schedule_geo__killed_with_9_is_replaced_and_the_job_is_there_once() -> None:
+    first = processes.start("schedule_geo")
+    processes.wait_until(lambda: DjangoJobExecution.objects.filter(job_id=FLUSH).exists())
+    processes.stop(first, signal.SIGKILL)
+    journal.append(many_locations(10))
+    release_lease()
+
+    second = processes.start("schedule_geo")
+    processes.wait_until(lambda: GeoCache.objects.count() == 10)
+    output = processes.stop(second)
+
+    assert second.returncode == 0, output
+    assert DjangoJob.objects.filter(id=FLUSH).count() == 1
+
+
+@pytest.mark.slow
+def test_schedule_geo__database_without_tables_is_one_clear_line(tmp_path: Any) -> None:
+    process = processes.start("schedule_geo", DATABASE_URL=f"sqlite:///{tmp_path}/empty.sqlite3")
+
+    output = process.communicate(timeout=60)[0]
+
+    assert process.returncode == 1
+    assert "manage.py migrate" in output
+    assert "Traceback" not in output

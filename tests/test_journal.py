@@ -1,0 +1,373 @@
+import threading
+from typing import Any
+
+import pytest
+
+from geocache import caches, journal
+from geocache.exceptions import JournalUnavailable
+from geocache.locations import dump_locations, load_locations
+from tests.factories import NOON, a_location, many_locations
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> "Clock":
+    clock = Clock()
+    monkeypatch.setattr(journal, "_now", clock)
+    return clock
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def all_records(first: int | None = None) -> list[str]:
+    """Close every segment there is and return the texts of its records."""
+    last = journal.last_ticket()
+    first = journal.base_of(last) + 1 if first is None else first
+    segments = [journal.close_segment(number) for number in range(first, last + 1)]
+    return [text for segment in segments for text in segment.records.values()]
+
+
+def addresses(texts: list[str]) -> set[str]:
+    return {location.address for text in texts for location in load_locations(text)}
+
+
+def test_append__answer_is_in_a_record_without_timeout() -> None:
+    journal.append([a_location()])
+
+    segment = journal.close_segment(journal.last_ticket())
+
+    (key,) = segment.records
+    assert load_locations(segment.records[key]) == [a_location()]
+    assert not segment.lost_count
+
+
+def test_append__puts_200_answers_into_one_record() -> None:
+    journal.append(many_locations(401))
+
+    counts = [len(load_locations(text)) for text in all_records()]
+
+    assert counts == [200, 200, 1]
+
+
+def test_append__uses_one_segment_for_64_records_then_another() -> None:
+    for location in many_locations(65):
+        journal.append([location])
+
+    last = journal.last_ticket()
+
+    assert [len(journal.close_segment(n).records) for n in (last - 1, last)] == [64, 1]
+
+
+def test_append__takes_a_new_segment_after_30_seconds(clock: Clock) -> None:
+    journal.append([a_location()])
+    first = journal.last_ticket()
+    clock.seconds += 31
+
+    journal.append([a_location()])
+
+    assert journal.last_ticket() == first + 1
+
+
+def test_append__goes_to_a_new_segment_when_its_own_is_sealed() -> None:
+    journal.append([a_location("20.0.0.1")])
+    sealed = journal.close_segment(journal.last_ticket())
+
+    journal.append([a_location("20.0.0.2")])
+
+    later = journal.close_segment(journal.last_ticket())
+    assert later.number == sealed.number + 1
+    assert addresses(list(later.records.values())) == {"20.0.0.2"}
+
+
+def test_append__never_overwrites_a_record_of_another_owner_of_the_same_ticket() -> None:
+    journal.append([a_location("20.0.0.1")])
+    backend = caches.current()
+    backend.decr(journal.TICKET_KEY)  # a counter that went back gives the same ticket again
+    journal._writer._reset()
+
+    journal.append([a_location("20.0.0.2")])
+
+    assert addresses(all_records()) == {"20.0.0.1", "20.0.0.2"}
+
+
+def test_append__does_not_trust_an_add_that_took_longer_than_60_seconds(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = caches.current()
+    delays = iter([61.0, 0.0])
+    real_add = backend.add
+
+    def slow_add(key: str, *args: Any, **kwargs: Any) -> bool:
+        if key.startswith("r:"):
+            clock.seconds += next(delays, 0.0)
+        return real_add(key, *args, **kwargs)
+
+    monkeypatch.setattr(backend, "add", slow_add)
+
+    journal.append([a_location()])
+
+    assert len(all_records()) == 2
+
+
+def test_append__counts_a_pause_between_the_segments_age_and_the_add(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.append([a_location()])
+    first = journal.last_ticket()
+    original = journal.Writer._free_segment
+
+    def paused(self: journal.Writer, now: float) -> journal.OpenSegment | None:
+        segment = original(self, now)
+        clock.seconds += 4000 if segment is not None else 0
+        return segment
+
+    monkeypatch.setattr(journal.Writer, "_free_segment", paused)
+
+    journal.append([a_location("20.0.0.2")])
+
+    assert journal.last_ticket() == first + 1
+
+
+def test_append__child_of_a_fork_leaves_the_parents_segment_alone() -> None:
+    journal.append([a_location()])
+    first = journal.last_ticket()
+    journal._writer._process_id -= 1  # what a child finds
+
+    journal.append([a_location("20.0.0.2")])
+
+    assert journal.last_ticket() == first + 1
+    assert len(journal._writer._held) == 1
+
+
+def test_append__eight_threads_lose_nothing() -> None:
+    given = many_locations(400)
+
+    def work(part: int) -> None:
+        for location in given[part::8]:
+            journal.append([location])
+
+    threads = [threading.Thread(target=work, args=(part,)) for part in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert addresses(all_records()) == {location.address for location in given}
+
+
+def test_append__journals_again_what_it_holds_when_the_counter_is_lost() -> None:
+    journal.append([a_location("20.0.0.1")])
+    caches.current().delete(journal.TICKET_KEY)
+    for key in journal._record_keys(journal._writer._last_ticket):
+        caches.current().delete(key)
+    journal._writer._free.clear()
+
+    journal.append([a_location("20.0.0.2")])
+
+    assert addresses(all_records()) == {"20.0.0.1", "20.0.0.2"}
+
+
+def test_append__lets_go_of_what_is_flushed() -> None:
+    journal.append([a_location("20.0.0.1")])
+    journal.publish_head(journal.last_ticket())
+    journal._writer._free.clear()
+
+    journal.append([a_location("20.0.0.2")])
+
+    assert len(journal._writer._held) == 1
+
+
+def test_append__holds_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "HELD_BYTES", 1000)
+
+    for location in many_locations(50):
+        journal.append([location])
+
+    assert 0 < journal._writer._held_bytes <= 1000
+    assert journal._writer._held_bytes == sum(len(t) for _, _, t in journal._writer._held)
+
+
+def test_append__raises_when_the_backlog_is_over_its_limit(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "BACKLOG_LIMIT": 128}
+    journal.publish_head(journal.last_ticket())
+    for location in many_locations(128):
+        journal.append([location])
+
+    with pytest.raises(JournalUnavailable, match="backlog"):
+        journal.append([a_location()])
+
+
+def test_append__raises_when_the_cache_is_down(settings: Any) -> None:
+    settings.CACHES = {
+        **settings.CACHES,
+        "geocache": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://127.0.0.1:1",
+        },
+    }
+
+    with pytest.raises(JournalUnavailable, match="cannot be reached"):
+        journal.append([a_location()])
+
+
+def test_append__raises_on_a_cache_that_cannot_hold_the_journal(settings: Any) -> None:
+    settings.CACHES = {
+        **settings.CACHES,
+        "geocache": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    }
+
+    with pytest.raises(JournalUnavailable, match=r"LocMemCache.*E001"):
+        journal.append([a_location()])
+
+
+def test_close_segment__seals_behind_the_last_record() -> None:
+    journal.append([a_location()])
+    number = journal.last_ticket()
+
+    journal.close_segment(number)
+
+    backend = caches.current()
+    assert backend.get(f"r:{number}:1") == journal.SEAL
+    assert not backend.add(f"r:{number}:1", "late", timeout=None)
+
+
+def test_close_segment__of_nothing_is_untouched_and_sealed() -> None:
+    number = journal.last_ticket()
+
+    segment = journal.close_segment(number)
+
+    assert segment.is_untouched
+    assert caches.current().get(f"r:{number}:0") == journal.SEAL
+
+
+def test_close_segment__twice_gives_the_same_records() -> None:
+    journal.append(many_locations(3))
+    number = journal.last_ticket()
+
+    assert journal.close_segment(number).records == journal.close_segment(number).records
+
+
+def test_close_segment__reads_a_record_that_came_before_its_seal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journal.append([a_location("20.0.0.1")])
+    number = journal.last_ticket()
+    backend = caches.current()
+    real_add = backend.add
+
+    def overtaken_add(key: str, value: str, timeout: float | None = None) -> bool:
+        if value == journal.SEAL and key == f"r:{number}:1":
+            real_add(key, dump_locations([a_location("20.0.0.2")]), timeout=None)
+        return real_add(key, value, timeout=timeout)
+
+    monkeypatch.setattr(backend, "add", overtaken_add)
+
+    segment = journal.close_segment(number)
+
+    assert addresses(list(segment.records.values())) == {"20.0.0.1", "20.0.0.2"}
+
+
+def test_close_segment__counts_a_gap_as_lost_and_seals_it() -> None:
+    for location in many_locations(3):
+        journal.append([location])
+    number = journal.last_ticket()
+    caches.current().delete(f"r:{number}:1")
+
+    segment = journal.close_segment(number)
+
+    assert segment.lost_count == 1
+    assert len(segment.records) == 2
+    assert caches.current().get(f"r:{number}:1") == journal.SEAL
+
+
+def test_close_segment__reads_a_record_that_a_replica_did_not_show(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for location in many_locations(3):
+        journal.append([location])
+    number = journal.last_ticket()
+    backend = caches.current()
+    real_get_many = backend.get_many
+    hidden = [f"r:{number}:1"]
+
+    def replica_get_many(keys: list[str]) -> dict[str, Any]:
+        found = real_get_many(keys)
+        if hidden:
+            found.pop(hidden.pop(), None)
+        return found
+
+    monkeypatch.setattr(backend, "get_many", replica_get_many)
+
+    segment = journal.close_segment(number)
+
+    assert not segment.lost_count
+    assert len(segment.records) == 3
+
+
+def test_close_segment__needs_no_seal_when_it_is_full() -> None:
+    for location in many_locations(64):
+        journal.append([location])
+
+    segment = journal.close_segment(journal.last_ticket())
+
+    assert len(segment.records) == 64
+    assert not segment.lost_count
+
+
+def test_forget_segments__deletes_records_but_never_a_seal() -> None:
+    journal.append([a_location()])
+    number = journal.last_ticket()
+    journal.close_segment(number)
+
+    journal.forget_segments(number, number)
+
+    backend = caches.current()
+    assert backend.get(f"r:{number}:0") is None
+    assert backend.get(f"r:{number}:1") == journal.SEAL
+
+
+def test_backlog__is_empty_at_first() -> None:
+    backlog = journal.backlog(0)
+
+    assert (backlog.answer_count, backlog.oldest_at, backlog.is_exact) == (0, None, True)
+
+
+def test_backlog__counts_answers_and_knows_the_oldest() -> None:
+    head = journal.last_ticket()
+    journal.append(many_locations(250))
+
+    backlog = journal.backlog(head)
+
+    assert (backlog.answer_count, backlog.oldest_at, backlog.is_exact) == (250, NOON, True)
+
+
+def test_backlog__estimates_what_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "BACKLOG_SEGMENTS", 2)
+    head = journal.last_ticket()
+    for location in many_locations(64 * 4):
+        journal.append([location])
+
+    backlog = journal.backlog(head)
+
+    assert (backlog.answer_count, backlog.is_exact) == (256, False)
+
+
+def test_lock__is_free_again_afterwards() -> None:
+    with journal.lock(60):
+        assert caches.current().get(journal.LOCK_KEY)
+
+    assert caches.current().get(journal.LOCK_KEY) is None
+
+
+def test_lock__of_another_is_waited_for_then_passed_and_left_alone() -> None:
+    caches.current().add(journal.LOCK_KEY, "another-", timeout=60)
+
+    with journal.lock(60, wait_seconds=0.01):
+        pass
+
+    assert caches.current().get(journal.LOCK_KEY) == "another-"
