@@ -69,7 +69,7 @@ def check_redis_policy(**_: Any) -> list[CheckMessage]:
     ]
 
 
-@register(Tags.database)
+@register()
 def check_sqlite(**_: Any) -> list[CheckMessage]:
     """Check that SQLite waits for its lock instead of failing a flush or killing the scheduler."""
     settings = connections["default"].settings_dict
