@@ -10,7 +10,8 @@ from django.db import connections, router
 
 from geocache import caches, conf, providers
 from geocache.exceptions import ProviderError
-from geocache.providers.base import Source
+
+SCHEDULER_APP = "django_apscheduler"
 
 
 @register(Tags.caches)
@@ -89,24 +90,18 @@ def check_sqlite(**_: Any) -> list[CheckMessage]:
 
 @register()
 def check_scheduler(**_: Any) -> list[CheckMessage]:
-    """Check that the jobs of ``schedule_geo`` have their table, on the default database."""
-    if not apps.is_installed("django_apscheduler"):
-        return [
-            Info(
-                "django_apscheduler is not installed: only manage.py flush_geo flushes.",
-                hint='Add "django_apscheduler" to INSTALLED_APPS to use manage.py schedule_geo.',
-                id="geocache.I002",
-            )
-        ]
-    if router.db_for_write(apps.get_model("django_apscheduler", "DjangoJob")) != "default":
-        return [
-            Caution(
-                "django_apscheduler works on the default database only.",
-                hint="Route the app django_apscheduler to default.",
-                id="geocache.W005",
-            )
-        ]
-    return []
+    """Check that the jobs of ``schedule_geo`` are kept in the default database."""
+    if not apps.is_installed(SCHEDULER_APP):
+        return []
+    if router.db_for_write(apps.get_model(SCHEDULER_APP, "DjangoJob")) == "default":
+        return []
+    return [
+        Caution(
+            "django_apscheduler works on the default database only.",
+            hint="Route the app django_apscheduler to default.",
+            id="geocache.W005",
+        )
+    ]
 
 
 @register()
@@ -114,26 +109,45 @@ def check_provider(**_: Any) -> list[CheckMessage]:
     """Check that the provider can answer. Only a warning: a flush does not need it."""
     try:
         problems = providers.current().check()
-        sources = [] if problems else providers.current().sources()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="geocache.E003")]
     except ProviderError as error:
-        problems, sources = [str(error)], []
+        problems = [str(error)]
+    hint = "Correct GEOCACHE_DATABASES; until then new addresses are answered as unavailable."
+    return [Caution(problem, hint=hint, id="geocache.W006") for problem in problems]
+
+
+# What follows is no fault, and would be said before every command: on deploy only.
+
+
+@register(deploy=True)
+def check_is_scheduled(**_: Any) -> list[CheckMessage]:
+    """Tell that nothing flushes by itself without the scheduler's app."""
+    if apps.is_installed(SCHEDULER_APP):
+        return []
     return [
-        *(_provider_problem(problem) for problem in problems),
-        *(_old_source(source) for source in sources if source.is_fallback),
+        Info(
+            "django_apscheduler is not installed: only manage.py flush_geo flushes.",
+            hint='Add "django_apscheduler" to INSTALLED_APPS to use manage.py schedule_geo.',
+            id="geocache.I002",
+        )
     ]
 
 
-def _provider_problem(problem: str) -> CheckMessage:
-    hint = "Correct GEOCACHE_DATABASES; until then new addresses are answered as unavailable."
-    return Caution(problem, hint=hint, id="geocache.W006")
-
-
-def _old_source(source: Source) -> CheckMessage:
-    return Info(
-        f"Answers come from {source}, {source.age_days()} days old, because no other database is "
-        "configured.",
-        hint="Name a newer one in GEOCACHE_DATABASES.",
-        id="geocache.I001",
-    )
+@register(deploy=True)
+def check_database_age(**_: Any) -> list[CheckMessage]:
+    """Tell that answers come from the old database that this app falls back to."""
+    try:
+        sources = providers.current().sources()
+    except (ImproperlyConfigured, ProviderError):
+        return []
+    return [
+        Info(
+            f"Answers come from {source}, {source.age_days()} days old, because no other database "
+            "is configured.",
+            hint="Name a newer one in GEOCACHE_DATABASES.",
+            id="geocache.I001",
+        )
+        for source in sources
+        if source.is_fallback
+    ]

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from geocache import conf, journal
 from geocache.exceptions import FlushError, InvalidAddress, JournalUnavailable, UndecodableRecord
-from geocache.journal import ClosedSegment
+from geocache.journal import Backlog, ClosedSegment
 from geocache.locations import Location, dump_locations, load_locations
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
 
@@ -94,12 +94,18 @@ def flush_dirty(time_limit_seconds: float | None = None) -> FlushReport:
     except (JournalUnavailable, FlushError) as error:
         problem = str(error)
     except (DatabaseError, InterfaceError) as error:
-        problem = f"the database cannot be written: {error}"
+        # On one line: PostgreSQL adds hints on others.
+        problem = f"the database cannot be written: {' '.join(str(error).split())}"
     flush.report.seconds = round(time.monotonic() - started, 3)
     _keep_account(started_at, flush.report, problem)
     if problem:
         raise FlushError(problem)
     return flush.report
+
+
+def read_backlog() -> Backlog:
+    """Return how much waits to be flushed. Writes nothing; raises ``JournalUnavailable``."""
+    return journal.backlog(JournalHead.position_of(conf.get("CACHE_ALIAS")))
 
 
 class _Flush:
@@ -123,12 +129,10 @@ class _Flush:
         elif last - head.position <= journal.JUMP or self._leave_lost_numbering(
             head.position, last
         ):
-            head.refresh_from_db()
-            self._flush_span(head.position + 1, last)
+            self._flush_span(JournalHead.position_of(self.alias) + 1, last)
         JournalHead.advance(self.alias, trimmed=self.trimmed)
-        head.refresh_from_db()
-        journal.publish_head(head.position)
-        self.report.pending = journal.backlog(head.position).answer_count
+        journal.publish_head(JournalHead.position_of(self.alias))
+        self.report.pending = read_backlog().answer_count
 
     def _flush_span(self, first: int, last: int, *, moves_head: bool = True) -> bool:
         return self._flush_segments(_closed(first, last), moves_head=moves_head)
@@ -164,7 +168,7 @@ class _Flush:
                 if time.monotonic() > self.deadline:
                     self.report.timed_out = True
                     return False
-            if segment.lost_count and JournalHead.of(self.alias).position < segment.number:
+            if segment.lost_count and JournalHead.position_of(self.alias) < segment.number:
                 log.error("geo_journal_records_lost", records=segment.lost_count)
             batch.take(segment)
         if batch.segment_count:

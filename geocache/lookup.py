@@ -4,20 +4,21 @@ Memory, hot entry, row and known network (for a metered provider), provider; wha
 journaled before it is returned. Each tier is asked once for a whole batch.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError
+from django.db import DatabaseError, connections, router, transaction
 
 from geocache import conf, journal, providers, store
 from geocache.addresses import networks_around, parse_address, special_reason
 from geocache.exceptions import JournalUnavailable, ProviderError
 from geocache.locations import UNAVAILABLE, Location
-from geocache.models import GeoCache
+from geocache.models import GeoCache, GeoCacheQuerySet
 from geocache.store import Asked
 from geocache.throttle import Throttle
 
@@ -25,6 +26,9 @@ log = structlog.get_logger(__name__)
 
 # Addresses that go through the tiers together: bounds memory and the size of one query.
 BATCH_ADDRESSES: Final = 1000
+# Addresses whose networks are asked for in one query: an IPv6 address lies in 113 of them, and
+# SQLite takes 32,766 parameters.
+COVERED_ADDRESSES: Final = 250
 
 Public = Mapping[str, IPv4Address | IPv6Address]
 
@@ -88,6 +92,7 @@ def _resolve(public: Public) -> dict[str, Location]:
     try:
         provider = providers.current()
         build = provider.build()
+        store.memory.follow(build)
     except ProviderError as error:
         return _despite_failure(public, error)
     known = store.get_many(build, public)
@@ -122,23 +127,41 @@ def _from_rows(missing: Public) -> dict[str, Location]:
         found_since=now - timedelta(seconds=conf.get("ROW_TTL_SECONDS")),
         not_found_since=now - timedelta(seconds=conf.get("NOT_FOUND_TTL_SECONDS")),
     )
+    known: dict[str, Location] = {}
     try:
-        own = rows.in_bulk(missing)
-        known = {text: row.to_location() for text, row in own.items()}
-        others = _without(missing, known)
-        networks = {row.network: row for row in rows.covering(others.values())} if others else {}
+        with _savepoint():
+            known |= {text: row.to_location() for text, row in rows.in_bulk(missing).items()}
+            others = list(_without(missing, known).items())
+            for start in range(0, len(others), COVERED_ADDRESSES):
+                known |= _from_networks(rows, dict(others[start : start + COVERED_ADDRESSES]))
     except DatabaseError as error:
         log.error("geo_rows_unavailable", error=str(error))
-        return {}
-    for text, address in others.items():
+    return known
+
+
+def _from_networks(rows: GeoCacheQuerySet, missing: Public) -> dict[str, Location]:
+    networks = {row.network: row for row in rows.covering(missing.values())}
+    known: dict[str, Location] = {}
+    for text, address in missing.items():
         around = (networks[network] for network in networks_around(address) if network in networks)
         if row := next(around, None):
             known[text] = row.to_location(text)
     return known
 
 
+@contextmanager
+def _savepoint() -> Iterator[None]:
+    """Let a query fail without breaking the transaction that the caller may have open."""
+    using = router.db_for_read(GeoCache)
+    if connections[using].in_atomic_block:
+        with transaction.atomic(using=using):
+            yield
+    else:
+        yield
+
+
 def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Location]:
-    """Answer without the provider: an old row beats nothing, and nothing is remembered."""
+    """Answer without the provider: an old row beats nothing."""
     if _provider_down.is_due():
         log.error("geo_provider_failed", error=str(error))
     now = datetime.now(UTC)
@@ -146,7 +169,8 @@ def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Locatio
         text: Location(address=text, resolved_at=now, reason=UNAVAILABLE) for text in missing
     }
     try:
-        rows = GeoCache.objects.in_bulk(missing)
+        with _savepoint():
+            rows = GeoCache.objects.in_bulk(missing)
     except DatabaseError:
         return answers
     return answers | {text: row.to_location() for text, row in rows.items()}

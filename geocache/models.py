@@ -1,17 +1,18 @@
 """The table of answers and what is known about its filling. QuerySets are the vocabulary."""
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta, tzinfo
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, ClassVar, Final, Self
 
 from django.db import connections, models, router, transaction
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from geocache.addresses import networks_around, parse_address, sort_key
+from geocache.addresses import networks_around, parse_address, parse_network, sort_key
 from geocache.locations import EPOCH, FIELDS, NOT_FOUND, Location
 from geocache.upserts import Upsert
 
@@ -29,6 +30,41 @@ class Reason(models.TextChoices):
     DOCUMENTATION = "documentation", _("documentation")
     UNSPECIFIED = "unspecified", _("unspecified")
     RESERVED = "reserved", _("reserved")
+
+
+COUNTRIES_SQL: Final = """
+    WITH RECURSIVE present(code) AS (
+        SELECT MIN(country_code) FROM {table} WHERE country_code > ''
+        UNION ALL
+        SELECT (SELECT MIN(country_code) FROM {table} WHERE country_code > code)
+        FROM present WHERE code IS NOT NULL
+    )
+    SELECT code FROM present WHERE code IS NOT NULL
+"""
+
+# The beginning of an IPv4 address: one to three numbers, each with its dot (the last may lack it).
+BEGINNING: Final = re.compile(r"(?=.*\.)\d{1,3}(\.\d{1,3}){0,2}\.?", re.ASCII)
+
+
+def _year(at: datetime, step: int) -> datetime:
+    return at.replace(at.year + step, 1, 1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _month(at: datetime, step: int) -> datetime:
+    first = at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (first + timedelta(days=31 * step)).replace(day=1)
+
+
+def _day(at: datetime, step: int) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=step)
+
+
+# The start of the period that a moment is in (0), and of the next one (1).
+NEXT_PERIOD: Final[dict[str, Callable[[datetime, int], datetime]]] = {
+    "year": _year,
+    "month": _month,
+    "day": _day,
+}
 
 
 class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
@@ -49,13 +85,45 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         networks = {text for address in addresses for text in networks_around(address)}
         return self.filter(network__in=networks)
 
-    def upsert(self, locations: Iterable[Location]) -> None:
-        """Write answers, one an address and in one order; an older never replaces a newer one.
+    def search(self, text: str) -> Self:
+        """Return the rows of an address, a network, or the beginning of an IPv4 address.
 
-        In one transaction, or a savepoint of the one that is open. Raises what the database raises.
+        Raises ``InvalidAddress`` when ``text`` is none of these.
         """
-        # Always the same order, so that two flushers at once cannot wait for each other's rows.
-        rows = [_row(location) for location in sorted(locations, key=lambda one: one.address)]
+        if BEGINNING.fullmatch(text):
+            numbers = text.rstrip(".").split(".")
+            zeros = ["0"] * (4 - len(numbers))
+            text = f"{'.'.join(numbers + zeros)}/{8 * len(numbers)}"
+        if "/" in text:
+            return self.in_network(parse_network(text))
+        return self.filter(address=str(parse_address(text)))
+
+    def datetimes(
+        self, field_name: str, kind: Any, order: Any = "ASC", tzinfo: tzinfo | None = None
+    ) -> Any:
+        """Return the years, months or days that occur, by one step in an index for each.
+
+        Django's own, which the admin's date hierarchy calls, reads every row.
+        """
+        if kind not in NEXT_PERIOD or order != "ASC":
+            return super().datetimes(field_name, kind, order, tzinfo)
+        found: list[datetime] = []
+        rest, newer = self, f"{field_name}__gte"
+        while at := rest.aggregate(least=Min(field_name))["least"]:
+            found.append(NEXT_PERIOD[kind](timezone.localtime(at, tzinfo), 0))
+            rest = self.filter(**{newer: NEXT_PERIOD[kind](found[-1], 1)})
+        return found
+
+    def upsert(self, locations: Iterable[Location]) -> None:
+        """Write the newest answer for each address; an older never replaces a newer one.
+
+        In one transaction, or a savepoint of the one that is open. Raises what the database raises,
+        and ``InvalidAddress``.
+        """
+        rows: dict[str, tuple[Any, ...]] = {}
+        for location in sorted(locations, key=lambda one: one.resolved_at):
+            row = _row(location)
+            rows[row[0]] = row
         using = router.db_for_write(self.model)
         with transaction.atomic(using=using):
             Upsert(
@@ -64,7 +132,8 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
                 fields=ROW_FIELDS,
                 newest_by="resolved_at",
                 insert_only=["created_at"],
-            ).write(rows)
+                # Always in one order, so that two flushers cannot wait for each other's rows.
+            ).write([rows[address] for address in sorted(rows)])
 
 
 class GeoCache(models.Model):
@@ -108,6 +177,15 @@ class GeoCache(models.Model):
     def __str__(self) -> str:
         return self.address
 
+    @classmethod
+    def countries(cls) -> list[str]:
+        """Return the codes in the table, by one step in the index for each; DISTINCT reads all."""
+        connection = connections[router.db_for_read(cls)]
+        table = connection.ops.quote_name(cls._meta.db_table)
+        with connection.cursor() as cursor:
+            cursor.execute(COUNTRIES_SQL.format(table=table))
+            return [code for (code,) in cursor.fetchall()]
+
     def to_location(self, address: str | None = None) -> Location:
         """Return the row as an answer, for ``address`` when it stands in for a neighbour's."""
         values = {name: getattr(self, name) for name in FIELDS}
@@ -119,8 +197,9 @@ ROW_FIELDS: Final = (*FIELDS, "sort_key", "created_at")
 
 def _row(location: Location) -> tuple[Any, ...]:
     """Return the values of ``ROW_FIELDS`` for an answer; raise ``InvalidAddress``."""
-    key = sort_key(parse_address(location.address))
-    return (*(getattr(location, name) for name in FIELDS), key, location.resolved_at)
+    address = parse_address(location.address)
+    values = (getattr(location, name) for name in FIELDS[1:])
+    return (str(address), *values, sort_key(address), location.resolved_at)
 
 
 class JournalHead(models.Model):
@@ -139,6 +218,12 @@ class JournalHead(models.Model):
     def of(cls, alias: str) -> "JournalHead":
         """Return the head of the journal in cache ``alias``, made when it is first asked for."""
         return cls.objects.get_or_create(alias=alias)[0]
+
+    @classmethod
+    def position_of(cls, alias: str) -> int:
+        """Return how far the journal in cache ``alias`` is flushed; only reads."""
+        head = cls.objects.filter(alias=alias).first()
+        return head.position if head else 0
 
     @classmethod
     def advance(cls, alias: str, *, position: int = 0, trimmed: int = 0) -> None:

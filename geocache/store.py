@@ -35,6 +35,7 @@ class Memory:
     def __init__(self) -> None:
         self.young: dict[Asked, tuple[Location, float]] = {}
         self.old: dict[Asked, tuple[Location, float]] = {}
+        self.build = ""
 
     def get(self, asked: Asked) -> Location | None:
         """Return the answer for an address as it was asked for, unless it is too old."""
@@ -51,6 +52,12 @@ class Memory:
             if len(self.young) >= limit:
                 self.young, self.old = {}, self.young
             self.young[asked] = (location, until)
+
+    def follow(self, build: str) -> None:
+        """Forget everything when the answers of another build of the database begin."""
+        if self.build != build:
+            self.clear()
+            self.build = build
 
     def clear(self) -> None:
         """Forget everything."""

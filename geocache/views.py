@@ -1,1 +1,58 @@
-def lookup_page(request): ...
+"""The pages. None of them writes to the database."""
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from geocache import conf, providers
+from geocache.exceptions import ProviderError
+from geocache.forms import LookupForm
+from geocache.locations import Location
+from geocache.lookup import lookup_many
+from geocache.providers.base import Source
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def lookup_page(request: HttpRequest) -> HttpResponse:
+    """Answer a pasted text of addresses, or the ``ip`` of a link that can be shared."""
+    if not conf.get("PUBLIC_LOOKUP"):
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        if not request.user.is_staff:
+            raise PermissionDenied
+    form = _form(request)
+    answers = _answers(form)
+    sources, provider_error = _sources()
+    context = {
+        "form": form,
+        "answers": answers,
+        "sources": sources,
+        "provider_error": provider_error,
+    }
+    return render(request, "geocache/lookup.html", context)
+
+
+def _form(request: HttpRequest) -> LookupForm:
+    if request.method == "POST":
+        return LookupForm(request.POST)
+    if "ip" in request.GET:
+        return LookupForm({"addresses": "\n".join(request.GET.getlist("ip"))})
+    return LookupForm()
+
+
+def _answers(form: LookupForm) -> list[Location]:
+    if not form.is_valid():
+        return []
+    found = lookup_many(form.cleaned_data["addresses"]).values()
+    # Two ways to write one address (``::ffff:1.2.3.4``) are one answer.
+    return list({location.address: location for location in found}.values())
+
+
+def _sources() -> tuple[list[Source], str]:
+    """Return what answers come from, and why that cannot be told."""
+    try:
+        return providers.current().sources(), ""
+    except ProviderError as error:
+        return [], str(error)

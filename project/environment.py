@@ -2,10 +2,11 @@
 
 import os
 import secrets
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -33,9 +34,19 @@ def listed(name: str, default: list[str] | None = None) -> list[str]:
 def whole(name: str, *, default: int) -> int:
     """Return a variable that is a whole number, zero or more."""
     text = os.environ.get(name, "").strip()
-    if text and not (text.isascii() and text.isdigit()):
+    if text and not (text.isascii() and text.isdigit() and len(text) < 19):
         raise ImproperlyConfigured(f"{name} is {text!r}; use a whole number.")
     return int(text) if text else default
+
+
+def time_zone(*, default: str) -> str:
+    """Return TIME_ZONE, the name of a zone such as Europe/Berlin."""
+    name = os.environ.get("TIME_ZONE", "").strip() or default
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:
+        raise ImproperlyConfigured(f"TIME_ZONE {name!r} is not known.") from error
+    return name
 
 
 def var_dir(default: Path) -> Path:
@@ -66,12 +77,13 @@ def secret_key(folder: Path, *, is_debug: bool) -> str:
 
 def _keep_once(path: Path, text: str) -> None:
     # Whole and exclusive: of two processes that start at once both then read the key of one.
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    draft.write_text(text)
+    # Process ids will not do for a name: in two containers on one volume both are 1.
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
     with suppress(FileExistsError):
         path.hardlink_to(draft)
-    draft.unlink()
+    Path(draft).unlink()
 
 
 def database(folder: Path) -> dict[str, Any]:
@@ -81,7 +93,8 @@ def database(folder: Path) -> dict[str, Any]:
             configured: dict[str, Any] = env.db_url("DATABASE_URL")
         except Exception as error:
             raise ImproperlyConfigured("DATABASE_URL is not a database URL.") from error
-        if not configured.get("ENGINE"):
+        # A scheme that is not known is handed on as if it were an engine.
+        if "." not in configured.get("ENGINE", ""):
             raise ImproperlyConfigured("DATABASE_URL names no database engine that is known.")
         if "sqlite" not in configured["ENGINE"]:
             configured.setdefault("CONN_MAX_AGE", 60)
@@ -109,7 +122,7 @@ def geocache_cache(folder: Path) -> dict[str, Any]:
             "KEY_PREFIX": prefix,
             "TIMEOUT": 300,
         }
-    if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+    if not url.startswith(("redis://", "rediss://", "unix://")):
         raise ImproperlyConfigured("CACHE_URL has to start with redis://, rediss:// or unix://.")
     return {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",

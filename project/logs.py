@@ -1,10 +1,12 @@
 """structlog, configured once: pretty on a terminal, JSON otherwise, secrets never."""
 
+import logging
 import re
 import sys
 from typing import Any, Final
 
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 HIDDEN: Final = "[hidden]"
@@ -12,7 +14,11 @@ SECRET_NAME: Final = re.compile(
     r"pass(word|wd)?$|secret|token|licen[cs]e|api_?key|_key$|authorization|cookie|session",
     re.IGNORECASE,
 )
-URL_CREDENTIALS: Final = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+# In the address of a server, before its name or in its query; also in the text of an error.
+CREDENTIALS: Final = re.compile(
+    r"(?<=://)[^/\s]+(?=@)|(?<=[?&])(?P<name>\w*(?:key|token|secret|password)=)[^&\s\"']+",
+    re.IGNORECASE,
+)
 
 
 def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -24,14 +30,20 @@ def _hidden(name: str, value: Any) -> Any:
     if SECRET_NAME.search(name):
         return HIDDEN
     if isinstance(value, str):
-        return URL_CREDENTIALS.sub(HIDDEN, value)
+        return CREDENTIALS.sub(lambda match: (match["name"] or "") + HIDDEN, value)
     if isinstance(value, dict):
         return {key: _hidden(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hidden("", inner) for inner in value]
+    if isinstance(value, BaseException):
+        return _hidden("", repr(value))
     return value
 
 
 def configure(level: str) -> dict[str, Any]:
     """Configure structlog and return Django's ``LOGGING``, for one format of all lines."""
+    if level not in logging.getLevelNamesMapping():
+        raise ImproperlyConfigured(f"LOG_LEVEL is {level!r}; use DEBUG, INFO, WARNING or ERROR.")
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -49,11 +61,10 @@ def configure(level: str) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    is_terminal = sys.stderr.isatty()
-    last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
-        if is_terminal
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
     )
     return {
         "version": 1,
@@ -64,8 +75,10 @@ def configure(level: str) -> dict[str, Any]:
                 "foreign_pre_chain": shared,
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    # Before secrets are hidden: an error's text may hold some.
+                    structlog.processors.format_exc_info,
                     hide_secrets,
-                    *last,
+                    renderer,
                 ],
             }
         },

@@ -28,6 +28,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_apscheduler",
+    # For the names of countries in the reader's language.
+    "django_countries",
     "geocache",
 ]
 MIDDLEWARE = [
@@ -83,9 +85,12 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "geocache:lookup"
 LOGOUT_REDIRECT_URL = "login"
 
+# In use everywhere, though not (yet) in ISO 3166-1.
+COUNTRIES_OVERRIDE = {"XK": "Kosovo"}
+
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("de", _("German"))]
-TIME_ZONE = environment.env.str("TIME_ZONE", default="UTC")
+TIME_ZONE = environment.time_zone(default="UTC")
 USE_I18N = True
 USE_TZ = True
 USE_THOUSAND_SEPARATOR = True

@@ -11,6 +11,8 @@ os.environ["GEOCACHE_VAR_DIR"] = _folder
 os.environ["DEBUG"] = "true"
 os.environ.pop("GEOCACHE_DATABASES", None)
 
+os.makedirs(os.path.join(_folder, "static"))  # noqa: PTH103, PTH118 - WhiteNoise warns without it
+
 from project.settings import *  # noqa: E402, F403 - after the environment is set
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405 - from the settings

@@ -21,7 +21,7 @@ def current() -> Provider:
     try:
         backend = import_string(configured["BACKEND"])
         return cast(Provider, backend(**configured.get("OPTIONS", {})))
-    except (ImportError, KeyError, TypeError) as error:
+    except (AttributeError, ImportError, KeyError, TypeError) as error:
         raise ImproperlyConfigured(f'GEOCACHE["PROVIDER"] cannot be used: {error}') from error
 
 

@@ -72,11 +72,11 @@ class MmdbProvider(Provider):
 
     def check(self) -> list[str]:
         problems = []
-        for path in self._paths():
-            try:
-                _open(path)
-            except ProviderError as error:
-                problems.append(str(error))
+        try:
+            for path in self._paths():
+                problems += _problems(path)
+        except ProviderError as error:
+            problems.append(str(error))
         return problems
 
     def _paths(self) -> list[Path]:
@@ -123,6 +123,14 @@ def _fallback_path() -> Path:
     return Path(spec.origin).with_name("GeoLite2-City.mmdb")
 
 
+def _problems(path: Path) -> list[str]:
+    try:
+        _open(path)
+    except ProviderError as error:
+        return [str(error)]
+    return []
+
+
 def _stamp(path: Path) -> tuple[int, int, int]:
     try:
         status = path.stat()
@@ -135,17 +143,18 @@ def _open(path: Path) -> Database:
     stamp = _stamp(path)
     try:
         reader = maxminddb.open_database(path)
-    except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
+        metadata = reader.metadata()
+        built_at = datetime.fromtimestamp(metadata.build_epoch, UTC)
+    except (OSError, OverflowError, ValueError, maxminddb.InvalidDatabaseError) as error:
         raise ProviderError(f"{path}: not a readable MaxMind DB file") from error
-    metadata = reader.metadata()
-    name = str(metadata.database_type)
+    name = _text(metadata.database_type)
     if not any(usable in name.lower() for usable in USABLE_TYPES):
         raise ProviderError(
             f"{path}: a database of type {name}; needed is City, Country, ASN, Enterprise or ISP"
         )
     source = Source(
         name=name,
-        built_at=datetime.fromtimestamp(metadata.build_epoch, UTC),
+        built_at=built_at,
         attribution=next((text for key, text in ATTRIBUTIONS.items() if name.startswith(key)), ""),
         is_fallback=FALLBACK_PACKAGE in path.parts,
     )
@@ -226,8 +235,8 @@ def _name(value: object) -> str:
 
 
 def _country_code(value: object) -> str:
-    text = _text(value).upper()
-    return text if len(text) == 2 and text.isascii() and text.isalpha() else ""
+    text = _text(value)
+    return text.upper() if len(text) == 2 and text.isascii() and text.isalpha() else ""
 
 
 def _number(value: object, limit: int) -> float | None:

@@ -1,0 +1,43 @@
+"""Show answers on a page: ``{% load geo %}``."""
+
+from django import template
+from django_countries import countries
+
+from geocache import providers
+from geocache.exceptions import ProviderError
+from geocache.models import Reason
+from geocache.providers.base import Source
+
+register = template.Library()
+
+# From a capital letter to its "regional indicator symbol"; two of them make a flag.
+FLAG_OFFSET = ord("\N{REGIONAL INDICATOR SYMBOL LETTER A}") - ord("A")
+
+
+@register.filter
+def country_flag(code: str) -> str:
+    """Return the flag emoji for an ISO 3166-1 code of two letters, or the empty text."""
+    if len(code) != 2 or not code.isascii() or not code.isalpha():
+        return ""
+    return "".join(chr(ord(letter) + FLAG_OFFSET) for letter in code.upper())
+
+
+@register.filter
+def country_name(code: str) -> str:
+    """Return the country's name in the reader's language, or the empty text if it is not known."""
+    return countries.name(code)
+
+
+@register.filter
+def reason_label(reason: str) -> str:
+    """Return for people why an answer is empty."""
+    return str(Reason(reason).label) if reason in Reason else reason
+
+
+@register.simple_tag
+def geo_sources() -> list[Source]:
+    """Return what answers come from; nothing while the provider fails."""
+    try:
+        return providers.current().sources()
+    except ProviderError:
+        return []

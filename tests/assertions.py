@@ -1,0 +1,55 @@
+"""What many tests assert about a page."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import html5lib
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "ALTER", "DROP")
+
+
+def assert_valid_html(response: Any) -> None:
+    """Parse as a browser does, but stop at the first error."""
+    parser = html5lib.HTMLParser(namespaceHTMLElements=False)
+    tree = parser.parse(response.content.decode())
+    errors = [
+        f"{position}: {html5lib.constants.E[name] % details}"
+        for position, name, details in parser.errors
+    ]
+    assert not errors, errors
+    ids = [element.get("id") for element in tree.iter() if element.get("id")]
+    assert len(ids) == len(set(ids)), sorted(ids)
+
+
+def assert_no_inline_code(response: Any) -> None:
+    """No style, script or handler in the page, so that its security policy needs no exception."""
+    tree = html5lib.parse(response.content.decode(), namespaceHTMLElements=False)
+    for element in tree.iter():
+        assert element.tag not in ("style", "script"), element.tag
+        inline = [name for name in element.attrib if name == "style" or name.startswith("on")]
+        assert not inline, (element.tag, inline)
+
+
+def assert_is_page(response: Any, status: int = 200) -> None:
+    """A whole page of ours: status, valid HTML, title, skip link and nothing inline."""
+    assert response.status_code == status, response.status_code
+    assert_valid_html(response)
+    assert_no_inline_code(response)
+    text = response.content.decode()
+    assert "· Geocache</title>" in text
+    assert 'class="skip-link" href="#main"' in text
+    assert text.count("<main") == text.count("<h1") == 1
+
+
+@contextmanager
+def no_database_write(*, max_queries: int) -> Iterator[CaptureQueriesContext]:
+    """At most so many queries, none of which writes."""
+    with CaptureQueriesContext(connection) as queries:
+        yield queries
+    asked = [query["sql"] for query in queries.captured_queries]
+    writes = [sql for sql in asked if sql.lstrip("( ").upper().startswith(WRITES)]
+    assert not writes, writes
+    assert len(asked) <= max_queries, asked

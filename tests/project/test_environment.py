@@ -1,0 +1,312 @@
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from project import environment
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch):
+    for name in ("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "CACHE_KEY_PREFIX", "GEOCACHE_VAR_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def assert_one_line(refusal, *words):
+    message = str(refusal.value)
+    assert "\n" not in message
+    assert all(word in message for word in words)
+
+
+# --- flag, listed, whole -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *((text, True) for text in ("1", "true", "True", "YES", "on", " true ")),
+        *((text, False) for text in ("0", "false", "False", "NO", "off", " 0 ")),
+    ],
+)
+def test_flag__is_what_people_write(monkeypatch, text, value):
+    monkeypatch.setenv("FLAG", text)
+    assert environment.flag("FLAG", default=not value) is value
+
+
+def test_flag__unset_or_empty_is_the_default(monkeypatch):
+    monkeypatch.delenv("FLAG", raising=False)
+    assert environment.flag("FLAG", default=True) is True
+    monkeypatch.setenv("FLAG", " ")
+    assert environment.flag("FLAG", default=False) is False
+
+
+@pytest.mark.parametrize("text", ["2", "maybe", "truefalse", "None", "ja", "-1"])
+def test_flag__nonsense_is_refused(monkeypatch, text):
+    monkeypatch.setenv("FLAG", text)
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        environment.flag("FLAG", default=True)
+    assert_one_line(refusal, "FLAG", text.lower(), "true or false")
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("", []),
+        (" ", []),
+        (",,", []),
+        ("a", ["a"]),
+        (" a , b ,", ["a", "b"]),
+        ("/srv/a b.mmdb,/srv/c.mmdb", ["/srv/a b.mmdb", "/srv/c.mmdb"]),
+    ],
+)
+def test_listed__splits_at_commas_without_empty_items(monkeypatch, text, items):
+    monkeypatch.setenv("LIST", text)
+    assert environment.listed("LIST") == items
+
+
+def test_listed__unset_is_the_default(monkeypatch):
+    monkeypatch.delenv("LIST", raising=False)
+    assert environment.listed("LIST") == []
+    assert environment.listed("LIST", ["a"]) == ["a"]
+
+
+@pytest.mark.parametrize(("text", "value"), [("0", 0), (" 17 ", 17), ("", 5), ("007", 7)])
+def test_whole__is_a_number_or_the_default(monkeypatch, text, value):
+    monkeypatch.setenv("NUMBER", text)
+    assert environment.whole("NUMBER", default=5) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["-1", "1.5", "1e6", "1_000", "ten", "\u0661", "0x10", "²", "9" * 5000]
+)
+def test_whole__nonsense_is_refused(monkeypatch, text):
+    monkeypatch.setenv("NUMBER", text)
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        environment.whole("NUMBER", default=5)
+    assert_one_line(refusal, "NUMBER", "whole number")
+
+
+# --- time_zone ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "zone"), [("", "UTC"), (" Europe/Berlin ", "Europe/Berlin"), ("UTC", "UTC")]
+)
+def test_time_zone__is_a_name_or_the_default(monkeypatch, text, zone):
+    monkeypatch.setenv("TIME_ZONE", text)
+    assert environment.time_zone(default="UTC") == zone
+
+
+@pytest.mark.parametrize("text", ["Mars/Base", "../../etc/passwd", "Europe", "+01:00", "/etc"])
+def test_time_zone__one_that_is_not_known_is_refused(monkeypatch, text):
+    monkeypatch.setenv("TIME_ZONE", text)
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        environment.time_zone(default="UTC")
+    assert_one_line(refusal, "TIME_ZONE", text)
+
+
+# --- var_dir -----------------------------------------------------------------------------------
+
+
+def test_var_dir__is_made_for_its_owner_only(tmp_path):
+    folder = environment.var_dir(tmp_path / "a/var")
+    assert folder == tmp_path / "a/var"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_var_dir__of_the_environment_wins_and_a_tilde_is_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GEOCACHE_VAR_DIR", "~/var")
+    assert environment.var_dir(tmp_path / "other") == tmp_path / "var"
+    assert not (tmp_path / "other").exists()
+
+
+def test_var_dir__that_is_there_keeps_its_mode(tmp_path):
+    folder = tmp_path / "var"
+    folder.mkdir(mode=0o750)
+    environment.var_dir(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o750
+
+
+@pytest.mark.parametrize("below", ["", "var", "a/b/var"])
+def test_var_dir__that_cannot_be_made_is_refused(monkeypatch, tmp_path, below):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("GEOCACHE_VAR_DIR", str(tmp_path / "file" / below))
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        environment.var_dir(tmp_path)
+    assert_one_line(refusal, "GEOCACHE_VAR_DIR", str(tmp_path / "file"), "cannot be made")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_var_dir__that_cannot_be_written_is_refused(tmp_path):
+    folder = tmp_path / "var"
+    folder.mkdir(mode=0o500)
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        environment.var_dir(folder)
+    assert_one_line(refusal, "GEOCACHE_VAR_DIR", "cannot be written")
+
+
+# --- secret_key --------------------------------------------------------------------------------
+
+
+def test_secret_key__is_made_once_and_kept_for_its_owner_only(tmp_path):
+    key = environment.secret_key(tmp_path, is_debug=True)
+    assert len(key) >= 50
+    assert environment.secret_key(tmp_path, is_debug=True) == key
+    (kept,) = tmp_path.iterdir()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_secret_key__differs_from_folder_to_folder(tmp_path):
+    keys = set()
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        keys.add(environment.secret_key(tmp_path / name, is_debug=True))
+    assert len(keys) == 3
+
+
+def test_secret_key__of_many_that_start_at_once_is_one(tmp_path):
+    for n in range(20):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        with ThreadPoolExecutor(4) as pool:
+            made = [pool.submit(environment.secret_key, folder, is_debug=True) for _ in range(4)]
+            assert len({one.result() for one in made}) == 1
+        assert [path.name for path in folder.iterdir()] == ["secret_key"]
+
+
+def test_secret_key__of_the_environment_wins_and_is_not_written_down(monkeypatch, tmp_path):
+    monkeypatch.setenv("SECRET_KEY", "$from=the environment,")
+    for is_debug in (True, False):
+        assert environment.secret_key(tmp_path, is_debug=is_debug) == "$from=the environment,"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("given", [None, ""])
+def test_secret_key__production_does_not_start_without_one(monkeypatch, tmp_path, given):
+    (tmp_path / "secret_key").write_text("from the time when DEBUG was on")
+    if given is not None:
+        monkeypatch.setenv("SECRET_KEY", given)
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        environment.secret_key(tmp_path, is_debug=False)
+    assert_one_line(refusal, "SECRET_KEY is not set")
+
+
+# --- database ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [None, ""])
+def test_database__by_default_is_sqlite_that_waits_for_its_lock(monkeypatch, tmp_path, given):
+    if given is not None:
+        monkeypatch.setenv("DATABASE_URL", given)
+    configured = environment.database(tmp_path)
+    assert configured["ENGINE"] == "django.db.backends.sqlite3"
+    assert configured["NAME"] == tmp_path / "geocache.sqlite3"
+    assert configured["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert "WAL" in configured["OPTIONS"]["init_command"]
+
+
+def test_database__sqlite_by_url_is_set_up_the_same(monkeypatch, tmp_path):
+    monkeypatch.setenv("DATABASE_URL", "sqlite:////srv/geo.sqlite3")
+    configured = environment.database(tmp_path)
+    assert configured["NAME"] == "/srv/geo.sqlite3"
+    assert configured["OPTIONS"] == environment.database(Path("/x"))["OPTIONS"]
+    assert configured["OPTIONS"]["timeout"] == 20
+
+
+def test_database__postgresql_by_url(monkeypatch, tmp_path):
+    monkeypatch.setenv("DATABASE_URL", "postgres://me:p%40ss@db.example:5433/geo?sslmode=require")
+    configured = environment.database(tmp_path)
+    assert configured["ENGINE"] == "django.db.backends.postgresql"
+    assert (configured["NAME"], configured["HOST"], configured["PORT"]) == (
+        "geo",
+        "db.example",
+        5433,
+    )
+    assert (configured["USER"], configured["PASSWORD"]) == ("me", "p@ss")
+    assert configured["OPTIONS"] == {"sslmode": "require"}
+    assert configured["CONN_HEALTH_CHECKS"] is True
+    assert configured["CONN_MAX_AGE"] == 60
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "geocache.sqlite3",
+        "/srv/geo.sqlite3",
+        "http://example.com/db",
+        "oops://u:hunter2@h/db",
+        "postgres://u:hunter2@h:port/db",
+        "postgres://[::1/db",
+        "://",
+        " ",
+    ],
+)
+def test_database__a_url_that_is_none_is_refused_without_repeating_it(monkeypatch, tmp_path, url):
+    monkeypatch.setenv("DATABASE_URL", url)
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        environment.database(tmp_path)
+    assert_one_line(refusal, "DATABASE_URL")
+    assert "hunter2" not in str(refusal.value)
+
+
+# --- geocache_cache ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", [None, ""])
+def test_cache__by_default_is_the_embedded_one(monkeypatch, tmp_path, given):
+    if given is not None:
+        monkeypatch.setenv("CACHE_URL", given)
+    configured = environment.geocache_cache(tmp_path)
+    assert configured["BACKEND"] == "geocache.caches.EmbeddedCache"
+    assert configured["LOCATION"] == str(tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h:6379/1", "rediss://:pw@h/0", "unix:///run/redis.sock?db=2"]
+)
+def test_cache__redis_by_url_waits_for_seconds_and_unpickles_nothing(monkeypatch, tmp_path, url):
+    monkeypatch.setenv("CACHE_URL", url)
+    configured = environment.geocache_cache(tmp_path)
+    assert configured["BACKEND"] == "django.core.cache.backends.redis.RedisCache"
+    assert configured["LOCATION"] == url
+    assert configured["KEY_PREFIX"] == "geocache"
+    options = configured["OPTIONS"]
+    assert options["serializer"] == "geocache.caches.TextSerializer"
+    assert 0 < options["socket_connect_timeout"] <= options["socket_timeout"] <= 10
+
+
+def test_cache__key_prefix_by_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("CACHE_URL", "redis://h")
+    monkeypatch.setenv("CACHE_KEY_PREFIX", "site")
+    assert environment.geocache_cache(tmp_path)["KEY_PREFIX"] == "site"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "127.0.0.1:6379",
+        "http://u:hunter2@h",
+        "memcached://h",
+        "redis:/",
+        "REDIS://h",
+        "http://[::1",
+        " ",
+    ],
+)
+def test_cache__a_url_that_is_none_is_refused_without_repeating_it(monkeypatch, tmp_path, url):
+    monkeypatch.setenv("CACHE_URL", url)
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        environment.geocache_cache(tmp_path)
+    assert_one_line(refusal, "CACHE_URL")
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_cache__several_servers_are_a_list_that_redis_itself_splits(monkeypatch, tmp_path):
+    monkeypatch.setenv("CACHE_URL", "redis://one:6379,redis://two:6379")
+    assert environment.geocache_cache(tmp_path)["LOCATION"] == "redis://one:6379,redis://two:6379"

@@ -1,0 +1,127 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from geocache import providers
+from geocache.exceptions import ProviderError
+from geocache.providers.base import Provider, Source
+from geocache.providers.dummy import DummyProvider
+from geocache.providers.mmdb import MmdbProvider
+from tests.factories import LONDON, MOSCOW_V6, a_location, use_dummy_provider
+
+BUILT_AT = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+class Moody(Provider):
+    """Fails for addresses in 9.0.0.0/8."""
+
+    def build(self):
+        return "1"
+
+    def resolve(self, address):
+        if address.startswith("9."):
+            raise ProviderError(f"not {address}")
+        return a_location(address)
+
+    def sources(self):
+        return []
+
+
+# --- Source ------------------------------------------------------------------------------------
+
+
+def test_source__says_its_name_and_day():
+    assert str(Source(name="City", built_at=BUILT_AT)) == "City 2026-01-02"
+    assert str(Source(name="Service")) == "Service"
+
+
+def test_source__age_is_in_whole_days():
+    source = Source(name="City", built_at=BUILT_AT)
+    assert source.age_days(BUILT_AT) == 0
+    assert source.age_days(BUILT_AT + timedelta(hours=47)) == 1
+    east = timezone(timedelta(hours=9))
+    assert source.age_days((BUILT_AT + timedelta(days=9)).astimezone(east)) == 9
+    assert source.age_days() == (datetime.now(UTC) - BUILT_AT).days
+    assert Source(name="Service").age_days() is None
+
+
+# --- Provider ----------------------------------------------------------------------------------
+
+
+def test_provider__is_a_contract_that_must_be_kept():
+    with pytest.raises(TypeError, match="abstract"):
+        Provider()
+
+
+def test_provider__defaults():
+    assert Moody.is_metered is False
+    assert Moody().check() == []
+
+
+def test_resolve_many__answers_what_it_can():
+    assert Moody().resolve_many([LONDON, "9.9.9.9", MOSCOW_V6]) == {
+        LONDON: a_location(LONDON),
+        MOSCOW_V6: a_location(MOSCOW_V6),
+    }
+
+
+def test_resolve_many__of_nothing_is_nothing():
+    assert Moody().resolve_many([]) == {}
+
+
+def test_resolve_many__raises_only_when_all_failed():
+    with pytest.raises(ProviderError, match=r"not 9\.9\.9\.10"):
+        Moody().resolve_many(["9.9.9.9", "9.9.9.10"])
+
+
+# --- the one in use ----------------------------------------------------------------------------
+
+
+def test_current__is_one_a_process_and_made_from_the_settings(settings):
+    dummy = use_dummy_provider(settings, version="7", is_metered=True)
+    assert providers.current() is dummy
+    assert (dummy.version, dummy.is_metered) == ("7", True)
+
+
+def test_current__is_a_new_one_when_the_settings_change(settings):
+    first = use_dummy_provider(settings)
+    assert use_dummy_provider(settings) is not first
+
+
+def test_current__by_default_reads_files(settings):
+    settings.GEOCACHE = {}
+    assert isinstance(providers.current(), MmdbProvider)
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        {},
+        {"BACKEND": ""},
+        {"BACKEND": "nonsense"},
+        {"BACKEND": "geocache.providers.none.NoProvider"},
+        {"BACKEND": "geocache.providers.dummy.NoProvider"},
+        {"BACKEND": "geocache.providers.dummy.DummyProvider", "OPTIONS": {"no_such": 1}},
+        {"BACKEND": "geocache.providers.dummy.DummyProvider", "OPTIONS": None},
+        {"BACKEND": "geocache.providers.base.Provider"},
+        {"BACKEND": None},
+        {"BACKEND": 5},
+        None,
+        "geocache.providers.dummy.DummyProvider",
+    ],
+    ids=repr,
+)
+def test_current__a_provider_that_cannot_be_made_is_said_in_one_line(settings, provider):
+    settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": provider}
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        providers.current()
+    message = str(refusal.value)
+    assert message.startswith('GEOCACHE["PROVIDER"] cannot be used: ')
+    assert "\n" not in message
+
+
+def test_current__options_may_be_left_out(settings):
+    backend = "geocache.providers.dummy.DummyProvider"
+    settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": {"BACKEND": backend}}
+    assert isinstance(providers.current(), DummyProvider)

@@ -1,0 +1,126 @@
+"""The pages as people use them: in a real browser, with JavaScript and without."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.conftest import require
+from tests.factories import LONDON, an_admin
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    # WhiteNoise, where nobody has run collectstatic.
+    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
+]
+CHROMIUM = Path("/usr/bin/chromium")
+# It must start as root in a container, and ask nothing of the internet.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(params=[True, False], ids=["javascript", "no-javascript"])
+def page(request: Any, live_server: Any) -> Iterator[Page]:
+    """A browser window on the live server; what it asks of another host fails the test."""
+    require(CHROMIUM.exists(), "Chromium")
+    # Before Playwright starts: while its event loop runs, Django refuses the ORM in this thread.
+    an_admin()
+    foreign: list[str] = []
+    problems: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        context = browser.new_context(
+            base_url=live_server.url, java_script_enabled=request.param, locale="en-GB"
+        )
+        window = context.new_page()
+        window.set_default_timeout(10_000)
+        window.on(
+            "request",
+            lambda asked: asked.url.startswith(live_server.url) or foreign.append(asked.url),
+        )
+        window.on(
+            "response",
+            lambda given: given.status < 400 or problems.append(f"{given.status} {given.url}"),
+        )
+        yield window
+        browser.close()
+    assert foreign == []
+    assert problems == []
+
+
+def log_in(page: Page) -> None:
+    page.goto("/")
+    expect(page).to_have_url("/login/?next=/lookup/")
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill("admin")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Where is this IP address?")
+
+
+def test_lookup__log_in_paste_read_and_log_out(page):
+    log_in(page)
+    expect(page.get_by_text("Nothing looked up yet")).to_be_visible()
+
+    page.get_by_label("IP addresses").fill(f"# banned today\n{LONDON} sshd\n1.2.3.4.5\n10.0.0.1")
+    page.get_by_role("button", name="Look up").click()
+
+    london = page.get_by_role("row").filter(has_text=LONDON)
+    expect(london).to_contain_text("🇬🇧 United Kingdom")
+    expect(page.get_by_role("row").filter(has_text="10.0.0.1")).to_contain_text("private")
+    expect(page.get_by_role("alert")).to_contain_text("Line 3: “1.2.3.4.5” is not an IP address.")
+    expect(page.get_by_text("This database is old.")).to_be_visible()
+
+    page.get_by_role("link", name=LONDON).click()
+    expect(page).to_have_url(f"/lookup/?ip={LONDON}")
+    expect(page.get_by_role("heading", name="1 answer")).to_be_visible()
+
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
+    page.goto("/lookup/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
+
+
+def test_lookup__stays_readable_on_a_phone(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    log_in(page)
+    addresses = "2001:4860:4860:ffff:ffff:ffff:ffff:8888\n" + LONDON
+    page.get_by_label("IP addresses").fill(addresses)
+    page.get_by_role("button", name="Look up").click()
+    expect(page.get_by_role("heading", name="2 answers")).to_be_visible()
+    for element in page.locator("main, table.answers, .answers tbody tr, textarea").all():
+        box = element.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+
+
+def test_lookup__keyboard_finds_the_skip_link_first(page):
+    log_in(page)
+    page.goto("/lookup/")
+    page.keyboard.press("Tab")
+    link = page.get_by_role("link", name="Skip to the content")
+    expect(link).to_be_focused()
+    expect(link).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url("/lookup/#main")
+
+
+def test_admin__flush_now_writes_what_was_looked_up(page):
+    log_in(page)
+    page.goto(f"/lookup/?ip={LONDON}")
+    page.get_by_role("link", name="Admin").click()
+    page.get_by_role("link", name="Addresses").first.click()
+    expect(page.get_by_text("Pending: 1")).to_be_visible()
+    page.get_by_role("button", name="Flush now").click()
+    expect(page.get_by_text("1 flushed, 0 rejected, 0 pending")).to_be_visible()
+    expect(page.get_by_role("link", name=LONDON)).to_be_visible()

@@ -1,0 +1,134 @@
+import pytest
+
+from geocache.forms import MAX_ADDRESSES, MAX_CHARACTERS, SHOWN_BAD_LINES, LookupForm
+
+
+def a_form(text: str) -> LookupForm:
+    form = LookupForm({"addresses": text})
+    form.is_valid()
+    return form
+
+
+def bad_lines(form: LookupForm) -> list[tuple[int, str]]:
+    return [(line.number, line.message()) for line in form.bad_lines]
+
+
+def test_form__comments_blank_lines_and_what_follows_are_left_out():
+    form = a_form("\n# mine\n 8.8.8.8 sshd banned\n\t2001:db8::1#lab\r\n\r\n9.9.9.9\r1.1.1.1")
+    assert form.cleaned_data["addresses"] == ["8.8.8.8", "2001:db8::1", "9.9.9.9", "1.1.1.1"]
+    assert form.bad_lines == []
+
+
+def test_form__an_address_counts_once_in_its_first_place():
+    assert a_form("8.8.8.8\n9.9.9.9\n8.8.8.8").cleaned_data["addresses"] == ["8.8.8.8", "9.9.9.9"]
+
+
+def test_form__bad_lines_are_numbered_as_they_are_seen_and_good_ones_stay():
+    form = a_form("\n\n8.8.8.8\r\n1.2.3.4.5\n\n9.9.9.9\nexample.org")
+    assert form.cleaned_data["addresses"] == ["8.8.8.8", "9.9.9.9"]
+    assert bad_lines(form) == [
+        (4, "“1.2.3.4.5” is not an IP address."),
+        (7, "“example.org” is not an IP address."),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.2.3.4.5",
+        "1.2.3",
+        "256.1.1.1",
+        "01.02.03.04",
+        "１.2.3.4",  # noqa: RUF001 - a digit that is not ASCII
+        "١.٢.٣.٤",  # noqa: RUF001 - nor these
+        "2001:db8::1%eth0",
+        "::g",
+        "example.org",
+        "1.2.3.4:80",
+        "[2001:db8::1]",
+        "-1",
+        "0x7f000001",
+        "1.2.3.4,",
+        "<script>",
+        "%s %(text)s",
+        "\x00",
+        "8.8.8.8\x00",
+        "8.8.8.8\x1b[31m",
+        "\ufffe",
+        "😀",
+    ],
+)
+def test_form__no_address_is_a_bad_line(text):
+    form = a_form(f"9.9.9.9\n{text}")
+    assert form.cleaned_data["addresses"] == ["9.9.9.9"]
+    [(number, message)] = bad_lines(form)
+    assert number == 2
+    assert message.endswith("is not an IP address.")
+
+
+@pytest.mark.parametrize("text", ["192.0.2.0/24", "8.8.8.8/32", "2001:db8::/32", "8.8.8.8/0"])
+def test_form__network_is_named_as_one(text):
+    assert bad_lines(a_form(text)) == [(1, f"“{text}” is a network; give one address of it.")]
+
+
+@pytest.mark.parametrize("text", ["fe80::1%eth0", "::ffff:1.2.3.4", "10.0.0.1", "::"])
+def test_form__unusual_address_is_one(text):
+    assert a_form(text).cleaned_data["addresses"] == [text]
+
+
+def test_form__long_word_is_shown_short():
+    [(_, message)] = bad_lines(a_form("x" * 5_000))
+    assert message == f"“{'x' * 40}…” is not an IP address."
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n", "# only a comment", "\t#\n#"])
+def test_form__nothing_to_look_up_asks_for_an_address(text):
+    form = a_form(text)
+    assert form.errors["addresses"] == ["Enter at least one IP address."]
+
+
+def test_form__missing_field_asks_for_an_address():
+    assert LookupForm({}).errors["addresses"] == ["Enter at least one IP address."]
+
+
+def test_form__only_bad_lines_is_no_second_error():
+    form = a_form("x")
+    assert form.is_valid()
+    assert form.cleaned_data["addresses"] == []
+
+
+def test_form__limit_of_addresses():
+    addresses = [f"20.0.{n >> 8}.{n & 255}" for n in range(MAX_ADDRESSES + 1)]
+    assert a_form("\n".join(addresses[:-1])).is_valid()
+    [error] = a_form("\n".join(addresses)).errors["addresses"]
+    assert "1,000" in error
+    assert "lookup_geo --file" in error
+
+
+def test_form__limit_of_characters():
+    assert a_form("8.8.8.8 " + "x" * (MAX_CHARACTERS - 8)).is_valid()
+    form = a_form("8.8.8.8 " + "x" * (MAX_CHARACTERS - 7))
+    [error] = form.errors["addresses"]
+    assert "100,000" in error
+    assert "lookup_geo --file" in error
+
+
+def test_form__text_that_is_too_long_is_not_sent_back():
+    assert len(str(a_form("8.8.8.8\n" * 1_000_000))) < 2_000
+
+
+def test_form__browser_does_not_cut_off_what_is_pasted():
+    assert "maxlength" not in str(LookupForm())
+
+
+def test_form__text_is_shown_again_without_what_no_page_may_hold():
+    shown = str(a_form("8.8.8.8\x00\x1b\x85\ufffe <b>"))
+    assert "8.8.8.8\ufffd\ufffd\ufffd\ufffd &lt;b&gt;" in shown
+
+
+def test_form__many_bad_lines_are_counted_and_some_shown():
+    form = a_form("x\n" * (SHOWN_BAD_LINES + 5))
+    assert form.bad_line_count() == SHOWN_BAD_LINES + 5
+    assert len(form.shown_bad_lines()) == SHOWN_BAD_LINES
+    assert form.hidden_bad_line_count() == 5
+    assert a_form("x").hidden_bad_line_count() == 0

@@ -1,0 +1,270 @@
+import json
+import random
+import sys
+from dataclasses import FrozenInstanceError, replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from geocache.exceptions import UndecodableRecord
+from geocache.locations import (
+    FIELDS,
+    NOT_FOUND,
+    UNAVAILABLE,
+    Location,
+    count_locations,
+    dump_locations,
+    load_locations,
+)
+from tests.factories import LONDON, NOON, a_location
+
+FULL = Location(
+    address=LONDON,
+    resolved_at=NOON,
+    network="81.2.69.0/24",
+    country_code="GB",
+    region="England",
+    city="London",
+    postal_code="SW1A",
+    latitude=51.5142,
+    longitude=-0.0931,
+    accuracy_radius_km=10,
+    time_zone="Europe/London",
+    asn=2**32 - 1,
+    organization="Test Networks",
+    source="GeoLite2-City 2026-01-01",
+    reason="",
+)
+EMPTY = Location(address=LONDON, resolved_at=NOON, reason=NOT_FOUND)
+
+
+def a_record(row, **changed):
+    return json.dumps({"v": 1, "n": 1, "answers": [row]} | changed)
+
+
+def a_row_with(**changed):
+    values = json.loads(dump_locations([FULL]))["answers"][0]
+    for name, value in changed.items():
+        values[FIELDS.index(name)] = value
+    return values
+
+
+def test_location__is_false_when_nothing_is_known():
+    assert a_location()
+    assert Location(address=LONDON, resolved_at=NOON)
+    for reason in (NOT_FOUND, UNAVAILABLE, "private"):
+        assert not a_location(reason=reason)
+
+
+def test_location__is_frozen_hashable_and_takes_no_other_fields():
+    location = a_location()
+    with pytest.raises(FrozenInstanceError):
+        location.city = "Paris"
+    with pytest.raises((AttributeError, TypeError)):
+        location.other = 1
+    assert hash(location) == hash(a_location())
+
+
+def test_location__to_plain_is_json_with_every_field():
+    plain = FULL.to_plain()
+    assert plain == json.loads(json.dumps(plain))
+    assert set(plain) == {*FIELDS, "found"}
+    assert plain["resolved_at"] == "2026-01-02T12:00:00+00:00"
+    assert plain["found"] is True
+    assert EMPTY.to_plain()["found"] is False
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        FULL,
+        EMPTY,
+        replace(FULL, city="Zürich\N{LINE SEPARATOR}東京 \N{GRINNING FACE}", region='"\\\n\t'),
+        replace(FULL, city="\0", organization="\ud800"),
+        replace(FULL, resolved_at=NOON + timedelta(microseconds=1)),
+        replace(FULL, resolved_at=datetime(2026, 1, 2, 3, 4, 5, 999999, tzinfo=UTC)),
+        replace(FULL, resolved_at=datetime(1969, 12, 31, 23, 59, 59, 1, tzinfo=UTC)),
+        replace(FULL, resolved_at=datetime(9999, 12, 31, tzinfo=UTC)),
+        replace(FULL, latitude=-90, longitude=180.0),
+        replace(FULL, latitude=0.1 + 0.2, longitude=5e-324),
+        replace(FULL, latitude=None, longitude=None, accuracy_radius_km=None, asn=None),
+        replace(FULL, asn=0, accuracy_radius_km=0),
+    ],
+)
+def test_load__gives_back_what_was_dumped(location):
+    assert load_locations(dump_locations([location])) == [location]
+
+
+def test_load__gives_back_random_answers_in_their_order():
+    numbers = random.Random(7)
+    letters = [chr(code) for code in (*range(1, 300), 0x4E1C, 0x1F600, 0xFFFF)]
+    for _ in range(50):
+        given = [
+            a_location(
+                f"20.0.{n}.1",
+                city="".join(numbers.choices(letters, k=numbers.randrange(30))),
+                latitude=numbers.uniform(-90, 90),
+                asn=numbers.getrandbits(32),
+                resolved_at=NOON + timedelta(microseconds=numbers.getrandbits(50)),
+            )
+            for n in range(numbers.randrange(20))
+        ]
+        assert load_locations(dump_locations(given)) == given
+
+
+def test_load__another_zone_is_the_same_moment():
+    east = timezone(timedelta(hours=5, minutes=30))
+    loaded = load_locations(dump_locations([replace(FULL, resolved_at=NOON.astimezone(east))]))[0]
+    assert loaded.resolved_at == NOON
+    assert loaded.resolved_at.tzinfo is UTC
+
+
+def test_dump__is_one_line_of_plain_ascii():
+    text = dump_locations([replace(FULL, city="東京\n\N{LINE SEPARATOR}")])
+    assert text.isascii()
+    assert len(text.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        5,
+        b"{}",
+        [],
+        "",
+        "null",
+        "[]",
+        "{}",
+        "SEAL",
+        '{"v":1}',
+        dump_locations([FULL])[:-3],
+        dump_locations([FULL])[:30],
+        dump_locations([FULL]) + "x",
+        "[" * 100_000,
+        '{"v":1,"n":1,"answers":[["1.2.3.4",' + "9" * 5000 + "]]}",
+    ],
+    ids=lambda text: repr(text)[:40],
+)
+def test_load__refuses_what_is_no_record(text):
+    with pytest.raises(UndecodableRecord):
+        load_locations(text)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None, [], 10**400])
+def test_load__refuses_another_version(version):
+    with pytest.raises(UndecodableRecord, match="version"):
+        load_locations(a_record(a_row_with(), v=version))
+
+
+@pytest.mark.parametrize("answers", [{}, "ab", 5, None])
+def test_load__refuses_answers_that_are_no_list(answers):
+    with pytest.raises(UndecodableRecord):
+        load_locations(a_record(None, answers=answers))
+
+
+@pytest.mark.parametrize("row", [None, 5, "ab", {}, {"a": 1}, [], [LONDON], [[LONDON], 1]])
+def test_load__refuses_an_answer_that_is_no_row(row):
+    with pytest.raises(UndecodableRecord):
+        load_locations(a_record(row))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("address", None),
+        ("address", 16909060),
+        ("address", ["1.2.3.4"]),
+        ("city", 5),
+        ("city", None),
+        ("city", {"en": "London"}),
+        ("reason", False),
+        ("latitude", "51.5"),
+        ("latitude", True),
+        ("latitude", float("nan")),
+        ("latitude", float("inf")),
+        ("longitude", float("-inf")),
+        ("longitude", []),
+        ("accuracy_radius_km", 1.5),
+        ("accuracy_radius_km", False),
+        ("asn", "64500"),
+        ("asn", True),
+        ("asn", 64500.0),
+        ("resolved_at", "2026-01-02"),
+        ("resolved_at", None),
+        ("resolved_at", True),
+        ("resolved_at", 1.5),
+        ("resolved_at", 10**30),
+        ("resolved_at", -(10**18)),
+        ("resolved_at", 10**400),
+    ],
+)
+def test_load__refuses_a_field_of_a_wrong_type_or_size(name, value):
+    with pytest.raises(UndecodableRecord) as refusal:
+        load_locations(a_record(a_row_with(**{name: value})))
+    assert "\n" not in str(refusal.value)
+
+
+def test_load__a_number_too_big_for_any_column_is_for_the_database_to_refuse():
+    assert load_locations(a_record(a_row_with(asn=10**30)))[0].asn == 10**30
+
+
+def test_load__one_bad_answer_refuses_the_record():
+    with pytest.raises(UndecodableRecord):
+        load_locations(a_record(None, answers=[a_row_with(), a_row_with(city=5)]))
+
+
+def test_load__ignores_fields_of_a_later_release():
+    later = [*a_row_with(), "a new field", {"of": "any type"}, None]
+    assert load_locations(a_record(later, also="unknown")) == [FULL]
+
+
+def test_load__fills_in_fields_that_an_earlier_release_had_not():
+    assert load_locations(a_record(a_row_with()[:2])) == [
+        Location(address=LONDON, resolved_at=NOON)
+    ]
+    for length in range(2, len(FIELDS) + 1):
+        loaded = load_locations(a_record(a_row_with()[:length]))[0]
+        kept = FIELDS[:length]
+        assert all(getattr(loaded, name) == getattr(FULL, name) for name in kept)
+
+
+def test_fields__order_is_what_is_stored_so_new_ones_are_appended():
+    assert FIELDS[:15] == (
+        "address",
+        "resolved_at",
+        "network",
+        "country_code",
+        "region",
+        "city",
+        "postal_code",
+        "latitude",
+        "longitude",
+        "accuracy_radius_km",
+        "time_zone",
+        "asn",
+        "organization",
+        "source",
+        "reason",
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 200])
+def test_count__says_how_many_without_reading_them(count):
+    text = dump_locations([FULL] * count)
+    assert count_locations(text) == count
+    assert count_locations(text[:20]) == count
+
+
+@pytest.mark.parametrize(
+    "text", [None, 5, b"x", "", "SEAL", "{}", '{"v":1,"n":-5,', '{"v":1,"n":99999999999999,']
+)
+def test_count__is_one_for_what_it_cannot_tell(text):
+    assert count_locations(text) == 1
+
+
+def test_load__leaves_the_limit_on_digits_alone():
+    limit = sys.get_int_max_str_digits()
+    with pytest.raises(UndecodableRecord):
+        load_locations("9" * (limit + 1))
+    assert sys.get_int_max_str_digits() == limit

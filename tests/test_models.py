@@ -1,0 +1,270 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from geocache.addresses import SPECIAL_NETWORKS, sort_key
+from geocache.locations import FIELDS, NOT_FOUND, UNAVAILABLE
+from geocache.models import (
+    FlushRun,
+    GeoCache,
+    JournalHead,
+    Reason,
+    RejectedEntry,
+    SchedulerLease,
+)
+from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, many_locations
+
+pytestmark = pytest.mark.django_db
+
+HOUR = timedelta(hours=1)
+
+
+def addresses_in(network):
+    return set(GeoCache.objects.in_network(ip_network(network)).values_list("address", flat=True))
+
+
+# --- GeoCache ----------------------------------------------------------------------------------
+
+
+def test_geocache__row_and_answer_are_the_same():
+    for location in (
+        a_location(),
+        a_location(MOSCOW_V6, network="2a02:6b8::/32", latitude=55.7, longitude=-0.0),
+        a_location("20.0.0.1", reason=NOT_FOUND, country_code="", city="", network=""),
+        a_location(
+            "20.0.0.2",
+            region="Île-de-France",
+            city="東京 \N{GRINNING FACE}" + "x" * 196,
+            postal_code="x" * 200,
+            latitude=-90.0,
+            longitude=180.0,
+            accuracy_radius_km=2**15 - 1,
+            asn=2**32 - 1,
+            resolved_at=NOON + timedelta(microseconds=1),
+        ),
+    ):
+        GeoCache.objects.upsert([location])
+        assert GeoCache.objects.get(address=location.address).to_location() == location
+
+
+def test_geocache__as_an_answer_for_a_neighbour():
+    row = a_row(LONDON)
+    neighbour = row.to_location("81.2.69.1")
+    assert neighbour == a_location("81.2.69.1")
+    assert str(row) == LONDON
+
+
+def test_geocache__has_a_column_for_each_field_of_an_answer():
+    columns = {field.name for field in GeoCache._meta.get_fields()}
+    assert columns == {*FIELDS, "sort_key", "created_at"}
+
+
+def test_reason__knows_why_an_answer_can_be_empty():
+    given = {reason for _, reason in SPECIAL_NETWORKS} | {NOT_FOUND, UNAVAILABLE}
+    assert given == set(Reason.values)
+    assert all(len(value) <= GeoCache._meta.get_field("reason").max_length for value in given)
+
+
+# --- queries -----------------------------------------------------------------------------------
+
+
+def test_fresh__has_one_age_for_found_and_one_for_not_found():
+    for address, reason, age in (
+        ("20.0.0.1", "", 10),
+        ("20.0.0.2", "", 11),
+        ("20.0.0.3", NOT_FOUND, 2),
+        ("20.0.0.4", NOT_FOUND, 3),
+        ("20.0.0.5", UNAVAILABLE, 0),
+    ):
+        a_row(address, reason=reason, resolved_at=NOON - age * HOUR)
+    fresh = GeoCache.objects.fresh(found_since=NOON - 10 * HOUR, not_found_since=NOON - 2 * HOUR)
+    assert {row.address for row in fresh} == {"20.0.0.1", "20.0.0.3"}
+
+
+@pytest.mark.parametrize(
+    ("network", "inside", "outside"),
+    [
+        ("20.1.2.0/24", ["20.1.2.0", "20.1.2.9", "20.1.2.255"], ["20.1.1.255", "20.1.3.0"]),
+        ("20.1.2.3/32", ["20.1.2.3"], ["20.1.2.2", "20.1.2.4"]),
+        ("20.0.0.0/7", ["20.0.0.0", "21.255.255.255"], ["19.255.255.255", "22.0.0.0"]),
+        ("0.0.0.0/0", ["1.0.0.0", "9.9.9.9", "223.255.255.255"], ["2000::1", "2a02:6b8::1"]),
+        (
+            "2a02:6b8::/32",
+            ["2a02:6b8::", "2a02:6b8:ffff:ffff:ffff:ffff:ffff:ffff"],
+            ["2a02:6b7:ffff:ffff:ffff:ffff:ffff:ffff", "2a02:6b9::", "20.1.2.3"],
+        ),
+        ("2a02:6b8::1/128", ["2a02:6b8::1"], ["2a02:6b8::", "2a02:6b8::2"]),
+        ("2000::/3", ["2000::", "3fff:ffff::"], ["20.1.2.3", "63.255.255.255"]),
+    ],
+)
+def test_in_network__has_exact_bounds(network, inside, outside):
+    GeoCache.objects.upsert(map(a_location, inside + outside))
+    assert addresses_in(network) == set(inside)
+
+
+def test_in_network__agrees_with_the_ipaddress_module():
+    GeoCache.objects.upsert(many_locations(600))
+    for text in ("20.0.0.0/24", "20.0.1.128/25", "20.0.2.0/23", "20.0.0.7/32", "10.0.0.0/8"):
+        network = ip_network(text)
+        assert addresses_in(text) == {
+            one.address for one in many_locations(600) if ip_address(one.address) in network
+        }
+
+
+def test_in_network__is_a_search_in_an_index():
+    plan = GeoCache.objects.in_network(ip_network("20.0.0.0/8")).explain()
+    assert connection.vendor != "sqlite" or "geocache_sort_key" in plan
+
+
+def test_covering__finds_rows_of_networks_around_an_address():
+    a_row("81.2.69.1", network="81.2.69.0/24")
+    a_row("81.2.0.1", network="81.2.0.0/16")
+    a_row("81.3.0.1", network="81.3.0.0/16")
+    a_row("81.2.69.2", network="")
+    a_row(MOSCOW_V6, network="2a02:6b8::/32")
+    asked = [ip_address("81.2.69.142"), ip_address("2a02:6b8::ffff")]
+    covering = set(GeoCache.objects.covering(asked).values_list("network", flat=True))
+    assert covering == {"81.2.69.0/24", "81.2.0.0/16", "2a02:6b8::/32"}
+    assert not GeoCache.objects.covering([]).exists()
+
+
+# --- JournalHead -------------------------------------------------------------------------------
+
+
+def test_journal_head__is_made_when_it_is_first_asked_for():
+    head = JournalHead.of("geocache")
+    assert (head.position, head.trimmed) == (0, 0)
+    assert JournalHead.of("geocache") == head
+    assert JournalHead.of("other") != head
+    assert str(head) == "geocache: 0"
+
+
+def test_journal_head__advances_and_never_goes_back():
+    JournalHead.of("geocache")
+    for position, trimmed, expected in (
+        (5, 0, (5, 0)),
+        (3, 4, (5, 4)),
+        (2**61, 0, (2**61, 4)),
+        (7, 7, (2**61, 7)),
+        (0, 0, (2**61, 7)),
+    ):
+        JournalHead.advance("geocache", position=position, trimmed=trimmed)
+        head = JournalHead.of("geocache")
+        assert (head.position, head.trimmed) == expected
+
+
+def test_journal_head__of_another_cache_stays():
+    JournalHead.of("geocache")
+    JournalHead.of("other")
+    JournalHead.advance("geocache", position=5)
+    assert JournalHead.of("other").position == 0
+
+
+# --- SchedulerLease ----------------------------------------------------------------------------
+
+
+def test_lease__is_taken_by_one_and_kept_by_renewing():
+    assert SchedulerLease.take("jobs", "one", seconds=60)
+    assert not SchedulerLease.take("jobs", "two", seconds=60)
+    assert SchedulerLease.take("jobs", "one", seconds=60)
+    assert SchedulerLease.take("other jobs", "two", seconds=60)
+    lease = SchedulerLease.objects.get(name="jobs")
+    assert lease.holder == "one"
+    assert timedelta(seconds=50) < lease.expires_at - timezone.now() <= timedelta(seconds=60)
+
+
+def test_lease__runs_out():
+    assert SchedulerLease.take("jobs", "one", seconds=60)
+    SchedulerLease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert SchedulerLease.take("jobs", "two", seconds=60)
+    assert not SchedulerLease.take("jobs", "one", seconds=60)
+
+
+def test_lease__released_is_free_at_once_but_only_by_its_holder():
+    SchedulerLease.take("jobs", "one", seconds=60)
+    SchedulerLease.release("jobs", "two")
+    assert not SchedulerLease.take("jobs", "two", seconds=60)
+    SchedulerLease.release("jobs", "one")
+    assert SchedulerLease.take("jobs", "two", seconds=60)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="needs PostgreSQL")
+def test_lease__of_many_at_once_one_takes_it():
+    barrier = threading.Barrier(6)
+
+    def work(holder):
+        barrier.wait()
+        try:
+            return SchedulerLease.take("jobs", holder, seconds=60)
+        finally:
+            connection.close()
+
+    for _ in range(5):
+        SchedulerLease.objects.all().delete()
+        with ThreadPoolExecutor(6) as pool:
+            assert sum(pool.map(work, "abcdef")) == 1
+
+
+# --- the account -------------------------------------------------------------------------------
+
+
+def test_flush_run_and_rejected_entry__say_what_they_are_newest_first():
+    for minutes in (0, 2, 1):
+        FlushRun.objects.create(
+            started_at=NOON + timedelta(minutes=minutes),
+            seconds=0.5,
+            flushed=minutes,
+            rejected=0,
+            pending=0,
+            timed_out=False,
+        )
+        RejectedEntry.objects.create(
+            address=f"20.0.0.{minutes}",
+            record="{}",
+            error="refused",
+            rejected_at=NOON + timedelta(minutes=minutes),
+        )
+    assert [run.flushed for run in FlushRun.objects.all()] == [2, 1, 0]
+    assert str(FlushRun.objects.all()[0]) == "2026-01-02 12:02:00: 2"
+    assert list(map(str, RejectedEntry.objects.all())) == ["20.0.0.2", "20.0.0.1", "20.0.0.0"]
+    assert str(RejectedEntry(error="x" * 100)) == "x" * 50
+
+
+def test_geocache__an_address_is_there_once():
+    a_row(LONDON)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        GeoCache.objects.create(
+            address=LONDON,
+            sort_key=sort_key(ip_address(LONDON)),
+            resolved_at=NOON,
+            created_at=NOON,
+        )
+
+
+# --- datetimes ---------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
+@pytest.mark.parametrize("kind", ["year", "month", "day"])
+def test_datetimes__are_djangos_own_without_reading_every_row(zone: str, kind: str) -> None:
+    moments = [
+        datetime(2023, 12, 31, 23, 30, tzinfo=UTC),
+        datetime(2024, 1, 31, 4, tzinfo=UTC),
+        datetime(2024, 2, 29, 4, tzinfo=UTC),
+        datetime(2024, 3, 31, 1, tzinfo=UTC),
+        datetime(2024, 3, 31, 2, tzinfo=UTC),
+        datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
+    ]
+    for number, moment in enumerate(moments):
+        a_row(f"20.0.0.{number}", resolved_at=moment)
+    with timezone.override(zone):
+        plain = QuerySet(GeoCache).datetimes("resolved_at", kind)
+        assert GeoCache.objects.all().datetimes("resolved_at", kind) == list(plain)

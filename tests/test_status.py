@@ -1,0 +1,194 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from geocache import journal, providers, status
+from geocache.exceptions import JournalUnavailable, ProviderError
+from geocache.flush import flush_dirty
+from geocache.lookup import lookup_many
+from geocache.models import FlushRun, JournalHead, RejectedEntry, SchedulerLease
+from geocache.providers.base import Source
+from geocache.status import database_problem, first_line, is_old, read_status
+from tests.assertions import WRITES
+from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, use_dummy_provider
+
+pytestmark = pytest.mark.django_db
+
+
+def failing(error: Exception) -> Any:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+def test_read_status__says_what_is_pending_and_for_how_long() -> None:
+    journal.append([a_location(LONDON), a_location(MOSCOW_V6)])
+    status = read_status(NOON + timedelta(seconds=90))
+    assert (status.pending_count, status.is_pending_exact) == (2, True)
+    assert status.oldest_pending_seconds == 90
+    assert status.problems == ()
+
+
+def test_read_status__an_answer_from_the_future_has_no_negative_age() -> None:
+    journal.append([a_location(LONDON)])
+    assert read_status(NOON - timedelta(seconds=90)).oldest_pending_seconds == 0
+
+
+def test_read_status__nothing_is_pending() -> None:
+    status = read_status()
+    assert (status.pending_count, status.oldest_pending_seconds) == (0, None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_read_status__a_flush_moves_answers_from_pending_to_rows(settings: Any) -> None:
+    use_dummy_provider(settings)
+    lookup_many([LONDON, MOSCOW_V6])
+    before = read_status()
+    flush_dirty()
+    after = read_status()
+    assert (before.pending_count, before.row_count, before.last_flush) == (2, 0, None)
+    assert (after.pending_count, after.row_count) == (0, 2)
+    assert after.last_flush is not None
+    assert after.last_flush.flushed == 2
+
+
+def test_read_status__shows_the_newest_flush() -> None:
+    for hours, error in ((0, "old"), (2, "new"), (1, "middle")):
+        FlushRun.objects.create(
+            started_at=NOON + timedelta(hours=hours),
+            seconds=0.5,
+            flushed=3,
+            rejected=1,
+            pending=0,
+            timed_out=False,
+            error=error,
+        )
+    last_flush = read_status().to_plain()["last_flush"]
+    assert last_flush == {
+        "started_at": "2026-01-02T14:00:00+00:00",
+        "flushed": 3,
+        "rejected": 1,
+        "seconds": 0.5,
+        "error": "new",
+    }
+
+
+def test_read_status__counts_rows_and_rejected_entries() -> None:
+    a_row()
+    RejectedEntry.objects.create(record="?", error="?")
+    status = read_status()
+    assert (status.row_count, status.rejected_count) == (1, 1)
+
+
+def test_read_status__writes_nothing_to_the_database() -> None:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        read_status()
+    assert not [query for query in queries if query["sql"].lstrip().startswith(WRITES)]
+    assert not JournalHead.objects.exists()
+
+
+@pytest.mark.parametrize(("seconds", "is_alive"), [(1, True), (-1, False)])
+def test_read_status__scheduler_is_alive_while_its_lease_lasts(
+    seconds: int, is_alive: bool
+) -> None:
+    SchedulerLease.objects.create(
+        name="geo_scheduler", holder="host:1", expires_at=NOON + timedelta(seconds=seconds)
+    )
+    status = read_status(NOON)
+    assert status.is_scheduler_alive is is_alive
+    assert status.scheduler_holder == ("host:1" if is_alive else "")
+
+
+def test_read_status__another_lease_is_no_scheduler() -> None:
+    SchedulerLease.objects.create(name="other", expires_at=NOON + timedelta(hours=1))
+    assert read_status(NOON).is_scheduler_alive is False
+
+
+def test_read_status__the_lease_is_the_one_that_the_scheduler_takes() -> None:
+    jobs = pytest.importorskip("geocache.jobs")
+    assert jobs.LEASE_NAME == status.SCHEDULER_LEASE
+
+
+def test_read_status__a_broken_provider_hides_nothing_else(monkeypatch: Any) -> None:
+    monkeypatch.setattr(providers, "current", failing(ProviderError("no such file")))
+    status = read_status()
+    assert status.problems == ("provider: no such file",)
+    assert status.sources == ()
+    assert (status.pending_count, status.row_count, status.cache_backend != "") == (0, 0, True)
+
+
+def test_read_status__a_cache_that_is_down_hides_nothing_else(monkeypatch: Any) -> None:
+    monkeypatch.setattr(journal, "backlog", failing(JournalUnavailable("the cache is down")))
+    status = read_status()
+    assert status.problems == ("journal: the cache is down",)
+    assert status.pending_count is None
+    assert (status.row_count, status.is_scheduler_alive) == (0, False)
+
+
+def test_read_status__a_cache_that_cannot_hold_the_journal(settings: Any) -> None:
+    backend = "django.core.cache.backends.locmem.LocMemCache"
+    settings.CACHES = {**settings.CACHES, "geocache": {"BACKEND": backend}}
+    status = read_status()
+    assert (status.cache_backend, status.is_journal_possible) == (backend, False)
+    assert len(status.problems) == 1
+
+
+def test_read_status__an_unmigrated_database_is_one_problem(monkeypatch: Any) -> None:
+    monkeypatch.setattr(connection.introspection, "table_names", list)
+    status = read_status()
+    assert status.problems == ("the database is not migrated; run manage.py migrate",)
+    assert (status.row_count, status.pending_count, status.is_scheduler_alive) == (None,) * 3
+    assert status.sources
+
+
+def test_read_status__shows_no_location_of_the_cache(settings: Any, redis_url: str) -> None:
+    secret = redis_url.replace("://", "://:secret@")
+    backend = "django.core.cache.backends.redis.RedisCache"
+    settings.CACHES = {**settings.CACHES, "geocache": {"BACKEND": backend, "LOCATION": secret}}
+    status = read_status()
+    assert status.cache_backend == backend
+    assert "secret" not in str(status.to_plain())
+
+
+def test_database_problem__is_one_line_when_the_database_is_away(monkeypatch: Any) -> None:
+    error = connection.Database.OperationalError
+    wrapped = connection.wrap_database_errors
+
+    def table_names() -> list[str]:
+        with wrapped:
+            raise error("connection refused\n\tIs the server running?")
+
+    monkeypatch.setattr(connection.introspection, "table_names", table_names)
+    assert database_problem() == "the database cannot be reached: connection refused"
+
+
+def test_to_plain__has_the_age_of_each_source(settings: Any) -> None:
+    use_dummy_provider(settings)
+    (source,) = read_status().to_plain()["sources"]
+    assert source == {
+        "name": "Dummy 1",
+        "built_at": None,
+        "age_days": None,
+        "is_old": False,
+        "is_fallback": False,
+        "attribution": "",
+    }
+
+
+@pytest.mark.parametrize(("days", "old"), [(90, False), (91, True)])
+def test_is_old__after_ninety_days(days: int, old: bool) -> None:
+    assert is_old(Source(name="City", built_at=NOON), NOON + timedelta(days=days)) is old
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(ValueError("one\ntwo"), "one"), (ValueError(), "ValueError"), (ValueError("\n a"), "a")],
+)
+def test_first_line__of_an_error(error: Exception, line: str) -> None:
+    assert first_line(error) == line

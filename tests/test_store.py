@@ -1,0 +1,208 @@
+import time
+from ipaddress import ip_address
+
+import pytest
+from structlog.testing import capture_logs
+
+from geocache import caches, store
+from geocache.locations import NOT_FOUND, dump_locations
+from geocache.store import Memory
+from geocache.throttle import Throttle
+from tests.factories import LONDON, a_location, many_locations
+
+PARIS = "2.0.0.1"
+
+
+@pytest.fixture(autouse=True)
+def not_said_yet(monkeypatch):
+    monkeypatch.setattr(store, "_cache_down", Throttle(seconds=60))
+
+
+@pytest.fixture
+def cache_is_down(settings):
+    """Nothing listens on this port."""
+    settings.CACHES = {
+        **settings.CACHES,
+        "geocache": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://127.0.0.1:1/0",
+        },
+    }
+    yield
+    # Back before the other fixtures want to tidy up in it.
+    settings.CACHES = {"default": settings.CACHES["default"]}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    class Clock:
+        now = 1000.0
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(store, "time", clock)
+    return clock
+
+
+def seconds_left(key):
+    backend = caches.current()
+    if "redis" in type(backend).__module__:
+        return backend._cache.get_client(None).ttl(backend.make_key(key))
+    return backend.get(key, expire_time=True)[1] - time.time()
+
+
+# --- memory ------------------------------------------------------------------------------------
+
+
+def test_memory__gives_what_was_put_under_the_very_key():
+    memory = Memory()
+    location = a_location()
+    memory.put([(LONDON, location), (ip_address(LONDON), location), (" x ", location)])
+    assert memory.get(LONDON) is memory.get(ip_address(LONDON)) is memory.get(" x ") is location
+    assert memory.get("x") is None
+
+
+def test_memory__keeps_empty_answers_too():
+    memory = Memory()
+    memory.put([(LONDON, a_location(reason=NOT_FOUND))])
+    assert memory.get(LONDON).reason == NOT_FOUND
+
+
+def test_memory__holds_an_answer_for_its_time(settings, clock):
+    settings.GEOCACHE = {**settings.GEOCACHE, "MEMORY_TTL_SECONDS": 60}
+    memory = Memory()
+    memory.put([(LONDON, a_location())])
+    clock.now += 59.9
+    assert memory.get(LONDON)
+    clock.now += 0.2
+    assert memory.get(LONDON) is None
+
+
+def test_memory__a_time_of_zero_turns_it_off(settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "MEMORY_TTL_SECONDS": 0}
+    memory = Memory()
+    memory.put([(LONDON, a_location())])
+    assert memory.get(LONDON) is None
+
+
+def test_memory__a_newer_answer_replaces_one_that_is_too_old(settings, clock):
+    settings.GEOCACHE = {**settings.GEOCACHE, "MEMORY_TTL_SECONDS": 60, "MEMORY_SIZE": 4}
+    memory = Memory()
+    memory.put([(LONDON, a_location(city="old"))])
+    memory.put((text, a_location(text)) for text in ("1.1.1.1", "1.1.1.2"))
+    clock.now += 61
+    memory.put([(LONDON, a_location(city="new"))])
+    assert memory.get(LONDON).city == "new"
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 10, 1000])
+def test_memory__is_bounded(settings, size):
+    settings.GEOCACHE = {**settings.GEOCACHE, "MEMORY_SIZE": size}
+    memory = Memory()
+    for location in many_locations(2500):
+        memory.put([(location.address, location)])
+        assert len(memory.young) + len(memory.old) <= max(size, 2)
+
+
+def test_memory__keeps_at_least_the_newest_half(settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "MEMORY_SIZE": 100}
+    memory = Memory()
+    locations = many_locations(1030)
+    memory.put((one.address, one) for one in locations)
+    assert all(memory.get(one.address) for one in locations[-50:])
+    assert not any(memory.get(one.address) for one in locations[:-100])
+
+
+def test_memory__clear_forgets_all():
+    memory = Memory()
+    memory.put([(LONDON, a_location())])
+    memory.clear()
+    assert memory.get(LONDON) is None
+
+
+@pytest.mark.parametrize("name", ["GEOCACHE", "CACHES"])
+def test_memory__forgets_when_the_settings_change(settings, name):
+    store.memory.put([(LONDON, a_location())])
+    setattr(settings, name, {**getattr(settings, name)})
+    assert store.memory.get(LONDON) is None
+
+
+# --- hot entries -------------------------------------------------------------------------------
+
+
+def test_get_many__gives_what_set_many_kept():
+    found, not_found = a_location(), a_location(PARIS, reason=NOT_FOUND, city="")
+    store.set_many("build", [found, not_found])
+    asked = [LONDON, PARIS, "1.1.1.1"]
+    assert store.get_many("build", asked) == {LONDON: found, PARIS: not_found}
+    assert store.get_many("build", []) == {}
+
+
+def test_get_many__an_answer_of_another_build_is_a_miss():
+    store.set_many("City-1", [a_location()])
+    assert store.get_many("City-2", [LONDON]) == {}
+    assert store.get_many("City-1", [LONDON])
+
+
+def test_key__is_short_and_plain_whatever_the_build():
+    key = store.key("Ein Name mit Leerzeichen\n" * 100, "2a02:6b8::1")
+    assert len(key) < 80
+    assert key.isascii()
+    assert not any(letter.isspace() for letter in key)
+    assert key != store.key("other", "2a02:6b8::1")
+    assert key.endswith(":2a02:6b8::1")
+
+
+def test_set_many__not_found_lives_shorter(settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "TTL_SECONDS": 5000, "NOT_FOUND_TTL_SECONDS": 500}
+    store.set_many("b", [a_location(), a_location(PARIS, reason=NOT_FOUND)])
+    assert 4900 < seconds_left(store.key("b", LONDON)) <= 5000
+    assert 400 < seconds_left(store.key("b", PARIS)) <= 500
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "SEAL",
+        '{"v":2,"n":1,"answers":[]}',
+        dump_locations([]),
+        dump_locations([a_location()])[:-9],
+    ],
+)
+def test_get_many__an_undecodable_entry_is_a_miss_that_is_logged(text):
+    store.set_many("b", [a_location(PARIS)])
+    caches.current().set(store.key("b", LONDON), text)
+    with capture_logs() as logs:
+        assert store.get_many("b", [LONDON, PARIS]) == {PARIS: a_location(PARIS)}
+    assert [(entry["event"], entry["key"]) for entry in logs] == [
+        ("geo_cache_entry_undecodable", store.key("b", LONDON))
+    ]
+
+
+def test_get_many__a_number_where_an_entry_should_be_is_a_miss():
+    caches.current().set(store.key("b", LONDON), 5)
+    assert store.get_many("b", [LONDON]) == {}
+
+
+@pytest.mark.usefixtures("cache_is_down")
+def test_cache_down__is_a_miss_in_bounded_time_and_said_once():
+    started = time.perf_counter()
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert store.get_many("b", [LONDON]) == {}
+            store.set_many("b", [a_location()])
+    assert time.perf_counter() - started < 5
+    assert [entry["event"] for entry in logs] == ["geo_cache_unavailable"]
+    assert logs[0]["log_level"] == "error"
+
+
+def test_cache_down__a_backend_that_cannot_be_made_is_a_miss_too(settings):
+    settings.CACHES = {**settings.CACHES, "geocache": {"BACKEND": "no.such.Backend"}}
+    try:
+        assert store.get_many("b", [LONDON]) == {}
+        store.set_many("b", [a_location()])
+    finally:
+        settings.CACHES = {"default": settings.CACHES["default"]}

@@ -1,0 +1,167 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import DataError, IntegrityError, connection, transaction
+
+from geocache import upserts
+from geocache.exceptions import InvalidAddress
+from geocache.models import GeoCache
+from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, many_locations
+
+pytestmark = pytest.mark.django_db
+
+LATER = NOON + timedelta(microseconds=1)
+EARLIER = NOON - timedelta(microseconds=1)
+
+needs_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="needs PostgreSQL as the database"
+)
+
+
+@pytest.fixture(params=["native", "portable"], autouse=True)
+def way(request, monkeypatch):
+    """Each database's own statement, and the one that any database understands."""
+    if request.param == "portable":
+        monkeypatch.setattr(connection, "vendor", "unheard of")
+    return request.param
+
+
+def test_upsert__inserts_what_is_new():
+    GeoCache.objects.upsert([a_location(), a_location(MOSCOW_V6, asn=5)])
+    assert {row.to_location() for row in GeoCache.objects.all()} == {
+        a_location(),
+        a_location(MOSCOW_V6, asn=5),
+    }
+
+
+def test_upsert__of_nothing_does_nothing(django_assert_num_queries):
+    with transaction.atomic(), django_assert_num_queries(2):  # its savepoint
+        GeoCache.objects.upsert([])
+    assert not GeoCache.objects.exists()
+
+
+def test_upsert__a_newer_answer_replaces_every_field():
+    full = {"region": "England", "latitude": 51.5, "longitude": 0.1, "accuracy_radius_km": 5}
+    a_row(LONDON, **full, asn=64500, organization="Old", time_zone="Europe/London")
+    newer = a_location(LONDON, city="", network="", reason="not_found", resolved_at=LATER)
+    GeoCache.objects.upsert([newer])
+    assert GeoCache.objects.get().to_location() == newer
+
+
+def test_upsert__an_answer_of_the_same_moment_replaces():
+    a_row(LONDON, city="First")
+    assert a_row(LONDON, city="Second").city == "Second"
+
+
+def test_upsert__an_older_answer_never_replaces():
+    before = a_row(LONDON, city="Newer")
+    assert a_row(LONDON, city="Older", resolved_at=EARLIER).to_location() == before.to_location()
+
+
+def test_upsert__the_first_moment_is_kept():
+    a_row(LONDON, resolved_at=EARLIER)
+    row = a_row(LONDON, resolved_at=LATER)
+    assert (row.created_at, row.resolved_at) == (EARLIER, LATER)
+
+
+def test_upsert__twice_changes_nothing():
+    locations = many_locations(50)
+    for _ in range(2):
+        GeoCache.objects.upsert(locations)
+        assert [row.to_location() for row in GeoCache.objects.order_by("sort_key")] == locations
+
+
+def test_upsert__of_one_batch_each_row_is_judged_for_itself():
+    a_row("20.0.0.1", city="Kept", resolved_at=LATER)
+    a_row("20.0.0.2", city="Replaced", resolved_at=EARLIER)
+    GeoCache.objects.upsert(a_location(f"20.0.0.{n}", city="Given") for n in (1, 2, 3))
+    cities = dict(GeoCache.objects.values_list("address", "city"))
+    assert cities == {"20.0.0.1": "Kept", "20.0.0.2": "Given", "20.0.0.3": "Given"}
+
+
+def test_upsert__more_rows_than_any_chunk():
+    count = upserts.CHUNK_ROWS * 2 + 1
+    GeoCache.objects.upsert(many_locations(count, resolved_at=EARLIER))
+    GeoCache.objects.upsert(many_locations(count, city="Replaced"))
+    assert GeoCache.objects.filter(city="Replaced", created_at=EARLIER).count() == count
+
+
+def test_upsert__spelling_of_an_address_does_not_matter():
+    """A record from elsewhere must not stop all flushes, nor become a second row."""
+    GeoCache.objects.upsert([a_location("2A02:6B8:0::0001", city="Loud")])
+    assert GeoCache.objects.get().address == MOSCOW_V6
+    GeoCache.objects.upsert(
+        [a_location(MOSCOW_V6), a_location("2A02:6B8::1", city="Newest", resolved_at=LATER)]
+    )
+    assert GeoCache.objects.get().city == "Newest"
+
+
+def test_upsert__what_is_no_address_is_refused_and_nothing_is_written():
+    with pytest.raises(InvalidAddress):
+        GeoCache.objects.upsert([a_location(), a_location("nonsense")])
+    assert not GeoCache.objects.exists()
+
+
+def test_upsert__text_is_stored_as_it_is():
+    strange = "Zürich '\"%s {0} \\ \N{GRINNING FACE}\n; DROP TABLE geocache_geocache; --"
+    assert a_row(LONDON, city=strange, organization="NULL", region="{}").city == strange
+    assert a_row(LONDON, organization="", region="").organization == ""
+
+
+@needs_postgresql
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("city", "x" * 201),
+        ("country_code", "GBR"),
+        ("reason", "x" * 21),
+        ("network", "x" * 44),
+        ("city", "a\0b"),
+        ("asn", 2**63),
+        ("asn", 10**400),
+        ("accuracy_radius_km", 2**15),
+        ("latitude", 10**400),
+    ],
+)
+def test_upsert__postgresql_refuses_what_does_not_fit_and_cuts_nothing(way, name, value):
+    if (way, name, value) == ("portable", "latitude", 10**400):
+        pytest.skip("Django itself refuses it, as OverflowError")
+    with pytest.raises(DataError), transaction.atomic():
+        GeoCache.objects.upsert([a_location("20.0.0.1"), a_location(LONDON, **{name: value})])
+    assert not GeoCache.objects.exists()
+
+
+@needs_postgresql
+def test_upsert__postgresql_refuses_a_negative_radius():
+    with pytest.raises((IntegrityError, DataError)), transaction.atomic():
+        GeoCache.objects.upsert([a_location(LONDON, accuracy_radius_km=-1)])
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="needs SQLite as the database")
+def test_upsert__sqlite_keeps_a_long_text_whole():
+    assert a_row(LONDON, city="x" * 5000).city == "x" * 5000
+
+
+@needs_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_upsert__at_once_in_opposite_order_does_not_deadlock(way):
+    """All threads write the same rows, every other one in the opposite order."""
+    if way == "portable":
+        pytest.skip("the vendor is patched for this thread's connection only")
+    locations = many_locations(500)
+    barrier = threading.Barrier(4)
+
+    def work(thread):
+        given = locations if thread % 2 else locations[::-1]
+        try:
+            for _ in range(10):
+                barrier.wait(timeout=30)
+                GeoCache.objects.upsert(given)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert GeoCache.objects.count() == 500
