@@ -147,6 +147,8 @@ def _store(directory: str) -> FanoutCache:
         eviction_policy="none",
         # A batch of answers stays in the database instead of becoming a file of its own.
         disk_min_file_size=2**22,
+        # A quarter of diskcache's own: it counts as memory of every process.
+        sqlite_mmap_size=2**24,
     )
 
 

@@ -70,6 +70,11 @@ def var_dir() -> Path:
     return Path(getattr(settings, "BASE_DIR", Path.cwd())) / "var"
 
 
+def is_debug() -> bool:
+    """Tell whether the project runs for its developer alone."""
+    return bool(settings.DEBUG)
+
+
 def caches() -> dict[str, dict[str, Any]]:
     """Return the project's ``CACHES``."""
     return settings.CACHES

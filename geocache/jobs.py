@@ -7,7 +7,7 @@ registered at every start, ours that are gone are removed, and old executions ar
 
 import os
 import socket
-import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,16 +23,16 @@ from django_apscheduler.models import DjangoJob, DjangoJobExecution
 from geocache import conf
 from geocache.exceptions import FlushError
 from geocache.flush import flush_dirty
-from geocache.models import FlushRun, SchedulerLease
+from geocache.models import SCHEDULER_LEASE, FlushRun, SchedulerLease
 
 log = structlog.get_logger(__name__)
 
 # All our job ids begin with it, so that those of a past release can be told from other apps'.
 PREFIX: Final = "geo_"
-LEASE_NAME: Final = "geo_scheduler"
 # The stand-by takes over within LEASE_SECONDS after the holder was killed.
 LEASE_SECONDS: Final = 30
 RENEW_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 0.2
 DAY_SECONDS: Final = 86_400
 DATABASE_AWAY: Final = (DatabaseError, InterfaceError)
 
@@ -143,7 +143,7 @@ class Post:
         """Take or renew the lease, and start or stop the scheduler accordingly."""
         close_old_connections()
         try:
-            is_mine = SchedulerLease.take(LEASE_NAME, self.holder, seconds=LEASE_SECONDS)
+            is_mine = SchedulerLease.take(SCHEDULER_LEASE, self.holder, seconds=LEASE_SECONDS)
             if is_mine and (self.scheduler is None or not self.scheduler.is_alive):
                 self.stop()
                 self.scheduler = start_scheduler()
@@ -169,22 +169,29 @@ class Post:
         self.stop()
         geo_cache_flush()
         try:
-            SchedulerLease.release(LEASE_NAME, self.holder)
+            SchedulerLease.release(SCHEDULER_LEASE, self.holder)
         except DATABASE_AWAY as error:
             log.warning("geo_scheduler_lease_not_released", error=str(error))
         log.info("geo_scheduler_stopped", holder=self.holder)
 
 
-def run_scheduler(stopped: threading.Event) -> None:
-    """Run the jobs, or stand by for the process that does, until ``stopped`` is set.
+def run_scheduler(is_stopped: Callable[[], bool]) -> None:
+    """Run the jobs, or stand by for the process that does, until ``is_stopped``.
 
     Then the running job is finished and the journal flushed once more. A database that is away is
     waited for.
     """
     post = Post()
     try:
-        while not stopped.is_set():
+        while not is_stopped():
             post.keep()
-            stopped.wait(RENEW_SECONDS)
+            _wait(is_stopped, RENEW_SECONDS)
     finally:
         post.leave()
+
+
+def _wait(is_stopped: Callable[[], bool], seconds: float) -> None:
+    # Not an Event: one that a signal handler sets can lock out the thread that waits for it.
+    until = time.monotonic() + seconds
+    while not is_stopped() and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)

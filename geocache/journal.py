@@ -282,7 +282,11 @@ def lock(timeout_seconds: float, wait_seconds: float = 5.0) -> Iterator[None]:
 
 def backlog(head: int) -> Backlog:
     """Return how much waits behind ``head``; reads at most 64 segments and estimates the rest."""
-    last = last_ticket()
+    with _journal() as backend:
+        last = backend.get(TICKET_KEY)
+    if not isinstance(last, int):
+        # Nothing was ever journaled; or the counter is lost, and the next flush seeds it anew.
+        return Backlog()
     first = head + 1 if 0 <= last - head <= JUMP else base_of(last) + 1
     numbers = range(first, min(last + 1, first + BACKLOG_SEGMENTS))
     keys = [key for number in numbers for key in _record_keys(number)]

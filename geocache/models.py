@@ -273,6 +273,10 @@ class RejectedEntry(models.Model):
         return self.address or self.error[:50]
 
 
+# The lease of the process that runs the jobs.
+SCHEDULER_LEASE: Final = "geo_scheduler"
+
+
 class SchedulerLease(models.Model):
     """Which scheduler runs the jobs; the others stand by until its lease runs out."""
 

@@ -5,6 +5,8 @@ import os
 import shutil
 import tempfile
 
+import structlog
+
 _folder = tempfile.mkdtemp(prefix="geocache-tests-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 os.environ["GEOCACHE_VAR_DIR"] = _folder
@@ -18,5 +20,8 @@ from project.settings import *  # noqa: E402, F403 - after the environment is se
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405 - from the settings
     # A file, as in production: threads and real processes share it, WAL and its locks are real.
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(_folder, "test.sqlite3")}  # noqa: F405, PTH118
+
+# Loggers that keep their processors could not be captured by a test.
+structlog.configure(cache_logger_on_first_use=False)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -22,10 +22,7 @@ FLUSH = "geo_cache_flush"
 @pytest.fixture
 def events() -> Iterator[list[dict[str, Any]]]:
     with structlog.testing.capture_logs() as captured:
-        # Loggers are cached with their processors when first used; this one is asked anew.
-        original, jobs.log = jobs.log, structlog.get_logger("geocache.jobs")
         yield captured
-        jobs.log = original
 
 
 def names(events: list[dict[str, Any]]) -> list[str]:
@@ -237,7 +234,7 @@ def test_post__waits_for_a_database_that_is_away_at_its_start(
 @pytest.mark.django_db(transaction=True)
 def test_run_scheduler__flushes_once_more_and_gives_the_lease_back_when_it_stops() -> None:
     stopped = threading.Event()
-    thread = threading.Thread(target=jobs.run_scheduler, args=(stopped,))
+    thread = threading.Thread(target=jobs.run_scheduler, args=(stopped.is_set,))
     thread.start()
     processes.wait_until(lambda: DjangoJobExecution.objects.filter(job_id=FLUSH).exists())
     journal.append([a_location()])

@@ -5,7 +5,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from geocache import journal, providers, status
+from geocache import journal, providers
 from geocache.exceptions import JournalUnavailable, ProviderError
 from geocache.flush import flush_dirty
 from geocache.lookup import lookup_many
@@ -108,11 +108,6 @@ def test_read_status__scheduler_is_alive_while_its_lease_lasts(
 def test_read_status__another_lease_is_no_scheduler() -> None:
     SchedulerLease.objects.create(name="other", expires_at=NOON + timedelta(hours=1))
     assert read_status(NOON).is_scheduler_alive is False
-
-
-def test_read_status__the_lease_is_the_one_that_the_scheduler_takes() -> None:
-    jobs = pytest.importorskip("geocache.jobs")
-    assert jobs.LEASE_NAME == status.SCHEDULER_LEASE
 
 
 def test_read_status__a_broken_provider_hides_nothing_else(monkeypatch: Any) -> None:

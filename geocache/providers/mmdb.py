@@ -48,6 +48,8 @@ class Database:
     source: Source
     stamp: tuple[int, int, int]
     is_ipv4_only: bool
+    # ``str(source)``, made once: it is part of every answer.
+    label: str
 
 
 class MmdbProvider(Provider):
@@ -158,7 +160,8 @@ def _open(path: Path) -> Database:
         attribution=next((text for key, text in ATTRIBUTIONS.items() if name.startswith(key)), ""),
         is_fallback=FALLBACK_PACKAGE in path.parts,
     )
-    return Database(path, reader, source, stamp, is_ipv4_only=metadata.ip_version == 4)
+    is_ipv4_only = metadata.ip_version == 4
+    return Database(path, reader, source, stamp, is_ipv4_only, label=str(source))
 
 
 def _answer(address: str, databases: tuple[Database, ...], at: datetime) -> Location:
@@ -178,10 +181,10 @@ def _answer(address: str, databases: tuple[Database, ...], at: datetime) -> Loca
         }
         if fresh:
             found |= fresh
-            sources.append(str(database.source))
+            sources.append(database.label)
     if not found:
         found["reason"] = NOT_FOUND
-        sources = [str(database.source) for database in databases]
+        sources = [database.label for database in databases]
     return Location(
         address=address,
         resolved_at=at,

@@ -1,19 +1,23 @@
 """``manage.py schedule_geo``: the scheduler's own process."""
 
-import signal
-import threading
 from typing import Any
 
 from django.apps import apps
-from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, connection
+from django.core.management.base import CommandError
 
-from geocache.models import SchedulerLease
+from geocache.management.children import stopping_signals
+from geocache.management.shells import ShellCommand
+from geocache.status import UNMIGRATED, database_problem
 
 
-class Command(BaseCommand):
+class Command(ShellCommand):
     """Run the jobs until SIGTERM or Ctrl-C."""
 
+    # It runs for weeks: what is wrong with the set-up is better said before.
+    requires_system_checks = "__all__"
+    examples = """\
+  manage.py schedule_geo
+"""
     help = (
         "Run geocache's jobs (the flush, every 60 seconds) until SIGTERM or Ctrl-C; then finish "
         "the job at hand, flush once more and exit 0. Run one, and as many more as you like: "
@@ -24,19 +28,11 @@ class Command(BaseCommand):
         """Run until a signal comes."""
         if not apps.is_installed("django_apscheduler"):
             raise CommandError('Add "django_apscheduler" to INSTALLED_APPS, then run migrate.')
-        if not _is_migrated():
-            raise CommandError("The database has no tables for geocache: run manage.py migrate.")
+        # A database that is away is waited for; tables do not come by themselves.
+        if database_problem() == UNMIGRATED:
+            raise CommandError(f"Not started: {UNMIGRATED}.")
         from geocache.jobs import run_scheduler  # noqa: PLC0415 - its models have to be installed
 
-        stopped = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopped.set())
-        run_scheduler(stopped)
-
-
-def _is_migrated() -> bool:
-    try:
-        return SchedulerLease._meta.db_table in connection.introspection.table_names()
-    except DatabaseError:
-        # Away for now: the scheduler waits for it.
-        return True
+        signals: list[int] = []
+        with stopping_signals(lambda number, _: signals.append(number)):
+            run_scheduler(lambda: bool(signals))

@@ -1,0 +1,210 @@
+"""``manage.py demo_geo``: from nothing to a site with a few thousand answers, in one command."""
+
+import argparse
+import json
+import math
+import signal
+import socket
+from pathlib import Path
+from typing import Any, Final
+
+from django.core.management import call_command
+from django.core.management.base import CommandError, CommandParser
+from django.urls import NoReverseMatch, reverse
+
+import geocache
+from geocache import conf, providers
+from geocache.management import admins, lines, progress
+from geocache.management.children import Children, stopping_signals
+from geocache.management.shells import ShellCommand
+from geocache.management.sources import describe_source
+from geocache.management.tables import pairs
+from geocache.management.trials import Trial
+
+HOST: Final = "127.0.0.1"
+SAMPLE: Final = Path(geocache.__file__).with_name("data") / "sample_addresses.txt"
+START_SECONDS: Final = 30.0
+PAGES: Final = (("Look-up page", "geocache:lookup"), ("Admin", "admin:index"))
+
+
+class Command(ShellCommand):
+    """Show what geocache does, on this machine."""
+
+    help = (
+        "Try geocache: make the tables and an admin user, look up a few thousand addresses, flush "
+        "the answers to the table, then run the scheduler and a web server until Ctrl-C. It can be "
+        "run again at any time."
+    )
+    examples = """\
+  manage.py demo_geo
+  manage.py demo_geo --port 8080 --addresses banned.txt
+  manage.py demo_geo --no-serve
+"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take what to look up and where to serve."""
+        parser.add_argument(
+            "--addresses",
+            metavar="FILE",
+            default=str(SAMPLE),
+            help="look these up, one address first on each line (default: 3,000 that come along)",
+        )
+        parser.add_argument(
+            "--no-serve",
+            action="store_false",
+            dest="is_serving",
+            help="end after the figures, without scheduler and web server",
+        )
+        parser.add_argument(
+            "--port", type=port_number, default=8000, help=f"port on {HOST} (default: 8000)"
+        )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            dest="is_json",
+            help="the figures as one JSON object on stdout, all else on stderr",
+        )
+
+    def handle(
+        self, *, addresses: str, is_serving: bool, port: int, is_json: bool, **_: Any
+    ) -> None:
+        """Run until the end, Ctrl-C or SIGTERM, all of which are a success."""
+        self.is_json = is_json
+        try:
+            with stopping_signals(signal.default_int_handler):
+                self._run(addresses, port if is_serving else None)
+        except KeyboardInterrupt:
+            self._say("Stopped.")
+
+    def _run(self, path: str, port: int | None) -> None:
+        # What can be found wrong is found before the work starts.
+        if not conf.is_debug():
+            raise CommandError("The demo makes an admin user: it runs with DEBUG=true only.")
+        if port is not None:
+            check_port(port)
+        providers.current().build()
+        addresses = self._read(path)
+        self._prepare()
+        self._show(self._try(addresses))
+        if port is not None:
+            self._serve(port)
+
+    def _say(self, text: str) -> None:
+        out = self.stderr if self.is_json else self.stdout
+        out.write(text, str)
+        out.flush()
+
+    def _read(self, path: str) -> list[str]:
+        with lines.opened(path) as file:
+            read = list(lines.from_file(lines.split(file)))
+        if problems := [line.problem for line in read if line.problem]:
+            self.stderr.write("\n".join(problems))
+        if not (addresses := [line.address for line in read if not line.problem]):
+            raise CommandError(f"{path!r} has no addresses.")
+        return addresses
+
+    def _prepare(self) -> None:
+        call_command("migrate", verbosity=0, interactive=False)
+        self._say("The database is ready.")
+        if password := admins.one_time_password():
+            self._say(f"Admin user {admins.NAME}, with the one-time password {password}")
+        else:
+            self._say(f"There is a user {admins.NAME} already; its password stays as it is.")
+
+    def _try(self, addresses: list[str]) -> Trial:
+        trial = Trial()
+        total = len(addresses)
+        with progress.bar(total=total, label="Looking up", unit=" addresses") as bar:
+            trial.resolve(addresses, bar.update)
+        self._say(_dirty(trial))
+        trial.flush()
+        return trial
+
+    def _show(self, trial: Trial) -> None:
+        if self.is_json:
+            self.stdout.write(json.dumps(trial.to_plain()))
+            self.stdout.flush()
+        self._say(f"\n{pairs(_figures(trial))}")
+        for source in providers.current().sources():
+            self._say(f"\n{describe_source(source)}")
+
+    def _serve(self, port: int) -> None:
+        children = Children()
+        with stopping_signals(children.ask_to_stop):
+            try:
+                problem = self._watch(children, port)
+                self._say("Stopping ...")
+            finally:
+                children.end()
+        if problem:
+            raise CommandError(problem)
+        self._say("Stopped.")
+
+    def _watch(self, children: Children, port: int) -> str:
+        """Run until a signal comes or a child ends; return what went wrong, or the empty text."""
+        children.start("The scheduler", ["schedule_geo"])
+        children.start("The web server", ["runserver", "--noreload", f"{HOST}:{port}"])
+        if children.wait_until(lambda: is_listening(port), START_SECONDS):
+            self._say(f"\n{pairs(_pages(port))}\n\nCtrl-C ends it.")
+            children.wait_until(lambda: False, math.inf)
+        elif not (children.stop_count or children.ended()):
+            return f"The web server did not answer within {START_SECONDS:.0f} seconds."
+        return "" if children.stop_count else children.ended()
+
+
+def port_number(text: str) -> int:
+    """Return a port; raise ``ArgumentTypeError`` when there is none of that number."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text[:6]) < 2**16):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, a number from 1 to 65535")
+    return int(text)
+
+
+def check_port(port: int) -> None:
+    """Raise ``CommandError`` when the web server will not get ``port``."""
+    with socket.socket() as probe:
+        # As the web server does it: what an earlier one has left behind is no hindrance.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise CommandError(
+                f"{HOST}:{port} cannot be used: {error.strerror}. Choose another --port."
+            ) from error
+
+
+def is_listening(port: int) -> bool:
+    """Tell whether something accepts connections on ``port``."""
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def _dirty(trial: Trial) -> str:
+    if not trial.pending_count:
+        return "No answer is dirty: all were known from before, or are in the table already."
+    return (
+        f"{trial.pending_count:,} answers are dirty: they are in the cache, "
+        "and not in the table yet. Flushing ..."
+    )
+
+
+def _figures(trial: Trial) -> list[tuple[str, str]]:
+    return [
+        ("Addresses", f"{trial.address_count:>9,}, of which {trial.found_count:,} were found"),
+        ("Countries", f"{len(trial.countries):>9,}"),
+        ("First look-ups", f"{trial.first_rate:>9,} addresses per second"),
+        ("Known ones", f"{trial.known_rate:>9,} addresses per second"),
+        ("Flushed", f"{trial.flushed_count:>9,} in {trial.flush_seconds:.2f} seconds"),
+        ("Pending", f"{trial.left_count:>9,}"),
+        ("Rows", f"{trial.row_count or 0:>9,} in the table"),
+    ]
+
+
+def _pages(port: int) -> list[tuple[str, str]]:
+    """Return the pages that this project has."""
+    found = []
+    for name, view in PAGES:
+        try:
+            found.append((name, f"http://{HOST}:{port}{reverse(view)}"))
+        except NoReverseMatch:
+            continue
+    return found or [("Site", f"http://{HOST}:{port}/")]

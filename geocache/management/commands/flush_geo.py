@@ -1,0 +1,74 @@
+"""``manage.py flush_geo``: write the dirty answers to the table now."""
+
+import json
+import math
+import os
+from argparse import ArgumentTypeError
+from dataclasses import asdict
+from typing import Any, Final
+
+from django.core.management.base import CommandError, CommandParser
+
+from geocache.flush import FlushReport, flush_dirty
+from geocache.management.shells import ShellCommand
+from geocache.status import database_problem
+
+MAX_SECONDS: Final = 86_400
+
+
+class Command(ShellCommand):
+    """Flush and say what was flushed."""
+
+    help = (
+        "Write every answer that waits in the cache to the table. Exit code 0: all were written; "
+        "75: the time limit left some, they stay in the cache; 1: the cache or the database "
+        "cannot be used, nothing is lost."
+    )
+    examples = """\
+  manage.py flush_geo
+  manage.py flush_geo --time-limit 10
+  manage.py flush_geo --json | jq .flushed
+"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the time limit."""
+        parser.add_argument(
+            "--time-limit",
+            type=seconds,
+            metavar="SECONDS",
+            help="stop behind the batch at hand after so many seconds (default: the setting "
+            "FLUSH_TIME_LIMIT_SECONDS)",
+        )
+        parser.add_argument(
+            "--json", action="store_true", dest="is_json", help="the figures as one JSON object"
+        )
+
+    def handle(self, *, time_limit: float | None, is_json: bool, **_: Any) -> None:
+        """Flush once."""
+        if problem := database_problem():
+            raise CommandError(f"Nothing was flushed: {problem}.")
+        report = flush_dirty(time_limit)
+        self.stdout.write(json.dumps(asdict(report)) if is_json else _sentence(report))
+        if report.timed_out:
+            raise CommandError(
+                f"The time limit left {report.pending:,} answers; they stay in the cache.",
+                returncode=os.EX_TEMPFAIL,
+            )
+
+
+def seconds(text: str) -> float:
+    """Return a time limit; raise ``ArgumentTypeError`` unless it is above 0 and at most a day."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= MAX_SECONDS:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds above 0, up to 86400")
+    return value
+
+
+def _sentence(report: FlushReport) -> str:
+    return (
+        f"{report.flushed:,} flushed, {report.rejected:,} rejected, {report.pending:,} pending, "
+        f"in {report.seconds:.2f} s."
+    )

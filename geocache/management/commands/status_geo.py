@@ -1,0 +1,104 @@
+"""``manage.py status_geo``: is everything all right?"""
+
+import json
+import sys
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from geocache.management.shells import ShellCommand
+from geocache.management.sources import describe_source
+from geocache.management.tables import pairs
+from geocache.status import Status, read_status
+
+UNKNOWN = "not known"
+
+
+class Command(ShellCommand):
+    """Show the state of all parts."""
+
+    help = (
+        "Show what waits to be flushed, the last flush, the table, the provider's databases and "
+        "their age, the cache, and whether a scheduler runs. Exit code 1: a part cannot be read; "
+        "it is named on stderr (with --json under problems), the others are shown."
+    )
+    examples = """\
+  manage.py status_geo
+  manage.py status_geo --json | jq .pending
+"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the form of the output."""
+        parser.add_argument(
+            "--json", action="store_true", dest="is_json", help="the figures as one JSON object"
+        )
+
+    def handle(self, *, is_json: bool, **_: Any) -> None:
+        """Show the state; exit 1 when a part cannot be read."""
+        status = read_status()
+        if is_json:
+            self.stdout.write(json.dumps(status.to_plain()))
+        else:
+            self.stdout.write(pairs(_rows(status)))
+            for problem in status.problems:
+                self.stderr.write(f"Problem: {problem}")
+        if status.problems:
+            self.stdout.flush()
+            sys.exit(1)
+
+
+def _rows(status: Status) -> list[tuple[str, str]]:
+    return [
+        ("Pending", _pending(status)),
+        ("Last flush", _last_flush(status)),
+        ("Table", f"{_count(status.row_count, 'rows')} ({status.database_vendor})"),
+        ("Rejected", _count(status.rejected_count, "entries")),
+        ("Provider", "\n".join(map(describe_source, status.sources)) or UNKNOWN),
+        ("Cache", _cache(status)),
+        ("Scheduler", _scheduler(status)),
+    ]
+
+
+def _count(count: int | None, noun: str) -> str:
+    return UNKNOWN if count is None else f"{count:,} {noun}"
+
+
+def _pending(status: Status) -> str:
+    text = _count(status.pending_count, "answers")
+    if not status.is_pending_exact:
+        text = f"about {text}"
+    if status.oldest_pending_seconds is not None:
+        age = timedelta(seconds=round(status.oldest_pending_seconds))
+        text += f", the oldest waits for {age} (h:mm:ss)"
+    return text
+
+
+def _last_flush(status: Status) -> str:
+    run = status.last_flush
+    if run is None:
+        return UNKNOWN if status.row_count is None else "none yet"
+    text = (
+        f"{run.started_at:%Y-%m-%d %H:%M:%S} UTC: {run.flushed:,} flushed, "
+        f"{run.rejected:,} rejected, in {run.seconds:.2f} s"
+    )
+    return f"{text}\nfailed: {run.error}" if run.error else text
+
+
+def _cache(status: Status) -> str:
+    if status.is_journal_possible is None:
+        return UNKNOWN
+    fitness = (
+        "holds the journal"
+        if status.is_journal_possible
+        else "cannot hold the journal: new answers are written to the database at once"
+    )
+    return f"{status.cache_backend}, {fitness}"
+
+
+def _scheduler(status: Status) -> str:
+    if status.is_scheduler_alive is None:
+        return UNKNOWN
+    if status.is_scheduler_alive:
+        return f"running, {status.scheduler_holder}"
+    return "none is running: start manage.py schedule_geo, or use manage.py flush_geo"

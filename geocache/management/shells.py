@@ -1,0 +1,78 @@
+"""What the commands share: help with examples, and failures that are one line."""
+
+import argparse
+import errno
+import io
+import os
+import sys
+from typing import Any, Literal
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    DjangoHelpFormatter,
+)
+from django.db import DatabaseError, InterfaceError
+
+from geocache.exceptions import GeocacheError
+from geocache.status import first_line
+
+INTERRUPTED = 130
+
+
+class HelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Django's own, with the examples in their lines."""
+
+
+class ShellCommand(BaseCommand):
+    """A command that shows no traceback for what can go wrong in use."""
+
+    # What a broken database file or an unfit cache means for it, each command says in one line; the
+    # checks would end even the command that is there to show what is wrong.
+    requires_system_checks: list[str] | tuple[str, ...] | Literal["__all__"] = ()
+    # Lines below the help, each a command and what it does.
+    examples: str = ""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Put the examples below the options."""
+        return super().create_parser(
+            prog_name,
+            subcommand,
+            epilog=f"examples:\n{self.examples}",
+            formatter_class=HelpFormatter,
+            **kwargs,
+        )
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run on a command line, where a terminal may not know every letter of a place name."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")
+        super().run_from_argv(argv)
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run, and turn the expected failures into one line and an exit code."""
+        try:
+            output = super().execute(*args, **options)
+            self.stdout.flush()
+        except BrokenPipeError:
+            # The reader has seen enough (``| head``).
+            _discard_output()
+            return None
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                _discard_output()
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+        except (GeocacheError, ImproperlyConfigured) as error:
+            raise CommandError(str(error)) from error
+        except (DatabaseError, InterfaceError) as error:
+            raise CommandError(f"the database cannot be used: {first_line(error)}") from error
+        return output
+
+
+def _discard_output() -> None:
+    # What is still buffered would fail once more when the interpreter ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

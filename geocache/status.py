@@ -1,0 +1,163 @@
+"""The state of all parts of geocache, read one by one and without writing to the database."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from django.apps import apps
+from django.db import DatabaseError, InterfaceError, connections, router
+from django.utils import timezone
+
+from geocache import caches, providers
+from geocache.flush import read_backlog
+from geocache.models import SCHEDULER_LEASE, FlushRun, GeoCache, RejectedEntry, SchedulerLease
+from geocache.providers.base import Source
+
+# A database of places is old when so many addresses have moved that one should fetch a newer one.
+OLD_DAYS: Final = 90
+UNMIGRATED: Final = "the database is not migrated; run manage.py migrate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The state of all parts; None where one could not be read, and ``problems`` then says why."""
+
+    pending_count: int | None = None
+    is_pending_exact: bool = True
+    oldest_pending_seconds: float | None = None
+    last_flush: FlushRun | None = None
+    row_count: int | None = None
+    rejected_count: int | None = None
+    sources: tuple[Source, ...] = ()
+    cache_backend: str = ""
+    is_journal_possible: bool | None = None
+    database_vendor: str = ""
+    is_scheduler_alive: bool | None = None
+    scheduler_holder: str = ""
+    problems: tuple[str, ...] = ()
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return everything as plain JSON types."""
+        return {
+            "pending": self.pending_count,
+            "pending_is_exact": self.is_pending_exact,
+            "oldest_pending_seconds": self.oldest_pending_seconds,
+            "last_flush": None if self.last_flush is None else _plain_run(self.last_flush),
+            "rows": self.row_count,
+            "rejected": self.rejected_count,
+            "sources": [plain_source(source) for source in self.sources],
+            "cache": {"backend": self.cache_backend, "holds_journal": self.is_journal_possible},
+            "database": self.database_vendor,
+            "scheduler": {"is_alive": self.is_scheduler_alive, "holder": self.scheduler_holder},
+            "problems": list(self.problems),
+        }
+
+
+def read_status(at: datetime | None = None) -> Status:
+    """Return the state at ``at`` (now). A part that cannot be read is a problem, never an error."""
+    at = at or timezone.now()
+    fields: dict[str, Any] = {"database_vendor": _connection().vendor}
+    database = database_problem()
+    problems = [database] if database else []
+    for name, read in (*UNSTORED_PARTS, *(() if database else STORED_PARTS)):
+        try:
+            fields |= read(at)
+        except Exception as error:  # noqa: BLE001 - one part's failure must not hide the others
+            problems.append(f"{name}: {first_line(error)}")
+    return Status(**fields, problems=tuple(problems))
+
+
+def database_problem() -> str:
+    """Return why the database cannot be used, in one line, or the empty text."""
+    wanted = {model._meta.db_table for model in apps.get_app_config("geocache").get_models()}
+    try:
+        missing = wanted.difference(_connection().introspection.table_names())
+    except (DatabaseError, InterfaceError) as error:
+        return f"the database cannot be reached: {first_line(error)}"
+    return UNMIGRATED if missing else ""
+
+
+def is_old(source: Source, at: datetime | None = None) -> bool:
+    """Tell whether many of the answers from ``source`` will be wrong by now."""
+    days = source.age_days(at)
+    return days is not None and days > OLD_DAYS
+
+
+def plain_source(source: Source) -> dict[str, Any]:
+    """Return a source with its age as plain JSON types."""
+    return {
+        "name": source.name,
+        "built_at": source.built_at.isoformat() if source.built_at else None,
+        "age_days": source.age_days(),
+        "is_old": is_old(source),
+        "is_fallback": source.is_fallback,
+        "attribution": source.attribution,
+    }
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text; database drivers add pages to it."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _connection() -> Any:
+    return connections[router.db_for_read(GeoCache)]
+
+
+def _plain_run(run: FlushRun) -> dict[str, Any]:
+    return {
+        "started_at": run.started_at.isoformat(),
+        "flushed": run.flushed,
+        "rejected": run.rejected,
+        "seconds": run.seconds,
+        "error": run.error,
+    }
+
+
+def _read_provider(_: datetime) -> dict[str, Any]:
+    return {"sources": tuple(providers.current().sources())}
+
+
+def _read_cache(_: datetime) -> dict[str, Any]:
+    backend = caches.current()
+    # The class alone: a location may be a URL with a password.
+    name = f"{type(backend).__module__}.{type(backend).__qualname__}"
+    return {"cache_backend": name, "is_journal_possible": caches.can_hold_journal(backend)}
+
+
+def _read_journal(at: datetime) -> dict[str, Any]:
+    backlog = read_backlog()
+    oldest_at = backlog.oldest_at
+    return {
+        "pending_count": backlog.answer_count,
+        "is_pending_exact": backlog.is_exact,
+        "oldest_pending_seconds": oldest_at and max((at - oldest_at).total_seconds(), 0.0),
+    }
+
+
+def _read_table(_: datetime) -> dict[str, Any]:
+    return {
+        "row_count": GeoCache.objects.count(),
+        "rejected_count": RejectedEntry.objects.count(),
+        "last_flush": FlushRun.objects.order_by("-started_at").first(),
+    }
+
+
+def _read_scheduler(at: datetime) -> dict[str, Any]:
+    lease = SchedulerLease.objects.filter(name=SCHEDULER_LEASE, expires_at__gt=at).first()
+    return {
+        "is_scheduler_alive": lease is not None,
+        "scheduler_holder": lease.holder if lease else "",
+    }
+
+
+Part = tuple[str, Callable[[datetime], dict[str, Any]]]
+UNSTORED_PARTS: Final[tuple[Part, ...]] = (("provider", _read_provider), ("cache", _read_cache))
+# These need the database; the journal too, as its head is kept there.
+STORED_PARTS: Final[tuple[Part, ...]] = (
+    ("journal", _read_journal),
+    ("table", _read_table),
+    ("scheduler", _read_scheduler),
+)

@@ -1,0 +1,261 @@
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from geocache import journal
+from geocache.management.commands import lookup_geo
+from tests.conftest import require
+from tests.factories import LONDON, MOSCOW_V6, an_mmdb, use_dummy_provider
+from tests.management.commands import COMMAND, environment, run, start
+from tests.processes import ROOT
+
+ANSWERS = {
+    LONDON: {"country_code": "GB", "city": "London", "region": "England", "network": "81.2.69.0/24"}
+}
+
+
+@pytest.fixture
+def provider(settings: Any) -> Any:
+    return use_dummy_provider(settings, answers=ANSWERS)
+
+
+def answered(*arguments: str) -> tuple[str, str, int]:
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        call_command("lookup_geo", *arguments, stdout=out, stderr=err)
+    except SystemExit as end:
+        return out.getvalue(), err.getvalue(), int(str(end.code))
+    return out.getvalue(), err.getvalue(), 0
+
+
+def objects(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+@pytest.mark.usefixtures("provider")
+def test_lookup_geo__table() -> None:
+    out, err, code = answered(LONDON, "8.8.8.8", "10.0.0.1", "fe80::1%eth0")
+    assert out.splitlines() == [
+        "ADDRESS      COUNTRY  PLACE            NETWORK       OPERATOR",
+        "-----------  -------  ---------------  ------------  --------",
+        "81.2.69.142  GB       London, England  81.2.69.0/24",
+        "8.8.8.8      -        (not found)      -",
+        "10.0.0.1     -        (private)        -",
+        "fe80::1      -        (link-local)     -",
+    ]
+    assert (err, code) == ("", 0)
+
+
+@pytest.mark.usefixtures("provider")
+def test_lookup_geo__json_has_the_fields_by_name() -> None:
+    out, err, code = answered("--json", LONDON, "10.0.0.1")
+    london, private = objects(out)
+    assert (london["address"], london["city"], london["found"]) == (LONDON, "London", True)
+    assert (private["reason"], private["found"]) == ("private", False)
+    assert (err, code) == ("", 0)
+
+
+@pytest.mark.usefixtures("provider")
+@pytest.mark.parametrize(
+    "bad",
+    ["1.2.3.4.5", "01.02.03.04", "\uff11.2.3.4", "example.com", "10.0.0.0/8", "", "x" * 10_000],
+)
+def test_lookup_geo__a_bad_address_is_one_line_and_the_others_are_answered(bad: str) -> None:
+    out, err, code = answered("--json", bad, LONDON)
+    assert [one["address"] for one in objects(out)] == [LONDON]
+    assert len(err.splitlines()) == 1
+    assert "is not an IP address" in err
+    assert code == 1
+
+
+@pytest.mark.usefixtures("provider")
+def test_lookup_geo__a_file_is_answered_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "addresses"
+    path.write_text(f"# mine\n{LONDON} home\nfoo\n\n10.0.0.1\n{LONDON}\n")
+    out, err, code = answered("--json", "--file", str(path), MOSCOW_V6)
+    assert [one["address"] for one in objects(out)] == [MOSCOW_V6, LONDON, "10.0.0.1", LONDON]
+    assert err == "line 3: 'foo' is not an IP address\n"
+    assert code == 1
+
+
+def test_lookup_geo__a_long_file_asks_for_chunks(
+    provider: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    path = tmp_path / "addresses"
+    path.write_text("".join(f"20.0.0.{n}\n" for n in range(25)))
+    sizes: list[int] = []
+    wanted = lookup_geo.lookup_many
+
+    def counted(addresses: list[str]) -> Any:
+        sizes.append(len(addresses))
+        return wanted(addresses)
+
+    monkeypatch.setattr(lookup_geo, "lookup_many", counted)
+    monkeypatch.setattr(lookup_geo, "CHUNK_LINES", 10)
+    out, _, code = answered("--file", str(path))
+    assert sizes == [10, 10, 5]
+    assert len(out.splitlines()) == 27
+    assert (len(provider.asked), code) == (25, 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("provider")
+def test_lookup_geo__new_answers_are_remembered() -> None:
+    answered(LONDON, "10.0.0.1")
+    assert journal.backlog(0).answer_count == 1
+
+
+def test_lookup_geo__nothing_to_look_up() -> None:
+    with pytest.raises(CommandError, match=r"^Name at least one address"):
+        call_command("lookup_geo")
+
+
+def test_lookup_geo__a_provider_that_cannot_open_is_one_line(settings: Any, tmp_path: Path) -> None:
+    missing = tmp_path / "none.mmdb"
+    settings.GEOCACHE = {**settings.GEOCACHE, "DATABASES": [missing]}
+    with pytest.raises(CommandError, match=r"none\.mmdb: No such file or directory$"):
+        call_command("lookup_geo", LONDON)
+
+
+@pytest.mark.django_db
+def test_lookup_geo__an_address_that_could_not_be_answered_is_a_failure(settings: Any) -> None:
+    use_dummy_provider(settings, is_failing=True)
+    out, err, code = answered("--json", LONDON, "10.0.0.1")
+    assert [one["reason"] for one in objects(out)] == ["unavailable", "private"]
+    assert err == "1 could not be answered: the provider failed\n"
+    assert code == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["missing", "random", "truncated", "wrong type", "directory"])
+def test_lookup_geo__a_broken_database_is_one_line(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "broken.mmdb"
+    if kind == "random":
+        path.write_bytes(os.urandom(10_000))
+    elif kind == "truncated":
+        an_mmdb(path, {"81.2.69.0/24": {"city": {"names": {"en": "x"}}}})
+        path.write_bytes(path.read_bytes()[:100])
+    elif kind == "wrong type":
+        an_mmdb(path, {"81.2.69.0/24": {"x": "y"}}, database_type="Anonymous")
+    elif kind == "directory":
+        path.mkdir()
+    done = run(tmp_path / "var", "lookup_geo", LONDON, GEOCACHE_DATABASES=str(path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "broken.mmdb: " in done.stderr
+
+
+@pytest.mark.slow
+def test_lookup_geo__standard_input_with_all_that_can_be_wrong(tmp_path: Path) -> None:
+    given = b"81.2.69.142\n\xff\xfe\n1.2.3.4\x00\n" + b"1" * 10_000_000 + b"\n10.0.0.1"
+    done = run(tmp_path, "lookup_geo", "--json", "--file", "-", given=given)
+    assert [one["address"] for one in objects(done.stdout)] == ["81.2.69.142", "10.0.0.1"]
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
+        "line 2",
+        "line 3",
+        "line 4",
+    ]
+    assert done.returncode == 1
+
+
+@pytest.mark.slow
+def test_lookup_geo__a_reader_that_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:
+    path = tmp_path / "addresses"
+    path.write_text("".join(f"10.0.{n >> 8}.{n & 255}\n" for n in range(60_000)))
+    with start(tmp_path, "lookup_geo", "--file", str(path)) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline().startswith("ADDRESS")
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.slow
+def test_lookup_geo__a_reader_that_never_reads_ends_it_quietly(tmp_path: Path) -> None:
+    with start(tmp_path, "lookup_geo", "10.0.0.1") as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.slow
+def test_lookup_geo__a_full_disk_is_one_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, "lookup_geo", "10.0.0.1"],
+            cwd=ROOT,
+            env=environment(tmp_path),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.stderr == "CommandError: [Errno 28] No space left on device\n"
+    assert done.returncode == 1
+
+
+@pytest.mark.slow
+def test_lookup_geo__ctrl_c_shows_no_traceback(tmp_path: Path) -> None:
+    read_end, write_end = os.pipe()
+    process = subprocess.Popen(
+        [*COMMAND, "lookup_geo", "10.0.0.1", "--file", "-"],
+        cwd=ROOT,
+        env=environment(tmp_path, PYTHONUNBUFFERED="1"),
+        stdin=read_end,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    # Behind the first answer it waits for more lines, which never come.
+    assert process.stdout.readline().startswith("ADDRESS")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    os.close(read_end)
+    os.close(write_end)
+    assert (process.returncode, err) == (130, "")
+
+
+@pytest.mark.slow
+def test_lookup_geo__memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    require(Path("/proc/self/status").exists(), "Linux")
+    path = tmp_path / "addresses"
+    database = an_mmdb(tmp_path / "city.mmdb", {"20.0.0.0/8": {"country": {"iso_code": "US"}}})
+    with path.open("w") as file:
+        file.writelines(f"20.{n >> 16}.{n >> 8 & 255}.{n & 255}\n" for n in range(100_000))
+    assert peak_megabytes(tmp_path / "var", path, database) < 160
+
+
+def peak_megabytes(folder: Path, addresses: Path, database: Path) -> float:
+    """Answer a file in a process of its own and return the most memory that it had."""
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from django.core.management import execute_from_command_line as execute\n"
+        f"execute(['manage.py', 'lookup_geo', '--json', '--file', {str(addresses)!r}])\n"
+        # Not ru_maxrss: a child starts with that of the process which it was forked from.
+        "lines = Path('/proc/self/status').read_text().splitlines()\n"
+        "print(*[int(l.split()[1]) / 1024 for l in lines if 'VmHWM' in l], file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment(folder, GEOCACHE_DATABASES=str(database)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return float(done.stderr)

@@ -1,0 +1,123 @@
+import io
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from geocache import journal
+from geocache.models import FlushRun, SchedulerLease
+from tests.factories import a_location, a_row, use_dummy_provider
+from tests.management.commands import run
+
+
+def shown(*arguments: str) -> tuple[str, str, int]:
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        call_command("status_geo", *arguments, stdout=out, stderr=err)
+    except SystemExit as end:
+        return out.getvalue(), err.getvalue(), int(str(end.code))
+    return out.getvalue(), err.getvalue(), 0
+
+
+def rows(out: str) -> dict[str, str]:
+    """The lines by their first column."""
+    pairs = (line.split("  ", 1) for line in out.splitlines() if not line.startswith(" "))
+    return {name: value.strip() for name, value in pairs}
+
+
+@pytest.mark.django_db
+def test_status_geo__of_a_new_installation(settings: Any) -> None:
+    use_dummy_provider(settings)
+    out, err, code = shown()
+    table = rows(out)
+    assert list(table) == [
+        "Pending",
+        "Last flush",
+        "Table",
+        "Rejected",
+        "Provider",
+        "Cache",
+        "Scheduler",
+    ]
+    assert table["Pending"] == "0 answers"
+    assert table["Last flush"] == "none yet"
+    assert table["Provider"] == "Dummy 1"
+    assert table["Scheduler"].startswith("none is running")
+    assert (err, code) == ("", 0)
+
+
+@pytest.mark.django_db
+def test_status_geo__of_one_at_work() -> None:
+    now = timezone.now()
+    journal.append([a_location(resolved_at=now - timedelta(seconds=75))])
+    a_row()
+    SchedulerLease.objects.create(
+        name="geo_scheduler", holder="host:1", expires_at=now + timedelta(minutes=1)
+    )
+    FlushRun.objects.create(
+        started_at=now, seconds=0.5, flushed=3000, rejected=1, pending=0, timed_out=False
+    )
+    out, _, code = shown()
+    table = rows(out)
+    assert table["Pending"].startswith("1 answers, the oldest waits for 0:01:1")
+    assert table["Last flush"].endswith(" UTC: 3,000 flushed, 1 rejected, in 0.50 s")
+    assert table["Table"].startswith("1 rows")
+    assert table["Scheduler"] == "running, host:1"
+    assert code == 0
+
+
+@pytest.mark.django_db
+def test_status_geo__a_flush_that_failed_says_why() -> None:
+    FlushRun.objects.create(
+        started_at=timezone.now(),
+        seconds=0.5,
+        flushed=0,
+        rejected=0,
+        pending=0,
+        timed_out=False,
+        error="no space left",
+    )
+    assert "failed: no space left" in shown()[0]
+
+
+@pytest.mark.django_db
+def test_status_geo__a_part_that_cannot_be_read_is_a_problem(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "DATABASES": ["/none.mmdb"]}
+    out, err, code = shown()
+    assert err == "Problem: provider: /none.mmdb: No such file or directory\n"
+    assert rows(out)["Provider"] == "not known"
+    assert rows(out)["Pending"] == "0 answers"
+    assert code == 1
+
+
+@pytest.mark.django_db
+def test_status_geo__json(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "DATABASES": ["/none.mmdb"]}
+    out, err, code = shown("--json")
+    status = json.loads(out)
+    assert status["problems"] == ["provider: /none.mmdb: No such file or directory"]
+    assert (status["pending"], status["rows"], status["sources"]) == (0, 0, [])
+    assert (err, code) == ("", 1)
+
+
+@pytest.mark.slow
+def test_status_geo__runs_whatever_is_broken(tmp_path: Path) -> None:
+    broken = {
+        "GEOCACHE_DATABASES": "/none.mmdb",
+        "CACHE_URL": "redis://:secret@127.0.0.1:1/0",
+    }
+    assert run(tmp_path, "migrate", "-v0").returncode == 0
+    done = run(tmp_path, "status_geo", **broken)
+    assert done.returncode == 1
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == ["provider", "journal"]
+    assert rows(done.stdout)["Table"] == "0 rows (sqlite)"
+    away = run(tmp_path, "status_geo", DATABASE_URL=f"sqlite:///{tmp_path}/none/db.sqlite3")
+    assert away.returncode == 1
+    assert "the database cannot be reached" in away.stderr
+    assert "GeoLite2-City" in away.stdout
+    assert "Traceback" not in done.stderr + away.stderr
+    assert "secret" not in done.stdout + done.stderr
