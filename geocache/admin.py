@@ -234,6 +234,7 @@ class FlushRunAdmin(ReadOnlyAdmin):
         "seconds",
         "flushed",
         "rejected",
+        "lost",
         "pending",
         "timed_out",
         "short_error",

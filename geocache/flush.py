@@ -39,6 +39,8 @@ class FlushReport:
 
     flushed: int = 0
     rejected: int = 0
+    # Records, not answers: what they held is not known.
+    lost: int = 0
     pending: int = 0
     timed_out: bool = False
     seconds: float = 0.0
@@ -170,6 +172,7 @@ class _Flush:
                     return False
             if segment.lost_count and JournalHead.position_of(self.alias) < segment.number:
                 log.error("geo_journal_records_lost", records=segment.lost_count)
+                self.report.lost += segment.lost_count
             batch.take(segment)
         if batch.segment_count:
             self._write(batch, moves_head=moves_head)
@@ -236,7 +239,8 @@ def _printable(text: object) -> str:
 
 
 def _keep_account(started_at: datetime, report: FlushReport, problem: str) -> None:
-    if not (report.flushed or report.rejected or report.timed_out or problem):
+    did_something = report.flushed or report.rejected or report.lost or report.timed_out
+    if not (did_something or problem):
         return
     try:
         FlushRun.objects.create(started_at=started_at, error=problem, **asdict(report))

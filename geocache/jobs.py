@@ -21,8 +21,8 @@ from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from geocache import conf
-from geocache.exceptions import FlushError
-from geocache.flush import flush_dirty
+from geocache.exceptions import FlushError, JournalUnavailable
+from geocache.flush import flush_dirty, read_backlog
 from geocache.models import SCHEDULER_LEASE, FlushRun, SchedulerLease
 
 log = structlog.get_logger(__name__)
@@ -44,6 +44,7 @@ def geo_cache_flush() -> None:
         report = flush_dirty()
     except FlushError as error:
         log.error("geo_cache_flush_failed", error=str(error))
+        _warn_of_age()
         return
     if report.flushed:
         log.debug("geo_cache_flush_ran", flushed=report.flushed)
@@ -51,6 +52,23 @@ def geo_cache_flush() -> None:
         log.warning("geo_cache_flush_rejected", rejected=report.rejected)
     if report.timed_out:
         log.warning("geo_cache_flush_timed_out", flushed=report.flushed, pending=report.pending)
+        _warn_of_age()
+
+
+def _warn_of_age() -> None:
+    """Say when answers have waited for longer than three intervals."""
+    try:
+        backlog = read_backlog()
+    except (JournalUnavailable, *DATABASE_AWAY):
+        # Nobody can tell; what is away has been said.
+        return
+    waited_seconds = backlog.waited_seconds(datetime.now(UTC))
+    if waited_seconds > 3 * conf.get("FLUSH_INTERVAL_SECONDS"):
+        log.warning(
+            "geo_cache_backlog_is_old",
+            pending=backlog.answer_count,
+            waited_seconds=round(waited_seconds),
+        )
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]  # django-apscheduler is not typed

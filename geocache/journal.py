@@ -5,6 +5,7 @@ Sealed segments over ``add`` and ``incr``, the only atomic operations of Django'
     t           ticket counter; a ticket is the number of a segment that one writer then owns
     r:<n>:<i>   record i of segment n: the text of up to 200 answers, or SEAL
     h           a copy of the head, for writers; the true one is ``JournalHead`` in the database
+    u           how many answers neither cache nor database took, for people to see
     lock        held by a flusher to save work; safety never rests on it
 
 A record is created only by ``add``, so nothing is ever overwritten. A flusher passes a segment only
@@ -62,6 +63,7 @@ UNDECODABLE: Final = (
 TICKET_KEY: Final = "t"
 HEAD_KEY: Final = "h"
 LOCK_KEY: Final = "lock"
+UNRECORDED_KEY: Final = "u"
 SEAL: Final = "SEAL"
 
 
@@ -196,6 +198,10 @@ class Backlog:
     oldest_at: datetime | None = None
     is_exact: bool = True
 
+    def waited_seconds(self, at: datetime) -> float:
+        """Return how long the oldest answer has waited at ``at``; 0 when there is none."""
+        return 0.0 if self.oldest_at is None else max((at - self.oldest_at).total_seconds(), 0.0)
+
 
 def last_ticket() -> int:
     """Return the newest ticket, after seeding the counter where there is none."""
@@ -260,6 +266,20 @@ def publish_head(head: int) -> None:
     """Let writers know how far the journal is flushed."""
     with _journal() as backend:
         backend.set(HEAD_KEY, head, timeout=None)
+
+
+def count_unrecorded(count: int) -> None:
+    """Add to the number of answers that neither cache nor database took, and that are lost."""
+    with _journal() as backend:
+        backend.add(UNRECORDED_KEY, 0, timeout=None)
+        backend.incr(UNRECORDED_KEY, count)
+
+
+def unrecorded() -> int:
+    """Return how many answers were lost because neither cache nor database took them."""
+    with _journal() as backend:
+        counted = backend.get(UNRECORDED_KEY)
+    return counted if isinstance(counted, int) else 0
 
 
 @contextmanager

@@ -14,11 +14,12 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connections, router, transaction
 
-from geocache import conf, journal, providers, store
+from geocache import conf, providers, store
 from geocache.addresses import networks_around, parse_address, special_reason
-from geocache.exceptions import JournalUnavailable, ProviderError
+from geocache.exceptions import ProviderError
 from geocache.locations import UNAVAILABLE, Location
 from geocache.models import GeoCache, GeoCacheQuerySet
+from geocache.recorder import record
 from geocache.store import Asked
 from geocache.throttle import Throttle
 
@@ -33,7 +34,6 @@ COVERED_ADDRESSES: Final = 250
 Public = Mapping[str, IPv4Address | IPv6Address]
 
 _provider_down = Throttle(seconds=60)
-_written_through = Throttle(seconds=60)
 
 
 def lookup(address: Asked) -> Location:
@@ -110,7 +110,7 @@ def _resolve(public: Public) -> dict[str, Location]:
     except ProviderError as error:
         new, failure = {}, error
     # First the journal, then the hot entry: what another process can be told is journaled.
-    _record(list(new.values()))
+    record(list(new.values()))
     store.set_many(build, new.values())
     failed = _without(missing, new)
     return known | new | (_despite_failure(failed, failure) if failed else {})
@@ -174,18 +174,3 @@ def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Locatio
     except DatabaseError:
         return answers
     return answers | {text: row.to_location() for text, row in rows.items()}
-
-
-def _record(locations: list[Location]) -> None:
-    """Journal new answers, or else write them through to the table, before they are returned."""
-    if not locations:
-        return
-    try:
-        journal.append(locations)
-    except JournalUnavailable as unavailable:
-        if _written_through.is_due():
-            log.warning("geo_cache_written_through", reason=str(unavailable))
-        try:
-            GeoCache.objects.upsert(locations)
-        except DatabaseError as error:
-            log.error("geo_answers_unrecorded", answers=len(locations), error=str(error))

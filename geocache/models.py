@@ -240,6 +240,8 @@ class FlushRun(models.Model):
     seconds = models.FloatField(_("seconds"))
     flushed = models.PositiveIntegerField(_("flushed"))
     rejected = models.PositiveIntegerField(_("rejected"))
+    # Records that the cache had and lost; each held one answer, or up to 200.
+    lost = models.PositiveIntegerField(_("lost records"), default=0)
     pending = models.PositiveIntegerField(_("pending"))
     timed_out = models.BooleanField(_("timed out"))
     error = models.TextField(_("error"), blank=True)

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.db import DatabaseError, InterfaceError, connections, router
+from django.db.models import Sum
 from django.utils import timezone
 
-from geocache import caches, providers
+from geocache import caches, journal, providers
 from geocache.flush import read_backlog
 from geocache.models import SCHEDULER_LEASE, FlushRun, GeoCache, RejectedEntry, SchedulerLease
 from geocache.providers.base import Source
@@ -29,6 +30,10 @@ class Status:
     last_flush: FlushRun | None = None
     row_count: int | None = None
     rejected_count: int | None = None
+    # Records that the cache lost before a flush, in the runs that are kept.
+    lost_record_count: int | None = None
+    # Answers that neither cache nor database took.
+    unrecorded_count: int | None = None
     sources: tuple[Source, ...] = ()
     cache_backend: str = ""
     is_journal_possible: bool | None = None
@@ -46,6 +51,8 @@ class Status:
             "last_flush": None if self.last_flush is None else _plain_run(self.last_flush),
             "rows": self.row_count,
             "rejected": self.rejected_count,
+            "lost_records": self.lost_record_count,
+            "unrecorded": self.unrecorded_count,
             "sources": [plain_source(source) for source in self.sources],
             "cache": {"backend": self.cache_backend, "holds_journal": self.is_journal_possible},
             "database": self.database_vendor,
@@ -129,11 +136,11 @@ def _read_cache(_: datetime) -> dict[str, Any]:
 
 def _read_journal(at: datetime) -> dict[str, Any]:
     backlog = read_backlog()
-    oldest_at = backlog.oldest_at
     return {
         "pending_count": backlog.answer_count,
         "is_pending_exact": backlog.is_exact,
-        "oldest_pending_seconds": oldest_at and max((at - oldest_at).total_seconds(), 0.0),
+        "unrecorded_count": journal.unrecorded(),
+        "oldest_pending_seconds": backlog.waited_seconds(at) if backlog.oldest_at else None,
     }
 
 
@@ -142,6 +149,7 @@ def _read_table(_: datetime) -> dict[str, Any]:
         "row_count": GeoCache.objects.count(),
         "rejected_count": RejectedEntry.objects.count(),
         "last_flush": FlushRun.objects.order_by("-started_at").first(),
+        "lost_record_count": FlushRun.objects.aggregate(total=Sum("lost"))["total"] or 0,
     }
 
 

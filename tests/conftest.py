@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from geocache import caches, journal, store
+from geocache import caches, journal, recorder, store
 
 IS_CI = os.environ.get("CI", "").lower() == "true"
 
@@ -40,13 +40,19 @@ def fresh_cache(settings: Any) -> Iterator[None]:
         **settings.CACHES,
         "geocache": {**settings.CACHES["geocache"], "KEY_PREFIX": prefix},
     }
-    store.memory.clear()
-    journal._writer._reset()
+    _start_anew()
     backend = caches.current()
     yield
+    _start_anew()
+    _remove(backend, prefix)
+
+
+def _start_anew() -> None:
+    """Forget what this process knows, as if it had just begun."""
     store.memory.clear()
     journal._writer._reset()
-    _remove(backend, prefix)
+    recorder.kept.take()
+    recorder._written_through._due_at = recorder._unrecorded._due_at = 0.0
 
 
 def _remove(backend: Any, prefix: str) -> None:

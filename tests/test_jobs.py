@@ -49,7 +49,7 @@ def test_geo_cache_flush__says_when_it_timed_out(
 ) -> None:
     monkeypatch.setattr("geocache.flush.BATCH_ANSWERS", 64)
     settings.GEOCACHE = {**settings.GEOCACHE, "FLUSH_TIME_LIMIT_SECONDS": 0}
-    for location in many_locations(130):
+    for location in many_locations(130, resolved_at=datetime.now(UTC)):
         journal.append([location])
 
     jobs.geo_cache_flush()
@@ -60,6 +60,23 @@ def test_geo_cache_flush__says_when_it_timed_out(
         "pending": 66,
         "log_level": "warning",
     }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_cache_flush__says_when_answers_wait_for_more_than_three_intervals(
+    events: list[Any], monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setattr("geocache.flush.BATCH_ANSWERS", 64)
+    settings.GEOCACHE = {**settings.GEOCACHE, "FLUSH_TIME_LIMIT_SECONDS": 0}
+    waiting_since = datetime.now(UTC) - timedelta(seconds=200)
+    for location in many_locations(130, resolved_at=waiting_since):
+        journal.append([location])
+
+    jobs.geo_cache_flush()
+
+    assert events[-1]["event"] == "geo_cache_backlog_is_old"
+    assert events[-1]["pending"] == 66
+    assert 200 <= events[-1]["waited_seconds"] < 210
 
 
 @pytest.mark.django_db(transaction=True)

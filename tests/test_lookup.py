@@ -55,8 +55,7 @@ class SpyCache(EmbeddedCache):
 
 @pytest.fixture(autouse=True)
 def not_said_yet(monkeypatch):
-    for name in ("_provider_down", "_written_through"):
-        monkeypatch.setattr(lookup_module, name, Throttle(seconds=60))
+    monkeypatch.setattr(lookup_module, "_provider_down", Throttle(seconds=60))
     monkeypatch.setattr(store, "_cache_down", Throttle(seconds=60))
 
 
@@ -448,7 +447,6 @@ def test_lookup__without_journal_and_database_answers_and_says_what_is_lost(monk
     with capture_logs() as logs:
         assert lookup_many([LONDON, MOSCOW_V6])[LONDON].city == "London"
     assert [(entry["event"], entry.get("answers")) for entry in logs] == [
-        ("geo_cache_written_through", None),
         ("geo_answers_unrecorded", 2),
     ]
 

@@ -39,12 +39,14 @@ def test_status_geo__of_a_new_installation(settings: Any) -> None:
         "Last flush",
         "Table",
         "Rejected",
+        "Lost",
         "Provider",
         "Cache",
         "Scheduler",
     ]
     assert table["Pending"] == "0 answers"
     assert table["Last flush"] == "none yet"
+    assert table["Lost"] == "nothing"
     assert table["Provider"] == "Dummy 1"
     assert table["Scheduler"].startswith("none is running")
     assert (err, code) == ("", 0)

@@ -48,7 +48,10 @@ class Command(ShellCommand):
         if problem := database_problem():
             raise CommandError(f"Nothing was flushed: {problem}.")
         report = flush_dirty(time_limit)
-        self.stdout.write(json.dumps(asdict(report)) if is_json else _sentence(report))
+        figures = asdict(report)
+        if lost_count := figures.pop("lost"):
+            self.stderr.write(f"The cache has lost {lost_count:,} records before this flush.")
+        self.stdout.write(json.dumps(figures) if is_json else _sentence(report))
         if report.timed_out:
             raise CommandError(
                 f"The time limit left {report.pending:,} answers; they stay in the cache.",

@@ -54,6 +54,7 @@ def _rows(status: Status) -> list[tuple[str, str]]:
         ("Last flush", _last_flush(status)),
         ("Table", f"{_count(status.row_count, 'rows')} ({status.database_vendor})"),
         ("Rejected", _count(status.rejected_count, "entries")),
+        ("Lost", _lost(status)),
         ("Provider", "\n".join(map(describe_source, status.sources)) or UNKNOWN),
         ("Cache", _cache(status)),
         ("Scheduler", _scheduler(status)),
@@ -72,6 +73,17 @@ def _pending(status: Status) -> str:
         age = timedelta(seconds=round(status.oldest_pending_seconds))
         text += f", the oldest waits for {age} (h:mm:ss)"
     return text
+
+
+def _lost(status: Status) -> str:
+    if status.lost_record_count is None or status.unrecorded_count is None:
+        return UNKNOWN
+    if not (status.lost_record_count or status.unrecorded_count):
+        return "nothing"
+    return (
+        f"{status.lost_record_count:,} records by the cache, "
+        f"{status.unrecorded_count:,} answers while cache and database were away"
+    )
 
 
 def _last_flush(status: Status) -> str:

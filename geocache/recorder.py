@@ -1,0 +1,96 @@
+"""Make sure that new answers are not lost: into the journal, else the table, else into memory."""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from django.db import DatabaseError, InterfaceError
+
+from geocache import journal
+from geocache.exceptions import JournalUnavailable
+from geocache.locations import Location
+from geocache.models import GeoCache
+from geocache.throttle import Throttle
+
+log = structlog.get_logger(__name__)
+
+# Answers that this process keeps while neither cache nor database takes them.
+KEPT_ANSWERS: Final = 10_000
+
+# What a database, or the driver before it, raises; whoever asks for an answer gets it all the same.
+NOT_WRITTEN: Final = (DatabaseError, InterfaceError, ValueError, OverflowError)
+
+_written_through = Throttle(seconds=60)
+_unrecorded = Throttle(seconds=60)
+
+
+class Kept:
+    """What could not be recorded yet, and how many answers had to be given up."""
+
+    def __init__(self) -> None:
+        self._answers: deque[Location] = deque()
+        self._dropped_count = 0
+        self._lock = threading.Lock()
+
+    def take(self) -> tuple[list[Location], int]:
+        """Return what is kept and how many were given up, and forget both."""
+        with self._lock:
+            taken = list(self._answers), self._dropped_count
+            self._answers.clear()
+            self._dropped_count = 0
+            return taken
+
+    def put(self, answers: Sequence[Location], dropped_count: int) -> tuple[int, int]:
+        """Keep answers, giving up the oldest; return how many are kept and were given up."""
+        with self._lock:
+            self._answers.extend(answers)
+            surplus = max(len(self._answers) - KEPT_ANSWERS, 0)
+            for _ in range(surplus):
+                self._answers.popleft()
+            self._dropped_count += dropped_count + surplus
+            return len(self._answers), self._dropped_count
+
+
+kept: Final = Kept()
+
+
+def record(locations: Sequence[Location]) -> None:
+    """Record new answers before they are returned, with those that could not be recorded before."""
+    if not locations:
+        return
+    answers, dropped_count = kept.take()
+    answers.extend(locations)
+    try:
+        _write(answers)
+    except NOT_WRITTEN as error:
+        kept_count, dropped_count = kept.put(answers, dropped_count)
+        if _unrecorded.is_due():
+            log.error(
+                "geo_answers_unrecorded",
+                answers=kept_count,
+                given_up=dropped_count,
+                error=str(error),
+            )
+    else:
+        _report(dropped_count)
+
+
+def _write(answers: Sequence[Location]) -> None:
+    try:
+        journal.append(answers)
+    except JournalUnavailable as unavailable:
+        GeoCache.objects.upsert(answers)
+        if _written_through.is_due():
+            log.warning("geo_cache_written_through", reason=str(unavailable))
+
+
+def _report(dropped_count: int) -> None:
+    """Leave the count of answers that were given up where ``status_geo`` finds it."""
+    if not dropped_count:
+        return
+    try:
+        journal.count_unrecorded(dropped_count)
+    except JournalUnavailable:
+        kept.put([], dropped_count)
