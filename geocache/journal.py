@@ -40,7 +40,9 @@ SEGMENT_SECONDS: Final = 30.0
 # An ``add`` that took longer may have landed behind a seal that has expired: it is not trusted.
 LATE_SECONDS: Final = 60.0
 SEAL_SECONDS: Final = 3600
-ATTEMPTS: Final = 4
+# A new segment may be sealed before its first record is there, when flushers follow one another.
+APPEND_ATTEMPTS: Final = 16
+READ_ATTEMPTS: Final = 4
 # Two tickets further apart than this are not of one counter: it was lost and seeded anew.
 JUMP: Final = 2**19
 # Texts that a writer keeps to journal them again when the cache has lost its memory, in bytes.
@@ -101,7 +103,7 @@ class Writer:
             # A fork: the parent goes on with these segments, the child must not.
             self._reset()
         with _journal() as backend:
-            for _ in range(ATTEMPTS):
+            for _ in range(APPEND_ATTEMPTS):
                 # Before the segment's age is looked at: a pause between the two must count.
                 started = _now()
                 segment = self._free_segment(started) or self._new_segment(backend, started)
@@ -110,7 +112,7 @@ class Writer:
                     self._keep(segment, text)
                     return
                 # Sealed by a flusher, or late: the segment is given up.
-        raise JournalUnavailable(f"no segment took the record in {ATTEMPTS} attempts")
+        raise JournalUnavailable(f"no segment took the record in {APPEND_ATTEMPTS} attempts")
 
     def _reset(self) -> None:
         self._process_id = os.getpid()
@@ -393,7 +395,7 @@ def _read_one(backend: BaseCache, key: str) -> str | None:
 
 def _read_surely(backend: BaseCache, keys: Sequence[str]) -> dict[str, str]:
     """Read keys of which at least the first exists; a replica or a locked store may not show it."""
-    for _ in range(ATTEMPTS):
+    for _ in range(READ_ATTEMPTS):
         present = _read(backend, keys)
         if keys[0] in present:
             return present

@@ -1,6 +1,7 @@
 """What every test gets: a cache of its own, an empty journal, an empty memory."""
 
 import os
+import signal
 import socket
 import uuid
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from geocache import caches, journal, recorder, store
+
+# The processes that tests start have to hear Ctrl-C, also where a shell runs this in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IS_CI = os.environ.get("CI", "").lower() == "true"
 
