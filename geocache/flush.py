@@ -128,10 +128,12 @@ class _Flush:
         last = journal.last_ticket()
         if last < head.position:
             self._flush_behind(head.position, last)
-        elif last - head.position <= journal.JUMP or self._leave_lost_numbering(
-            head.position, last
-        ):
-            self._flush_span(JournalHead.position_of(self.alias) + 1, last)
+        elif last - head.position <= journal.JUMP:
+            # From the head as it was read above, also when another flusher has moved it since: what
+            # that one commits and does not live to delete is deleted here.
+            self._flush_span(head.position + 1, last)
+        elif self._leave_lost_numbering(head.position, last):
+            self._flush_span(journal.base_of(last) + 1, last)
         JournalHead.advance(self.alias, trimmed=self.trimmed)
         journal.publish_head(JournalHead.position_of(self.alias))
         self.report.pending = read_backlog().answer_count
@@ -155,7 +157,7 @@ class _Flush:
         before, after = journal.skip_past(head)
         # Tickets that were given out in between; from now on they are above the head.
         if self._flush_span(last + 1, before, moves_head=False):
-            JournalHead.advance(self.alias, position=after)
+            JournalHead.advance(self.alias, position=after, trimmed=after)
             self.trimmed = after
 
     def _flush_segments(

@@ -115,12 +115,13 @@ class Writer:
         raise JournalUnavailable(f"no segment took the record in {APPEND_ATTEMPTS} attempts")
 
     def _reset(self) -> None:
-        self._process_id = os.getpid()
         self._free: list[OpenSegment] = []
         self._last_ticket = 0
         self._held: deque[tuple[int, float, str]] = deque()
         self._held_bytes = 0
         self._lock = threading.Lock()
+        # Last: until then another thread of a new child resets, too.
+        self._process_id = os.getpid()
 
     def _free_segment(self, now: float) -> OpenSegment | None:
         while True:
@@ -233,20 +234,17 @@ def close_segment(number: int) -> ClosedSegment:
     with _journal() as backend:
         present = _read(backend, keys)
         is_untouched = not present
-        end = _end(present, keys)
-        while end < RECORDS_PER_SEGMENT and present.get(keys[end]) != SEAL:
-            if backend.add(keys[end], SEAL, timeout=SEAL_SECONDS):
-                break
-            # A writer was faster: read on from where it wrote.
-            present |= _read_surely(backend, keys[end:])
+        # A writer may be faster than the seal, again and again, until the segment is full.
+        for _ in range(RECORDS_PER_SEGMENT + READ_ATTEMPTS):
             end = _end(present, keys)
+            if end == RECORDS_PER_SEGMENT or _settle(backend, keys[end], present) == SEAL:
+                break
+            present |= _read(backend, keys[end:])
         # A gap counts as empty only when the seal wins there too: a miss alone proves nothing.
         gaps = [key for key in keys[:end] if key not in present]
-        lost = [key for key in gaps if backend.add(key, SEAL, timeout=SEAL_SECONDS)]
-        for key in set(gaps) - set(lost):
-            present |= _read_surely(backend, [key])
+        lost_count = sum(_settle(backend, key, present) == SEAL for key in gaps)
     records = {key: present[key] for key in keys[:end] if present.get(key, SEAL) != SEAL}
-    return ClosedSegment(number, records, len(lost), is_untouched and not records)
+    return ClosedSegment(number, records, lost_count, is_untouched and not records)
 
 
 def forget(keys: Iterable[str]) -> None:
@@ -393,12 +391,15 @@ def _read_one(backend: BaseCache, key: str) -> str | None:
     return value
 
 
-def _read_surely(backend: BaseCache, keys: Sequence[str]) -> dict[str, str]:
-    """Read keys of which at least the first exists; a replica or a locked store may not show it."""
+def _settle(backend: BaseCache, key: str, present: dict[str, str]) -> str:
+    """Return what stands at ``key`` for good, and note it in ``present``: a record, or the seal."""
     for _ in range(READ_ATTEMPTS):
-        present = _read(backend, keys)
-        if keys[0] in present:
-            return present
+        if key not in present and backend.add(key, SEAL, timeout=SEAL_SECONDS):
+            present[key] = SEAL
+        # Not added, so it is there; but a replica or a locked store may not show it yet.
+        present |= _read(backend, [key]) if key not in present else {}
+        if key in present:
+            return present[key]
         time.sleep(0.05)
     raise JournalUnavailable("the cache does not show a record that it holds")
 

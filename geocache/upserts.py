@@ -35,7 +35,11 @@ class Upsert:
 
         Raises what the database raises; too long a text is refused, never cut.
         """
-        ways = {"postgresql": self._write_arrays, "sqlite": self._write_many}
+        ways = {
+            "postgresql": self._write_arrays,
+            "sqlite": self._write_many,
+            "mysql": self._write_duplicates,
+        }
         if rows:
             ways.get(self.connection.vendor, self._write_portably)(rows)
 
@@ -50,6 +54,30 @@ class Upsert:
         marks = ", ".join(["%s"] * len(self.fields))
         with self.connection.cursor() as cursor:
             cursor.executemany(self._statement(f"VALUES ({marks})"), self._adapted(rows))
+
+    def _write_duplicates(self, rows: Sequence[Row]) -> None:
+        # Decided row by row inside the one statement: a row that is read first can be inserted by
+        # another flusher before this one writes, and would then be replaced by an older answer.
+        marks = ", ".join(["%s"] * len(self.fields))
+        with self.connection.cursor() as cursor:
+            cursor.executemany(self._duplicates_statement(f"VALUES ({marks})"), self._adapted(rows))
+
+    def _duplicates_statement(self, values: str) -> str:
+        quote = self.connection.ops.quote_name
+        columns = {field.name: quote(field.column) for field in self._model_fields()}
+        newest = columns[self.newest_by]
+        # Assigned from left to right: what is compared comes last.
+        replaced = sorted(self._replaced(), key=lambda name: name == self.newest_by)
+        is_newer = f"VALUES({newest}) >= {newest}"
+        pairs = ", ".join(
+            f"{columns[one]} = IF({is_newer}, VALUES({columns[one]}), {columns[one]})"
+            for one in replaced
+        )
+        table = quote(self.model._meta.db_table)
+        return (
+            f"INSERT INTO {table} ({', '.join(columns.values())}) {values} "
+            f"ON DUPLICATE KEY UPDATE {pairs}"
+        )
 
     def _write_portably(self, rows: Sequence[Row]) -> None:
         key, manager = self._key(), self.model._default_manager.using(self.connection.alias)

@@ -12,7 +12,7 @@ import pytest
 
 from geocache import caches, journal, recorder, store
 
-# The processes that tests start have to hear Ctrl-C, also where a shell runs this in the background.
+# The processes that tests start have to hear Ctrl-C, also where this runs in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IS_CI = os.environ.get("CI", "").lower() == "true"

@@ -1,5 +1,6 @@
 import threading
 import time
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -347,6 +348,60 @@ def test_flush_dirty__writer_with_a_segment_of_a_lost_counter_loses_nothing() ->
     flush_dirty()
 
     assert stored() == {f"20.0.0.{number}" for number in (1, 2, 3, 4)}
+
+
+def test_flush_dirty__killed_while_it_lifts_the_counter_leaves_no_long_way_to_trim(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journal.append([a_location("20.0.0.1")])
+    flush_dirty()
+    caches.current().delete(journal.TICKET_KEY)
+    new_process()
+    an_hour_ago = time.time_ns() - 3600 * 10**9
+    with monkeypatch.context() as patch:
+        patch.setattr(journal.time, "time_ns", lambda: an_hour_ago)
+        journal.append([a_location("20.0.0.2")])
+    advance = JournalHead.advance
+
+    def killed(*arguments: Any, **numbers: int) -> None:
+        advance(*arguments, **numbers)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JournalHead, "advance", killed)
+        with pytest.raises(Killed):
+            flush_dirty()
+
+    assert head().position == head().trimmed
+
+
+def test_flush_dirty__deletes_what_another_left_that_was_killed_while_this_one_ran(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flush_dirty()
+    journal.append([a_location("20.0.0.1")])
+    last_ticket = journal.last_ticket
+
+    def killed(_: Any) -> None:
+        raise Killed
+
+    def overtaken() -> int:
+        monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "forget", killed)
+            patch.setattr(journal, "lock", lambda _: nullcontext())
+            with pytest.raises(Killed):
+                flush_dirty()
+        new_process()
+        journal.append([a_location("20.0.0.2")])
+        return last_ticket()
+
+    monkeypatch.setattr(journal, "last_ticket", overtaken)
+    flush_dirty()
+    flush_dirty()
+
+    assert stored() == {"20.0.0.1", "20.0.0.2"}
+    assert records_left() == 0
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,0 +1,1 @@
+"""Real writers, flushers and schedulers, killed and stopped while they work: is anything lost?"""

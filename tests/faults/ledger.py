@@ -1,0 +1,48 @@
+"""Which answers were acknowledged: a file for each process, that outlives it."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from geocache.locations import EPOCH, MICROSECOND, UNAVAILABLE, Location
+
+# An address, and when it was resolved, in microseconds.
+Entry = tuple[str, int]
+
+
+class Ledger:
+    """The file of this process; what was written before a SIGKILL stays."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / f"ledger-{os.getpid()}-{time.time_ns()}"
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def acknowledge(self, answers: Iterable[Location]) -> None:
+        """Write down answers that a caller has received, each line whole."""
+        lines = (
+            f"{one.address} {microseconds(one)}\n" for one in answers if one.reason != UNAVAILABLE
+        )
+        os.write(self._file, "".join(lines).encode())
+
+
+def microseconds(location: Location) -> int:
+    return (location.resolved_at - EPOCH) // MICROSECOND
+
+
+def chunks(folder: Path, size: int = 1000) -> Iterator[list[Entry]]:
+    """Read all ledgers, ``size`` entries at a time, so that memory stays flat."""
+    entries = _entries(folder)
+    while chunk := list(islice(entries, size)):
+        yield chunk
+
+
+def _entries(folder: Path) -> Iterator[Entry]:
+    for path in sorted(folder.glob("ledger-*")):
+        with path.open() as file:
+            for line in file:
+                # The last line of a killed writer may be cut off; then nobody was told.
+                if line.endswith("\n"):
+                    address, resolved_at = line.split()
+                    yield address, int(resolved_at)

@@ -1,0 +1,81 @@
+"""Steps of the write path at which a process kills itself, or pauses while the others overtake."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from geocache import flush, journal
+from geocache.models import GeoCacheQuerySet
+
+
+@dataclass(frozen=True)
+class Step:
+    """The moment before or after a function of the app is called."""
+
+    owner: Any
+    name: str
+    is_before: bool = False
+
+
+FLUSHER_STEPS = {
+    "before the seal": Step(journal, "close_segment", is_before=True),
+    "read, not sealed": Step(journal, "_read"),
+    "sealed": Step(journal, "close_segment"),
+    "upserted": Step(GeoCacheQuerySet, "upsert"),
+    "committed": Step(journal, "forget", is_before=True),
+    "deleted": Step(journal, "forget"),
+}
+WRITER_STEPS = {
+    "ticket taken": Step(journal, "_next_ticket"),
+    "journaled": Step(journal, "append"),
+}
+STEPS = FLUSHER_STEPS | WRITER_STEPS
+
+
+def kill_at(name: str, passes: int, folder: Path) -> None:
+    """Have this process kill itself when it comes to a step for the ``passes``-th time."""
+
+    def kill() -> None:
+        with (folder / "killed").open("a") as file:
+            file.write(f"{name}\n")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    _at(name, kill, lambda number: number == passes)
+
+
+def pause_at(name: str, passes: int, seconds: float) -> None:
+    """Have a thread pause every ``passes``-th time that it comes to a step."""
+    _at(name, lambda: time.sleep(random.uniform(0, seconds)), lambda number: number % passes == 0)
+
+
+def _at(name: str, act: Callable[[], None], is_due: Callable[[int], bool]) -> None:
+    step = STEPS[name]
+    original, numbers = getattr(step.owner, step.name), count(1)
+
+    def instead(*args: Any, **kwargs: Any) -> Any:
+        is_now = is_due(next(numbers))
+        if is_now and step.is_before:
+            act()
+        result = original(*args, **kwargs)
+        if is_now and not step.is_before:
+            act()
+        return result
+
+    setattr(step.owner, step.name, instead)
+
+
+def delete_before_commit() -> None:
+    """Break the flush of this process, to prove that a loss is seen."""
+    original = flush._Flush._write
+
+    def write(self: Any, batch: flush.Batch, *, moves_head: bool) -> None:
+        journal.forget(batch.records)
+        original(self, batch, moves_head=moves_head)
+
+    flush._Flush._write = write
