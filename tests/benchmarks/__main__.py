@@ -12,6 +12,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rows, to see that it runs")
+    parser.add_argument("--rounds", type=int, default=3, help="of each way, in turn (3)")
     options = parser.parse_args()
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     os.environ["CACHE_KEY_PREFIX"] = f"geocache-benchmark-{uuid.uuid4().hex[:8]}"
@@ -27,7 +28,7 @@ def main() -> None:
     databases = setup_databases(verbosity=0, interactive=False)
     try:
         measure.print_machine()
-        rounds, rows = (1, 1_000) if options.quick else (3, 100_000)
+        rounds, rows = (1, 1_000) if options.quick else (options.rounds, 100_000)
         for question in (known_address, flush):
             measure.print_table(question.QUESTION, question.measure(rounds, rows))
     finally:
