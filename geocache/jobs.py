@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from django_apscheduler import util
 from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
@@ -107,6 +107,12 @@ class Scheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler is no
     def is_alive(self) -> bool:
         """Tell whether its thread still runs."""
         return self._thread is not None and self._thread.is_alive()
+
+    def _main_loop(self) -> None:
+        try:
+            super()._main_loop()
+        finally:
+            connections.close_all()
 
     def _process_jobs(self) -> float | None:
         try:
