@@ -2,10 +2,10 @@
 
 from django.urls import path
 
-from geocache import views
+from geocache.views import lookup
 
 app_name = "geocache"
 
 urlpatterns = [
-    path("lookup/", views.lookup_page, name="lookup"),
+    path("lookup/", lookup.lookup_page, name="lookup"),
 ]

@@ -1,27 +1,22 @@
-"""The pages. None of them writes to the database."""
+"""The page that answers addresses."""
 
-from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from geocache import conf, providers
+from geocache import providers
 from geocache.exceptions import ProviderError
 from geocache.forms import LookupForm
 from geocache.locations import Location
 from geocache.lookup import lookup_many
 from geocache.providers.base import Source
+from geocache.views.access import staff_unless_public
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@staff_unless_public
 def lookup_page(request: HttpRequest) -> HttpResponse:
     """Answer a pasted text of addresses, or the ``ip`` of a link that can be shared."""
-    if not conf.get("PUBLIC_LOOKUP"):
-        if not request.user.is_authenticated:
-            return redirect_to_login(request.get_full_path())
-        if not request.user.is_staff:
-            raise PermissionDenied
     form = _form(request)
     answers = _answers(form)
     sources, provider_error = _sources()

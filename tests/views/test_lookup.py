@@ -335,7 +335,7 @@ def test_error_page__renders_with_nothing(name, django_assert_num_queries):
         assert "</html>" in render_to_string(name)
 
 
-@pytest.mark.urls("tests.test_views")
+@pytest.mark.urls("tests.views.test_lookup")
 def test_lookup_page__works_where_log_in_and_admin_have_no_pages(viewer):
     response = viewer.get(URL, {"ip": LONDON})
     assert_is_page(response)
