@@ -126,39 +126,42 @@ class _Flush:
         journal.forget_segments(head.trimmed + 1, head.position)
         self.trimmed = head.position
         last = journal.last_ticket()
-        if last < head.position:
-            self._flush_behind(head.position, last)
-        elif last - head.position <= journal.JUMP:
+        if journal.is_one_numbering(head.position, last):
             # From the head as it was read above, also when another flusher has moved it since: what
             # that one commits and does not live to delete is deleted here.
-            self._flush_span(head.position + 1, last)
-        elif self._leave_lost_numbering(head.position, last):
-            self._flush_span(journal.base_of(last) + 1, last)
+            self._flush_segments(_closed(head.position + 1, last))
+        else:
+            self._flush_after_loss(head.position, last)
         JournalHead.advance(self.alias, trimmed=self.trimmed)
         journal.publish_head(JournalHead.position_of(self.alias))
         self.report.pending = read_backlog().answer_count
 
-    def _flush_span(self, first: int, last: int, *, moves_head: bool = True) -> bool:
-        return self._flush_segments(_closed(first, last), moves_head=moves_head)
+    def _flush_after_loss(self, head: int, last: int) -> None:
+        """Flush what is left of a numbering whose counter was lost, then follow the new one."""
+        if head:
+            # Writers see it by themselves: their next ticket is far from the last.
+            log.error("geo_journal_counter_lost")
+            if not self._flush_segments(_closed_until_untouched(head + 1)):
+                return
+        if last < head:
+            self._flush_below(head, last)
+        else:
+            self._move_head(journal.base_of(last))
+            self._flush_segments(_closed(journal.base_of(last) + 1, last))
 
-    def _leave_lost_numbering(self, head: int, last: int) -> bool:
-        """Follow a counter that was lost and seeded anew, once what is left below is flushed."""
-        if head and not self._flush_segments(_closed_until_untouched(head + 1)):
-            return False
-        base = journal.base_of(last)
-        JournalHead.advance(self.alias, position=base, trimmed=base)
-        self.trimmed = base
-        return True
-
-    def _flush_behind(self, head: int, last: int) -> None:
+    def _flush_below(self, head: int, last: int) -> None:
         """Flush below the head, where a lost counter went with the clock, then lift the counter."""
-        if not self._flush_span(journal.base_of(last) + 1, last, moves_head=False):
+        first = journal.base_of(last) + 1
+        if not self._flush_segments(_closed(first, last), moves_head=False):
             return
         before, after = journal.skip_past(head)
         # Tickets that were given out in between; from now on they are above the head.
-        if self._flush_span(last + 1, before, moves_head=False):
-            JournalHead.advance(self.alias, position=after, trimmed=after)
-            self.trimmed = after
+        if self._flush_segments(_closed(last + 1, before), moves_head=False):
+            self._move_head(after)
+
+    def _move_head(self, position: int) -> None:
+        JournalHead.advance(self.alias, position=position, trimmed=position)
+        self.trimmed = position
 
     def _flush_segments(
         self, segments: Iterator[ClosedSegment], *, moves_head: bool = True
@@ -174,6 +177,8 @@ class _Flush:
                     return False
             if segment.lost_count and JournalHead.position_of(self.alias) < segment.number:
                 log.error("geo_journal_records_lost", records=segment.lost_count)
+                # Before the head passes: writers let go of what is below it.
+                journal.tell_loss()
                 self.report.lost += segment.lost_count
             batch.take(segment)
         if batch.segment_count:

@@ -5,12 +5,16 @@ Sealed segments over ``add`` and ``incr``, the only atomic operations of Django'
     t           ticket counter; a ticket is the number of a segment that one writer then owns
     r:<n>:<i>   record i of segment n: the text of up to 200 answers, or SEAL
     h           a copy of the head, for writers; the true one is ``JournalHead`` in the database
+    loss        set to a new text when a flusher finds something missing, for writers
     u           how many answers neither cache nor database took, for people to see
     lock        held by a flusher to save work; safety never rests on it
 
 A record is created only by ``add``, so nothing is ever overwritten. A flusher passes a segment only
 after its SEAL stands behind the last record, so nothing can land behind it: a writer whose ``add``
 is refused takes a new ticket. Clocks matter only in their rate, 60 s against the seal's 3600 s.
+
+A cache may still lose what it was given. Each writer holds its records until they are flushed, and
+journals them again when its tickets jump or a flusher tells of a loss.
 """
 
 import os
@@ -43,9 +47,11 @@ SEAL_SECONDS: Final = 3600
 # A new segment may be sealed before its first record is there, when flushers follow one another.
 APPEND_ATTEMPTS: Final = 16
 READ_ATTEMPTS: Final = 4
+# A counter is seeded with the time in milliseconds, each of them so many tickets apart.
+SEED_STEP: Final = 2**20
 # Two tickets further apart than this are not of one counter: it was lost and seeded anew.
-JUMP: Final = 2**19
-# Texts that a writer keeps to journal them again when the cache has lost its memory, in bytes.
+JUMP: Final = SEED_STEP // 2
+# Texts that a writer holds until they are flushed, to repair what the cache loses; in bytes.
 HELD_BYTES: Final = 8 * 2**20
 # Segments that ``backlog`` reads before it estimates the rest.
 BACKLOG_SEGMENTS: Final = 64
@@ -64,6 +70,7 @@ UNDECODABLE: Final = (
 
 TICKET_KEY: Final = "t"
 HEAD_KEY: Final = "h"
+LOSS_KEY: Final = "loss"
 LOCK_KEY: Final = "lock"
 UNRECORDED_KEY: Final = "u"
 SEAL: Final = "SEAL"
@@ -88,11 +95,13 @@ class OpenSegment:
 
     number: int
     opened_at: float
+    # How many losses this process knew of: a segment from before the last one is not trusted.
+    loss_count: int
     record_count: int = 0
 
 
 class Writer:
-    """What this process needs to append: segments not in use, and the texts of late."""
+    """What this process needs to append: segments not in use, and the texts not yet flushed."""
 
     def __init__(self) -> None:
         self._reset()
@@ -108,16 +117,18 @@ class Writer:
                 started = _now()
                 segment = self._free_segment(started) or self._new_segment(backend, started)
                 record = _record_key(segment.number, segment.record_count)
-                if backend.add(record, text, timeout=None) and _now() - started < LATE_SECONDS:
-                    self._keep(segment, text)
+                if backend.add(record, text, timeout=None) and self._keep(segment, text, started):
                     return
-                # Sealed by a flusher, or late: the segment is given up.
+                # Sealed by a flusher, late, or of a lost numbering: the segment is given up.
         raise JournalUnavailable(f"no segment took the record in {APPEND_ATTEMPTS} attempts")
 
     def _reset(self) -> None:
         self._free: list[OpenSegment] = []
         self._last_ticket = 0
-        self._held: deque[tuple[int, float, str]] = deque()
+        self._last_loss = ""
+        self._loss_count = 0
+        self._has_to_repair = False
+        self._held: deque[tuple[int, str]] = deque()
         self._held_bytes = 0
         self._lock = threading.Lock()
         # Last: until then another thread of a new child resets, too.
@@ -133,48 +144,67 @@ class Writer:
                 return segment
 
     def _new_segment(self, backend: BaseCache, now: float) -> OpenSegment:
-        floor = ((self._last_ticket >> 20) + 1) << 20 if self._last_ticket else 0
-        ticket = _next_ticket(backend, floor)
-        head = backend.get(HEAD_KEY) or 0
+        # Before the ticket is taken: another thread's is then never mistaken for a step back.
+        previous = self._last_ticket
+        ticket = _next_ticket(backend, base_of(previous) + SEED_STEP if previous else 0)
+        known = _read(backend, [HEAD_KEY, LOSS_KEY])
+        head = _head_for(ticket, known.get(HEAD_KEY))
         with self._lock:
-            previous, self._last_ticket = self._last_ticket, ticket
-            self._let_go(head, now)
-        if previous and abs(ticket - previous) > JUMP:
+            self._last_ticket = ticket
+            self._look_for_loss(ticket - previous, known.get(LOSS_KEY, ""))
+            if not self._has_to_repair:
+                self._let_go(head)
+            segment = OpenSegment(ticket, now, self._loss_count)
+        if self._has_to_repair:
             self._journal_again()
         limit = conf.get("BACKLOG_LIMIT") // RECORDS_PER_SEGMENT
-        if limit < ticket - head <= JUMP:
+        if ticket - head > limit:
             raise JournalUnavailable(f"the backlog is over its limit of {limit} segments")
-        return OpenSegment(ticket, now)
+        return segment
 
-    def _keep(self, segment: OpenSegment, text: str) -> None:
-        segment.record_count += 1
+    def _look_for_loss(self, step: int, loss: str) -> None:
+        # The lock is taken.
+        if 0 < step <= JUMP and loss in ("", self._last_loss):
+            return
+        self._last_loss = loss
+        self._loss_count += 1
+        self._free.clear()
+        self._has_to_repair = bool(self._held)
+
+    def _keep(self, segment: OpenSegment, text: str, started: float) -> bool:
+        """Hold a record that the cache has taken; False when it may be where no flush looks."""
         with self._lock:
-            self._held.append((segment.number, segment.opened_at, text))
+            if segment.loss_count != self._loss_count or _now() - started >= LATE_SECONDS:
+                return False
+            self._held.append((segment.number, text))
             self._held_bytes += len(text)
             while self._held_bytes > HELD_BYTES:
-                self._held_bytes -= len(self._held.popleft()[2])
+                self._held_bytes -= len(self._held.popleft()[1])
+        segment.record_count += 1
         if segment.record_count < RECORDS_PER_SEGMENT:
             self._free.append(segment)
+        return True
 
-    def _let_go(self, head: int, now: float) -> None:
-        # What is flushed, or older than two flushes, is held no longer. The lock is taken.
-        oldest = now - 2 * conf.get("FLUSH_INTERVAL_SECONDS")
-        while self._held and (self._held[0][0] <= head or self._held[0][1] < oldest):
-            self._held_bytes -= len(self._held.popleft()[2])
+    def _let_go(self, head: int) -> None:
+        # The lock is taken.
+        while self._held and self._held[0][0] <= head:
+            self._held_bytes -= len(self._held.popleft()[1])
 
     def _journal_again(self) -> None:
-        # The cache has lost its memory, or at least its counter: what it forgot is still held here.
         with self._lock:
             lost, self._held, self._held_bytes = self._held, deque(), 0
-        log.warning("geo_journal_counter_lost", journaled_again=len(lost))
+            self._has_to_repair = False
+        log.warning("geo_journal_repaired", journaled_again=len(lost))
         try:
             while lost:
-                self.append(lost[0][2])
+                self.append(lost[0][1])
                 lost.popleft()
         finally:
-            with self._lock:
-                self._held.extendleft(reversed(lost))
-                self._held_bytes += sum(len(text) for _, _, text in lost)
+            if lost:
+                with self._lock:
+                    self._held.extendleft(reversed(lost))
+                    self._held_bytes += sum(len(text) for _, text in lost)
+                    self._has_to_repair = True
 
 
 _writer: Final = Writer()
@@ -217,7 +247,12 @@ def last_ticket() -> int:
 
 def base_of(ticket: int) -> int:
     """Return the value with which the counter that gave ``ticket`` was seeded, or one below it."""
-    return (ticket >> 20) << 20
+    return ticket // SEED_STEP * SEED_STEP
+
+
+def is_one_numbering(head: int, ticket: int) -> bool:
+    """Tell whether ``ticket`` continues what is flushed up to ``head``, or its counter was lost."""
+    return 0 <= ticket - head <= JUMP
 
 
 def skip_past(head: int) -> tuple[int, int]:
@@ -240,11 +275,10 @@ def close_segment(number: int) -> ClosedSegment:
             if end == RECORDS_PER_SEGMENT or _settle(backend, keys[end], present) == SEAL:
                 break
             present |= _read(backend, keys[end:])
-        # A gap counts as empty only when the seal wins there too: a miss alone proves nothing.
-        gaps = [key for key in keys[:end] if key not in present]
-        lost_count = sum(_settle(backend, key, present) == SEAL for key in gaps)
-    records = {key: present[key] for key in keys[:end] if present.get(key, SEAL) != SEAL}
-    return ClosedSegment(number, records, lost_count, is_untouched and not records)
+        # A gap counts as lost only when the seal wins there too: a miss alone proves nothing.
+        settled = {key: _settle(backend, key, present) for key in keys[:end]}
+    records = {key: text for key, text in settled.items() if text != SEAL}
+    return ClosedSegment(number, records, end - len(records), is_untouched and not records)
 
 
 def forget(keys: Iterable[str]) -> None:
@@ -266,6 +300,12 @@ def publish_head(head: int) -> None:
     """Let writers know how far the journal is flushed."""
     with _journal() as backend:
         backend.set(HEAD_KEY, head, timeout=None)
+
+
+def tell_loss() -> None:
+    """Have writers journal again what they hold: the cache has lost some of it."""
+    with _journal() as backend:
+        backend.set(LOSS_KEY, uuid.uuid4().hex, timeout=None)
 
 
 def count_unrecorded(count: int) -> None:
@@ -307,7 +347,7 @@ def backlog(head: int) -> Backlog:
     if not isinstance(last, int):
         # Nothing was ever journaled; or the counter is lost, and the next flush seeds it anew.
         return Backlog()
-    first = head + 1 if 0 <= last - head <= JUMP else base_of(last) + 1
+    first = _head_for(last, head) + 1
     numbers = range(first, min(last + 1, first + BACKLOG_SEGMENTS))
     keys = [key for number in numbers for key in _record_keys(number)]
     with _journal() as backend:
@@ -355,9 +395,16 @@ def _next_ticket(backend: BaseCache, floor: int) -> int:
     except ValueError:
         # No counter: new, or the cache has lost its memory. Milliseconds, so that a counter that
         # is lost twice in a second does not give out the same tickets again.
-        seed = max(time.time_ns() // 1_000_000 << 20, floor)
+        seed = max(time.time_ns() // 1_000_000 * SEED_STEP, floor)
         backend.add(TICKET_KEY, seed, timeout=None)
         return backend.incr(TICKET_KEY)
+
+
+def _head_for(ticket: int, head: object) -> int:
+    """Return ``head``, or where the numbering of ``ticket`` begins when head is not of it."""
+    if isinstance(head, int) and is_one_numbering(head, ticket):
+        return head
+    return base_of(ticket)
 
 
 def _record_key(number: int, index: int) -> str:

@@ -1,4 +1,5 @@
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -172,6 +173,62 @@ def test_append__journals_again_what_it_holds_when_the_counter_is_lost() -> None
     assert addresses(all_records()) == {"20.0.0.1", "20.0.0.2"}
 
 
+def down_after(count: int) -> Callable[..., bool]:
+    """Stand in for ``add``: goes through so many times, then the cache is away."""
+    real_add, left = caches.current().add, iter(range(count))
+
+    def add(*args: Any, **kwargs: Any) -> bool:
+        if next(left, None) is None:
+            raise ConnectionError("away")
+        return real_add(*args, **kwargs)
+
+    return add
+
+
+def lose_memory() -> None:
+    caches.current().clear()
+    journal._writer._free.clear()
+
+
+def test_append__finishes_a_repair_that_was_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    for location in many_locations(5):
+        journal.append([location])
+    lose_memory()
+    with monkeypatch.context() as patch:
+        patch.setattr(caches.current(), "add", down_after(5))
+        with pytest.raises(JournalUnavailable):
+            journal.append([a_location("30.0.0.1")])
+    journal._writer._free.clear()
+
+    journal.append([a_location("30.0.0.2")])
+
+    expected = {location.address for location in many_locations(5)}
+    assert addresses(all_records()) >= {*expected, "30.0.0.2"}
+
+
+def test_append__does_not_trust_a_segment_from_before_a_loss_that_another_thread_saw(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journal.append([a_location("20.0.0.1")])
+    old = journal.last_ticket()
+    backend = caches.current()
+    real_add = backend.add
+
+    def lose_and_notice(*args: Any, **kwargs: Any) -> bool:
+        monkeypatch.setattr(backend, "add", real_add)
+        lose_memory()
+        journal.append([a_location("20.0.0.2")])
+        return real_add(*args, **kwargs)
+
+    monkeypatch.setattr(backend, "add", lose_and_notice)
+    journal.append([a_location("20.0.0.3")])
+
+    assert all(number > old for number, _ in journal._writer._held)
+    assert addresses([text for _, text in journal._writer._held]) == {
+        f"20.0.0.{number}" for number in (1, 2, 3)
+    }
+
+
 def test_append__lets_go_of_what_is_flushed() -> None:
     journal.append([a_location("20.0.0.1")])
     journal.publish_head(journal.last_ticket())
@@ -189,7 +246,7 @@ def test_append__holds_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -
         journal.append([location])
 
     assert 0 < journal._writer._held_bytes <= 1000
-    assert journal._writer._held_bytes == sum(len(t) for _, _, t in journal._writer._held)
+    assert journal._writer._held_bytes == sum(len(t) for _, t in journal._writer._held)
 
 
 def test_append__raises_when_the_backlog_is_over_its_limit(settings: Any) -> None:

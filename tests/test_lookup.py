@@ -518,8 +518,8 @@ def test_lookup_many__more_than_a_batch_goes_through_in_parts(spy):
     size = lookup_module.BATCH_ADDRESSES
     askeds = [f"20.0.{n >> 8}.{n & 255}" for n in range(2 * size + 1)]
     assert list(lookup_many(askeds)) == askeds
-    asked_for = [len(keys) for operation, keys in spy.told if operation == "get_many"]
-    assert asked_for == [size, size, 1]
+    reads = [keys for operation, keys in spy.told if operation == "get_many"]
+    assert [len(keys) for keys in reads if keys[0].startswith("e:")] == [size, size, 1]
 
 
 def test_lookup_many__asks_the_later_tiers_only_for_what_the_earlier_do_not_know(dummy, spy):

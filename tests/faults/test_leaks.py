@@ -1,0 +1,107 @@
+"""What is left behind: keys in the cache, memory in writers and flushers."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from geocache import caches, journal
+from geocache.flush import flush_dirty
+from geocache.locations import dump_locations
+from geocache.lookup import lookup
+from geocache.models import GeoCache
+from tests import processes
+from tests.factories import a_location, use_dummy_provider
+from tests.redis_server import a_redis_server
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+WRITERS = 200
+KINDS = re.compile(r"^.*?:1:(?P<kind>e|r|t|h|u|lock|loss)(:|$)")
+
+
+def kinds(client: Any) -> Counter[str]:
+    names = [key.decode() for key in client.scan_iter(count=1000)]
+    return Counter(match["kind"] if (match := KINDS.match(name)) else name for name in names)
+
+
+def test_keys__after_a_churn_of_processes_are_entries_counter_head_and_seals(
+    tmp_path: Path, settings: Any
+) -> None:
+    use_dummy_provider(settings)
+    with a_redis_server(tmp_path, settings) as server, server.client() as client:
+        for number in range(WRITERS):
+            lookup(f"20.0.0.{number}")
+            # The next process goes on.
+            journal._writer._reset()
+            if not number % 50:
+                flush_dirty()
+        flush_dirty()
+        flush_dirty()
+        left = kinds(client)
+        seals = list(client.scan_iter(match="*:r:*", count=1000))
+
+        assert GeoCache.objects.count() == WRITERS
+        assert set(left) == {"e", "r", "t", "h"}
+        assert (left["e"], left["t"], left["h"]) == (WRITERS, 1, 1)
+        assert left["r"] <= WRITERS
+        assert {client.get(key) for key in seals} == {journal.SEAL.encode()}
+        assert all(0 < client.ttl(key) <= journal.SEAL_SECONDS for key in seals)
+
+
+def test_keys__after_a_lost_counter_no_record_stays_behind(tmp_path: Path, settings: Any) -> None:
+    with a_redis_server(tmp_path, settings) as server, server.client() as client:
+        flush_dirty()
+        writers = [journal.Writer() for _ in range(10)]
+        for round_number in range(3):
+            for number, writer in enumerate(writers):
+                writer._free.clear()
+                writer.append(dump_locations([a_location(f"20.0.{round_number}.{number}")]))
+            caches.current().delete(journal.TICKET_KEY)
+            flush_dirty()
+        for _ in range(3):
+            flush_dirty()
+
+        records = client.scan_iter(match="*:r:*", count=1000)
+        assert {client.get(key) for key in records} <= {journal.SEAL.encode()}
+        assert GeoCache.objects.count() == 30
+
+
+MEMORY = """
+import gc, resource
+from geocache import journal
+from geocache.flush import flush_dirty
+from tests.factories import a_location
+def work(count):
+    for number in range(count):
+        address = f"20.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        journal.append([a_location(address)])
+        if not number % 1000:
+            flush_dirty()
+    flush_dirty()
+    gc.collect()
+    pages = int(open("/proc/self/statm").read().split()[1])
+    return pages * resource.getpagesize() / 2**20
+before = work(5_000)
+after = work(20_000)
+print("GREW", after - before)
+"""
+
+
+@pytest.mark.skipif(
+    "not __import__('pathlib').Path('/proc/self/statm').exists()", reason="no /proc"
+)
+def test_memory__of_a_writer_and_flusher_is_flat(tmp_path: Path, settings: Any) -> None:
+    with a_redis_server(tmp_path, settings) as server:
+        process = processes.start_script(
+            MEMORY, CACHE_URL=server.url, DEBUG="false", SECRET_KEY="x", ALLOWED_HOSTS="*"
+        )
+        try:
+            output = process.communicate(timeout=300)[0]
+        finally:
+            process.kill()
+
+    assert process.returncode == 0, output
+    assert float(output.rpartition("GREW ")[2]) < 6
