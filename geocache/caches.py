@@ -4,11 +4,12 @@ It is the one that ``CACHES`` names under ``GEOCACHE["CACHE_ALIAS"]``, or else a
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
-from diskcache_community import FanoutCache, SafeDisk
+from diskcache_community import Cache, SafeDisk, Timeout
 from diskcache_community.djangocache import DjangoCache
 from django.core.cache import BaseCache
 from django.core.cache import caches as django_caches
@@ -32,6 +33,8 @@ UNFIT_FOR_JOURNAL: Final = (
 )
 # Keys per transaction: long enough to pay, short enough that no other writer waits for long.
 TRANSACTION_KEYS: Final = 500
+# How long the embedded cache may be locked by one process before others do without it.
+LOCK_SECONDS: Final = 5
 # How Redis writes its 64-bit counters.
 REDIS_NUMBER: Final = re.compile(rb"-?[0-9]{1,19}")
 
@@ -51,9 +54,8 @@ def can_hold_journal(backend: BaseCache) -> bool:
 
 def eviction_policy(backend: BaseCache) -> str | None:
     """Return the eviction policy of a diskcache, or None for any other cache."""
-    store: Any = getattr(backend, "_cache", None)
-    is_diskcache = type(store).__module__.partition(".")[0] in ("diskcache", "diskcache_community")
-    return str(store.eviction_policy) if is_diskcache else None
+    policy: str | None = getattr(getattr(backend, "_cache", None), "eviction_policy", None)
+    return policy
 
 
 def does_unpickle(backend: BaseCache) -> bool:
@@ -94,6 +96,22 @@ class TextSerializer:
         """Return the number, or else the text, that Redis gave."""
         # Not whatever ``int`` takes: "1_000" and " 12" are text, and come back as text.
         return int(data) if REDIS_NUMBER.fullmatch(data) else data.decode("utf-8", "replace")
+
+
+class Store(Cache):
+    """A diskcache that fails where diskcache tries again without end.
+
+    A lock outlasts every wait when its holder is stopped, and a disk may be read-only for good.
+    """
+
+    # Private, and not in diskcache's stubs; but it is what every write goes through.
+    @contextmanager
+    def _transact(self, retry: bool = False, filename: str | None = None) -> Iterator[Any]:  # noqa: ARG002 - passed by position
+        try:
+            with super()._transact(False, filename) as transaction:  # type: ignore[misc]  # private
+                yield transaction
+        except Timeout as error:
+            raise Timeout(f"{self.directory} is locked or read-only") from error
 
 
 class EmbeddedCache(DjangoCache):
@@ -137,12 +155,10 @@ def _embedded(directory: str) -> EmbeddedCache:
 
 
 @cache
-def _store(directory: str) -> FanoutCache:
-    # One shard: a transaction over many keys then locks and commits once.
-    return FanoutCache(
+def _store(directory: str) -> "Store":
+    return Store(
         directory,
-        shards=1,
-        timeout=20,
+        timeout=LOCK_SECONDS,
         disk=SafeDisk,
         eviction_policy="none",
         # A batch of answers stays in the database instead of becoming a file of its own.

@@ -6,14 +6,16 @@ import sys
 import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from diskcache_community import ReadOnlyError, Timeout
 from django.core.cache import caches as django_caches
 from django.core.cache.backends.base import BaseCache
 
 from geocache import caches
-from geocache.caches import EmbeddedCache, TextSerializer, can_hold_journal
+from geocache.caches import EmbeddedCache, Store, TextSerializer, can_hold_journal
 from tests.conftest import require
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -226,11 +228,10 @@ def test_embedded__delete_many_is_one_transaction(embedded):
 
 def transactions_of(embedded, act):
     """Count what SQLite itself is told to begin and to commit."""
-    (shard,) = embedded._cache._shards
     told = []
-    shard._con.set_trace_callback(told.append)
+    embedded._cache._con.set_trace_callback(told.append)
     act()
-    shard._con.set_trace_callback(None)
+    embedded._cache._con.set_trace_callback(None)
     return (
         sum(statement.startswith("BEGIN") for statement in told),
         sum(statement.startswith("COMMIT") for statement in told),
@@ -252,10 +253,9 @@ def test_embedded__timeouts(embedded):
 
 
 def test_embedded__never_evicts(embedded):
-    (shard,) = embedded._cache._shards
     assert embedded._cache.eviction_policy == "none"
     # Far over its limit, where each write would make the others go.
-    shard.reset("size_limit", 1)
+    embedded._cache.reset("size_limit", 1)
     embedded.set_many({f"r:{n}": "x" * 1000 for n in range(1000)}, timeout=None)
     for n in range(200):
         embedded.set(f"e:{n}", "y", timeout=300)
@@ -264,9 +264,7 @@ def test_embedded__never_evicts(embedded):
 
 def test_embedded__keeps_a_record_of_200_answers_out_of_the_file_system(embedded, tmp_path):
     embedded.set("record", "x" * 100_000, timeout=None)
-    assert {path.name.partition("-")[0] for path in (tmp_path / "cache/000").iterdir()} == {
-        "cache.db"
-    }
+    assert {path.name.partition("-")[0] for path in (tmp_path / "cache").iterdir()} == {"cache.db"}
 
 
 def test_embedded__one_store_for_all_threads_that_survives_the_end_of_a_request(tmp_path):
@@ -280,6 +278,47 @@ def test_embedded__one_store_for_all_threads_that_survives_the_end_of_a_request(
     first._cache.close()
 
 
+def fails_to_write(embedded):
+    """Try every kind of write that the app makes, and a read."""
+    for write in (
+        lambda: embedded.add("b", "x"),
+        lambda: embedded.set("a", "x"),
+        lambda: embedded.set_many({"a": "x", "b": "x"}),
+        lambda: embedded.incr("t"),
+        lambda: embedded.delete("a"),
+        lambda: embedded.delete_many(["a", "t"]),
+    ):
+        with pytest.raises(Timeout, match="locked or read-only"):
+            write()
+    assert embedded.get_many(["a", "b", "t"]) == {"a": "kept", "t": 1}
+
+
+def test_embedded__locked_for_too_long_is_an_error_and_can_still_be_read(embedded, tmp_path):
+    embedded.set_many({"a": "kept", "t": 1})
+    assert embedded._cache.timeout == caches.LOCK_SECONDS
+    embedded._cache._sql("PRAGMA busy_timeout = 10")
+    with closing(sqlite3.connect(tmp_path / "cache/cache.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        fails_to_write(embedded)
+        other.rollback()
+    assert embedded.add("b", "x")
+
+
+def test_embedded__read_only_is_an_error_at_once_and_can_still_be_read(embedded):
+    embedded.set_many({"a": "kept", "t": 1})
+    embedded._cache._sql("PRAGMA query_only = 1")
+    fails_to_write(embedded)
+
+
+def test_embedded__opened_in_a_folder_that_is_read_only_can_be_read(embedded, tmp_path):
+    embedded.set("a", "kept", timeout=None)
+    embedded._cache.close()
+    with Store(str(tmp_path / "cache"), read_only=True) as store:
+        assert store.get(embedded.make_key("a")) == "kept"
+        with pytest.raises(ReadOnlyError):
+            store.set("b", "x")
+
+
 def test_embedded__does_not_write_what_it_could_not_read_safely(embedded, tmp_path):
     with pytest.raises(TypeError):
         embedded.set("a", Malicious(tmp_path / "trap"))
@@ -288,7 +327,7 @@ def test_embedded__does_not_write_what_it_could_not_read_safely(embedded, tmp_pa
 def test_embedded__unpickles_nothing_that_runs_code(embedded, tmp_path):
     trap = tmp_path / "trap"
     embedded.set("a", ("a", "tuple", "is", "pickled"))
-    with sqlite3.connect(tmp_path / "cache/000/cache.db") as raw:
+    with sqlite3.connect(tmp_path / "cache/cache.db") as raw:
         changed = raw.execute("UPDATE Cache SET value = ?", [pickle.dumps(Malicious(trap))])
         assert changed.rowcount == 1
     raw.close()
