@@ -62,6 +62,8 @@ EMPTY_SEGMENTS: Final = 64
 UNDECODABLE: Final = (
     ValueError,
     TypeError,
+    LookupError,
+    RuntimeError,
     EOFError,
     ImportError,
     AttributeError,
