@@ -33,6 +33,8 @@ PREFIX: Final = "geo_"
 LEASE_SECONDS: Final = 30
 RENEW_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.2
+# A clock that goes back by less only makes the next run as much later.
+CLOCK_STEP_SECONDS: Final = 2.0
 DAY_SECONDS: Final = 86_400
 DATABASE_AWAY: Final = (DatabaseError, InterfaceError)
 
@@ -162,10 +164,15 @@ class Post:
         self.holder = f"{socket.gethostname()}:{os.getpid()}"
         self.scheduler: Scheduler | None = None
         self.is_standing_by = False
+        self._clock_offset = _clock_offset()
 
     def keep(self) -> None:
         """Take or renew the lease, and start or stop the scheduler accordingly."""
         close_old_connections()
+        if self._was_clock_set_back():
+            # Its next runs are moments of the old time, and might be hours away.
+            log.warning("geo_scheduler_clock_set_back")
+            self.stop()
         try:
             is_mine = SchedulerLease.take(SCHEDULER_LEASE, self.holder, seconds=LEASE_SECONDS)
             if is_mine and (self.scheduler is None or not self.scheduler.is_alive):
@@ -181,6 +188,10 @@ class Post:
             if not self.is_standing_by:
                 log.info("geo_scheduler_standing_by", holder=self.holder)
         self.is_standing_by = not is_mine
+
+    def _was_clock_set_back(self) -> bool:
+        before, self._clock_offset = self._clock_offset, _clock_offset()
+        return self._clock_offset < before - CLOCK_STEP_SECONDS
 
     def stop(self) -> None:
         """Stop the scheduler, if it runs, behind the job at hand."""
@@ -212,6 +223,11 @@ def run_scheduler(is_stopped: Callable[[], bool]) -> None:
             _wait(is_stopped, RENEW_SECONDS)
     finally:
         post.leave()
+
+
+def _clock_offset() -> float:
+    """Return how far the clock is from one that nobody sets, in seconds."""
+    return time.time() - time.monotonic()
 
 
 def _wait(is_stopped: Callable[[], bool], seconds: float) -> None:

@@ -298,7 +298,9 @@ class SchedulerLease(models.Model):
         """
         now = timezone.now()
         cls.objects.get_or_create(name=name, defaults={"expires_at": EPOCH})
-        mine_or_free = Q(holder=holder) | Q(expires_at__lt=now)
+        # Nobody takes it for so long: the clock of who did was set back since.
+        of_another_time = Q(expires_at__gt=now + 2 * timedelta(seconds=seconds))
+        mine_or_free = Q(holder=holder) | Q(expires_at__lt=now) | of_another_time
         held = cls.objects.filter(mine_or_free, name=name)
         return bool(held.update(holder=holder, expires_at=now + timedelta(seconds=seconds)))
 

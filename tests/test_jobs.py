@@ -229,6 +229,27 @@ def test_post__starts_anew_when_the_schedulers_thread_has_died() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("step", "is_anew"), [(-3600, True), (-1, False), (3600, False)])
+def test_post__starts_anew_when_the_clock_is_set_back(
+    monkeypatch: pytest.MonkeyPatch, events: list[Any], step: float, is_anew: bool
+) -> None:
+    post = jobs.Post()
+    post.keep()
+    first, offset = post.scheduler, jobs._clock_offset() + step
+    monkeypatch.setattr(jobs, "_clock_offset", lambda: offset)
+
+    try:
+        post.keep()
+        second = post.scheduler
+        post.keep()
+    finally:
+        post.stop()
+
+    assert (second is not first) is is_anew
+    assert names(events).count("geo_scheduler_clock_set_back") == is_anew
+
+
+@pytest.mark.django_db(transaction=True)
 def test_post__waits_for_a_database_that_is_away_at_its_start(
     monkeypatch: pytest.MonkeyPatch, events: list[Any]
 ) -> None:

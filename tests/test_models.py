@@ -186,6 +186,13 @@ def test_lease__runs_out():
     assert not SchedulerLease.take("jobs", "one", seconds=60)
 
 
+def test_lease__of_a_clock_that_was_set_back_since_is_free():
+    assert SchedulerLease.take("jobs", "one", seconds=60)
+    SchedulerLease.objects.update(expires_at=timezone.now() + timedelta(hours=1))
+    assert SchedulerLease.take("jobs", "two", seconds=60)
+    assert not SchedulerLease.take("jobs", "one", seconds=60)
+
+
 def test_lease__released_is_free_at_once_but_only_by_its_holder():
     SchedulerLease.take("jobs", "one", seconds=60)
     SchedulerLease.release("jobs", "two")

@@ -1,0 +1,93 @@
+"""A way to a server that can be cut: for the test alone the server is then away."""
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+from django.db import connection
+
+# Closing with it resets the connection, as the end of a killed server does.
+RESET = struct.pack("ii", 1, 0)
+
+
+class Proxy:
+    """Forwards connections on a port of its own until it is cut."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._server = (host, port)
+        self._listener: socket.socket | None = None
+        self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self.port = 0
+        self.mend()
+
+    def mend(self) -> None:
+        """Listen, on the same port as before."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
+        self._run(self._accept, self._listener)
+
+    def cut(self) -> None:
+        """Refuse connections and reset those there are; return when all of it is done."""
+        assert self._listener is not None
+        with suppress(OSError):
+            # Closing alone does not wake up the thread that accepts.
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for one in list(self._open):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def _run(self, function: Any, *arguments: socket.socket) -> None:
+        thread = threading.Thread(target=function, args=arguments)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client = listener.accept()[0]
+            except OSError:
+                return
+            self._run(self._forward, client)
+
+    def _forward(self, client: socket.socket) -> None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        with closing(client), closing(socket.create_connection(self._server)) as server:
+            self._open |= {client, server}
+            back = threading.Thread(target=_pump, args=(server, client))
+            back.start()
+            _pump(client, server)
+            back.join()
+            self._open -= {client, server}
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+    for one in (source, target):
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def a_proxy_to_the_database() -> Iterator[Proxy]:
+    """Lead this test's connection, and the processes it starts, over a proxy."""
+    database = connection.settings_dict
+    straight = {name: database[name] for name in ("HOST", "PORT")}
+    proxy = Proxy(database["HOST"] or "127.0.0.1", int(database["PORT"] or 5432))
+    connection.close()
+    database |= {"HOST": "127.0.0.1", "PORT": str(proxy.port)}
+    try:
+        yield proxy
+    finally:
+        connection.close()
+        database |= straight
+        proxy.cut()

@@ -1,0 +1,158 @@
+"""The scheduler: two at once, the database away, the clock set. Nothing needs a person."""
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import pairwise
+
+import pytest
+from django.db import connection
+from django_apscheduler.models import DjangoJob, DjangoJobExecution
+
+from geocache import journal
+from geocache.models import GeoCache, SchedulerLease
+from tests import processes
+from tests.factories import a_location, many_locations
+from tests.faults.proxy import a_proxy_to_the_database
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+FLUSH = "geo_cache_flush"
+only_postgres = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite is never away")
+
+
+@contextmanager
+def a_scheduler() -> Iterator[subprocess.Popen[str]]:
+    """Start a scheduler that flushes every second."""
+    process = processes.start("schedule_geo", DJANGO_SETTINGS_MODULE="tests.faults.settings")
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_until_said(process: subprocess.Popen[str], event: str) -> None:
+    """Read what a scheduler says until it comes to ``event``."""
+    assert process.stdout is not None
+    watchdog = threading.Timer(60, process.kill)
+    watchdog.start()
+    try:
+        assert any(event in line for line in process.stdout), f"it never said {event}"
+    finally:
+        watchdog.cancel()
+
+
+def run_times() -> list[datetime]:
+    """Return when the flush was run, in order."""
+    executions = DjangoJobExecution.objects.filter(job_id=FLUSH)
+    return list(executions.order_by("run_time").values_list("run_time", flat=True))
+
+
+def assert_flushes(address: str) -> None:
+    journal._writer._free.clear()
+    journal.append([a_location(address)])
+    processes.wait_until(GeoCache.objects.filter(address=address).exists, seconds=60)
+
+
+def test_schedulers__two_started_at_once_run_every_interval_once() -> None:
+    with a_scheduler() as first, a_scheduler() as second:
+        processes.wait_until(lambda: len(run_times()) > 5, seconds=60)
+        assert_flushes("20.0.0.1")
+        runs = run_times()
+        outputs = [processes.stop(one) for one in (first, second)]
+
+    seconds = [(b - a).total_seconds() for a, b in pairwise(runs)]
+    assert [first.returncode, second.returncode] == [0, 0], outputs
+    assert sum("geo_scheduler_standing_by" in output for output in outputs) == 1
+    # The first run is due at once, the others an interval apart, or more on a busy machine.
+    assert all(one > 0.9 for one in seconds[1:]), seconds
+    assert sorted(DjangoJob.objects.values_list("id", flat=True)) == [FLUSH, "geo_prune_history"]
+    assert SchedulerLease.objects.count() == 1
+
+
+@only_postgres
+def test_scheduler__database_away_at_its_start_is_waited_for() -> None:
+    journal.append(many_locations(10))
+    with a_proxy_to_the_database() as proxy:
+        proxy.cut()
+        with a_scheduler() as process:
+            wait_until_said(process, "geo_scheduler_database_away")
+            proxy.mend()
+            processes.wait_until(lambda: GeoCache.objects.count() == 10, seconds=60)
+            output = processes.stop(process)
+
+    assert process.returncode == 0, output
+    assert "Traceback" not in output
+    assert DjangoJob.objects.filter(id=FLUSH).count() == 1
+
+
+@only_postgres
+def test_scheduler__database_away_in_its_middle_is_waited_for() -> None:
+    with a_proxy_to_the_database() as proxy, a_scheduler() as process:
+        processes.wait_until(lambda: len(run_times()) > 2, seconds=60)
+        for address in ("20.0.0.1", "20.0.0.2"):
+            proxy.cut()
+            wait_until_said(process, "geo_scheduler_database_away")
+            proxy.mend()
+            # This test's own connection was cut, too.
+            connection.close()
+            assert_flushes(address)
+        runs = run_times()
+        output = processes.stop(process)
+
+    assert process.returncode == 0, output
+    assert DjangoJob.objects.filter(id=FLUSH).count() == 1
+    assert len(set(runs)) == len(runs)
+
+
+# A process of its own: its threads and their connections end with it.
+SET_CLOCK = """
+import time
+from datetime import datetime, timedelta
+import apscheduler.schedulers.base
+from django.utils import timezone
+from django_apscheduler.models import DjangoJobExecution
+from geocache import jobs, journal
+from geocache.models import GeoCache
+from tests.factories import a_location
+from tests.processes import wait_until
+real_time = time.time
+class SetClock(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) + timedelta(hours={hours})
+post = jobs.Post()
+post.keep()
+flushes = DjangoJobExecution.objects.filter(job_id="geo_cache_flush")
+wait_until(lambda: flushes.count() > 2)
+apscheduler.schedulers.base.datetime = jobs.datetime = SetClock
+timezone.now = lambda: SetClock.now(jobs.UTC)
+time.time = lambda: real_time() + {hours} * 3600
+# The run that was waited for when the clock was set may still come.
+time.sleep(1.5)
+before = flushes.count()
+journal.append([a_location("20.0.0.1")])
+post.keep()
+wait_until(GeoCache.objects.exists, seconds=15)
+post.stop()
+print("more runs:", flushes.count() - before)
+"""
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_scheduler__goes_on_when_the_clock_is_set(hours: int) -> None:
+    process = processes.start_script(
+        SET_CLOCK.format(hours=hours), DJANGO_SETTINGS_MODULE="tests.faults.settings"
+    )
+    try:
+        output = process.communicate(timeout=120)[0]
+    finally:
+        process.kill()
+
+    assert process.returncode == 0, output
+    assert ("geo_scheduler_clock_set_back" in output) is (hours < 0)
+    # Not one for each of the seconds that the clock has skipped.
+    assert int(output.rpartition("more runs:")[2]) < 20
