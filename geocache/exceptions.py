@@ -21,5 +21,12 @@ class JournalUnavailable(GeocacheError):
     """The journal cannot take or give records: the cache is down, unfit, or over its limit."""
 
 
+class AllRefused(GeocacheError):
+    """The database refuses every answer: it is the database that is broken, not the answers."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the database refuses every answer: {reason}")
+
+
 class FlushError(GeocacheError):
     """A flush had to stop. Whatever was not flushed stays in the journal."""

@@ -13,24 +13,20 @@ from itertools import count
 from typing import Final
 
 import structlog
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, router, transaction
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from geocache import conf, journal
-from geocache.exceptions import FlushError, InvalidAddress, JournalUnavailable, UndecodableRecord
+from geocache import conf, journal, table
+from geocache.exceptions import AllRefused, FlushError, JournalUnavailable, UndecodableRecord
 from geocache.journal import Backlog, ClosedSegment
-from geocache.locations import Location, dump_locations, load_locations
-from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
+from geocache.locations import Location, load_locations
+from geocache.models import FlushRun, JournalHead, RejectedEntry
 
 log = structlog.get_logger(__name__)
 
 # Answers and segments of one transaction: bounds its memory, whatever the backlog.
 BATCH_ANSWERS: Final = 10_000
 BATCH_SEGMENTS: Final = 128
-# Refusals, with nothing accepted, after which it is the database that is broken.
-ALL_REFUSED: Final = 100
-# What a database, or the driver before it, raises on a value that it will never take.
-REFUSALS: Final = (DataError, IntegrityError, OverflowError, ValueError, InvalidAddress)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +65,9 @@ class Batch:
             try:
                 locations = load_locations(text)
             except UndecodableRecord as error:
-                self.unreadable.append(RejectedEntry(record=_printable(text), error=str(error)))
+                self.unreadable.append(
+                    RejectedEntry(record=table.printable(text), error=str(error))
+                )
                 continue
             for location in locations:
                 held = self.newest.get(location.address)
@@ -93,9 +91,10 @@ def flush_dirty(time_limit_seconds: float | None = None) -> FlushReport:
     try:
         with journal.lock(time_limit_seconds):
             flush.run()
-    except (JournalUnavailable, FlushError) as error:
+    except (JournalUnavailable, AllRefused) as error:
         problem = str(error)
     except (DatabaseError, InterfaceError) as error:
+        table.drop_broken_connection()
         # On one line: PostgreSQL adds hints on others.
         problem = f"the database cannot be written: {' '.join(str(error).split())}"
     flush.report.seconds = round(time.monotonic() - started, 3)
@@ -186,20 +185,18 @@ class _Flush:
         return True
 
     def _write(self, batch: Batch, *, moves_head: bool) -> None:
-        refused: list[RejectedEntry] = []
-        # Durable: an outer transaction could still roll back what is deleted from the cache below.
-        with transaction.atomic(using=router.db_for_write(GeoCache), durable=True):
-            accepted = _upsert(list(batch.newest.values()), refused)
-            if refused and not accepted:
-                raise FlushError(f"the database refuses every answer: {refused[0].error}")
-            RejectedEntry.objects.bulk_create(batch.unreadable + refused)
+        def also() -> None:
+            RejectedEntry.objects.bulk_create(batch.unreadable)
             if moves_head:
                 JournalHead.advance(self.alias, position=batch.last, trimmed=self.trimmed)
+
+        # Durable: an outer transaction could still roll back what is deleted from the cache below.
+        written = table.write(list(batch.newest.values()), also, is_durable=True)
         journal.forget(batch.records)
         if moves_head:
             self.trimmed = batch.last
-        self.report.flushed += accepted
-        self.report.rejected += len(batch.unreadable) + len(refused)
+        self.report.flushed += written.accepted_count
+        self.report.rejected += len(batch.unreadable) + written.refused_count
 
 
 def _closed(first: int, last: int) -> Iterator[ClosedSegment]:
@@ -214,35 +211,6 @@ def _closed_until_untouched(first: int) -> Iterator[ClosedSegment]:
         if untouched_count > journal.EMPTY_SEGMENTS:
             return
         yield segment
-
-
-def _upsert(locations: list[Location], refused: list[RejectedEntry], accepted: int = 0) -> int:
-    """Return how many answers were accepted; those refused are found by halving and appended."""
-    try:
-        GeoCache.objects.upsert(locations)
-        return accepted + len(locations)
-    except REFUSALS as error:
-        if len(locations) == 1:
-            refused.append(_rejected(locations[0], error))
-            if not accepted and len(refused) >= ALL_REFUSED:
-                raise FlushError(f"the database refuses every answer: {error}") from error
-            return accepted
-    middle = len(locations) // 2
-    accepted = _upsert(locations[:middle], refused, accepted)
-    return _upsert(locations[middle:], refused, accepted)
-
-
-def _rejected(location: Location, error: Exception) -> RejectedEntry:
-    return RejectedEntry(
-        address=_printable(location.address)[:100],
-        record=dump_locations([location]),
-        error=_printable(str(error)).strip(),
-    )
-
-
-def _printable(text: object) -> str:
-    # What no database refuses: without NUL, lone surrogates escaped.
-    return str(text).replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def _keep_account(started_at: datetime, report: FlushReport, problem: str) -> None:

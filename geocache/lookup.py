@@ -12,9 +12,9 @@ from typing import Final
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError, connections, router, transaction
+from django.db import DatabaseError, InterfaceError, connections, router, transaction
 
-from geocache import conf, providers, store
+from geocache import conf, providers, store, table
 from geocache.addresses import networks_around, parse_address, special_reason
 from geocache.exceptions import ProviderError
 from geocache.locations import UNAVAILABLE, Location
@@ -30,6 +30,8 @@ BATCH_ADDRESSES: Final = 1000
 # Addresses whose networks are asked for in one query: an IPv6 address lies in 113 of them, and
 # SQLite takes 32,766 parameters.
 COVERED_ADDRESSES: Final = 250
+# The second is what a driver raises on a connection that is closed.
+DATABASE_AWAY: Final = (DatabaseError, InterfaceError)
 
 Public = Mapping[str, IPv4Address | IPv6Address]
 
@@ -134,7 +136,8 @@ def _from_rows(missing: Public) -> dict[str, Location]:
             others = list(_without(missing, known).items())
             for start in range(0, len(others), COVERED_ADDRESSES):
                 known |= _from_networks(rows, dict(others[start : start + COVERED_ADDRESSES]))
-    except DatabaseError as error:
+    except DATABASE_AWAY as error:
+        table.drop_broken_connection()
         log.error("geo_rows_unavailable", error=str(error))
     return known
 
@@ -171,6 +174,7 @@ def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Locatio
     try:
         with _savepoint():
             rows = GeoCache.objects.in_bulk(missing)
-    except DatabaseError:
+    except DATABASE_AWAY:
+        table.drop_broken_connection()
         return answers
     return answers | {text: row.to_location() for text, row in rows.items()}

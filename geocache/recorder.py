@@ -8,10 +8,9 @@ from typing import Final
 import structlog
 from django.db import DatabaseError, InterfaceError
 
-from geocache import journal
-from geocache.exceptions import JournalUnavailable
+from geocache import journal, table
+from geocache.exceptions import AllRefused, JournalUnavailable
 from geocache.locations import Location
-from geocache.models import GeoCache
 from geocache.throttle import Throttle
 
 log = structlog.get_logger(__name__)
@@ -20,7 +19,7 @@ log = structlog.get_logger(__name__)
 KEPT_ANSWERS: Final = 10_000
 
 # What a database, or the driver before it, raises; whoever asks for an answer gets it all the same.
-NOT_WRITTEN: Final = (DatabaseError, InterfaceError, ValueError, OverflowError)
+NOT_WRITTEN: Final = (DatabaseError, InterfaceError, AllRefused, ValueError, OverflowError)
 
 _written_through = Throttle(seconds=60)
 _unrecorded = Throttle(seconds=60)
@@ -60,12 +59,13 @@ def record(locations: Sequence[Location]) -> None:
     """Record new answers before they are returned, with those that could not be recorded before."""
     if not locations:
         return
-    answers, dropped_count = kept.take()
-    answers.extend(locations)
+    earlier, dropped_count = kept.take()
     try:
-        _write(answers)
+        # The new ones first: those that were kept may be there because they are refused.
+        _write([*locations, *earlier])
     except NOT_WRITTEN as error:
-        kept_count, dropped_count = kept.put(answers, dropped_count)
+        table.drop_broken_connection()
+        kept_count, dropped_count = kept.put([*earlier, *locations], dropped_count)
         if _unrecorded.is_due():
             log.error(
                 "geo_answers_unrecorded",
@@ -81,7 +81,9 @@ def _write(answers: Sequence[Location]) -> None:
     try:
         journal.append(answers)
     except JournalUnavailable as unavailable:
-        GeoCache.objects.upsert(answers)
+        written = table.write(answers)
+        if written.refused_count:
+            log.warning("geo_answers_rejected", rejected=written.refused_count)
         if _written_through.is_due():
             log.warning("geo_cache_written_through", reason=str(unavailable))
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 from structlog.testing import capture_logs
 
 from geocache import caches, journal, providers, store
@@ -268,9 +268,10 @@ def test_lookup_many__metered_knows_the_networks_of_any_number_of_addresses(mete
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("metered")
-def test_lookup__metered_asks_the_provider_when_the_table_cannot_be_read(monkeypatch):
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_lookup__metered_asks_the_provider_when_the_table_cannot_be_read(monkeypatch, error):
     def away(*_, **__):
-        raise OperationalError("away")
+        raise error("away")
 
     monkeypatch.setattr(GeoCache.objects, "fresh", lambda **_: GeoCache.objects.none())
     monkeypatch.setattr("django.db.models.query.QuerySet.in_bulk", away)
@@ -391,11 +392,12 @@ def test_lookup__an_old_row_beats_nothing_when_the_provider_fails(settings, is_m
     assert answers[UNKNOWN].reason == UNAVAILABLE
 
 
-def test_lookup__provider_and_database_both_away_is_unavailable(settings, monkeypatch):
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_lookup__provider_and_database_both_away_is_unavailable(settings, monkeypatch, error):
     use_dummy_provider(settings, is_failing=True)
 
     def away(*_, **__):
-        raise OperationalError("away")
+        raise error("away")
 
     monkeypatch.setattr("django.db.models.query.QuerySet.in_bulk", away)
     assert lookup(LONDON).reason == UNAVAILABLE
@@ -442,8 +444,7 @@ def test_lookup__without_journal_and_database_answers_and_says_what_is_lost(monk
     def away(*_, **__):
         raise OperationalError("away")
 
-    monkeypatch.setattr("geocache.models.GeoCacheQuerySet.upsert", away)
-    monkeypatch.setattr(type(GeoCache.objects), "upsert", away)
+    monkeypatch.setattr("geocache.table.write", away)
     with capture_logs() as logs:
         assert lookup_many([LONDON, MOSCOW_V6])[LONDON].city == "London"
     assert [(entry["event"], entry.get("answers")) for entry in logs] == [

@@ -4,10 +4,10 @@ import pytest
 from django.db import OperationalError
 from structlog.testing import capture_logs
 
-from geocache import journal, recorder
+from geocache import journal, recorder, table
 from geocache.exceptions import JournalUnavailable
 from geocache.flush import flush_dirty
-from geocache.models import GeoCache, GeoCacheQuerySet
+from geocache.models import GeoCache, GeoCacheQuerySet, RejectedEntry
 from geocache.recorder import record
 from tests.factories import a_location, many_locations
 
@@ -104,3 +104,20 @@ def test_record__a_value_that_no_database_takes_does_not_reach_the_caller(away: 
     record([a_location("30.0.0.1")])
     report = flush_dirty()
     assert (report.flushed, report.rejected) == (1, 1)
+
+
+def test_record__answers_that_are_refused_without_cache_are_put_aside_by_the_next(
+    away: Any,
+) -> None:
+    away("cache")
+    # More than what makes a database look broken, so that the order of the tries matters.
+    record([a_location(f"30.0.0.{n}", asn=2**70) for n in range(table.ALL_REFUSED + 50)])
+    assert not RejectedEntry.objects.exists()
+
+    with capture_logs() as logs:
+        record(many_locations(2))
+
+    assert addresses() == {one.address for one in many_locations(2)}
+    assert RejectedEntry.objects.count() == table.ALL_REFUSED + 50
+    assert ("geo_answers_rejected", 150) in [(one["event"], one.get("rejected")) for one in logs]
+    assert recorder.kept.take() == ([], 0)

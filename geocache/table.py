@@ -1,0 +1,130 @@
+"""Write answers to the table in one transaction that gets around what stands in its way.
+
+What the database refuses is found by halving and put aside as a ``RejectedEntry``; the rest lands.
+A transaction that a deadlock ended is tried once more.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    OperationalError,
+    connections,
+    router,
+    transaction,
+)
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from geocache.exceptions import AllRefused, InvalidAddress
+from geocache.locations import Location, dump_locations
+from geocache.models import GeoCache, RejectedEntry
+
+# Refusals, with nothing accepted, after which it is the database that is broken.
+ALL_REFUSED: Final = 100
+# What a database, or the driver before it, raises on a value that it will never take.
+REFUSALS: Final = (DataError, IntegrityError, OverflowError, ValueError, InvalidAddress)
+# Another transaction was in the way: PostgreSQL's and MariaDB's codes for a deadlock, and for rows
+# that changed since they were read.
+PASSING: Final = ("40P01", "40001", 1213, 1020)
+# How long PostgreSQL may wait for a lock, in seconds; it would wait for ever, other databases do
+# not. No limit to the work itself: what is too slow once is too slow whenever it is tried again.
+LOCK_SECONDS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many answers the database accepted and refused."""
+
+    accepted_count: int
+    refused_count: int
+
+
+def write(
+    locations: Sequence[Location],
+    also: Callable[[], None] = lambda: None,
+    *,
+    is_durable: bool = False,
+) -> Written:
+    """Write answers, and what ``also`` writes, in one transaction.
+
+    Raises ``AllRefused`` when none of the answers is accepted, and else what the database raises.
+    ``is_durable`` refuses to run inside a transaction of the caller.
+    """
+    connection = connections[router.db_for_write(GeoCache)]
+    is_outermost = not connection.in_atomic_block
+
+    def attempt() -> Written:
+        refused: list[RejectedEntry] = []
+        with transaction.atomic(using=connection.alias, durable=is_durable):
+            if is_outermost:
+                _limit_waiting(connection)
+            accepted_count = _upsert(list(locations), refused)
+            if refused and not accepted_count:
+                raise AllRefused(refused[0].error)
+            RejectedEntry.objects.bulk_create(refused)
+            also()
+        return Written(accepted_count, len(refused))
+
+    try:
+        return attempt()
+    except OperationalError as error:
+        if not is_outermost or not _is_passing(error):
+            raise
+    return attempt()
+
+
+def drop_broken_connection() -> None:
+    """Close the connection if an error has broken it, so that the next query opens another.
+
+    Django does that between requests; other processes that run for long have none.
+    """
+    connection = connections[router.db_for_write(GeoCache)]
+    is_open = connection.connection is not None and not connection.in_atomic_block
+    if is_open and connection.errors_occurred and not connection.is_usable():
+        connection.close()
+
+
+def _limit_waiting(connection: BaseDatabaseWrapper) -> None:
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+
+
+def _is_passing(error: DatabaseError) -> bool:
+    code = getattr(error.__cause__, "sqlstate", None)
+    return (code or error.args[0]) in PASSING
+
+
+def _upsert(
+    locations: list[Location], refused: list[RejectedEntry], accepted_count: int = 0
+) -> int:
+    """Return how many answers were accepted; those refused are found by halving and appended."""
+    try:
+        GeoCache.objects.upsert(locations)
+        return accepted_count + len(locations)
+    except REFUSALS as error:
+        if len(locations) == 1:
+            refused.append(_rejected(locations[0], error))
+            if not accepted_count and len(refused) >= ALL_REFUSED:
+                raise AllRefused(printable(error)) from error
+            return accepted_count
+    middle = len(locations) // 2
+    accepted_count = _upsert(locations[:middle], refused, accepted_count)
+    return _upsert(locations[middle:], refused, accepted_count)
+
+
+def _rejected(location: Location, error: Exception) -> RejectedEntry:
+    return RejectedEntry(
+        address=printable(location.address)[:100],
+        record=dump_locations([location]),
+        error=printable(error).strip(),
+    )
+
+
+def printable(text: object) -> str:
+    """Return text that no database refuses: without NUL, lone surrogates escaped."""
+    return str(text).replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
