@@ -22,6 +22,7 @@ from django.core.cache.backends.memcached import BaseMemcachedCache
 from django.core.cache.backends.redis import RedisCache, RedisSerializer
 
 from geocache import conf
+from geocache.breaker import Breaker
 
 # Not shared by processes, not atomic, or free to evict: the journal does not fit in these.
 UNFIT_FOR_JOURNAL: Final = (
@@ -35,6 +36,9 @@ UNFIT_FOR_JOURNAL: Final = (
 TRANSACTION_KEYS: Final = 500
 # How long the embedded cache may be locked by one process before others do without it.
 LOCK_SECONDS: Final = 5
+# Around all that a look-up asks of the cache: a server that has vanished costs one look-up of a
+# process its time-out every five seconds, not several time-outs each. A flush takes its time.
+breaker: Final = Breaker(slow_seconds=0.5, rest_seconds=5.0)
 # How Redis writes its 64-bit counters.
 REDIS_NUMBER: Final = re.compile(rb"-?[0-9]{1,19}")
 

@@ -17,6 +17,10 @@ class UndecodableRecord(GeocacheError, ValueError):
     """Text from the cache is not a record that this release can read."""
 
 
+class CacheSilent(GeocacheError):
+    """The cache has let somebody wait in vain a moment ago; for a while nobody waits for it."""
+
+
 class JournalUnavailable(GeocacheError):
     """The journal cannot take or give records: the cache is down, unfit, or over its limit."""
 

@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 from django.db import DatabaseError, InterfaceError
 
-from geocache import journal, table
-from geocache.exceptions import AllRefused, JournalUnavailable
+from geocache import caches, journal, table
+from geocache.exceptions import AllRefused, CacheSilent, JournalUnavailable
 from geocache.locations import Location
 from geocache.throttle import Throttle
 
@@ -79,8 +79,9 @@ def record(locations: Sequence[Location]) -> None:
 
 def _write(answers: Sequence[Location]) -> None:
     try:
-        journal.append(answers)
-    except JournalUnavailable as unavailable:
+        with caches.breaker.watch():
+            journal.append(answers)
+    except (JournalUnavailable, CacheSilent) as unavailable:
         written = table.write(answers)
         if written.refused_count:
             log.warning("geo_answers_rejected", rejected=written.refused_count)

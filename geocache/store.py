@@ -77,7 +77,8 @@ def get_many(build: str, addresses: Iterable[str]) -> dict[str, Location]:
     """Return the hot entries there are, by address, in one round trip."""
     keys = {key(build, address): address for address in addresses}
     try:
-        texts = caches.current().get_many(keys)
+        with caches.breaker.watch():
+            texts = caches.current().get_many(keys)
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         _report_down(error)
         return {}
@@ -100,7 +101,8 @@ def set_many(build: str, locations: Iterable[Location]) -> None:
     try:
         for entries, ttl in ((found, "TTL_SECONDS"), (not_found, "NOT_FOUND_TTL_SECONDS")):
             if entries:
-                caches.current().set_many(entries, timeout=conf.get(ttl))
+                with caches.breaker.watch():
+                    caches.current().set_many(entries, timeout=conf.get(ttl))
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         _report_down(error)
 

@@ -13,6 +13,16 @@ from django.core.exceptions import ImproperlyConfigured
 
 env = environ.Env()
 
+# A PostgreSQL that has vanished from the network is given up after 5 seconds by a new connection,
+# and after half a minute to a minute by one that is open. In seconds, the last in milliseconds.
+POSTGRES_OPTIONS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
 
 def flag(name: str, *, default: bool) -> bool:
     """Return a yes-or-no variable."""
@@ -99,6 +109,8 @@ def database(folder: Path) -> dict[str, Any]:
         if "sqlite" not in configured["ENGINE"]:
             configured.setdefault("CONN_MAX_AGE", 60)
             configured.setdefault("CONN_HEALTH_CHECKS", True)
+            if configured["ENGINE"] == "django.db.backends.postgresql":
+                configured["OPTIONS"] = POSTGRES_OPTIONS | configured.get("OPTIONS", {})
             return configured
     else:
         configured = {"ENGINE": "django.db.backends.sqlite3", "NAME": folder / "geocache.sqlite3"}

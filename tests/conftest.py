@@ -56,6 +56,7 @@ def _start_anew() -> None:
     store.memory.clear()
     journal._writer._reset()
     recorder.kept.take()
+    caches.breaker._rests_until = 0.0
     recorder._written_through._due_at = recorder._unrecorded._due_at = 0.0
 
 

@@ -55,10 +55,25 @@ def test_check_journal__warns_of_a_redis_that_unpickles(settings: Any) -> None:
     assert "geocache.W002" in ids()
 
 
-def test_check_redis_policy__warns_of_one_that_evicts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caches, "redis_policy", lambda: "allkeys-lru")
+@pytest.mark.parametrize(
+    ("policy", "is_warned_of"),
+    [
+        (None, False),
+        ("noeviction", False),
+        ("volatile-lru", False),
+        ("volatile-lfu", True),
+        ("volatile-ttl", True),
+        ("volatile-random", True),
+        ("allkeys-lru", True),
+        ("of a later release", True),
+    ],
+)
+def test_check_redis_policy__warns_of_one_that_evicts_records_or_seals(
+    monkeypatch: pytest.MonkeyPatch, policy: str | None, is_warned_of: bool
+) -> None:
+    monkeypatch.setattr(caches, "redis_policy", lambda: policy)
 
-    assert "geocache.W003" in ids(deploy=True)
+    assert ("geocache.W003" in ids(deploy=True)) is is_warned_of
 
 
 def test_redis_policy__is_asked_of_the_real_redis(settings: Any, redis_url: str) -> None:

@@ -4,7 +4,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Any
 
 from django.db import connection
@@ -66,6 +66,19 @@ class Proxy:
             _pump(client, server)
             back.join()
             self._open -= {client, server}
+
+
+@contextmanager
+def a_black_hole() -> Iterator[int]:
+    """Give a port where a connection is neither made nor refused, as of a host that vanished."""
+    with ExitStack() as stack:
+        # What does not fit into its short queue is left without an answer.
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:

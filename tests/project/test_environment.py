@@ -3,10 +3,12 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from project import environment
+from tests.faults.proxy import a_black_hole
 
 
 @pytest.fixture(autouse=True)
@@ -227,9 +229,19 @@ def test_database__postgresql_by_url(monkeypatch, tmp_path):
         5433,
     )
     assert (configured["USER"], configured["PASSWORD"]) == ("me", "p@ss")
-    assert configured["OPTIONS"] == {"sslmode": "require"}
+    assert configured["OPTIONS"] == environment.POSTGRES_OPTIONS | {"sslmode": "require"}
     assert configured["CONN_HEALTH_CHECKS"] is True
     assert configured["CONN_MAX_AGE"] == 60
+
+
+@pytest.mark.slow
+def test_database__postgresql_that_has_vanished_is_given_up(monkeypatch, tmp_path):
+    with a_black_hole() as port:
+        monkeypatch.setenv("DATABASE_URL", f"postgres://me@127.0.0.1:{port}/geo?connect_timeout=2")
+        configured = environment.database(tmp_path)
+        assert configured["OPTIONS"] == environment.POSTGRES_OPTIONS | {"connect_timeout": 2}
+        with pytest.raises(psycopg.OperationalError, match="timeout"):
+            psycopg.connect(host="127.0.0.1", port=port, dbname="geo", **configured["OPTIONS"])
 
 
 @pytest.mark.parametrize(

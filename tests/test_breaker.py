@@ -1,0 +1,66 @@
+from typing import Any
+
+import pytest
+
+from geocache import breaker
+from geocache.breaker import Breaker
+from geocache.exceptions import CacheSilent
+
+
+class Clock:
+    now = 0.001
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(breaker, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def watched(clock: Clock) -> Any:
+    """Ask something that takes some time and then fails, or not; tell what came of it."""
+    one = Breaker(slow_seconds=0.5, rest_seconds=5)
+
+    def ask(*, seconds: float = 0, error: Exception | None = None) -> str:
+        try:
+            with one.watch():
+                clock.now += seconds
+                if error:
+                    raise error
+        except (OSError, CacheSilent) as caught:
+            return type(caught).__name__
+        return "answered"
+
+    return ask
+
+
+def test_breaker__what_fails_slowly_is_not_asked_for_a_while(watched: Any, clock: Clock) -> None:
+    assert watched(seconds=2, error=TimeoutError()) == "TimeoutError"
+    clock.now += 4.9
+    assert watched() == "CacheSilent"
+    clock.now += 0.2
+    assert watched() == "answered"
+
+
+def test_breaker__to_be_spared_does_not_make_the_rest_longer(watched: Any, clock: Clock) -> None:
+    watched(seconds=2, error=TimeoutError())
+    for _ in range(4):
+        clock.now += 1
+        assert watched() == "CacheSilent"
+    clock.now += 1.1
+    assert watched() == "answered"
+
+
+def test_breaker__what_fails_at_once_is_asked_again(watched: Any) -> None:
+    assert watched(error=ConnectionRefusedError()) == "ConnectionRefusedError"
+    assert watched() == "answered"
+
+
+def test_breaker__what_is_slow_but_answers_is_asked_again(watched: Any) -> None:
+    assert watched(seconds=3) == "answered"
+    assert watched() == "answered"
