@@ -1,14 +1,19 @@
 """Processes that fork, stop, are cancelled, or whose clock is set: nothing is lost."""
 
 import asyncio
+import os
 import random
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 
@@ -18,7 +23,7 @@ from geocache.lookup import alookup, lookup
 from geocache.models import GeoCache
 from tests import processes
 from tests.factories import NOON, a_location, many_locations, use_dummy_provider
-from tests.redis_server import a_redis_server
+from tests.redis_server import a_redis_server, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -185,6 +190,54 @@ def test_fork__with_threads_at_work_loses_nothing_on_redis(tmp_path: Path, setti
         output = finish(processes.start_script("THREADS = 2" + FORKING, CACHE_URL=server.url))
 
         assert_stored(output, count=7 * 40)
+
+
+PRELOADED = """
+import django; django.setup()
+from geocache.lookup import lookup
+lookup("20.0.0.0")
+def application(environ, start_response):
+    answer = lookup(environ["PATH_INFO"].strip("/"))
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [answer.address.encode()]
+"""
+
+
+def test_fork__by_gunicorn_that_preloads_loses_nothing(tmp_path: Path) -> None:
+    (tmp_path / "preloaded.py").write_text(PRELOADED)
+    bind = f"127.0.0.1:{free_port()}"
+    options = ["--preload", "--workers=3", "--threads=4", f"--pythonpath={tmp_path}"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", *options, f"--bind={bind}", "preloaded:application"],
+        cwd=processes.ROOT,
+        env=processes.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+    def ask(address: str) -> str:
+        with urlopen(f"http://{bind}/{address}", timeout=10) as response:
+            return str(response.read().decode())
+
+    try:
+        processes.wait_until(lambda: is_answered(ask))
+        with ThreadPoolExecutor(8) as pool:
+            answered = set(pool.map(ask, (f"20.0.1.{number}" for number in range(120))))
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    flush_dirty()
+
+    assert len(answered) == 120
+    assert answered <= stored()
+
+
+def is_answered(ask: Callable[[str], str]) -> bool:
+    try:
+        return bool(ask("20.0.0.1"))
+    except URLError:
+        return False
 
 
 def assert_stored(output: str, *, count: int) -> None:
