@@ -153,7 +153,7 @@ class Writer:
         head = _head_for(ticket, known.get(HEAD_KEY))
         with self._lock:
             self._last_ticket = ticket
-            self._look_for_loss(ticket - previous, known.get(LOSS_KEY, ""))
+            self._look_for_loss(previous, ticket, known.get(LOSS_KEY, ""))
             if not self._has_to_repair:
                 self._let_go(head)
             segment = OpenSegment(ticket, now, self._loss_count)
@@ -164,9 +164,10 @@ class Writer:
             raise JournalUnavailable(f"the backlog is over its limit of {limit} segments")
         return segment
 
-    def _look_for_loss(self, step: int, loss: str) -> None:
-        # The lock is taken.
-        if 0 < step <= JUMP and loss in ("", self._last_loss):
+    def _look_for_loss(self, previous: int, ticket: int, loss: str) -> None:
+        # The lock is taken. The first ticket, which several threads may take at once, is no jump.
+        is_next = not previous or 0 < ticket - previous <= JUMP
+        if is_next and loss in ("", self._last_loss):
             return
         self._last_loss = loss
         self._loss_count += 1

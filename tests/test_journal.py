@@ -3,6 +3,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from geocache import caches, journal
 from geocache.exceptions import JournalUnavailable
@@ -171,6 +172,24 @@ def test_append__journals_again_what_it_holds_when_the_counter_is_lost() -> None
     journal.append([a_location("20.0.0.2")])
 
     assert addresses(all_records()) == {"20.0.0.1", "20.0.0.2"}
+
+
+def test_append__threads_that_take_their_first_tickets_at_once_see_no_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, askers = journal._next_ticket, iter([True])
+
+    def overtaken(*args: Any) -> int:
+        ticket = real(*args)
+        if next(askers, False):
+            journal.append([a_location("20.0.0.1")])
+        return ticket
+
+    monkeypatch.setattr(journal, "_next_ticket", overtaken)
+    with capture_logs() as logs:
+        journal.append([a_location("20.0.0.2")])
+
+    assert logs == []
 
 
 def down_after(count: int) -> Callable[..., bool]:
