@@ -8,7 +8,7 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from geocache import caches, conf, providers, proxies
+from geocache import caches, conf, limiter, providers, proxies
 from geocache.exceptions import ProviderError
 
 SCHEDULER_APP = "django_apscheduler"
@@ -125,6 +125,17 @@ def check_trusted_proxies(**_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         hint = 'Name each as 192.0.2.1, 10.0.0.0/8, 2001:db8::/32, or "unix" for a Unix socket.'
         return [Error(str(error), hint=hint, id="geocache.E010")]
+    return []
+
+
+@register()
+def check_api_rate(**_: Any) -> list[CheckMessage]:
+    """Check that the API's limit can be read."""
+    try:
+        limiter.rate()
+    except ImproperlyConfigured as error:
+        hint = 'Write it as "120/minute" or "1000/2 hours"; None for no limit.'
+        return [Error(str(error), hint=hint, id="geocache.E011")]
     return []
 
 

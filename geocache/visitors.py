@@ -4,7 +4,7 @@ python-ipware answers another question: it looks at the header alone, never at w
 without a proxy in between anybody can name any address.
 """
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from django.http import HttpRequest
 
@@ -33,6 +33,17 @@ def address_of(request: HttpRequest) -> str | None:
             break
         visitor = hop
     return str(visitor) if visitor else None
+
+
+def network_of(request: HttpRequest) -> str | None:
+    """Return what stands for one visitor when requests are counted, or None.
+
+    That is the IPv4 address, but the /64 of an IPv6 one: each subscriber has all of it.
+    """
+    address = address_of(request)
+    if address is None or ":" not in address:
+        return address
+    return str(IPv6Network((address, 64), strict=False).network_address)
 
 
 def _parse(text: str) -> Address | None:

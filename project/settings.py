@@ -70,6 +70,7 @@ GEOCACHE = {
     "DATABASES": environment.listed("GEOCACHE_DATABASES"),
     "PUBLIC_LOOKUP": environment.flag("GEOCACHE_PUBLIC_LOOKUP", default=False),
     "TRUSTED_PROXIES": environment.listed("GEOCACHE_TRUSTED_PROXIES"),
+    "API_RATE": environment.env.str("GEOCACHE_API_RATE", default="120/minute"),
     "BACKLOG_LIMIT": environment.whole("GEOCACHE_BACKLOG_LIMIT", default=1_000_000),
 }
 

@@ -121,6 +121,12 @@ def test_check_trusted_proxies__what_is_no_network_is_an_error(settings: Any) ->
     assert ids() == {"geocache.E010"}
 
 
+def test_check_api_rate__what_cannot_be_read_is_an_error(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "API_RATE": "often"}
+
+    assert ids() == {"geocache.E011"}
+
+
 def test_checks__another_provider_has_nothing_to_tell(settings: Any) -> None:
     use_dummy_provider(settings)
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from geocache.visitors import address_of
+from geocache.visitors import address_of, network_of
 
 PROXIES = ["10.0.0.0/8", "2001:db8:a::/48"]
 VISITOR = "81.2.69.142"
@@ -95,6 +95,19 @@ def test_address_of__other_headers_do_not_count():
     }
     assert ask("10.0.0.1", VISITOR, **others) == VISITOR
     assert ask("10.0.0.1", **others) == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        (VISITOR, VISITOR),
+        ("2a02:6b8:1:2:3:4:5:6", "2a02:6b8:1:2::"),
+        ("2a02:6b8:1:2::", "2a02:6b8:1:2::"),
+        ("", None),
+    ],
+)
+def test_network_of__ipv6_counts_by_its_64(rf, address, network):
+    assert network_of(rf.get("/", REMOTE_ADDR=address)) == network
 
 
 # --- properties ------------------------------------------------------------------------------
