@@ -19,7 +19,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only
     list_select_related = ("user",)
     readonly_fields = ("created_at",)
 
-    def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[Any]:
         """Ask for a user only those who may choose one."""
         if obj is None:
             return ["user", "name"] if _is_superuser(request) else ["name"]
