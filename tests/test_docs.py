@@ -1,11 +1,11 @@
 """The examples of docs/integration.md, run as they stand there."""
 
-import asyncio
 import re
 import sys
 from pathlib import Path
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib import admin
 from django.template import Context, Template
 from django.test import AsyncRequestFactory
@@ -59,7 +59,7 @@ def test_docs__middleware_and_views(rf):
     awelcome = middleware(views["awelcome"])
     request = AsyncRequestFactory().get("/")
     request.META["REMOTE_ADDR"] = LONDON
-    assert asyncio.run(awelcome(request)).text == "Hello, GB!"
+    assert async_to_sync(awelcome)(request).text == "Hello, GB!"
 
 
 def test_docs__trusted_proxies():

@@ -1,9 +1,9 @@
 """Logging in, on both pages: who fails too often waits."""
 
-import asyncio
 import logging
 
 import pytest
+from asgiref.sync import async_to_sync
 from axes.handlers.proxy import AxesProxyHandler
 from django.contrib.auth.models import User
 from django.db import connection
@@ -116,7 +116,7 @@ def test_log_in__under_asgi():
     async def attempts():
         return [(await client.post("/login/", given)).status_code for _ in range(LIMIT)]
 
-    assert asyncio.run(attempts())[-2:] == [200, 429]
+    assert async_to_sync(attempts)()[-2:] == [200, 429]
 
 
 @pytest.mark.parametrize("page", PAGES)
