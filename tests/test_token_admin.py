@@ -26,7 +26,7 @@ def may(user, *names):
 def make(client, **fields):
     response = client.post(ADD, {"name": "a program", **fields})
     assert response.status_code == 200
-    return response, re.search(r"<code>(geocache_[\w-]{43})</code>", response.text)[1]
+    return response, re.search(r">(geocache_[\w-]{43})</textarea>", response.text)[1]
 
 
 @pytest.fixture
