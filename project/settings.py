@@ -95,7 +95,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-AXES_HANDLER = "axes.handlers.cache.AxesCacheHandler"
+AXES_HANDLER = "project.lockout.LockoutHandler"
 AXES_CACHE = "geocache"
 AXES_CLIENT_IP_CALLABLE = "geocache.visitors.network_of"
 AXES_LOCKOUT_PARAMETERS = ["ip_address"]

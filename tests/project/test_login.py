@@ -126,3 +126,15 @@ def test_log_in__needs_the_csrf_token(page):
     response = browser.post(page, {"username": "admin", "password": "admin"})
     assert_is_page(response, 403)
     assert User.objects.get().last_login is None
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_log_in__works_while_the_cache_is_down(client, settings, page):
+    dead = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": "redis://127.0.0.1:1/0",
+    }
+    settings.CACHES = {**settings.CACHES, "geocache": dead}
+    a_viewer()
+    assert fail(client, page, LIMIT + 1).status_code == 200
+    assert log_in(client, page).status_code == 302
