@@ -21,13 +21,17 @@ from geocache.exceptions import FlushError, InvalidAddress, JournalUnavailable, 
 from geocache.flush import FlushReport, flush_dirty, read_backlog
 from geocache.journal import Backlog
 from geocache.locations import load_locations
-from geocache.models import FlushRun, GeoCache, RejectedEntry
+from geocache.models import ApiToken, FlushRun, GeoCache, RejectedEntry
 from geocache.templatetags.geo import country_flag, country_name
+from geocache.token_admin import ApiTokenAdmin
 
 # Rows that a list counts and pages through. To count millions takes seconds, nobody pages there.
 LIST_LIMIT: Final = 10_000
 # How long a flush may keep somebody waiting who pressed the button.
 FLUSH_NOW_SECONDS: Final = 20.0
+
+
+admin.site.register(ApiToken, ApiTokenAdmin)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in its stubs

@@ -517,6 +517,6 @@ def test_rejected_entry__cannot_be_changed(superuser):
     assert RejectedEntry.objects.get().record == entry.record
 
 
-def test_admin__knows_the_three_models_that_people_read():
+def test_admin__knows_the_models_that_people_use():
     ours = {model.__name__ for model in site._registry if model._meta.app_label == "geocache"}
-    assert ours == {"GeoCache", "FlushRun", "RejectedEntry"}
+    assert ours == {"ApiToken", "FlushRun", "GeoCache", "RejectedEntry"}
