@@ -283,17 +283,17 @@ def unrecorded() -> int:
 
 
 @contextmanager
-def lock(timeout_seconds: float, wait_seconds: float = 5.0) -> Iterator[None]:
-    """Hold the flushers' lock, or go on without it when another keeps it for too long."""
+def lock(timeout_seconds: float, wait_seconds: float = 5.0) -> Iterator[bool]:
+    """Hold the flushers' lock, or go on without it (False) when another keeps it for too long."""
     token = uuid.uuid4().hex + "-"
     waited_until = time.monotonic() + wait_seconds
     with _journal() as backend:
-        while not backend.add(LOCK_KEY, token, timeout=max(1, int(timeout_seconds))):
+        while not (is_held := backend.add(LOCK_KEY, token, timeout=max(1, int(timeout_seconds)))):
             if time.monotonic() > waited_until:
                 break
             time.sleep(0.1)
     try:
-        yield
+        yield is_held
     finally:
         with _journal() as backend:
             if backend.get(LOCK_KEY) == token:
