@@ -8,7 +8,7 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from geocache import caches, conf, providers
+from geocache import caches, conf, providers, proxies
 from geocache.exceptions import ProviderError
 
 SCHEDULER_APP = "django_apscheduler"
@@ -115,6 +115,17 @@ def check_provider(**_: Any) -> list[CheckMessage]:
         problems = [str(error)]
     hint = "Correct GEOCACHE_DATABASES; until then new addresses are answered as unavailable."
     return [Caution(problem, hint=hint, id="geocache.W006") for problem in problems]
+
+
+@register(Tags.security)
+def check_trusted_proxies(**_: Any) -> list[CheckMessage]:
+    """Check that the trusted proxies are networks: each request of a visitor asks for them."""
+    try:
+        proxies.networks(tuple(conf.get("TRUSTED_PROXIES")))
+    except ImproperlyConfigured as error:
+        hint = 'Name each as 192.0.2.1, 10.0.0.0/8, 2001:db8::/32, or "unix" for a Unix socket.'
+        return [Error(str(error), hint=hint, id="geocache.E010")]
+    return []
 
 
 # What follows is no fault, and would be said before every command: on deploy only.

@@ -42,6 +42,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     "HISTORY_DAYS": 30,
     # True: the look-up page is open to everybody. False: staff only.
     "PUBLIC_LOOKUP": False,
+    # Networks and addresses of proxies whose X-Forwarded-For is believed; "unix": whoever asks
+    # through a Unix socket. Empty: a visitor's address is that of the connection.
+    "TRUSTED_PROXIES": [],
 }
 
 

@@ -69,6 +69,7 @@ GEOCACHE = {
     "VAR_DIR": VAR_DIR,
     "DATABASES": environment.listed("GEOCACHE_DATABASES"),
     "PUBLIC_LOOKUP": environment.flag("GEOCACHE_PUBLIC_LOOKUP", default=False),
+    "TRUSTED_PROXIES": environment.listed("GEOCACHE_TRUSTED_PROXIES"),
     "BACKLOG_LIMIT": environment.whole("GEOCACHE_BACKLOG_LIMIT", default=1_000_000),
 }
 

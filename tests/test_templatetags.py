@@ -1,9 +1,12 @@
+from ipaddress import ip_address
+
 import pytest
 from django.template import Context, Template
+from django.utils.functional import SimpleLazyObject
 
-from geocache.models import Reason
+from geocache.models import GeoCache, Reason
 from geocache.templatetags.geo import country_flag, country_name, geo_sources, reason_label
-from tests.factories import use_dummy_provider
+from tests.factories import LONDON, a_location, use_dummy_provider
 
 
 @pytest.mark.parametrize(("code", "flag"), [("GB", "🇬🇧"), ("de", "🇩🇪"), ("XK", "🇽🇰")])
@@ -51,3 +54,50 @@ def test_geo_sources__failing_provider_has_none(settings, tmp_path):
 def test_geo__tags_escape_what_they_show():
     shown = Template("{% load geo %}{{ value|reason_label }}").render(Context({"value": "<b>"}))
     assert shown == "&lt;b&gt;"
+
+
+# --- addresses and answers -------------------------------------------------------------------
+
+
+@pytest.fixture
+def provider(settings):
+    return use_dummy_provider(settings, answers={LONDON: {"country_code": "GB", "city": "London"}})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        LONDON,
+        f"::ffff:{LONDON}",
+        ip_address(LONDON),
+        a_location(),
+        SimpleLazyObject(a_location),
+        GeoCache(country_code="GB"),
+    ],
+)
+@pytest.mark.usefixtures("provider")
+def test_country_filters__take_an_address_or_an_answer(value):
+    assert country_flag(value) == "🇬🇧"
+    assert country_name(value) == "United Kingdom"
+
+
+@pytest.mark.parametrize("value", [None, "", 7, "10.0.0.1", "8.8.8.8", "::", "\0", "1" * 999])
+@pytest.mark.usefixtures("provider")
+def test_country_filters__nothing_known_is_no_text(value):
+    assert country_flag(value) == country_name(value) == ""
+
+
+def test_country_filters__code_or_answer_costs_no_look_up(provider):
+    for value in ("GB", "", "::", a_location()):
+        country_flag(value)
+        country_name(value)
+    assert provider.asked == []
+
+
+@pytest.mark.usefixtures("provider")
+def test_geo_tag__gives_an_answer_or_none():
+    page = Template(
+        "{% load geo %}{% geo ip as place %}{% if place %}{{ place.city }}{% else %}?{% endif %}"
+    )
+    shown = [page.render(Context({"ip": ip})) for ip in (LONDON, "8.8.8.8", "nonsense", None)]
+    assert shown == ["London", "?", "?", "?"]

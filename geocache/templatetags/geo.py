@@ -1,10 +1,18 @@
-"""Show answers on a page: ``{% load geo %}``."""
+"""Show answers on a page: ``{% load geo %}``.
+
+The filters take what a page has at hand: a country's code, an answer, or an address. An address is
+looked up, one at a time: for a page of rows use ``geocache.rows.geo_for``, and filter its answers.
+"""
+
+from typing import Any
 
 from django import template
 from django_countries import countries
 
 from geocache import providers
-from geocache.exceptions import ProviderError
+from geocache.exceptions import InvalidAddress, ProviderError
+from geocache.locations import Location
+from geocache.lookup import lookup
 from geocache.models import Reason
 from geocache.providers.base import Source
 
@@ -15,17 +23,30 @@ FLAG_OFFSET = ord("\N{REGIONAL INDICATOR SYMBOL LETTER A}") - ord("A")
 
 
 @register.filter
-def country_flag(code: str) -> str:
-    """Return the flag emoji for an ISO 3166-1 code of two letters, or the empty text."""
+def country_flag(value: Any) -> str:
+    """Return the flag emoji of a code of two letters, an answer or an address, or no text."""
+    code = _country_code(value)
     if len(code) != 2 or not code.isascii() or not code.isalpha():
         return ""
     return "".join(chr(ord(letter) + FLAG_OFFSET) for letter in code.upper())
 
 
 @register.filter
-def country_name(code: str) -> str:
-    """Return the country's name in the reader's language, or the empty text if it is not known."""
-    return countries.name(code)
+def country_name(value: Any) -> str:
+    """Return the country's name in the reader's language, or no text if it is not known.
+
+    ``value`` is an ISO 3166-1 code, an answer or an address.
+    """
+    return countries.name(_country_code(value))
+
+
+@register.simple_tag
+def geo(address: Any) -> Location | None:
+    """Return the answer for an address, None for what is none: ``{% geo ip as place %}``."""
+    try:
+        return lookup(address)
+    except InvalidAddress:
+        return None
 
 
 @register.filter
@@ -41,3 +62,11 @@ def geo_sources() -> list[Source]:
         return providers.current().sources()
     except ProviderError:
         return []
+
+
+def _country_code(value: Any) -> str:
+    # No address that has a country is that short: a code costs no look-up.
+    if isinstance(value, str) and len(value) <= 2:
+        return value
+    answer = value if hasattr(value, "country_code") else geo(value)
+    return answer.country_code if answer else ""
