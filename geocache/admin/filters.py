@@ -1,13 +1,21 @@
-"""What the list of addresses can be narrowed by; each filter is a range of an index."""
+"""What the list of addresses can be narrowed by; each filter is a range of an index.
+
+Their counts are those of the statistics, a few minutes old at most while answers come in.
+"""
 
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
 from geocache.models import GeoCache
-from geocache.templatetags.geo import country_flag, country_name
+from geocache.statistics import Snapshot, read_statistics
+from geocache.templatetags.geo import country_name
+
+# Operators that are offered. Others are chosen by their link in a row of the list.
+OFFERED_OPERATORS = 20
 
 
 class CountryFilter(admin.SimpleListFilter):
@@ -17,13 +25,39 @@ class CountryFilter(admin.SimpleListFilter):
     parameter_name = "country"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
-        """Return code and name, in the order of the names."""
-        named = [(code, country_name(code) or code) for code in GeoCache.countries()]
-        return sorted(named, key=lambda pair: pair[1])
+        """Return code, and name with count, in the order of the names."""
+        snapshot = counted(request)
+        counts = snapshot.countries if snapshot else dict.fromkeys(GeoCache.countries())
+        names = {code: country_name(code) or code for code in counts}
+        return [(code, _label(names[code], counts[code])) for code in sorted(names, key=names.get)]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature
         """Return the rows of the chosen country."""
         return queryset.filter(country_code=self.value()) if self.value() else queryset
+
+
+class OperatorFilter(admin.SimpleListFilter):
+    """The largest operators, and the one that is chosen."""
+
+    title = _("operator")
+    parameter_name = "asn"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        """Return AS number, and name with count, the largest first."""
+        snapshot = counted(request)
+        operators = snapshot.operators[:OFFERED_OPERATORS] if snapshot else ()
+        offered = {
+            str(one.asn): _label(f"AS{one.asn} {one.organization}".strip(), one.address_count)
+            for one in operators
+        }
+        chosen = self.value()
+        if chosen and chosen not in offered:
+            offered[chosen] = f"AS{chosen}"
+        return list(offered.items())
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature
+        """Return the rows of the chosen operator; what is no number is refused by the list."""
+        return queryset.filter(asn=self.value()) if self.value() else queryset
 
 
 class OutcomeFilter(admin.SimpleListFilter):
@@ -32,9 +66,15 @@ class OutcomeFilter(admin.SimpleListFilter):
     title = _("answer")
     parameter_name = "answer"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:  # noqa: ARG002 - Django's signature
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
         """Return the two kinds of answer."""
-        return [("found", _("found")), ("empty", _("never resolved"))]
+        snapshot = counted(request)
+        empty_count = snapshot.empty_count if snapshot else None
+        found_count = snapshot.row_count - snapshot.empty_count if snapshot else None
+        return [
+            ("found", _label(_("found"), found_count)),
+            ("empty", _label(_("never resolved"), empty_count)),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature
         """Return the rows of the chosen kind."""
@@ -44,3 +84,16 @@ class OutcomeFilter(admin.SimpleListFilter):
             case "empty":
                 return queryset.unresolved()
         return queryset
+
+
+def counted(request: HttpRequest) -> Snapshot | None:
+    """Return the statistics, read once for all that a page shows."""
+    page: Any = request
+    if not hasattr(page, "geo_statistics"):
+        page.geo_statistics = read_statistics()
+    snapshot: Snapshot | None = page.geo_statistics
+    return snapshot
+
+
+def _label(name: Any, count: int | None) -> str:
+    return str(name) if count is None else f"{name} ({number_format(count, force_grouping=True)})"
