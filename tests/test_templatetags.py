@@ -3,7 +3,7 @@ from django.template import Context, Template
 
 from geocache.models import Reason
 from geocache.templatetags.geo import country_flag, country_name, geo_sources, reason_label
-from tests.factories import use_dummy_provider
+from tests.factories import a_location, use_dummy_provider
 
 
 @pytest.mark.parametrize(("code", "flag"), [("GB", "🇬🇧"), ("de", "🇩🇪"), ("XK", "🇽🇰")])
@@ -51,3 +51,15 @@ def test_geo_sources__failing_provider_has_none(settings, tmp_path):
 def test_geo__tags_escape_what_they_show():
     shown = Template("{% load geo %}{{ value|reason_label }}").render(Context({"value": "<b>"}))
     assert shown == "&lt;b&gt;"
+
+
+def test_world_map__is_drawn_in_a_template():
+    template = Template("{% load geo %}{% world_map counts url %}")
+    shown = template.render(Context({"counts": {"DE": 2}, "url": "/?country="}))
+    assert 'href="/?country=DE"' in shown
+
+
+def test_places_map__is_drawn_in_a_template():
+    place = a_location(latitude=51.5, longitude=-0.1)
+    shown = Template("{% load geo %}{% places_map places %}").render(Context({"places": [place]}))
+    assert "<title>London: 1</title>" in shown

@@ -1,9 +1,12 @@
 """Show answers on a page: ``{% load geo %}``."""
 
+from collections.abc import Iterable, Mapping
+
 from django import template
+from django.utils.safestring import SafeString
 from django_countries import countries
 
-from geocache import providers
+from geocache import maps, providers
 from geocache.exceptions import ProviderError
 from geocache.models import Reason
 from geocache.providers.base import Source
@@ -41,3 +44,15 @@ def geo_sources() -> list[Source]:
         return providers.current().sources()
     except ProviderError:
         return []
+
+
+@register.simple_tag
+def world_map(counts: Mapping[str, int], url: str = "") -> SafeString:
+    """Return a map coloured by ``counts`` of addresses; a country links to ``url`` and its code."""
+    return maps.world_map(counts, url.__add__ if url else None)
+
+
+@register.simple_tag
+def places_map(places: Iterable[maps.Place]) -> SafeString:
+    """Return a map with a dot for each of the places, or nothing if none has coordinates."""
+    return maps.places_map(places)
