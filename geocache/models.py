@@ -215,7 +215,9 @@ class GeoCache(models.Model):
             # makes the order of a list total, so that its pages neither repeat nor skip a row.
             models.Index(fields=["resolved_at", "address"], name="geocache_resolved_at"),
             # Lists of one country, operator or source, newest or oldest first, and by date.
-            models.Index(fields=["country_code", "resolved_at", "address"], name="geocache_country"),
+            models.Index(
+                fields=["country_code", "resolved_at", "address"], name="geocache_country"
+            ),
             models.Index(fields=["asn", "resolved_at", "address"], name="geocache_asn"),
             models.Index(fields=["source", "resolved_at", "address"], name="geocache_source"),
             # Lists of one country or operator by address: it may hold a few blocks only, and a walk
