@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.flush import FlushReport, flush_dirty, read_backlog
 from geocache.journal import Backlog
+from geocache.statistics import refresh_after_flush
 
 # How long a flush may keep somebody waiting who pressed a button.
 FLUSH_NOW_SECONDS: Final = 20.0
@@ -34,6 +35,7 @@ def flush_now(request: HttpRequest) -> None:
     else:
         level = messages.WARNING if report.rejected or report.timed_out else messages.SUCCESS
         messages.add_message(request, level, _said(report))
+        refresh_after_flush()
 
 
 def pending() -> Backlog | None:
