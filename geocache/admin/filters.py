@@ -28,8 +28,8 @@ class CountryFilter(admin.SimpleListFilter):
         """Return code, and name with count, in the order of the names."""
         snapshot = counted(request)
         counts = snapshot.countries if snapshot else dict.fromkeys(GeoCache.countries())
-        names = {code: country_name(code) or code for code in counts}
-        return [(code, _label(names[code], counts[code])) for code in sorted(names, key=names.get)]
+        named = sorted((country_name(code) or code, code) for code in counts)
+        return [(code, _label(name, counts[code])) for name, code in named]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature
         """Return the rows of the chosen country."""

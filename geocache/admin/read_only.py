@@ -13,6 +13,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only
     list_per_page = 50
     show_full_result_count = False
 
+    class Media:
+        css = {"all": ["geocache/admin.css"]}  # noqa: RUF012 - read by Django's metaclass
+
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
         """Let nobody add a row by hand."""
         return False

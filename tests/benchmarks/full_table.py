@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django_countries import countries
 
 from geocache.models import FlushRun, GeoCache
+from geocache.statistics import refresh_if_due
 
 FIRST_COUNTRIES = ("US", "CN", "DE", "IN", "BR", "RU", "FR", "GB", "NL", "JP")
 OPERATORS = 5_000
@@ -93,9 +94,13 @@ ROWS_SQL = """
 
 
 def fill(row_count: int) -> None:
-    """Make the table hold ``row_count`` rows, unless it does already."""
-    if GeoCache.objects.count() == row_count:
-        return
+    """Make the table hold ``row_count`` rows, unless it does already, and count them."""
+    if GeoCache.objects.count() != row_count:
+        _make(row_count)
+    refresh_if_due(MEASURED_AT)
+
+
+def _make(row_count: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM geocache_geocache")
     _make_places()
