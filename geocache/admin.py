@@ -22,6 +22,7 @@ from geocache.flush import FlushReport, flush_dirty, read_backlog
 from geocache.journal import Backlog
 from geocache.locations import load_locations
 from geocache.models import FlushRun, GeoCache, RejectedEntry
+from geocache.statistics import refresh_after_flush
 from geocache.templatetags.geo import country_flag, country_name
 
 # Rows that a list counts and pages through. To count millions takes seconds, nobody pages there.
@@ -219,6 +220,7 @@ class GeoCacheAdmin(ReadOnlyAdmin):
         else:
             level = messages.WARNING if report.rejected or report.timed_out else messages.SUCCESS
             messages.add_message(request, level, _said(report))
+            refresh_after_flush()
         return HttpResponseRedirect(reverse(f"{self.admin_site.name}:geocache_geocache_changelist"))
 
     def _may_flush(self, request: HttpRequest) -> bool:

@@ -334,6 +334,26 @@ class FlushRun(models.Model):
         return f"{self.started_at:%Y-%m-%d %H:%M:%S}: {self.flushed}"
 
 
+class Statistics(models.Model):
+    """The counts of the whole table, in one row: to count millions for a page is too slow."""
+
+    # Always 1: whoever counts replaces what was counted before.
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    made_at = models.DateTimeField()
+    # How long it took to count.
+    seconds = models.FloatField()
+    # The newest flush that is counted in; 0 if there was none.
+    last_run = models.BigIntegerField()
+    # JSON of the counts, as ``geocache.statistics`` has them.
+    figures = models.TextField()
+
+    class Meta:
+        verbose_name_plural = "statistics"
+
+    def __str__(self) -> str:
+        return f"{self.made_at:%Y-%m-%d %H:%M:%S}"
+
+
 class RejectedEntry(models.Model):
     """An answer that the database refused, or a record that could not be read."""
 

@@ -12,6 +12,7 @@ from django.test import Client
 from geocache import admin, caches, journal
 from geocache.locations import dump_locations
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
+from geocache.statistics import read_statistics
 from tests.assertions import assert_valid_html, no_database_write
 from tests.factories import (
     LONDON,
@@ -400,6 +401,7 @@ def test_flush_now__writes_and_says_so(client):
     [message] = said(response)
     assert re.fullmatch(r"3 flushed, 0 rejected, 0 pending, in \d+\.\d seconds\.", message)
     assert GeoCache.objects.count() == 3
+    assert read_statistics().row_count == 3
     assert "Pending: 0" in response.text
 
 
