@@ -13,6 +13,7 @@ after its SEAL stands behind the last record, so nothing can land behind it: a w
 is refused takes a new ticket. Clocks matter only in their rate, 60 s against the seal's 3600 s.
 """
 
+import json
 import os
 import pickle
 import threading
@@ -302,24 +303,44 @@ def lock(timeout_seconds: float, wait_seconds: float = 5.0) -> Iterator[bool]:
 
 def backlog(head: int) -> Backlog:
     """Return how much waits behind ``head``; reads at most 64 segments and estimates the rest."""
+    texts, remaining = _waiting(head)
+    count = sum(map(count_locations, texts))
+    return Backlog(
+        answer_count=count + remaining * count // BACKLOG_SEGMENTS,
+        oldest_at=_resolved_at(texts),
+        is_exact=not remaining,
+    )
+
+
+def find(head: int, address: str) -> Location | None:
+    """Return the newest answer for ``address`` behind ``head``; looks into at most 64 segments."""
+    written = json.dumps(address)
+    texts = [text for text in _waiting(head)[0] if written in text]
+    found = [one for text in texts for one in _readable(text) if one.address == address]
+    return max(found, key=lambda one: one.resolved_at, default=None)
+
+
+def _waiting(head: int) -> tuple[list[str], int]:
+    """Return the records of the first segments behind ``head``, and how many segments follow."""
     with _journal() as backend:
         last = backend.get(TICKET_KEY)
     if not isinstance(last, int):
         # Nothing was ever journaled; or the counter is lost, and the next flush seeds it anew.
-        return Backlog()
+        return [], 0
     first = head + 1 if 0 <= last - head <= JUMP else base_of(last) + 1
     numbers = range(first, min(last + 1, first + BACKLOG_SEGMENTS))
     keys = [key for number in numbers for key in _record_keys(number)]
     with _journal() as backend:
         present = _read(backend, keys) if keys else {}
     texts = [present[key] for key in keys if present.get(key, SEAL) != SEAL]
-    count = sum(map(count_locations, texts))
-    remaining = max(last + 1 - first - BACKLOG_SEGMENTS, 0)
-    return Backlog(
-        answer_count=count + remaining * count // BACKLOG_SEGMENTS,
-        oldest_at=_resolved_at(texts),
-        is_exact=not remaining,
-    )
+    return texts, max(last + 1 - first - BACKLOG_SEGMENTS, 0)
+
+
+def _readable(text: str) -> list[Location]:
+    try:
+        return load_locations(text)
+    except UndecodableRecord:
+        return []
 
 
 def _resolved_at(texts: list[str]) -> datetime | None:

@@ -109,6 +109,13 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         networks = {text for address in addresses for text in networks_around(address)}
         return self.filter(network__in=networks)
 
+    def around(self, address: IPv4Address | IPv6Address, count: int) -> list["GeoCache"]:
+        """Return up to ``count`` of the nearest rows on either side of ``address``, in order."""
+        key = sort_key(address)
+        below = self.filter(sort_key__lt=key).order_by("-sort_key")[:count]
+        above = self.filter(sort_key__gt=key).order_by("sort_key")[:count]
+        return [*reversed(below), *above]
+
     def unresolved(self) -> Self:
         """Return rows of which nothing is known."""
         return self.filter(UNRESOLVED)

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("geocache", "0001_initial"),
+        ("geocache", "0002_statistics"),
     ]
 
     operations = [
