@@ -5,13 +5,14 @@ from typing import Any, Final
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from geocache.admin.flushing import FLUSH_NOW_SECONDS
 from geocache.exceptions import FlushError, ProviderError
+from geocache.exports import download
 from geocache.forgetting import forget
 from geocache.models import GeoCache
 from geocache.renewal import resolve_again
@@ -20,6 +21,17 @@ Rows = QuerySet[GeoCache]
 
 # Addresses that one click may change: a browser waits, and a provider may want money for each.
 CHOSEN_LIMIT: Final = 500
+
+
+@admin.action(description=_("Export the selected addresses as CSV"), permissions=["view"])
+def export_chosen(_: Any, request: HttpRequest, queryset: Rows) -> StreamingHttpResponse:
+    """Download the addresses, or all of the filter when all were chosen."""
+    return export(request, queryset)
+
+
+def export(request: HttpRequest, rows: Any) -> StreamingHttpResponse:
+    """Answer with a CSV file, made while it is sent."""
+    return download(request, rows.stream(), "csv", "addresses")
 
 
 @admin.action(description=_("Resolve the selected addresses again"), permissions=["renew"])

@@ -3,19 +3,27 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from geocache.admin import paging
-from geocache.admin.actions import forget_chosen, forget_confirmed, resolve_chosen_again
+from geocache.admin.actions import (
+    export,
+    export_chosen,
+    forget_chosen,
+    forget_confirmed,
+    resolve_chosen_again,
+)
 from geocache.admin.filters import CountryFilter, OperatorFilter, OutcomeFilter, counted
 from geocache.admin.flushing import flush_now, outside_transactions, pending
 from geocache.admin.paging import LimitedPaginator, QuickChangeList
@@ -33,7 +41,7 @@ class GeoCacheAdmin(ReadOnlyAdmin):
     change_form_template = "geocache/admin/change_form.html"
     paginator = LimitedPaginator
     show_facets = admin.ShowFacets.NEVER
-    actions = (resolve_chosen_again, forget_chosen)
+    actions = (export_chosen, resolve_chosen_again, forget_chosen)
     list_display = (
         "country",
         "address_text",
@@ -179,6 +187,7 @@ class GeoCacheAdmin(ReadOnlyAdmin):
         """Add what the buttons post to, and the export of a filtered list."""
         posted = {"flush": self.flush_view, "forget": self.forget_view}
         views = {name: outside_transactions(require_POST(view)) for name, view in posted.items()}
+        views["export"] = require_safe(self.export_view)
         return [
             path(f"{name}/", self.admin_site.admin_view(view), name=f"geocache_geocache_{name}")
             for name, view in views.items()
@@ -197,6 +206,15 @@ class GeoCacheAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         forget_confirmed(self, request)
         return self._to_list()
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Download all that the list of these filters has."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            return export(request, self.get_changelist_instance(request).queryset)
+        except IncorrectLookupParameters:
+            return self._to_list()
 
     def _to_list(self) -> HttpResponse:
         return HttpResponseRedirect(reverse(f"{self.admin_site.name}:geocache_geocache_changelist"))

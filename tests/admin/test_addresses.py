@@ -5,6 +5,7 @@ import pytest
 
 from geocache.admin import paging
 from geocache.models import GeoCache
+from geocache.statistics import refresh_statistics
 from tests.admin.asking import (
     LIST,
     LIST_QUERIES,
@@ -160,3 +161,44 @@ def test_search__address_is_found_by_its_key():
     GeoCache.objects.upsert(many_locations(2000))
     explained = explain(GeoCache.objects.search("20.0.0.1"))
     assert not re.search(r"Seq Scan|^SCAN", explained, re.MULTILINE)
+
+
+def test_search__network_is_listed_by_address(viewer):
+    for hours, address in enumerate(["203.0.113.9", "203.0.113.100", "203.0.113.77"]):
+        a_row(address, resolved_at=NOON + timedelta(hours=hours))
+    assert shown(viewer, q="203.0.113.0/24") == ["203.0.113.9", "203.0.113.77", "203.0.113.100"]
+
+
+def test_search__asks_for_no_dates_of_a_network(viewer):
+    a_row()
+    with no_database_write(max_queries=LIST_QUERIES) as queries:
+        viewer.get(LIST, {"q": "81.0.0.0/8"})
+    assert not [query for query in queries if "MIN(" in query["sql"]]
+
+
+def test_list__column_that_no_index_sorts_is_not_sorted_by_hand_either(viewer):
+    for hours, address in enumerate(["9.9.9.9", "1.1.1.1"]):
+        a_row(address, city=str(hours), resolved_at=NOON + timedelta(hours=hours))
+    assert shown(viewer, o="3") == shown(viewer, o="-3") == ["1.1.1.1", "9.9.9.9"]
+
+
+def test_list__says_how_many_there_are_about(viewer, monkeypatch):
+    monkeypatch.setattr(paging, "LIST_LIMIT", 20)
+    GeoCache.objects.upsert(many_locations(30))
+    refresh_statistics()
+    assert "The table has about 30 addresses, of which the first 20" in viewer.get(LIST).text
+    assert "The table has about" not in viewer.get(LIST, {"q": "20.0.0.0/8"}).text
+
+
+def test_detail__leads_to_the_page_of_the_address(viewer):
+    a_row()
+    assert (
+        f'href="/addresses/{LONDON}/" class="viewsitelink"'
+        in viewer.get(f"{LIST}{LONDON}/change/").text
+    )
+
+
+def test_detail__project_without_these_pages_has_no_link_to_them(viewer, settings):
+    settings.ROOT_URLCONF = "tests.admin.bare_urls"
+    a_row()
+    assert "viewsitelink" not in viewer.get(f"{LIST}{LONDON}/change/").text
