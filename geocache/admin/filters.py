@@ -6,6 +6,7 @@ Their counts are those of the statistics, a few minutes old at most while answer
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.http import HttpRequest
 from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
@@ -56,8 +57,13 @@ class OperatorFilter(admin.SimpleListFilter):
         return list(offered.items())
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature
-        """Return the rows of the chosen operator; what is no number is refused by the list."""
-        return queryset.filter(asn=self.value()) if self.value() else queryset
+        """Return the rows of the chosen operator."""
+        chosen = self.value()
+        if not chosen:
+            return queryset
+        if not (chosen.isascii() and chosen.isdigit()):
+            raise IncorrectLookupParameters
+        return queryset.filter(asn=chosen)
 
 
 class OutcomeFilter(admin.SimpleListFilter):

@@ -56,7 +56,7 @@ def test_list__newest_is_first(viewer):
 def test_list__addresses_sort_as_numbers(viewer):
     for address in ("100.0.0.1", "20.0.0.1", "3.0.0.1", MOSCOW_V6):
         a_row(address)
-    assert shown(viewer, o="1") == ["3.0.0.1", "20.0.0.1", "100.0.0.1", MOSCOW_V6]
+    assert shown(viewer, o="2") == ["3.0.0.1", "20.0.0.1", "100.0.0.1", MOSCOW_V6]
 
 
 def test_list__only_what_an_index_sorts_can_be_sorted(viewer):
@@ -173,7 +173,9 @@ def test_search__asks_for_no_dates_of_a_network(viewer):
     a_row()
     with no_database_write(max_queries=LIST_QUERIES) as queries:
         viewer.get(LIST, {"q": "81.0.0.0/8"})
-    assert not [query for query in queries if "MIN(" in query["sql"]]
+    assert not [
+        query for query in queries if '"least"' in query["sql"] or '"first"' in query["sql"]
+    ]
 
 
 def test_list__column_that_no_index_sorts_is_not_sorted_by_hand_either(viewer):

@@ -53,8 +53,8 @@ def pages() -> list[Page]:
     row = GeoCache.objects.filter(country_code="US").order_by("-resolved_at").first()
     assert row is not None
     filters = ["", "country=US", "country=IS", f"asn={row.asn}", f"country=US&asn={row.asn}"]
-    listed = ["p=2", "p=90", "o=1", "o=2", "answer=empty", "answer=found", "q=11.0.0.0/9"]
-    listed += [f"q={row.address}", "q=nonsense", "resolved_at__year=2026", "country=US&o=1"]
+    listed = ["p=2", "p=90", "o=2", "answer=empty", "answer=found", "q=11.0.0.0/9"]
+    listed += [f"q={row.address}", "q=nonsense", "resolved_at__year=2026", "country=US&o=2"]
     return [
         Page("geocache:dashboard"),
         Page("geocache:lookup"),
