@@ -32,9 +32,9 @@ class FlushRunAdmin(ReadOnlyAdmin):
 
     list_display = (
         "started_at",
-        "seconds",
         "flushed",
         "bar",
+        "seconds",
         "rejected",
         "lost",
         "pending",

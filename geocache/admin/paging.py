@@ -31,6 +31,9 @@ class QuickChangeList(ChangeList):
         if self.query:
             # The least and the greatest date of a network are in no index.
             self.date_hierarchy = None
+        elif not self.has_active_filters:
+            # So that nothing is said about "results" where nothing was asked for.
+            self.full_result_count = self.result_count
 
     def get_ordering_field(self, field_name: Any) -> Any:
         """Return what a column is sorted by: nothing, where no link offers it."""

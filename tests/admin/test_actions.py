@@ -92,7 +92,7 @@ def test_actions__each_needs_its_permission(client, codename, action, other):
 @pytest.mark.usefixtures("provider")
 def test_actions__viewer_who_posts_changes_nothing(viewer):
     a_row()
-    with no_database_write(max_queries=3 * LIST_QUERIES):
+    with no_database_write(max_queries=5 * LIST_QUERIES):
         act(viewer, "resolve_chosen_again", LONDON)
         act(viewer, "forget_chosen", LONDON)
         assert forget(viewer, LONDON).status_code == 403

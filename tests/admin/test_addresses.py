@@ -204,3 +204,9 @@ def test_detail__project_without_these_pages_has_no_link_to_them(viewer, setting
     settings.ROOT_URLCONF = "tests.admin.bare_urls"
     a_row()
     assert "viewsitelink" not in viewer.get(f"{LIST}{LONDON}/change/").text
+
+
+def test_list__speaks_of_results_only_where_something_was_asked_for(viewer):
+    a_row()
+    assert "1 result" not in viewer.get(LIST).text
+    assert "1 result" in viewer.get(LIST, {"country": "GB"}).text

@@ -138,8 +138,8 @@ def _make_places() -> None:
         cursor.execute("DROP TABLE IF EXISTS benchmark_places")
         cursor.execute(
             "CREATE TABLE benchmark_places (id integer PRIMARY KEY, country_code text, "
-            "region text, city text, latitude real, longitude real, asn integer, "
-            "organization text)"
+            "region text, city text, latitude double precision, longitude double precision, "
+            "asn integer, organization text)"
         )
         cursor.executemany(f"INSERT INTO benchmark_places VALUES ({', '.join(['%s'] * 8)})", places)
 
