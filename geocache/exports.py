@@ -95,7 +95,7 @@ def _chunks(lines: Iterator[str]) -> Generator[str, None, None]:
 
 async def _asynchronous(chunks: Generator[str, None, None]) -> AsyncIterator[str]:
     try:
-        while chunk := await sync_to_async(next)(chunks, ""):
+        while chunk := await sync_to_async(lambda: next(chunks, ""))():
             yield chunk
     finally:
         # Whoever stops reading ends the query, too.

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from geocache.addresses import parse_network
 from geocache.exceptions import InvalidAddress
 from geocache.models import GeoCache, GeoCacheQuerySet
+from geocache.paging import ORDERS
 from geocache.templatetags.geo import country_name
 
 NEWEST: Final = "newest"
@@ -126,23 +127,33 @@ class AddressFilter(forms.Form):
         """Return what cannot be used, one line each."""
         return [str(line) for lines in self.errors.values() for line in lines]
 
-    def order(self) -> str:
-        """Return the name of the order."""
-        return self.cleaned_data["sort"] or NEWEST
+    def order(self) -> tuple[str, ...]:
+        """Return the fields that the rows are sorted by. Only of a valid form."""
+        order = ORDERS[self.cleaned_data["sort"] or NEWEST]
+        if self.cleaned_data["source"] and "sort_key" not in order:
+            # The index of the source. PostgreSQL would rather pass over the rows of all older
+            # sources, by hundreds of thousands, to find the first of one that most rows have.
+            return (order[0].replace("resolved_at", "source"), *order)
+        return order
 
     def rows(self) -> GeoCacheQuerySet:
         """Return the rows that are asked for. Only of a valid form."""
         asked = self.cleaned_data
         rows = GeoCache.objects.resolved_between(asked["since"], asked["until"])
+        if asked["country"]:
+            rows = rows.filter(country_code=asked["country"])
+        if asked["asn"] is not None:
+            rows = rows.filter(asn=asked["asn"])
         if asked["network"]:
             rows = rows.in_network(asked["network"])
-        if asked["unresolved"]:
-            rows = rows.unresolved()
-        fields = {"country_code": "country", "asn": "asn", "source": "source"}
-        exact = {field: asked[name] for field, name in fields.items()}
-        return rows.filter(
-            **{field: value for field, value in exact.items() if value not in ("", None)}
-        )
+        if asked["source"]:
+            # No equality, or PostgreSQL would leave the source out of the order.
+            rows = rows.filter(source__range=(asked["source"], asked["source"]))
+        return rows.unresolved() if asked["unresolved"] else rows
+
+    def shown_fields(self) -> list[forms.BoundField]:
+        """Return the fields that people fill in."""
+        return [field for field in self if field.name not in ("before", "after")]
 
     def is_filtered(self) -> bool:
         """Tell whether less than everything is listed."""

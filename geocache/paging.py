@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from geocache.addresses import parse_address, sort_key
-from geocache.exceptions import InvalidAddress, InvalidCursor
+from geocache.exceptions import InvalidCursor
 from geocache.locations import EPOCH, MICROSECOND
 from geocache.models import GeoCache, GeoCacheQuerySet
 
@@ -21,10 +21,6 @@ ORDERS: Final[dict[str, tuple[str, ...]]] = {
     "newest": ("-resolved_at", "-address"),
     "oldest": ("resolved_at", "address"),
     "address": ("sort_key",),
-}
-BACKWARDS: Final = {
-    name: tuple(field.removeprefix("-") if field[0] == "-" else f"-{field}" for field in fields)
-    for name, fields in ORDERS.items()
 }
 
 
@@ -39,26 +35,24 @@ class Page:
 
 def read_page(
     rows: GeoCacheQuerySet,
-    order: str,
+    order: Sequence[str],
     *,
     before: str = "",
     after: str = "",
     size: int = PAGE_ROWS,
 ) -> Page:
-    """Return the first page of ``rows`` in one of ``ORDERS``, or the page beside a cursor.
+    """Return the first page of ``rows``, or the one beside a cursor.
 
+    ``order`` is one of ``ORDERS``, perhaps behind a field that has one value in all of the rows.
     At most two queries. Raises ``InvalidCursor``.
     """
     # One more than is shown tells whether the pages go on.
     if before:
-        found = _beyond(rows, BACKWARDS[order], before, size + 1)
+        found = _beyond(rows, _reversed(order), before, size + 1)
         shown = found[:size][::-1]
         is_first, is_last = len(found) <= size, False
     else:
-        ordered = rows.order_by(*ORDERS[order])
-        found = (
-            _beyond(rows, ORDERS[order], after, size + 1) if after else list(ordered[: size + 1])
-        )
+        found = _beyond(rows, order, after, size + 1)
         shown = found[:size]
         is_first, is_last = not after, len(found) <= size
     return Page(
@@ -68,26 +62,28 @@ def read_page(
     )
 
 
-def _beyond(
-    rows: GeoCacheQuerySet, fields: Sequence[str], cursor: str, size: int
-) -> list[GeoCache]:
-    """Return the next rows behind a cursor: those of the same moment, then the others.
+def _reversed(order: Sequence[str]) -> list[str]:
+    return [field[1:] if field.startswith("-") else f"-{field}" for field in order]
+
+
+def _beyond(rows: GeoCacheQuerySet, order: Sequence[str], cursor: str, size: int) -> list[GeoCache]:
+    """Return the next rows behind a cursor, or the first: those of its moment, then the others.
 
     Each of the two is a range of an index, which one query with OR would not be.
     """
+    ordered = rows.order_by(*order)
+    if not cursor:
+        return list(ordered[:size])
     row = _parse(cursor)
+    fields = [field for field in order if field.removeprefix("-") in row]
     found: list[GeoCache] = []
-    for depth in reversed(range(len(fields))):
-        same = {_name(field): row[_name(field)] for field in fields[:depth]}
-        beyond = f"{_name(fields[depth])}__{'lt' if fields[depth].startswith('-') else 'gt'}"
-        behind = rows.filter(**same, **{beyond: row[_name(fields[depth])]})
-        if len(found) < size:
-            found += behind.order_by(*fields)[: size - len(found)]
+    while fields and len(found) < size:
+        last = fields.pop()
+        name = last.removeprefix("-")
+        same = {field.removeprefix("-"): row[field.removeprefix("-")] for field in fields}
+        beyond = f"{name}__{'lt' if last.startswith('-') else 'gt'}"
+        found += ordered.filter(**same, **{beyond: row[name]})[: size - len(found)]
     return found
-
-
-def _name(field: str) -> str:
-    return field.removeprefix("-")
 
 
 def _cursor(row: GeoCache) -> str:
@@ -95,11 +91,11 @@ def _cursor(row: GeoCache) -> str:
 
 
 def _parse(cursor: str) -> dict[str, Any]:
-    """Return the values of a row by which it is sorted."""
+    """Return the values of a row by which rows are sorted."""
     moment, _, text = cursor.partition("~")
     try:
         address = parse_address(text)
         resolved_at = EPOCH + timedelta(microseconds=int(moment))
-    except (InvalidAddress, ValueError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:
         raise InvalidCursor("this link to a page cannot be read") from error
     return {"resolved_at": resolved_at, "address": str(address), "sort_key": sort_key(address)}

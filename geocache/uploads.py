@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
@@ -17,11 +17,11 @@ TOO_LARGE: Final = _("This file has more than 2 MB. Use manage.py lookup_geo --f
 BROKEN: Final = _("This file cannot be unpacked.")
 
 
-def read_text(file: UploadedFile) -> str:
+def read_text(file: "UploadedFile[Any]") -> str:
     """Return the text of a file; raise ``ValidationError`` when it is too large or broken."""
     if (file.size or 0) > MAX_FILE_BYTES:
         raise ValidationError(TOO_LARGE)
-    data = file.read()
+    data: bytes = file.read()
     if data.startswith(GZIP_MAGIC):
         file.seek(0)
         data = _unpacked(cast(BinaryIO, file))

@@ -10,7 +10,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import NoReverseMatch, URLPattern, path, reverse
-from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -24,17 +23,17 @@ from geocache.admin.actions import (
     forget_confirmed,
     resolve_chosen_again,
 )
+from geocache.admin.columns import AnswerColumns
 from geocache.admin.filters import CountryFilter, OperatorFilter, OutcomeFilter, counted
 from geocache.admin.flushing import flush_now, outside_transactions, pending
 from geocache.admin.paging import LimitedPaginator, QuickChangeList
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.exceptions import InvalidAddress
 from geocache.models import GeoCache
-from geocache.templatetags.geo import country_flag, country_name
 
 
 @admin.register(GeoCache)
-class GeoCacheAdmin(ReadOnlyAdmin):
+class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
     """Answers, newest first."""
 
     change_list_template = "geocache/admin/change_list.html"
@@ -80,44 +79,6 @@ class GeoCacheAdmin(ReadOnlyAdmin):
         (_("Origin"), {"fields": ("source", "resolved_at", "created_at")}),
     )
     readonly_fields = ("country", "operator", "outcome")
-
-    @admin.display(description=_("country"))
-    def country(self, row: GeoCache) -> str:
-        """Return flag and name, or why there is none."""
-        if row.reason:
-            return f"({row.get_reason_display()})"
-        name = country_name(row.country_code) or row.country_code
-        return f"{country_flag(row.country_code)} {name}".strip()
-
-    @admin.display(description=_("address"), ordering="sort_key")
-    def address_text(self, row: GeoCache) -> str:
-        """Return the address; sorted as numbers are, not as text."""
-        return row.address
-
-    @admin.display(description=_("operator"))
-    def operator(self, row: GeoCache) -> str:
-        """Return AS number and organization."""
-        number = f"AS{row.asn}" if row.asn is not None else ""
-        return f"{number} {row.organization}".strip()
-
-    @admin.display(description=_("operator"), empty_value="")
-    def operator_link(self, row: GeoCache) -> str:
-        """Return a link to all addresses of the operator."""
-        if row.asn is None:
-            return row.organization
-        return format_html('<a href="?asn={}">{}</a>', str(row.asn), self.operator(row))
-
-    @admin.display(description=_("network"), empty_value="")
-    def network_link(self, row: GeoCache) -> str:
-        """Return a link to all addresses of the network."""
-        if not row.network:
-            return ""
-        return format_html('<a href="?q={}">{}</a>', row.network, row.network)
-
-    @admin.display(description=_("answer"))
-    def outcome(self, row: GeoCache) -> str:
-        """Return whether something is known, or why not."""
-        return row.get_reason_display() or gettext("found")
 
     def view_on_site(self, row: GeoCache) -> str | None:
         """Return the page of the address, where the project has these pages."""

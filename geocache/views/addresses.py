@@ -1,7 +1,7 @@
 """The list of addresses, its download, and all that is known about one address."""
 
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -10,11 +10,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from geocache import exports, provenance
-from geocache.addresses import parse_address, parse_network
+from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress, InvalidCursor
 from geocache.filters import AddressFilter
 from geocache.models import GeoCache
-from geocache.paging import ORDERS, Page, read_page
+from geocache.paging import Page, read_page
+from geocache.statistics import read_statistics
 from geocache.views.access import staff_only
 
 # On either side of an address, in its network.
@@ -36,6 +37,7 @@ def address_list(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "page": page,
+        "about_count": _about_count(form),
         "answers": [row.to_location() for row in page.rows],
         "kinds": LISTED_KINDS,
     }
@@ -52,7 +54,7 @@ def download(request: HttpRequest, kind: str) -> HttpResponseBase:
     if not form.is_valid():
         problem = "\n".join(form.problems())
         return HttpResponse(problem, status=HTTPStatus.BAD_REQUEST, content_type="text/plain")
-    rows = form.rows().order_by(*ORDERS[form.order()])
+    rows = form.rows().order_by(*form.order())
     return exports.download(request, rows.stream(), kind, "addresses")
 
 
@@ -63,18 +65,20 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
     try:
         parsed = parse_address(address)
     except InvalidAddress:
-        context = {"problem": _("“%(text)s” is not an IP address.") % {"text": address[:40]}}
-        return render(request, "geocache/no_address.html", context, status=HTTPStatus.NOT_FOUND)
+        said = {"problem": _("“%(text)s” is not an IP address.") % {"text": address[:40]}}
+        return render(request, "geocache/no_address.html", said, status=HTTPStatus.NOT_FOUND)
     if str(parsed) != address:
         return redirect("geocache:address", str(parsed))
     known = provenance.trace(parsed)
     answer = known.answer()
     network = parse_network(answer.network) if answer and answer.network else None
     rows = GeoCache.objects.in_network(network).around(parsed, NEIGHBOURS) if network else []
-    context = {
+    context: dict[str, Any] = {
         "address": address,
         "known": known,
         "answer": answer,
+        "reason": special_reason(parsed),
+        "places": [answer] if answer else [],
         "neighbours": [row.to_location() for row in rows],
     }
     status = HTTPStatus.OK if answer or known.tier == "special" else HTTPStatus.NOT_FOUND
@@ -93,3 +97,9 @@ def _page(form: AddressFilter) -> Page:
             None, _("The link to this page of the list is broken; begin with its first.")
         )
         return Page(rows=[])
+
+
+def _about_count(form: AddressFilter) -> int | None:
+    """Return how many addresses there were when they were last counted; None with a filter."""
+    counted = None if form.is_filtered() else read_statistics()
+    return counted.row_count if counted else None
