@@ -69,19 +69,20 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
         return render(request, "geocache/no_address.html", said, status=HTTPStatus.NOT_FOUND)
     if str(parsed) != address:
         return redirect("geocache:address", str(parsed))
+    reason = special_reason(parsed)
     known = provenance.trace(parsed)
     answer = known.answer()
-    network = parse_network(answer.network) if answer and answer.network else None
+    network = parse_network(answer.network) if answer is not None and answer.network else None
     rows = GeoCache.objects.in_network(network).around(parsed, NEIGHBOURS) if network else []
     context: dict[str, Any] = {
         "address": address,
         "known": known,
         "answer": answer,
-        "reason": special_reason(parsed),
-        "places": [answer] if answer else [],
+        "reason": reason,
+        "places": [answer] if answer is not None else [],
         "neighbours": [row.to_location() for row in rows],
     }
-    status = HTTPStatus.OK if answer or known.tier == "special" else HTTPStatus.NOT_FOUND
+    status = HTTPStatus.OK if answer is not None or reason else HTTPStatus.NOT_FOUND
     return render(request, "geocache/address.html", context, status=status)
 
 
