@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.conftest import require
-from tests.factories import LONDON, an_admin
+from tests.factories import LONDON, MOSCOW_V6, an_admin
 
 pytestmark = [
     pytest.mark.browser,
@@ -124,3 +124,27 @@ def test_admin__flush_now_writes_what_was_looked_up(page):
     page.get_by_role("button", name="Flush now").click()
     expect(page.get_by_text("1 flushed, 0 rejected, 0 pending")).to_be_visible()
     expect(page.get_by_role("link", name=LONDON)).to_be_visible()
+
+
+def test_admin__filter_and_forget_an_address(page):
+    log_in(page)
+    page.goto(f"/lookup/?ip={LONDON}&ip={MOSCOW_V6}")
+    page.get_by_role("link", name="Admin").click()
+    page.locator("#geocache-panel").get_by_role("button", name="Flush now").click()
+    expect(page.get_by_text("2 flushed, 0 rejected, 0 pending")).to_be_visible()
+
+    page.get_by_role("link", name="United Kingdom (1)").click()
+    expect(page.get_by_role("link", name=LONDON)).to_be_visible()
+    expect(page.get_by_role("link", name=MOSCOW_V6)).to_be_hidden()
+
+    page.get_by_role("row").filter(has_text=LONDON).get_by_role("checkbox").check()
+    page.get_by_label("Action:").select_option("Forget the selected addresses")
+    page.get_by_role("button", name="Go").click()
+    expect(page.get_by_text("Forget what is known about 1 address?")).to_be_visible()
+    page.get_by_role("button", name="sure").click()
+    expect(page.get_by_text("1 address is forgotten.")).to_be_visible()
+    expect(page.get_by_role("link", name=LONDON)).to_be_hidden()
+
+    page.get_by_role("link", name=MOSCOW_V6, exact=True).click()
+    page.get_by_role("link", name="View on site").click()
+    expect(page).to_have_url(f"/addresses/{MOSCOW_V6}/")

@@ -447,3 +447,10 @@ def test_lock__of_another_is_waited_for_then_passed_and_left_alone() -> None:
         pass
 
     assert caches.current().get(journal.LOCK_KEY) == "another-"
+
+
+def test_lock__says_whether_it_is_held() -> None:
+    with journal.lock(60) as first, journal.lock(60, wait_seconds=0.0) as second:
+        assert (first, second) == (True, False)
+    with journal.lock(60) as again:
+        assert again

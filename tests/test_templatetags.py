@@ -101,3 +101,15 @@ def test_geo_tag__gives_an_answer_or_none():
     )
     shown = [page.render(Context({"ip": ip})) for ip in (LONDON, "8.8.8.8", "nonsense", None)]
     assert shown == ["London", "?", "?", "?"]
+
+
+def test_world_map__is_drawn_in_a_template():
+    template = Template("{% load geo %}{% world_map counts url %}")
+    shown = template.render(Context({"counts": {"DE": 2}, "url": "/?country="}))
+    assert 'href="/?country=DE"' in shown
+
+
+def test_places_map__is_drawn_in_a_template():
+    place = a_location(latitude=51.5, longitude=-0.1)
+    shown = Template("{% load geo %}{% places_map places %}").render(Context({"places": [place]}))
+    assert "<title>London: 1</title>" in shown

@@ -4,12 +4,14 @@ The filters take what a page has at hand: a country's code, an answer, or an add
 looked up, one at a time: for a page of rows use ``geocache.rows.geo_for``, and filter its answers.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import template
+from django.utils.safestring import SafeString
 from django_countries import countries
 
-from geocache import providers
+from geocache import maps, providers
 from geocache.exceptions import InvalidAddress, ProviderError
 from geocache.locations import Location
 from geocache.lookup import lookup
@@ -62,6 +64,18 @@ def geo_sources() -> list[Source]:
         return providers.current().sources()
     except ProviderError:
         return []
+
+
+@register.simple_tag
+def world_map(counts: Mapping[str, int], url: str = "") -> SafeString:
+    """Return a map coloured by ``counts`` of addresses; a country links to ``url`` and its code."""
+    return maps.world_map(counts, url.__add__ if url else None)
+
+
+@register.simple_tag
+def places_map(places: Iterable[maps.Place]) -> SafeString:
+    """Return a map with a dot for each of the places, or nothing if none has coordinates."""
+    return maps.places_map(places)
 
 
 def _country_code(value: Any) -> str:

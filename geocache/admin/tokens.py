@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from geocache.models import ApiToken
 
 
+@admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in its stubs
     """Everybody makes tokens for themselves; superusers also for others, and see them all."""
 
