@@ -82,7 +82,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "geocache:lookup"
+LOGIN_REDIRECT_URL = "geocache:dashboard"
 LOGOUT_REDIRECT_URL = "login"
 
 # In use everywhere, though not (yet) in ISO 3166-1.

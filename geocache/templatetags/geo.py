@@ -1,12 +1,17 @@
 """Show answers on a page: ``{% load geo %}``."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from django import template
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django_countries import countries
 
-from geocache import maps, providers
+from geocache import charts, maps, providers
+from geocache.charts import Bar
 from geocache.exceptions import ProviderError
 from geocache.models import Reason
 from geocache.providers.base import Source
@@ -29,6 +34,25 @@ def country_flag(code: str) -> str:
 def country_name(code: str) -> str:
     """Return the country's name in the reader's language, or the empty text if it is not known."""
     return countries.name(code)
+
+
+@register.filter
+def number(count: int) -> str:
+    """Return a count with the separators of the reader's language."""
+    return number_format(count, force_grouping=True)
+
+
+@register.filter
+def moment(at: datetime | None) -> str:
+    """Return an instant in the project's time zone; a script rewrites it into the reader's."""
+    if at is None:
+        return ""
+    local = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}">{}</time>',
+        local.isoformat(timespec="seconds"),
+        f"{local:%Y-%m-%d %H:%M %Z}",
+    )
 
 
 @register.filter
@@ -56,3 +80,9 @@ def world_map(counts: Mapping[str, int], url: str = "") -> SafeString:
 def places_map(places: Iterable[maps.Place]) -> SafeString:
     """Return a map with a dot for each of the places, or nothing if none has coordinates."""
     return maps.places_map(places)
+
+
+@register.simple_tag
+def bar_chart(bars: Sequence[Bar], label: str) -> SafeString:
+    """Return the bars side by side; ``label`` says what they are to those who cannot see them."""
+    return charts.bar_chart(bars, label)
