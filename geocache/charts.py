@@ -9,6 +9,8 @@ from django.utils.safestring import SafeString
 # In units of the drawing, which is stretched to the space that it gets.
 STEP: Final = 10
 BAR_WIDTH: Final = 8
+# Fewer bars are at the right end, where the newest always is; they would be blocks else.
+LEAST_COLUMNS: Final = 30
 HEIGHT: Final = 100
 # What is not nothing can be seen.
 LEAST_HEIGHT: Final = 2
@@ -25,12 +27,12 @@ class Bar(NamedTuple):
 def bar_chart(bars: Sequence[Bar], label: str) -> SafeString:
     """Return the bars side by side, the highest as high as the chart, for whom ``label`` names."""
     most = max((bar.value for bar in bars), default=0)
+    width = STEP * max(len(bars), LEAST_COLUMNS)
     drawn = ((_bar(number, bar, most),) for number, bar in enumerate(bars))
     return format_html(
-        '<svg class="bars" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img"'
+        '<svg class="bars" viewBox="{} 0 {} {}" preserveAspectRatio="none" role="img"'
         ' aria-label="{}">{}</svg>',
-        str(STEP * len(bars)),
-        str(HEIGHT),
+        *map(str, (STEP * len(bars) - width, width, HEIGHT)),
         label,
         format_html_join("\n", "{}", drawn),
     )

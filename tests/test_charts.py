@@ -1,5 +1,7 @@
 import re
 
+import pytest
+
 from geocache.charts import Bar, bar_chart
 
 
@@ -24,6 +26,13 @@ def test_bar_chart__little_can_be_seen_and_nothing_has_no_height():
 def test_bar_chart__all_nothing_or_no_bars():
     assert bars_of(bar_chart([Bar("a", 0)], "")) == [(100, 0)]
     assert bars_of(bar_chart([], "")) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "view"), [(1, "-290 0 300 100"), (30, "0 0 300 100"), (40, "0 0 400 100")]
+)
+def test_bar_chart__few_bars_are_at_the_right_end(count, view):
+    assert f'viewBox="{view}"' in bar_chart([Bar("a", 1)] * count, "")
 
 
 def test_bar_chart__each_has_its_tooltip_and_class():
