@@ -6,8 +6,8 @@ those who cannot see them.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from itertools import groupby
-from math import ceil, log
+from itertools import groupby, pairwise
+from math import log
 from typing import Final, NamedTuple, Protocol
 
 from django.utils.formats import number_format
@@ -67,16 +67,40 @@ class View(NamedTuple):
 WHOLE: Final = View(LEFT, 0, WIDTH, HEIGHT)
 
 
+class Step(NamedTuple):
+    """A strength of colour, and the counts from ``least`` to ``most`` that have it."""
+
+    level: int
+    least: int
+    most: int
+
+
+def legend(counts: Mapping[str, int]) -> list[Step]:
+    """Return what the colours of ``world_map`` mean: equal steps of the logarithm."""
+    found = [count for count in counts.values() if count > 0]
+    if not found:
+        return []
+    least, most = min(found), max(found)
+    growth = (most / least) ** (1 / LEVELS)
+    ends = [round(least * growth**number) - 1 for number in range(1, LEVELS)]
+    steps = (
+        Step(number, below + 1, end)
+        for number, (below, end) in enumerate(pairwise((least - 1, *ends, most)), start=1)
+    )
+    # Few different counts need few colours.
+    return [step for step in steps if step.least <= step.most]
+
+
 def world_map(counts: Mapping[str, int], url_of: Callable[[str], str] | None = None) -> SafeString:
     """Return a map on which a country is the stronger in colour the more addresses it has.
 
     ``counts`` are by ISO 3166-1 code. A country with addresses is a link to ``url_of`` its code,
     which the Tab key passes over, as there may be hundreds: a table beside the map has them, too.
     """
-    most = max(counts.values(), default=0)
+    steps = legend(counts)
     land = [path for code, path in _paths().items() if not counts.get(code)]
     shown = [
-        _country(path, code, counts[code], most, url_of(code) if url_of else "")
+        _country(path, code, counts[code], _level(counts[code], steps), url_of and url_of(code))
         for code, path in _paths().items()
         if counts.get(code)
     ]
@@ -86,11 +110,6 @@ def world_map(counts: Mapping[str, int], url_of: Callable[[str], str] | None = N
         _land(land),
         format_html_join("\n", "{}", ((country,) for country in shown)),
     )
-
-
-def level(count: int, most: int) -> int:
-    """Return the strength of colour for ``count``: equal steps of its logarithm up to ``most``."""
-    return ceil(LEVELS * (log(count + 1) / log(most + 1))) if count else 0
 
 
 def places_map(places: Iterable[Place]) -> SafeString:
@@ -117,6 +136,10 @@ def places_map(places: Iterable[Place]) -> SafeString:
     )
 
 
+def _level(count: int, steps: Sequence[Step]) -> int:
+    return next(step.level for step in steps if count <= step.most)
+
+
 @cache
 def _paths() -> dict[str, SafeString]:
     return {code: format_html('<path d="{}"/>', path) for code, path in outlines().items()}
@@ -132,12 +155,13 @@ def _land(paths: Iterable[SafeString]) -> SafeString:
     return format_html('<g class="land">{}</g>', shapes)
 
 
-def _country(path: SafeString, code: str, count: int, most: int, url: str) -> SafeString:
+def _country(path: SafeString, code: str, count: int, level: int, url: str | None) -> SafeString:
     title = _title(countries.name(code) or code, count)
-    css = f"level-{level(count, most)}"
     if not url:
-        return format_html('<g class="{}">{}{}</g>', css, title, path)
-    return format_html('<a class="{}" href="{}" tabindex="-1">{}{}</a>', css, url, title, path)
+        return format_html('<g class="level-{}">{}{}</g>', level, title, path)
+    return format_html(
+        '<a class="level-{}" href="{}" tabindex="-1">{}{}</a>', level, url, title, path
+    )
 
 
 def _title(name: str, count: int) -> SafeString:

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -36,9 +37,12 @@ class Operator(NamedTuple):
     address_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Snapshot:
-    """What the table held at ``made_at``. Counts are of addresses, the largest first."""
+    """What the table held at ``made_at``. Counts are of addresses, the largest first.
+
+    It is the same object until somebody counts anew, so that what is made of it can be kept.
+    """
 
     made_at: datetime
     # How long it took to count.
@@ -57,7 +61,7 @@ class Snapshot:
 def read_statistics() -> Snapshot | None:
     """Return what was counted last, or None when nothing was yet."""
     kept = Statistics.objects.first()
-    return None if kept is None else _load(kept)
+    return None if kept is None else _load(kept.made_at, kept.seconds, kept.figures)
 
 
 def refresh_after_flush() -> None:
@@ -148,14 +152,9 @@ def _count_days(at: datetime) -> dict[str, int]:
     return {day.isoformat(): counts.get(day, 0) for day in days}
 
 
-def _load(kept: Statistics) -> Snapshot:
-    figures = json.loads(kept.figures)
-    return Snapshot(
-        made_at=kept.made_at,
-        seconds=kept.seconds,
-        **figures
-        | {
-            "operators": tuple(Operator(*values) for values in figures["operators"]),
-            "days": {date.fromisoformat(day): count for day, count in figures["days"].items()},
-        },
-    )
+@lru_cache(maxsize=1)
+def _load(made_at: datetime, seconds: float, text: str) -> Snapshot:
+    figures = json.loads(text)
+    figures["operators"] = tuple(Operator(*values) for values in figures["operators"])
+    figures["days"] = {date.fromisoformat(day): count for day, count in figures["days"].items()}
+    return Snapshot(made_at=made_at, seconds=seconds, **figures)

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from geocache.views import addresses, api, lookup
+from geocache.views import addresses, api, dashboard, lookup
 
 app_name = "geocache"
 
 urlpatterns = [
+    path("", dashboard.dashboard_page, name="dashboard"),
     path("lookup/", lookup.lookup_page, name="lookup"),
     path("lookup/mine/", lookup.my_address, name="my_address"),
     path("addresses/", addresses.address_list, name="addresses"),

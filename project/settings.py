@@ -109,7 +109,7 @@ AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "geocache:lookup"
+LOGIN_REDIRECT_URL = "geocache:dashboard"
 LOGOUT_REDIRECT_URL = "login"
 
 # In use everywhere, though not (yet) in ISO 3166-1.

@@ -1,9 +1,10 @@
 import re
+from itertools import pairwise
 
 import pytest
 from django.utils.translation import override
 
-from geocache.maps import WHOLE, level, places_map, world_map
+from geocache.maps import WHOLE, legend, places_map, world_map
 from tests.factories import a_location
 
 SOFIA = {"latitude": 42.7, "longitude": 23.3, "city": "Sofia", "country_code": "BG"}
@@ -54,6 +55,14 @@ def test_world_map__code_without_a_shape_is_left_out(code):
     assert world_map({code: 5}) == world_map({})
 
 
+def test_world_map__has_the_colours_of_its_legend():
+    counts = {"DE": 10, "FR": 12, "IT": 150, "ES": 10**6}
+    svg = world_map(counts)
+    for step in legend(counts):
+        shown = [count for count in counts.values() if step.least <= count <= step.most]
+        assert svg.count(f'"level-{step.level}"') == len(shown)
+
+
 def test_world_map__has_no_style_and_is_no_stop_for_screen_readers_and_keyboard():
     svg = world_map({"DE": 5}, url_of)
     assert "style" not in svg
@@ -61,18 +70,28 @@ def test_world_map__has_no_style_and_is_no_stop_for_screen_readers_and_keyboard(
     assert svg.count("<a ") == svg.count('tabindex="-1"')
 
 
-@pytest.mark.parametrize(
-    ("count", "most", "strength"),
-    [(0, 9, 0), (1, 1, 5), (9, 9, 5), (1, 10**6, 1), (10**3, 10**6, 3), (10**6, 10**6, 5)],
-)
-def test_level__is_a_step_of_the_logarithm(count, most, strength):
-    assert level(count, most) == strength
+@pytest.mark.parametrize("counts", [(1,), (7, 7), (1, 2), (1, 5), (1, 31, 32), (3, 10**7)])
+def test_legend__covers_every_count_once(counts):
+    steps = legend(dict(zip("ABC", counts, strict=False)))
+    assert (steps[0].least, steps[-1].most) == (min(counts), max(counts))
+    for lower, higher in pairwise(steps):
+        assert higher.least == lower.most + 1
+        assert higher.level > lower.level
+    assert steps[-1].level == 5
 
 
-def test_level__is_never_beyond_the_strongest():
-    assert {level(count, most) for most in range(1, 300) for count in range(1, most + 1)} == {
-        *range(1, 6)
-    }
+def test_legend__has_equal_steps_of_the_logarithm():
+    assert legend({"A": 10, "B": 10**6}) == [
+        (1, 10, 99),
+        (2, 100, 999),
+        (3, 1000, 9999),
+        (4, 10_000, 99_999),
+        (5, 100_000, 1_000_000),
+    ]
+
+
+def test_legend__nothing_was_counted():
+    assert legend({}) == legend({"DE": 0}) == []
 
 
 # --- dots for places -------------------------------------------------------------------------

@@ -2,11 +2,21 @@ from ipaddress import ip_address
 
 import pytest
 from django.template import Context, Template
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
+from django.utils.translation import override
 
+from geocache.charts import Bar
 from geocache.models import GeoCache, Reason
-from geocache.templatetags.geo import country_flag, country_name, geo_sources, reason_label
-from tests.factories import LONDON, a_location, use_dummy_provider
+from geocache.templatetags.geo import (
+    country_flag,
+    country_name,
+    geo_sources,
+    moment,
+    number,
+    reason_label,
+)
+from tests.factories import LONDON, NOON, a_location, use_dummy_provider
 
 
 @pytest.mark.parametrize(("code", "flag"), [("GB", "🇬🇧"), ("de", "🇩🇪"), ("XK", "🇽🇰")])
@@ -101,6 +111,34 @@ def test_geo_tag__gives_an_answer_or_none():
     )
     shown = [page.render(Context({"ip": ip})) for ip in (LONDON, "8.8.8.8", "nonsense", None)]
     assert shown == ["London", "?", "?", "?"]
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"), [("en", "1,234,567"), ("de", "1.234.567"), ("fr", "1\xa0234\xa0567")]
+)
+def test_number__has_the_separators_of_the_language(language, shown, settings):
+    settings.USE_THOUSAND_SEPARATOR = False
+    with override(language):
+        assert number(1234567) == shown
+
+
+def test_moment__is_in_the_zone_of_the_project_and_says_so():
+    assert moment(NOON) == '<time datetime="2026-01-02T12:00:00+00:00">2026-01-02 12:00 UTC</time>'
+    with timezone.override("Asia/Tokyo"):
+        assert (
+            moment(NOON) == '<time datetime="2026-01-02T21:00:00+09:00">2026-01-02 21:00 JST</time>'
+        )
+
+
+def test_moment__of_nothing_is_nothing():
+    assert moment(None) == ""
+
+
+def test_bar_chart__is_drawn_in_a_template():
+    template = Template("{% load geo %}{% bar_chart bars label %}")
+    shown = template.render(Context({"bars": [Bar("<b>", 1)], "label": "<i>"}))
+    assert "<title>&lt;b&gt;</title>" in shown
+    assert 'aria-label="&lt;i&gt;"' in shown
 
 
 def test_world_map__is_drawn_in_a_template():

@@ -4,14 +4,19 @@ The filters take what a page has at hand: a country's code, an answer, or an add
 looked up, one at a time: for a page of rows use ``geocache.rows.geo_for``, and filter its answers.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django import template
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django_countries import countries
 
-from geocache import maps, providers
+from geocache import charts, maps, providers
+from geocache.charts import Bar
 from geocache.exceptions import InvalidAddress, ProviderError
 from geocache.locations import Location
 from geocache.lookup import lookup
@@ -52,6 +57,25 @@ def geo(address: Any) -> Location | None:
 
 
 @register.filter
+def number(count: int) -> str:
+    """Return a count with the separators of the reader's language."""
+    return number_format(count, force_grouping=True)
+
+
+@register.filter
+def moment(at: datetime | None) -> str:
+    """Return an instant in the project's time zone; a script rewrites it into the reader's."""
+    if at is None:
+        return ""
+    local = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}">{}</time>',
+        local.isoformat(timespec="seconds"),
+        f"{local:%Y-%m-%d %H:%M %Z}",
+    )
+
+
+@register.filter
 def reason_label(reason: str) -> str:
     """Return for people why an answer is empty."""
     return str(Reason(reason).label) if reason in Reason else reason
@@ -76,6 +100,12 @@ def world_map(counts: Mapping[str, int], url: str = "") -> SafeString:
 def places_map(places: Iterable[maps.Place]) -> SafeString:
     """Return a map with a dot for each of the places, or nothing if none has coordinates."""
     return maps.places_map(places)
+
+
+@register.simple_tag
+def bar_chart(bars: Sequence[Bar], label: str) -> SafeString:
+    """Return the bars side by side; ``label`` says what they are to those who cannot see them."""
+    return charts.bar_chart(bars, label)
 
 
 def _country_code(value: Any) -> str:
