@@ -1,10 +1,11 @@
 """The filters of the list of addresses, from the query of its link."""
 
+from datetime import date
 from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.http import QueryDict
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
@@ -13,6 +14,7 @@ from geocache.addresses import parse_network
 from geocache.exceptions import InvalidAddress
 from geocache.models import GeoCache, GeoCacheQuerySet
 from geocache.paging import ORDERS
+from geocache.printable import printable
 from geocache.templatetags.geo import country_name
 
 NEWEST: Final = "newest"
@@ -27,6 +29,11 @@ MAX_ASN: Final = 2**32 - 1
 UNFILTERING: Final = ("sort", "before", "after")
 DAY: Final = "%Y-%m-%d"
 BAD_DAY: Final = _("Give a day as 2026-01-31.")
+# Days that exist in every time zone, and in which somebody may have looked up an address.
+DAYS: Final = (
+    MinValueValidator(date(1970, 1, 2), BAD_DAY),
+    MaxValueValidator(date(2999, 12, 31), BAD_DAY),
+)
 BAD_ASN: Final = _("The operator is an AS number, such as AS64500.")
 
 
@@ -60,6 +67,7 @@ class AddressFilter(forms.Form):
         required=False,
         input_formats=[DAY],
         error_messages={"invalid": BAD_DAY},
+        validators=DAYS,
         widget=forms.DateInput(format=DAY, attrs={"type": "date"}),
     )
     until = forms.DateField(
@@ -67,6 +75,7 @@ class AddressFilter(forms.Form):
         required=False,
         input_formats=[DAY],
         error_messages={"invalid": BAD_DAY},
+        validators=DAYS,
         widget=forms.DateInput(format=DAY, attrs={"type": "date"}),
     )
     sort = forms.ChoiceField(
@@ -86,8 +95,10 @@ class AddressFilter(forms.Form):
     after = forms.CharField(required=False)
 
     def __init__(self, query: QueryDict) -> None:
-        super().__init__(query, label_suffix="")
-        self.query = query
+        self.query = QueryDict(mutable=True)
+        for name, values in query.lists():
+            self.query.setlist(printable(name), [printable(value) for value in values])
+        super().__init__(self.query, label_suffix="")
 
     def clean_country(self) -> str:
         """Return the code in capital letters."""

@@ -11,6 +11,7 @@ from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 
 from geocache.extraction import find_addresses, is_network
+from geocache.printable import printable
 from geocache.uploads import read_text
 
 MAX_ADDRESSES: Final = 1_000
@@ -18,8 +19,6 @@ MAX_CHARACTERS: Final = 100_000
 SHOWN_BAD_LINES: Final = 20
 SHOWN_CHARACTERS: Final = 40
 LINE_END: Final = re.compile(r"\r\n|\r|\n")
-# Characters that may stand in no HTML page, however they are escaped. Source: WHATWG HTML 13.2.3.5.
-UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 
 NETWORK: Final = _("“%(text)s” is a network; give one address of it.")
 NO_ADDRESS: Final = _("“%(text)s” is not an IP address.")
@@ -53,7 +52,7 @@ class AddressesInput(forms.Textarea):
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> str:
         """Replace what cannot be shown, so that the line it is on can be named."""
-        return _printable(super().value_from_datadict(data, files, name) or "")
+        return printable(super().value_from_datadict(data, files, name) or "")
 
     def format_value(self, value: Any) -> str | None:
         """Leave out a text that is far too long, rather than send megabytes back."""
@@ -97,7 +96,7 @@ class LookupForm(forms.Form):
     def clean_file(self) -> str:
         """Return the text of the file, or the empty text."""
         file = self.cleaned_data["file"]
-        return _printable(read_text(file)) if file else ""
+        return printable(read_text(file)) if file else ""
 
     def clean_addresses(self) -> list[str]:
         """Return the addresses, normalised, each once and in their order."""
@@ -129,10 +128,6 @@ class LookupForm(forms.Form):
     def hidden_bad_line_count(self) -> int:
         """Return how many bad lines are not shown."""
         return max(len(self.bad_lines) - SHOWN_BAD_LINES, 0)
-
-
-def _printable(text: str) -> str:
-    return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _sorted_out(text: str) -> tuple[dict[str, None], list[BadLine]]:

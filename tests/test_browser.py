@@ -93,6 +93,50 @@ def test_lookup__log_in_paste_read_and_log_out(page):
     expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
 
 
+def test_lookup__file_is_answered_and_downloaded(page, tmp_path):
+    log_in(page)
+    log = tmp_path / "auth.log"
+    log.write_text(f"sshd: Failed password from {LONDON} port 22\nsshd: from 2a02:6b8::1 port 22\n")
+    page.get_by_label("Or a file").set_input_files(log)
+    page.get_by_role("button", name="Look up").click()
+    expect(page.get_by_role("heading", name="2 answers")).to_be_visible()
+    expect(page.get_by_role("img", name="Map of 2 places")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    assert download.value.suggested_filename == "answers.csv"
+    assert LONDON in Path(download.value.path()).read_text()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_addresses__filter_open_a_detail_and_download(page, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    log_in(page)
+    page.goto(f"/lookup/?ip={LONDON}&ip=2a02:6b8::1")
+    page.goto("/admin/geocache/geocache/")
+    page.get_by_role("button", name="Flush now").click()
+    page.goto("/addresses/")
+    page.get_by_label("Country").select_option(label="Russia")
+    page.get_by_role("button", name="Filter").click()
+    expect(page).to_have_url("/addresses/?country=RU&sort=newest")
+    expect(page.locator(".answers tbody tr")).to_have_count(1)
+    for element in page.locator("main, .filter, .answers tbody tr").all():
+        box = element.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    content = Path(download.value.path()).read_text()
+    assert "2a02:6b8::1" in content
+    assert LONDON not in content
+
+    page.get_by_role("link", name="2a02:6b8::1").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("2a02:6b8::1")
+    expect(page.get_by_text("is answered by the hot entry")).to_be_visible()
+    page.get_by_role("link", name="In the admin").click()
+    expect(page.locator("#content")).to_contain_text("2a02:6b8::1")
+
+
 def test_lookup__stays_readable_on_a_phone(page):
     page.set_viewport_size({"width": 390, "height": 844})
     log_in(page)

@@ -7,83 +7,116 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('geocache', '0001_initial'),
+        ("geocache", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ApiToken',
+            name="ApiToken",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text='What it is for.', max_length=100, verbose_name='name')),
-                ('digest', models.CharField(editable=False, max_length=64, unique=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created at')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        help_text="What it is for.", max_length=100, verbose_name="name"
+                    ),
+                ),
+                ("digest", models.CharField(editable=False, max_length=64, unique=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, editable=False, verbose_name="created at"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'API token',
-                'verbose_name_plural': 'API tokens',
-                'ordering': ['-created_at'],
+                "verbose_name": "API token",
+                "verbose_name_plural": "API tokens",
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='Statistics',
+            name="Statistics",
             fields=[
-                ('id', models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
-                ('made_at', models.DateTimeField()),
-                ('seconds', models.FloatField()),
-                ('last_run', models.BigIntegerField()),
-                ('figures', models.TextField()),
+                (
+                    "id",
+                    models.PositiveSmallIntegerField(
+                        default=1, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("made_at", models.DateTimeField()),
+                ("seconds", models.FloatField()),
+                ("last_run", models.BigIntegerField()),
+                ("figures", models.TextField()),
             ],
             options={
-                'verbose_name_plural': 'statistics',
+                "verbose_name_plural": "statistics",
             },
         ),
         migrations.RemoveIndex(
-            model_name='geocache',
-            name='geocache_resolved_at',
+            model_name="geocache",
+            name="geocache_resolved_at",
         ),
         migrations.RemoveIndex(
-            model_name='geocache',
-            name='geocache_country',
+            model_name="geocache",
+            name="geocache_country",
         ),
         migrations.AddIndex(
-            model_name='geocache',
-            index=models.Index(fields=['resolved_at', 'address'], name='geocache_resolved_at'),
+            model_name="geocache",
+            index=models.Index(fields=["resolved_at", "address"], name="geocache_resolved_at"),
         ),
         migrations.AddIndex(
-            model_name='geocache',
-            index=models.Index(fields=['country_code', 'resolved_at', 'address'], name='geocache_country'),
+            model_name="geocache",
+            index=models.Index(
+                fields=["country_code", "resolved_at", "address"], name="geocache_country"
+            ),
         ),
         migrations.AddIndex(
-            model_name='geocache',
-            index=models.Index(fields=['asn', 'resolved_at', 'address'], name='geocache_asn'),
+            model_name="geocache",
+            index=models.Index(fields=["asn", "resolved_at", "address"], name="geocache_asn"),
         ),
         migrations.AddIndex(
-            model_name='geocache',
-            index=models.Index(fields=['source', 'resolved_at', 'address'], name='geocache_source'),
+            model_name="geocache",
+            index=models.Index(fields=["source", "resolved_at", "address"], name="geocache_source"),
         ),
         migrations.AddIndex(
-            model_name='geocache',
-            index=models.Index(fields=['country_code', 'sort_key'], name='geocache_country_sort'),
+            model_name="geocache",
+            index=models.Index(fields=["country_code", "sort_key"], name="geocache_country_sort"),
         ),
         migrations.AddIndex(
-            model_name='geocache',
-            index=models.Index(fields=['asn', 'sort_key'], name='geocache_asn_sort'),
+            model_name="geocache",
+            index=models.Index(fields=["asn", "sort_key"], name="geocache_asn_sort"),
         ),
         migrations.AddIndex(
-            model_name='geocache',
-            index=models.Index(condition=models.Q(('reason', ''), _negated=True), fields=['resolved_at', 'address'], name='geocache_unresolved'),
+            model_name="geocache",
+            index=models.Index(
+                condition=models.Q(("reason", ""), _negated=True),
+                fields=["resolved_at", "address"],
+                name="geocache_unresolved",
+            ),
         ),
         migrations.AddIndex(
-            model_name='geocache',
-            index=models.Index(condition=models.Q(('reason', ''), _negated=True), fields=['sort_key'], name='geocache_unresolved_sort'),
+            model_name="geocache",
+            index=models.Index(
+                condition=models.Q(("reason", ""), _negated=True),
+                fields=["sort_key"],
+                name="geocache_unresolved_sort",
+            ),
         ),
         migrations.AddField(
-            model_name='apitoken',
-            name='user',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL, verbose_name='user'),
+            model_name="apitoken",
+            name="user",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                to=settings.AUTH_USER_MODEL,
+                verbose_name="user",
+            ),
         ),
     ]

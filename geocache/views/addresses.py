@@ -15,6 +15,7 @@ from geocache.exceptions import InvalidAddress, InvalidCursor
 from geocache.filters import AddressFilter
 from geocache.models import GeoCache
 from geocache.paging import Page, read_page
+from geocache.printable import printable
 from geocache.statistics import read_statistics
 from geocache.views.access import staff_only
 
@@ -65,7 +66,9 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
     try:
         parsed = parse_address(address)
     except InvalidAddress:
-        said = {"problem": _("“%(text)s” is not an IP address.") % {"text": address[:40]}}
+        said = {
+            "problem": _("“%(text)s” is not an IP address.") % {"text": printable(address[:40])}
+        }
         return render(request, "geocache/no_address.html", said, status=HTTPStatus.NOT_FOUND)
     if str(parsed) != address:
         return redirect("geocache:address", str(parsed))
@@ -94,9 +97,7 @@ def _page(form: AddressFilter) -> Page:
     try:
         return read_page(form.rows(), form.order(), before=given["before"], after=given["after"])
     except InvalidCursor:
-        form.add_error(
-            None, _("The link to this page of the list is broken; begin with its first.")
-        )
+        form.add_error(None, _("This link to a page of the list is broken; begin anew."))
         return Page(rows=[])
 
 
