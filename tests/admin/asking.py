@@ -23,7 +23,7 @@ RUNS = "/admin/geocache/flushrun/"
 REJECTED = "/admin/geocache/rejectedentry/"
 # Session, user, two for permissions, head, statistics or countries, dates, count, rows and their
 # dates.
-LIST_QUERIES = 12
+LIST_QUERIES = 13
 
 
 def a_run(**fields: Any) -> FlushRun:

@@ -210,3 +210,11 @@ def test_list__speaks_of_results_only_where_something_was_asked_for(viewer):
     a_row()
     assert "1 result" not in viewer.get(LIST).text
     assert "1 result" in viewer.get(LIST, {"country": "GB"}).text
+
+
+def test_list__reads_its_first_and_last_day_from_an_index(viewer):
+    a_row()
+    with no_database_write(max_queries=LIST_QUERIES) as queries:
+        viewer.get(LIST)
+    both = [sql["sql"] for sql in queries if "MIN(" in sql["sql"] and "MAX(" in sql["sql"]]
+    assert not both
