@@ -8,7 +8,7 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from geocache import caches, conf, providers
+from geocache import caches, conf, limiter, providers, proxies
 from geocache.exceptions import ProviderError
 
 # None of volatile-* evicts a record, which has no time to live; but a seal has one. Where it goes
@@ -120,6 +120,28 @@ def check_provider(**_: Any) -> list[CheckMessage]:
         problems = [str(error)]
     hint = "Correct GEOCACHE_DATABASES; until then new addresses are answered as unavailable."
     return [Caution(problem, hint=hint, id="geocache.W006") for problem in problems]
+
+
+@register(Tags.security)
+def check_trusted_proxies(**_: Any) -> list[CheckMessage]:
+    """Check that the trusted proxies are networks: each request of a visitor asks for them."""
+    try:
+        proxies.networks(tuple(conf.get("TRUSTED_PROXIES")))
+    except ImproperlyConfigured as error:
+        hint = 'Name each as 192.0.2.1, 10.0.0.0/8, 2001:db8::/32, or "unix" for a Unix socket.'
+        return [Error(str(error), hint=hint, id="geocache.E010")]
+    return []
+
+
+@register()
+def check_api_rate(**_: Any) -> list[CheckMessage]:
+    """Check that the API's limit can be read."""
+    try:
+        limiter.rate()
+    except ImproperlyConfigured as error:
+        hint = 'Write it as "120/minute" or "1000/2 hours"; None for no limit.'
+        return [Error(str(error), hint=hint, id="geocache.E011")]
+    return []
 
 
 # What follows is no fault, and would be said before every command: on deploy only.

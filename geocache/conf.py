@@ -42,6 +42,12 @@ DEFAULTS: Final[dict[str, Any]] = {
     "HISTORY_DAYS": 30,
     # True: the look-up page is open to everybody. False: staff only.
     "PUBLIC_LOOKUP": False,
+    # Networks and addresses of proxies whose X-Forwarded-For is believed; "unix": whoever asks
+    # through a Unix socket. Empty: a visitor's address is that of the connection.
+    "TRUSTED_PROXIES": [],
+    # How often one user, or one address that is not logged in, may ask the API:
+    # "<count>/<number> <second, minute, hour or day>". None: as often as they like.
+    "API_RATE": "120/minute",
 }
 
 
@@ -73,6 +79,11 @@ def var_dir() -> Path:
 def is_debug() -> bool:
     """Tell whether the project runs for its developer alone."""
     return bool(settings.DEBUG)
+
+
+def user_model() -> str:
+    """Return the name of the project's model of users."""
+    return settings.AUTH_USER_MODEL
 
 
 def caches() -> dict[str, dict[str, Any]]:

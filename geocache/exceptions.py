@@ -34,3 +34,7 @@ class AllRefused(GeocacheError):
 
 class FlushError(GeocacheError):
     """A flush had to stop. Whatever was not flushed stays in the journal."""
+
+
+class InvalidCursor(GeocacheError, ValueError):
+    """A text does not name a place in a list."""

@@ -1,7 +1,7 @@
-"""The look-up form: many addresses in one text, one first on each line."""
+"""The look-up form: the addresses in a text or a file."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,39 +10,41 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 
-from geocache.addresses import parse_address, parse_network
-from geocache.exceptions import InvalidAddress
+from geocache.extraction import find_addresses, is_network
+from geocache.printable import printable
+from geocache.uploads import read_text
 
 MAX_ADDRESSES: Final = 1_000
 MAX_CHARACTERS: Final = 100_000
 SHOWN_BAD_LINES: Final = 20
 SHOWN_CHARACTERS: Final = 40
-# Characters that may stand in no HTML page, however they are escaped. Source: WHATWG HTML 13.2.3.5.
-UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+LINE_END: Final = re.compile(r"\r\n|\r|\n")
 
 NETWORK: Final = _("“%(text)s” is a network; give one address of it.")
 NO_ADDRESS: Final = _("“%(text)s” is not an IP address.")
+NONE_IN_LINE: Final = _("There is no IP address in “%(text)s”.")
 
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line, counted from 1, that does not begin with an address."""
+    """A line, counted from 1, in which there is no address."""
 
     number: int
     text: str
 
+    def is_entry(self) -> bool:
+        """Tell whether it stands in a list, so that an address was meant; a log has other lines."""
+        words = self.text.split(maxsplit=1)
+        return len(words) == 1 or is_network(words[0])
+
     def message(self) -> str:
         """Return what is wrong with it, in the reader's language."""
+        word = self.text.split(maxsplit=1)[0]
+        if is_network(word):
+            return NETWORK % {"text": word}
         is_long = len(self.text) > SHOWN_CHARACTERS
         shown = self.text[:SHOWN_CHARACTERS] + "…" if is_long else self.text
-        return (NETWORK if self._is_network() else NO_ADDRESS) % {"text": shown}
-
-    def _is_network(self) -> bool:
-        try:
-            parse_network(self.text)
-        except InvalidAddress:
-            return False
-        return "/" in self.text
+        return (NO_ADDRESS if word == self.text else NONE_IN_LINE) % {"text": shown}
 
 
 class AddressesInput(forms.Textarea):
@@ -50,8 +52,7 @@ class AddressesInput(forms.Textarea):
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> str:
         """Replace what cannot be shown, so that the line it is on can be named."""
-        given = super().value_from_datadict(data, files, name) or ""
-        return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", given)
+        return printable(super().value_from_datadict(data, files, name) or "")
 
     def format_value(self, value: Any) -> str | None:
         """Leave out a text that is far too long, rather than send megabytes back."""
@@ -59,13 +60,21 @@ class AddressesInput(forms.Textarea):
 
 
 class LookupForm(forms.Form):
-    """Addresses to look up. A bad line is kept in ``bad_lines`` and does not stop the others."""
+    """Addresses to look up. A line without any does not stop the others."""
 
+    # Before the text, whose place it takes.
+    file = forms.FileField(
+        label=_("Or a file"),
+        help_text=_("A text of up to 2 MB, also gzipped. It takes the place of the text above."),
+        required=False,
+        allow_empty_file=True,
+    )
     # No max_length: with it a browser silently cuts off what is pasted.
     addresses = forms.CharField(
         label=_("IP addresses"),
-        help_text=_("One on each line, IPv4 or IPv6. What follows it, or a #, is left out."),
+        help_text=_("A list, or lines of a log: every IPv4 and IPv6 address in it is found."),
         strip=False,
+        required=False,
         widget=AddressesInput(
             attrs={"rows": 6, "spellcheck": "false", "autocomplete": "off", "autocapitalize": "off"}
         ),
@@ -78,26 +87,35 @@ class LookupForm(forms.Form):
         error_messages={"required": _("Enter at least one IP address.")},
     )
 
-    def __init__(self, data: Mapping[str, Any] | None = None) -> None:
-        super().__init__(data, label_suffix="")
+    def __init__(self, data: Mapping[str, Any] | None = None, files: Any = None) -> None:
+        super().__init__(data, files, label_suffix="")
         self.bad_lines: list[BadLine] = []
+        # Lines of a log that hold no address, and need not.
+        self.other_line_count = 0
+
+    def clean_file(self) -> str:
+        """Return the text of the file, or the empty text."""
+        file = self.cleaned_data["file"]
+        return printable(read_text(file)) if file else ""
 
     def clean_addresses(self) -> list[str]:
-        """Return the addresses as they were written, each once and in their order."""
-        good: dict[str, None] = {}
-        for number, text in _first_words(self.cleaned_data["addresses"]):
-            try:
-                parse_address(text)
-                good[text] = None
-            except InvalidAddress:
-                self.bad_lines.append(BadLine(number, text))
-        if len(good) > MAX_ADDRESSES:
+        """Return the addresses, normalised, each once and in their order."""
+        if "file" in self.errors:
+            return []
+        uploaded = self.cleaned_data["file"]
+        found, without = _sorted_out(uploaded or self.cleaned_data["addresses"])
+        self.bad_lines = [line for line in without if line.is_entry()] if found else without
+        self.other_line_count = len(without) - len(self.bad_lines)
+        if not found and not without:
+            raise ValidationError(self.fields["addresses"].error_messages["required"])
+        if len(found) > MAX_ADDRESSES:
             raise ValidationError(
                 _("These are more than 1,000 addresses. Use manage.py lookup_geo --file for them.")
             )
-        if not good and not self.bad_lines:
-            raise ValidationError(self.fields["addresses"].error_messages["required"])
-        return list(good)
+        if uploaded:
+            # A browser does not hand in the file again, when the answers are to be downloaded.
+            self.data = {**self.data, "addresses": "\n".join(found)}
+        return list(found)
 
     def bad_line_count(self) -> int:
         """Return how many lines are bad."""
@@ -112,8 +130,15 @@ class LookupForm(forms.Form):
         return max(len(self.bad_lines) - SHOWN_BAD_LINES, 0)
 
 
-def _first_words(text: str) -> Iterator[tuple[int, str]]:
-    """Give the number and the first word of each line that is neither blank nor a comment."""
-    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
-        if words := line.partition("#")[0].split(maxsplit=1):
-            yield number, words[0]
+def _sorted_out(text: str) -> tuple[dict[str, None], list[BadLine]]:
+    """Return the addresses in a text, one more than are allowed at most, and lines without any."""
+    found: dict[str, None] = {}
+    without: list[BadLine] = []
+    for number, line in enumerate(LINE_END.split(text), start=1):
+        if addresses := find_addresses(line):
+            found.update((str(address), None) for address in addresses)
+            if len(found) > MAX_ADDRESSES:
+                break
+        elif said := line.partition("#")[0].strip():
+            without.append(BadLine(number, said))
+    return found, without

@@ -24,6 +24,7 @@ from geocache import conf
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.flush import flush_dirty, read_backlog
 from geocache.models import SCHEDULER_LEASE, FlushRun, SchedulerLease
+from geocache.statistics import refresh_after_flush
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ def geo_cache_flush() -> None:
     if report.timed_out:
         log.warning("geo_cache_flush_timed_out", flushed=report.flushed, pending=report.pending)
         _warn_of_age()
+    refresh_after_flush()
 
 
 def _warn_of_age() -> None:

@@ -17,6 +17,7 @@ A cache may still lose what it was given. Each writer holds its records until th
 journals them again when its tickets jump or a flusher tells of a loss.
 """
 
+import json
 import os
 import pickle
 import threading
@@ -326,17 +327,17 @@ def unrecorded() -> int:
 
 
 @contextmanager
-def lock(timeout_seconds: float, wait_seconds: float = 5.0) -> Iterator[None]:
-    """Hold the flushers' lock, or go on without it when another keeps it for too long."""
+def lock(timeout_seconds: float, wait_seconds: float = 5.0) -> Iterator[bool]:
+    """Hold the flushers' lock, or go on without it (False) when another keeps it for too long."""
     token = uuid.uuid4().hex + "-"
     waited_until = time.monotonic() + wait_seconds
     with _journal() as backend:
-        while not backend.add(LOCK_KEY, token, timeout=max(1, int(timeout_seconds))):
+        while not (is_held := backend.add(LOCK_KEY, token, timeout=max(1, int(timeout_seconds)))):
             if time.monotonic() > waited_until:
                 break
             time.sleep(0.1)
     try:
-        yield
+        yield is_held
     finally:
         with _journal() as backend:
             if backend.get(LOCK_KEY) == token:
@@ -345,24 +346,44 @@ def lock(timeout_seconds: float, wait_seconds: float = 5.0) -> Iterator[None]:
 
 def backlog(head: int) -> Backlog:
     """Return how much waits behind ``head``; reads at most 64 segments and estimates the rest."""
+    texts, remaining = _waiting(head)
+    count = sum(map(count_locations, texts))
+    return Backlog(
+        answer_count=count + remaining * count // BACKLOG_SEGMENTS,
+        oldest_at=_resolved_at(texts),
+        is_exact=not remaining,
+    )
+
+
+def find(head: int, address: str) -> Location | None:
+    """Return the newest answer for ``address`` behind ``head``; looks into at most 64 segments."""
+    written = json.dumps(address)
+    texts = [text for text in _waiting(head)[0] if written in text]
+    found = [one for text in texts for one in _readable(text) if one.address == address]
+    return max(found, key=lambda one: one.resolved_at, default=None)
+
+
+def _waiting(head: int) -> tuple[list[str], int]:
+    """Return the records of the first segments behind ``head``, and how many segments follow."""
     with _journal() as backend:
         last = backend.get(TICKET_KEY)
     if not isinstance(last, int):
         # Nothing was ever journaled; or the counter is lost, and the next flush seeds it anew.
-        return Backlog()
+        return [], 0
     first = _head_for(last, head) + 1
     numbers = range(first, min(last + 1, first + BACKLOG_SEGMENTS))
     keys = [key for number in numbers for key in _record_keys(number)]
     with _journal() as backend:
         present = _read(backend, keys) if keys else {}
     texts = [present[key] for key in keys if present.get(key, SEAL) != SEAL]
-    count = sum(map(count_locations, texts))
-    remaining = max(last + 1 - first - BACKLOG_SEGMENTS, 0)
-    return Backlog(
-        answer_count=count + remaining * count // BACKLOG_SEGMENTS,
-        oldest_at=_resolved_at(texts),
-        is_exact=not remaining,
-    )
+    return texts, max(last + 1 - first - BACKLOG_SEGMENTS, 0)
+
+
+def _readable(text: str) -> list[Location]:
+    try:
+        return load_locations(text)
+    except UndecodableRecord:
+        return []
 
 
 def _resolved_at(texts: list[str]) -> datetime | None:

@@ -100,7 +100,7 @@ def _resolve(public: Public) -> dict[str, Location]:
     known = store.get_many(build, public)
     missing = _without(public, known)
     if missing and provider.is_metered:
-        rows = _from_rows(missing)
+        rows = from_rows(missing)
         store.set_many(build, rows.values())
         known |= rows
         missing = _without(missing, rows)
@@ -122,7 +122,7 @@ def _without(public: Public, known: Mapping[str, Location]) -> Public:
     return {text: address for text, address in public.items() if text not in known}
 
 
-def _from_rows(missing: Public) -> dict[str, Location]:
+def from_rows(missing: Public) -> dict[str, Location]:
     """Answer from the table: the address's own row, else the narrowest known network around it."""
     now = datetime.now(UTC)
     rows = GeoCache.objects.fresh(

@@ -1,17 +1,21 @@
 """The table of answers and what is known about its filling. QuerySets are the vocabulary."""
 
 import re
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta, tzinfo
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta, tzinfo
+from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, ClassVar, Final, Self
 
 from django.db import connections, models, router, transaction
-from django.db.models import Min, Q
+from django.db.models import Max, Min, Q
 from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from geocache import conf
 from geocache.addresses import networks_around, parse_address, parse_network, sort_key
 from geocache.locations import EPOCH, FIELDS, NOT_FOUND, Location
 from geocache.upserts import Upsert
@@ -32,15 +36,20 @@ class Reason(models.TextChoices):
     RESERVED = "reserved", _("reserved")
 
 
-COUNTRIES_SQL: Final = """
-    WITH RECURSIVE present(code) AS (
-        SELECT MIN(country_code) FROM {table} WHERE country_code > ''
+PRESENT_SQL: Final = """
+    WITH RECURSIVE present(held) AS (
+        SELECT MIN({column}) FROM {table} WHERE {column} > ''
         UNION ALL
-        SELECT (SELECT MIN(country_code) FROM {table} WHERE country_code > code)
-        FROM present WHERE code IS NOT NULL
+        SELECT (SELECT MIN({column}) FROM {table} WHERE {column} > held)
+        FROM present WHERE held IS NOT NULL
     )
-    SELECT code FROM present WHERE code IS NOT NULL
+    SELECT held FROM present WHERE held IS NOT NULL
 """
+
+# An answer that is empty, whatever the reason.
+UNRESOLVED: Final = ~Q(reason="")
+# Rows that a stream holds at once.
+STREAMED_ROWS: Final = 2_000
 
 # The beginning of an IPv4 address: one to three numbers, each with its dot (the last may lack it).
 BEGINNING: Final = re.compile(r"(?=.*\.)\d{1,3}(\.\d{1,3}){0,2}\.?", re.ASCII)
@@ -67,6 +76,24 @@ NEXT_PERIOD: Final[dict[str, Callable[[datetime, int], datetime]]] = {
 }
 
 
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+@contextmanager
+def _one_snapshot(using: str) -> Iterator[None]:
+    """Let a cursor of PostgreSQL give its first rows at once.
+
+    Outside a transaction the server first copies all of them. On SQLite a transaction would keep
+    the flush from writing.
+    """
+    if connections[using].vendor == "postgresql":
+        with transaction.atomic(using=using):
+            yield
+    else:
+        yield
+
+
 class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
     """What one can ask of the table of answers, and how it is filled."""
 
@@ -85,6 +112,32 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         networks = {text for address in addresses for text in networks_around(address)}
         return self.filter(network__in=networks)
 
+    def around(self, address: IPv4Address | IPv6Address, count: int) -> list["GeoCache"]:
+        """Return up to ``count`` of the nearest rows on either side of ``address``, in order."""
+        key = sort_key(address)
+        below = self.filter(sort_key__lt=key).order_by("-sort_key")[:count]
+        above = self.filter(sort_key__gt=key).order_by("sort_key")[:count]
+        return [*reversed(below), *above]
+
+    def unresolved(self) -> Self:
+        """Return rows of which nothing is known."""
+        return self.filter(UNRESOLVED)
+
+    def resolved_between(self, first: date | None, last: date | None) -> Self:
+        """Return rows resolved from one day to another, both in the current time zone."""
+        rows = self
+        if first:
+            rows = rows.filter(resolved_at__gte=_midnight(first))
+        if last:
+            rows = rows.filter(resolved_at__lt=_midnight(last + timedelta(days=1)))
+        return rows
+
+    def stream(self) -> Iterator[Location]:
+        """Give the rows as answers, a few at a time however many there are."""
+        with _one_snapshot(self.db):
+            for values in self.values_list(*FIELDS).iterator(STREAMED_ROWS):
+                yield Location(**dict(zip(FIELDS, values, strict=True)))
+
     def search(self, text: str) -> Self:
         """Return the rows of an address, a network, or the beginning of an IPv4 address.
 
@@ -97,6 +150,18 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         if "/" in text:
             return self.in_network(parse_network(text))
         return self.filter(address=str(parse_address(text)))
+
+    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the least and the greatest by one step in an index for each.
+
+        The admin's date hierarchy asks for both at once, and SQLite then reads every row.
+        """
+        if args or not all(isinstance(one, Min | Max) for one in kwargs.values()):
+            return super().aggregate(*args, **kwargs)
+        found: dict[str, Any] = {}
+        for name, one in kwargs.items():
+            found |= super().aggregate(**{name: one})
+        return found
 
     def datetimes(
         self, field_name: str, kind: Any, order: Any = "ASC", tzinfo: tzinfo | None = None
@@ -168,10 +233,26 @@ class GeoCache(models.Model):
             models.Index(fields=["sort_key"], name="geocache_sort_key"),
             # covering(): an address inside an answered network costs a metered provider no query.
             models.Index(fields=["network"], name="geocache_network"),
-            # The admin's list, newest first, and its date hierarchy.
-            models.Index(fields=["resolved_at"], name="geocache_resolved_at"),
-            # The admin's filter by country, newest first.
-            models.Index(fields=["country_code", "resolved_at"], name="geocache_country"),
+            # Lists, newest or oldest first, by date, and the admin's date hierarchy. The address
+            # makes the order of a list total, so that its pages neither repeat nor skip a row.
+            models.Index(fields=["resolved_at", "address"], name="geocache_resolved_at"),
+            # Lists of one country, operator or source, newest or oldest first, and by date.
+            models.Index(
+                fields=["country_code", "resolved_at", "address"], name="geocache_country"
+            ),
+            models.Index(fields=["asn", "resolved_at", "address"], name="geocache_asn"),
+            models.Index(fields=["source", "resolved_at", "address"], name="geocache_source"),
+            # Lists of one country or operator by address: it may hold a few blocks only, and a walk
+            # through all other addresses to the next one takes seconds. Sources are everywhere.
+            models.Index(fields=["country_code", "sort_key"], name="geocache_country_sort"),
+            models.Index(fields=["asn", "sort_key"], name="geocache_asn_sort"),
+            # Lists of what is not resolved; they are few, and so are the entries of these indexes.
+            models.Index(
+                fields=["resolved_at", "address"], name="geocache_unresolved", condition=UNRESOLVED
+            ),
+            models.Index(
+                fields=["sort_key"], name="geocache_unresolved_sort", condition=UNRESOLVED
+            ),
         ]
 
     def __str__(self) -> str:
@@ -179,12 +260,23 @@ class GeoCache(models.Model):
 
     @classmethod
     def countries(cls) -> list[str]:
-        """Return the codes in the table, by one step in the index for each; DISTINCT reads all."""
+        """Return the country codes in the table."""
+        return cls._present("country_code")
+
+    @classmethod
+    def sources(cls) -> list[str]:
+        """Return the sources in the table."""
+        return cls._present("source")
+
+    @classmethod
+    def _present(cls, column: str) -> list[str]:
+        """Return the values of a column, by one step in its index for each; DISTINCT reads all."""
         connection = connections[router.db_for_read(cls)]
-        table = connection.ops.quote_name(cls._meta.db_table)
+        quote = connection.ops.quote_name
+        sql = PRESENT_SQL.format(table=quote(cls._meta.db_table), column=quote(column))
         with connection.cursor() as cursor:
-            cursor.execute(COUNTRIES_SQL.format(table=table))
-            return [code for (code,) in cursor.fetchall()]
+            cursor.execute(sql)
+            return [held for (held,) in cursor.fetchall()]
 
     def to_location(self, address: str | None = None) -> Location:
         """Return the row as an answer, for ``address`` when it stands in for a neighbour's."""
@@ -257,6 +349,26 @@ class FlushRun(models.Model):
         return f"{self.started_at:%Y-%m-%d %H:%M:%S}: {self.flushed}"
 
 
+class Statistics(models.Model):
+    """The counts of the whole table, in one row: to count millions for a page is too slow."""
+
+    # Always 1: whoever counts replaces what was counted before.
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    made_at = models.DateTimeField()
+    # How long it took to count.
+    seconds = models.FloatField()
+    # The newest flush that is counted in; 0 if there was none.
+    last_run = models.BigIntegerField()
+    # JSON of the counts, as ``geocache.statistics`` has them.
+    figures = models.TextField()
+
+    class Meta:
+        verbose_name_plural = "statistics"
+
+    def __str__(self) -> str:
+        return f"{self.made_at:%Y-%m-%d %H:%M:%S}"
+
+
 class RejectedEntry(models.Model):
     """An answer that the database refused, or a record that could not be read."""
 
@@ -308,3 +420,49 @@ class SchedulerLease(models.Model):
     def release(cls, name: str, holder: str) -> None:
         """Give the lease back, if it is still held by ``holder``."""
         cls.objects.filter(name=name, holder=holder).update(expires_at=EPOCH)
+
+
+# How every token begins, so that a scanner for secrets recognises one that was published.
+TOKEN_PREFIX: Final = "geocache_"  # noqa: S105 - not a token
+
+
+class ApiToken(models.Model):
+    """A key to the API for a program of one user; revoked by deleting it.
+
+    Only the digest of the token is kept. It needs no salt and no slow hash, as the token is 256
+    random bits; and it is found through an index, so that no comparison tells by its time how much
+    of a guess is right.
+    """
+
+    user = models.ForeignKey(conf.user_model(), models.CASCADE, verbose_name=_("user"))
+    name = models.CharField(_("name"), max_length=100, help_text=_("What it is for."))
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("API token")
+        verbose_name_plural = _("API tokens")
+        ordering: ClassVar = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def set_token(self) -> str:
+        """Give it a new token, and return that; it can never be read again."""
+        token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        self.digest = _digest(token)
+        return token
+
+    @classmethod
+    def holder_of(cls, token: str) -> Any:
+        """Return the user who holds ``token``, or None unless that is active staff."""
+        held = cls.objects.select_related("user").filter(
+            digest=_digest(token), user__is_active=True, user__is_staff=True
+        )
+        found = held.first()
+        return found.user if found else None
+
+
+def _digest(token: str) -> str:
+    # Whatever bytes a header held: they are no token, and no error.
+    return sha256(token.encode(errors="surrogateescape")).hexdigest()

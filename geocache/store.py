@@ -107,6 +107,16 @@ def set_many(build: str, locations: Iterable[Location]) -> None:
         _report_down(error)
 
 
+def delete_many(build: str, addresses: Iterable[str]) -> bool:
+    """Delete hot entries; False when the cache is away and they may still be there."""
+    try:
+        caches.current().delete_many([key(build, address) for address in addresses])
+    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
+        _report_down(error)
+        return False
+    return True
+
+
 def _report_down(error: Exception) -> None:
     if _cache_down.is_due():
         log.error("geo_cache_unavailable", error=str(error))

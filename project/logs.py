@@ -14,9 +14,11 @@ SECRET_NAME: Final = re.compile(
     r"pass(word|wd)?$|secret|token|licen[cs]e|api_?key|_key$|authorization|cookie|session",
     re.IGNORECASE,
 )
-# In the address of a server, before its name or in its query; also in the text of an error.
+# In the address of a server, before its name or in its query, or a token of the API or of another;
+# also in the text of an error.
 CREDENTIALS: Final = re.compile(
-    r"(?<=://)[^/\s]+(?=@)|(?<=[?&])(?P<name>\w*(?:key|token|secret|password)=)[^&\s\"']+",
+    r"(?<=://)[^/\s]+(?=@)|(?<=[?&])(?P<name>\w*(?:key|token|secret|password)=)[^&\s\"']+"
+    r"|(?<=\bBearer )[^\s\"',]+|\bgeocache_[\w-]{43}",
     re.IGNORECASE,
 )
 

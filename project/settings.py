@@ -1,5 +1,6 @@
 """Settings from the environment. With nothing set: SQLite and an embedded cache under ``var/``."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -27,6 +28,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
+    "csp",
     "django_apscheduler",
     # For the names of countries in the reader's language.
     "django_countries",
@@ -34,6 +37,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -42,6 +46,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Last: it turns a log-in that was refused into a page that says so.
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "project.urls"
 WSGI_APPLICATION = "project.wsgi.application"
@@ -69,6 +75,8 @@ GEOCACHE = {
     "VAR_DIR": VAR_DIR,
     "DATABASES": environment.listed("GEOCACHE_DATABASES"),
     "PUBLIC_LOOKUP": environment.flag("GEOCACHE_PUBLIC_LOOKUP", default=False),
+    "TRUSTED_PROXIES": environment.listed("GEOCACHE_TRUSTED_PROXIES"),
+    "API_RATE": environment.env.str("GEOCACHE_API_RATE", default="120/minute"),
     "BACKLOG_LIMIT": environment.whole("GEOCACHE_BACKLOG_LIMIT", default=1_000_000),
 }
 
@@ -81,8 +89,27 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# Who fails too often to log in waits, counted in geocache's cache: a request writes nothing to the
+# database. By network alone: counted by name, anybody could lock an administrator out.
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_HANDLER = "project.lockout.LockoutHandler"
+AXES_CACHE = "geocache"
+AXES_CLIENT_IP_CALLABLE = "geocache.visitors.network_of"
+AXES_LOCKOUT_PARAMETERS = ["ip_address"]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+# To try again while one has to wait does not make it longer.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_LOCKOUT_CALLABLE = "project.lockout.locked_out"
+# Its tables stay empty.
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "geocache:lookup"
+LOGIN_REDIRECT_URL = "geocache:dashboard"
 LOGOUT_REDIRECT_URL = "login"
 
 # In use everywhere, though not (yet) in ISO 3166-1.
@@ -105,6 +132,24 @@ if not DEBUG:
 
 # A pasted log is larger than Django's 2.5 MB; the form itself says what is too much.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 2**20
+
+# django-csp, and not what Django 6 brings: one way for both releases. Nothing inline, and nothing
+# from another host; data: is for the small images inside the admin's stylesheets.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+# The address of a page holds the one that is looked up: no other site is told. Django's check of
+# forms needs it on this one.
+SECURE_REFERRER_POLICY = "same-origin"
 
 # Behind plain HTTP on purpose (a closed network): HTTPS=false.
 IS_HTTPS = environment.flag("HTTPS", default=not DEBUG)

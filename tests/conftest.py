@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from axes.handlers.proxy import AxesProxyHandler
 
 from geocache import caches, journal, recorder, store
 
@@ -57,6 +58,8 @@ def _start_anew() -> None:
     journal._writer._reset()
     recorder.kept.take()
     caches.breaker._rests_until = 0.0
+    # It holds on to the cache that it has seen first.
+    AxesProxyHandler.implementation = None
     recorder._written_through._due_at = recorder._unrecorded._due_at = 0.0
 
 

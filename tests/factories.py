@@ -11,7 +11,7 @@ from netaddr import IPSet
 
 from geocache import providers
 from geocache.locations import Location
-from geocache.models import GeoCache
+from geocache.models import ApiToken, GeoCache
 from geocache.providers.dummy import DummyProvider
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -115,3 +115,11 @@ def a_viewer() -> User:
 def a_stranger() -> User:
     """Logged in, but not staff."""
     return User.objects.create_user("stranger", password="stranger")
+
+
+def a_token(user: User, name: str = "a program") -> str:
+    """A key to the API, as its holder was shown it."""
+    made = ApiToken(user=user, name=name)
+    token = made.set_token()
+    made.save()
+    return token

@@ -25,3 +25,6 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405 - from the 
 structlog.configure(cache_logger_on_first_use=False)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# Another app beside geocache, as every project has.
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.visits"]  # noqa: F405 - from the settings

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.conftest import require
-from tests.factories import LONDON, an_admin
+from tests.factories import LONDON, MOSCOW_V6, an_admin
 
 pytestmark = [
     pytest.mark.browser,
@@ -40,7 +40,10 @@ def page(request: Any, live_server: Any) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         context = browser.new_context(
-            base_url=live_server.url, java_script_enabled=request.param, locale="en-GB"
+            base_url=live_server.url,
+            java_script_enabled=request.param,
+            locale="en-GB",
+            timezone_id="Asia/Tokyo",
         )
         window = context.new_page()
         window.set_default_timeout(10_000)
@@ -59,7 +62,7 @@ def page(request: Any, live_server: Any) -> Iterator[Page]:
 
 
 def log_in(page: Page) -> None:
-    page.goto("/")
+    page.goto("/lookup/")
     expect(page).to_have_url("/login/?next=/lookup/")
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill("admin")
@@ -88,6 +91,50 @@ def test_lookup__log_in_paste_read_and_log_out(page):
     expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
     page.goto("/lookup/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
+
+
+def test_lookup__file_is_answered_and_downloaded(page, tmp_path):
+    log_in(page)
+    log = tmp_path / "auth.log"
+    log.write_text(f"sshd: Failed password from {LONDON} port 22\nsshd: from 2a02:6b8::1 port 22\n")
+    page.get_by_label("Or a file").set_input_files(log)
+    page.get_by_role("button", name="Look up").click()
+    expect(page.get_by_role("heading", name="2 answers")).to_be_visible()
+    expect(page.get_by_role("img", name="Map of 2 places")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    assert download.value.suggested_filename == "answers.csv"
+    assert LONDON in Path(download.value.path()).read_text()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_addresses__filter_open_a_detail_and_download(page, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    log_in(page)
+    page.goto(f"/lookup/?ip={LONDON}&ip=2a02:6b8::1")
+    page.goto("/admin/geocache/geocache/")
+    page.get_by_role("button", name="Flush now").click()
+    page.goto("/addresses/")
+    page.get_by_label("Country").select_option(label="Russia")
+    page.get_by_role("button", name="Filter").click()
+    expect(page).to_have_url("/addresses/?country=RU&sort=newest")
+    expect(page.locator(".answers tbody tr")).to_have_count(1)
+    for element in page.locator("main, .filter, .answers tbody tr").all():
+        box = element.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    content = Path(download.value.path()).read_text()
+    assert "2a02:6b8::1" in content
+    assert LONDON not in content
+
+    page.get_by_role("link", name="2a02:6b8::1").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("2a02:6b8::1")
+    expect(page.get_by_text("is answered by the hot entry")).to_be_visible()
+    page.get_by_role("link", name="In the admin").click()
+    expect(page.locator("#content")).to_contain_text("2a02:6b8::1")
 
 
 def test_lookup__stays_readable_on_a_phone(page):
@@ -124,3 +171,85 @@ def test_admin__flush_now_writes_what_was_looked_up(page):
     page.get_by_role("button", name="Flush now").click()
     expect(page.get_by_text("1 flushed, 0 rejected, 0 pending")).to_be_visible()
     expect(page.get_by_role("link", name=LONDON)).to_be_visible()
+
+
+def test_admin__filter_and_forget_an_address(page):
+    log_in(page)
+    page.goto(f"/lookup/?ip={LONDON}&ip={MOSCOW_V6}")
+    page.get_by_role("link", name="Admin").click()
+    page.locator("#geocache-panel").get_by_role("button", name="Flush now").click()
+    expect(page.get_by_text("2 flushed, 0 rejected, 0 pending")).to_be_visible()
+
+    page.get_by_role("link", name="United Kingdom (1)").click()
+    expect(page.get_by_role("link", name=LONDON)).to_be_visible()
+    expect(page.get_by_role("link", name=MOSCOW_V6)).to_be_hidden()
+
+    page.get_by_role("row").filter(has_text=LONDON).get_by_role("checkbox").check()
+    page.get_by_label("Action:").select_option("Forget the selected addresses")
+    page.get_by_role("button", name="Go").click()
+    expect(page.get_by_text("Forget what is known about 1 address?")).to_be_visible()
+    page.get_by_role("button", name="sure").click()
+    expect(page.get_by_text("1 address is forgotten.")).to_be_visible()
+    expect(page.get_by_role("link", name=LONDON)).to_be_hidden()
+
+    page.get_by_role("link", name=MOSCOW_V6, exact=True).click()
+    page.get_by_role("link", name="View on site").click()
+    expect(page).to_have_url(f"/addresses/{MOSCOW_V6}/")
+
+
+def flush_one(page: Page) -> None:
+    """Look an address up, and have it flushed."""
+    page.goto(f"/lookup/?ip={LONDON}")
+    page.goto("/admin/geocache/geocache/")
+    page.get_by_role("button", name="Flush now").click()
+    expect(page.get_by_text("1 flushed")).to_be_visible()
+
+
+def test_dashboard__tells_a_new_installation_what_to_do_and_then_counts(page):
+    log_in(page)
+    page.get_by_role("link", name="Dashboard").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Dashboard")
+    expect(page.get_by_role("heading", name="No address is in the table yet")).to_be_visible()
+    expect(page.get_by_role("link", name="Look up an address")).to_be_visible()
+
+    flush_one(page)
+    page.get_by_role("link", name="View site").click()
+    expect(page.get_by_role("heading", name="Where they are")).to_be_visible()
+    expect(page.get_by_role("row", name="United Kingdom 1 100.0 %")).to_be_visible()
+    expect(page.locator(".map .level-5 title").first).to_have_text("United Kingdom: 1")
+    expect(page.get_by_role("img", name="Answers of each of the last 30 days")).to_be_visible()
+    table = page.locator("section", has_text="Last flushes").get_by_role("table")
+    expect(table).to_be_hidden()
+    page.locator("section", has_text="Last flushes").get_by_text("As a table").click()
+    expect(table).to_be_visible()
+
+
+def test_dashboard__fits_every_screen_in_light_and_dark(page):
+    log_in(page)
+    flush_one(page)
+    page.goto("/")
+    grounds = set()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for width in (320, 390, 768, 1280, 1920):
+            page.set_viewport_size({"width": width, "height": 844})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, width
+        grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert len(grounds) == 2
+
+
+def test_dashboard__map_is_no_stop_of_the_tab_key(page):
+    log_in(page)
+    flush_one(page)
+    page.goto("/")
+    assert page.locator(".map a:not([tabindex='-1'])").count() == 0
+    table = page.get_by_role("group", name="Where they are")
+    table.focus()
+    expect(table).to_be_focused()
+
+
+def test_times__are_in_the_zone_of_the_reader_where_there_is_javascript(page, request):
+    log_in(page)
+    page.goto(f"/lookup/?ip={LONDON}")
+    zone = "GMT+9" if request.node.callspec.params["page"] else "UTC"
+    expect(page.locator("table.answers time")).to_contain_text(zone)

@@ -130,6 +130,18 @@ def test_checks__a_setting_that_cannot_be_used_is_an_error(
     assert "geocache.E003" in ids()
 
 
+def test_check_trusted_proxies__what_is_no_network_is_an_error(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["10.0.0.0/8", "*"]}
+
+    assert ids() == {"geocache.E010"}
+
+
+def test_check_api_rate__what_cannot_be_read_is_an_error(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "API_RATE": "often"}
+
+    assert ids() == {"geocache.E011"}
+
+
 def test_checks__another_provider_has_nothing_to_tell(settings: Any) -> None:
     use_dummy_provider(settings)
 

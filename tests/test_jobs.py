@@ -13,6 +13,7 @@ from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from geocache import jobs, journal
 from geocache.models import FlushRun, GeoCache, SchedulerLease
+from geocache.statistics import read_statistics
 from tests import processes
 from tests.factories import a_location, many_locations
 
@@ -41,6 +42,26 @@ def test_geo_cache_flush__says_what_it_flushed_only_when_it_did(events: list[Any
     jobs.geo_cache_flush()
 
     assert events == [{"event": "geo_cache_flush_ran", "flushed": 3, "log_level": "debug"}]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_cache_flush__counts_the_table() -> None:
+    journal.append(many_locations(3))
+    jobs.geo_cache_flush()
+    snapshot = read_statistics()
+    assert snapshot is not None
+    assert snapshot.row_count == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_cache_flush__outlives_a_failure_of_the_statistics(
+    events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("geocache.statistics._count", lambda _: 1 / 0)
+    journal.append(many_locations(3))
+    jobs.geo_cache_flush()
+    assert GeoCache.objects.count() == 3
+    assert names(events) == ["geo_cache_flush_ran", "geo_statistics_failed"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -433,6 +434,27 @@ def test_backlog__estimates_what_is_long(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (backlog.answer_count, backlog.is_exact) == (256, False)
 
 
+def test_find__newest_answer_for_an_address_behind_the_head() -> None:
+    head = journal.last_ticket()
+    newer = a_location("8.8.8.8", resolved_at=NOON + timedelta(seconds=1))
+    journal.append([newer, *many_locations(3)])
+    journal.append([a_location("8.8.8.8"), a_location("8.8.8.88")])
+
+    assert journal.find(head, "8.8.8.8") == newer
+    assert journal.find(head, "8.8.8.88") == a_location("8.8.8.88")
+    assert journal.find(head, "8.8.8.") is None
+    assert journal.find(journal.last_ticket(), "8.8.8.8") is None
+
+
+def test_find__passes_over_a_record_that_cannot_be_read() -> None:
+    head = journal.last_ticket()
+    journal.append([a_location("8.8.8.8")])
+    key = journal._record_key(head + 1, 1)
+    caches.current().add(key, 'nonsense with "8.8.8.8"')
+
+    assert journal.find(head, "8.8.8.8") == a_location("8.8.8.8")
+
+
 def test_lock__is_free_again_afterwards() -> None:
     with journal.lock(60):
         assert caches.current().get(journal.LOCK_KEY)
@@ -447,3 +469,10 @@ def test_lock__of_another_is_waited_for_then_passed_and_left_alone() -> None:
         pass
 
     assert caches.current().get(journal.LOCK_KEY) == "another-"
+
+
+def test_lock__says_whether_it_is_held() -> None:
+    with journal.lock(60) as first, journal.lock(60, wait_seconds=0.0) as second:
+        assert (first, second) == (True, False)
+    with journal.lock(60) as again:
+        assert again

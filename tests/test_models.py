@@ -1,6 +1,7 @@
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -27,6 +28,80 @@ HOUR = timedelta(hours=1)
 
 def addresses_in(network):
     return set(GeoCache.objects.in_network(ip_network(network)).values_list("address", flat=True))
+
+
+def test_stream__holds_a_few_rows_at_once():
+    count = 20_000
+    GeoCache.objects.upsert(many_locations(count))
+    tracemalloc.start()
+    streamed = sum(1 for _ in GeoCache.objects.order_by("sort_key").stream())
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert streamed == count
+    # All at once they are more than 10 MB.
+    assert peak_bytes < 5_000_000
+
+
+def test_stream__gives_answers_in_the_order_of_the_rows():
+    locations = [a_location(LONDON, asn=64500, latitude=-1.5), a_location(MOSCOW_V6, reason="x")]
+    GeoCache.objects.upsert(locations)
+    assert list(GeoCache.objects.order_by("-sort_key").stream()) == sorted(
+        locations, key=lambda one: sort_key(ip_address(one.address)), reverse=True
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="needs PostgreSQL")
+def test_stream__that_is_broken_off_leaves_no_transaction_open():
+    GeoCache.objects.upsert(many_locations(3))
+    streamed = GeoCache.objects.order_by("sort_key").stream()
+    next(streamed)
+    assert connection.in_atomic_block
+    streamed.close()
+    assert not connection.in_atomic_block
+
+
+def test_around__nearest_on_either_side_in_order():
+    GeoCache.objects.upsert(many_locations(9))
+    found = GeoCache.objects.around(ip_address("20.0.0.4"), 2)
+    assert [row.address for row in found] == ["20.0.0.2", "20.0.0.3", "20.0.0.5", "20.0.0.6"]
+    assert len(GeoCache.objects.around(ip_address("20.0.0.0"), 2)) == 2
+
+
+def test_unresolved__rows_of_which_nothing_is_known():
+    a_row()
+    empty = a_row("8.8.8.8", reason=NOT_FOUND)
+    assert list(GeoCache.objects.unresolved()) == [empty]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "is_found"),
+    [
+        (0, 0, True),
+        (None, 0, True),
+        (0, None, True),
+        (None, None, True),
+        (1, None, False),
+        (None, -1, False),
+        (-1, 1, True),
+    ],
+)
+@pytest.mark.parametrize("hour", [0, 23])
+def test_resolved_between__days_are_whole_and_in_the_current_time_zone(
+    first, last, is_found, hour, settings
+):
+    settings.TIME_ZONE = "Europe/Berlin"
+    day = date(2026, 3, 29)  # has 23 hours
+    at = timezone.make_aware(datetime(2026, 3, 29, hour, 30))
+    a_row(resolved_at=at)
+    days = [None if step is None else day + timedelta(days=step) for step in (first, last)]
+    assert GeoCache.objects.resolved_between(*days).exists() is is_found
+
+
+def test_sources__each_once_in_order():
+    for number, source in enumerate(("B 2", "A 1", "B 2", "")):
+        a_row(f"20.0.0.{number}", source=source)
+    assert GeoCache.sources() == ["A 1", "B 2"]
 
 
 # --- GeoCache ----------------------------------------------------------------------------------

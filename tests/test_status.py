@@ -84,6 +84,16 @@ def test_read_status__counts_rows_and_rejected_entries() -> None:
     assert (status.row_count, status.rejected_count) == (1, 1)
 
 
+def test_read_status__can_go_without_counting_rows() -> None:
+    a_row()
+    with CaptureQueriesContext(connection) as queries:
+        status = read_status(is_counting_rows=False)
+    assert status.row_count is None
+    assert status.rejected_count == 0
+    assert status.problems == ()
+    assert not [query for query in queries if "geocache_geocache" in query["sql"].split("WHERE")[0]]
+
+
 def test_read_status__writes_nothing_to_the_database() -> None:
     with CaptureQueriesContext(
         connection,

@@ -187,6 +187,19 @@ def test_get_many__a_number_where_an_entry_should_be_is_a_miss():
     assert store.get_many("b", [LONDON]) == {}
 
 
+def test_delete_many__of_one_build_and_these_addresses_alone():
+    store.set_many("b", [a_location(), a_location(PARIS)])
+    store.set_many("c", [a_location()])
+    assert store.delete_many("b", [LONDON, "1.1.1.1"])
+    assert set(store.get_many("b", [LONDON, PARIS])) == {PARIS}
+    assert set(store.get_many("c", [LONDON])) == {LONDON}
+
+
+@pytest.mark.usefixtures("cache_is_down")
+def test_delete_many__cache_that_is_down_is_told():
+    assert not store.delete_many("b", [LONDON])
+
+
 @pytest.mark.usefixtures("cache_is_down")
 def test_cache_down__is_a_miss_in_bounded_time_and_said_once():
     started = time.perf_counter()

@@ -1,9 +1,22 @@
+from ipaddress import ip_address
+
 import pytest
 from django.template import Context, Template
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import override
 
-from geocache.models import Reason
-from geocache.templatetags.geo import country_flag, country_name, geo_sources, reason_label
-from tests.factories import use_dummy_provider
+from geocache.charts import Bar
+from geocache.models import GeoCache, Reason
+from geocache.templatetags.geo import (
+    country_flag,
+    country_name,
+    geo_sources,
+    moment,
+    number,
+    reason_label,
+)
+from tests.factories import LONDON, NOON, a_location, use_dummy_provider
 
 
 @pytest.mark.parametrize(("code", "flag"), [("GB", "🇬🇧"), ("de", "🇩🇪"), ("XK", "🇽🇰")])
@@ -51,3 +64,90 @@ def test_geo_sources__failing_provider_has_none(settings, tmp_path):
 def test_geo__tags_escape_what_they_show():
     shown = Template("{% load geo %}{{ value|reason_label }}").render(Context({"value": "<b>"}))
     assert shown == "&lt;b&gt;"
+
+
+# --- addresses and answers -------------------------------------------------------------------
+
+
+@pytest.fixture
+def provider(settings):
+    return use_dummy_provider(settings, answers={LONDON: {"country_code": "GB", "city": "London"}})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        LONDON,
+        f"::ffff:{LONDON}",
+        ip_address(LONDON),
+        a_location(),
+        SimpleLazyObject(a_location),
+        GeoCache(country_code="GB"),
+    ],
+)
+@pytest.mark.usefixtures("provider")
+def test_country_filters__take_an_address_or_an_answer(value):
+    assert country_flag(value) == "🇬🇧"
+    assert country_name(value) == "United Kingdom"
+
+
+@pytest.mark.parametrize("value", [None, "", 7, "10.0.0.1", "8.8.8.8", "::", "\0", "1" * 999])
+@pytest.mark.usefixtures("provider")
+def test_country_filters__nothing_known_is_no_text(value):
+    assert country_flag(value) == country_name(value) == ""
+
+
+def test_country_filters__code_or_answer_costs_no_look_up(provider):
+    for value in ("GB", "", "::", a_location()):
+        country_flag(value)
+        country_name(value)
+    assert provider.asked == []
+
+
+@pytest.mark.usefixtures("provider")
+def test_geo_tag__gives_an_answer_or_none():
+    page = Template(
+        "{% load geo %}{% geo ip as place %}{% if place %}{{ place.city }}{% else %}?{% endif %}"
+    )
+    shown = [page.render(Context({"ip": ip})) for ip in (LONDON, "8.8.8.8", "nonsense", None)]
+    assert shown == ["London", "?", "?", "?"]
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"), [("en", "1,234,567"), ("de", "1.234.567"), ("fr", "1\xa0234\xa0567")]
+)
+def test_number__has_the_separators_of_the_language(language, shown, settings):
+    settings.USE_THOUSAND_SEPARATOR = False
+    with override(language):
+        assert number(1234567) == shown
+
+
+def test_moment__is_in_the_zone_of_the_project_and_says_so():
+    assert moment(NOON) == '<time datetime="2026-01-02T12:00:00+00:00">2026-01-02 12:00 UTC</time>'
+    with timezone.override("Asia/Tokyo"):
+        assert (
+            moment(NOON) == '<time datetime="2026-01-02T21:00:00+09:00">2026-01-02 21:00 JST</time>'
+        )
+
+
+def test_moment__of_nothing_is_nothing():
+    assert moment(None) == ""
+
+
+def test_bar_chart__is_drawn_in_a_template():
+    template = Template("{% load geo %}{% bar_chart bars label %}")
+    shown = template.render(Context({"bars": [Bar("<b>", 1)], "label": "<i>"}))
+    assert "<title>&lt;b&gt;</title>" in shown
+    assert 'aria-label="&lt;i&gt;"' in shown
+
+
+def test_world_map__is_drawn_in_a_template():
+    template = Template("{% load geo %}{% world_map counts url %}")
+    shown = template.render(Context({"counts": {"DE": 2}, "url": "/?country="}))
+    assert 'href="/?country=DE"' in shown
+
+
+def test_places_map__is_drawn_in_a_template():
+    place = a_location(latitude=51.5, longitude=-0.1)
+    shown = Template("{% load geo %}{% places_map places %}").render(Context({"places": [place]}))
+    assert "<title>London: 1</title>" in shown

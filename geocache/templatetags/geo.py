@@ -1,10 +1,25 @@
-"""Show answers on a page: ``{% load geo %}``."""
+"""Show answers on a page: ``{% load geo %}``.
+
+The filters take what a page has at hand: a country's code, an answer, or an address. An address is
+looked up, one at a time: for a page of rows use ``geocache.rows.geo_for``, and filter its answers.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from django import template
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django_countries import countries
 
-from geocache import providers
-from geocache.exceptions import ProviderError
+from geocache import charts, maps, providers
+from geocache.charts import Bar
+from geocache.exceptions import InvalidAddress, ProviderError
+from geocache.locations import Location
+from geocache.lookup import lookup
 from geocache.models import Reason
 from geocache.providers.base import Source
 
@@ -15,17 +30,49 @@ FLAG_OFFSET = ord("\N{REGIONAL INDICATOR SYMBOL LETTER A}") - ord("A")
 
 
 @register.filter
-def country_flag(code: str) -> str:
-    """Return the flag emoji for an ISO 3166-1 code of two letters, or the empty text."""
+def country_flag(value: Any) -> str:
+    """Return the flag emoji of a code of two letters, an answer or an address, or no text."""
+    code = _country_code(value)
     if len(code) != 2 or not code.isascii() or not code.isalpha():
         return ""
     return "".join(chr(ord(letter) + FLAG_OFFSET) for letter in code.upper())
 
 
 @register.filter
-def country_name(code: str) -> str:
-    """Return the country's name in the reader's language, or the empty text if it is not known."""
-    return countries.name(code)
+def country_name(value: Any) -> str:
+    """Return the country's name in the reader's language, or no text if it is not known.
+
+    ``value`` is an ISO 3166-1 code, an answer or an address.
+    """
+    return countries.name(_country_code(value))
+
+
+@register.simple_tag
+def geo(address: Any) -> Location | None:
+    """Return the answer for an address, None for what is none: ``{% geo ip as place %}``."""
+    try:
+        return lookup(address)
+    except InvalidAddress:
+        return None
+
+
+@register.filter
+def number(count: int) -> str:
+    """Return a count with the separators of the reader's language."""
+    return number_format(count, force_grouping=True)
+
+
+@register.filter
+def moment(at: datetime | None) -> str:
+    """Return an instant in the project's time zone; a script rewrites it into the reader's."""
+    if at is None:
+        return ""
+    local = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}">{}</time>',
+        local.isoformat(timespec="seconds"),
+        f"{local:%Y-%m-%d %H:%M %Z}",
+    )
 
 
 @register.filter
@@ -41,3 +88,29 @@ def geo_sources() -> list[Source]:
         return providers.current().sources()
     except ProviderError:
         return []
+
+
+@register.simple_tag
+def world_map(counts: Mapping[str, int], url: str = "") -> SafeString:
+    """Return a map coloured by ``counts`` of addresses; a country links to ``url`` and its code."""
+    return maps.world_map(counts, url.__add__ if url else None)
+
+
+@register.simple_tag
+def places_map(places: Iterable[maps.Place]) -> SafeString:
+    """Return a map with a dot for each of the places, or nothing if none has coordinates."""
+    return maps.places_map(places)
+
+
+@register.simple_tag
+def bar_chart(bars: Sequence[Bar], label: str) -> SafeString:
+    """Return the bars side by side; ``label`` says what they are to those who cannot see them."""
+    return charts.bar_chart(bars, label)
+
+
+def _country_code(value: Any) -> str:
+    # No address that has a country is that short: a code costs no look-up.
+    if isinstance(value, str) and len(value) <= 2:
+        return value
+    answer = value if hasattr(value, "country_code") else geo(value)
+    return answer.country_code if answer else ""

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
 
 from geocache import conf
 
@@ -23,6 +24,19 @@ def staff_only(view: View) -> View:
         if not request.user.is_staff:
             raise PermissionDenied
         return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def staff_or_lookup(view: View) -> View:
+    """Let staff in; send others to the look-up where that is open to everybody."""
+    for_staff = staff_only(view)
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if conf.get("PUBLIC_LOOKUP") and not request.user.is_staff:
+            return redirect("geocache:lookup")
+        return for_staff(request, *args, **kwargs)
 
     return guarded
 

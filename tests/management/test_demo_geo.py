@@ -15,6 +15,7 @@ import pytest
 from django.contrib.auth import authenticate
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.http import HttpRequest
 
 from geocache.addresses import parse_address, special_reason
 from geocache.management import lines
@@ -84,7 +85,7 @@ def test_demo_geo__looks_up_flushes_and_shows_figures(settings: Any, addresses: 
     assert re.search(r"^Flushed +2 in ", out, re.MULTILINE)
     assert out.endswith("\nDummy 1\n")
     assert GeoCache.objects.count() == 2
-    assert authenticate(username="admin", password=password(out))
+    assert authenticate(HttpRequest(), username="admin", password=password(out))
     assert err == ""
 
 
@@ -95,7 +96,7 @@ def test_demo_geo__works_a_second_time(settings: Any, addresses: str) -> None:
     second, _ = demonstrated("--addresses", addresses)
     assert "No answer is dirty" in second
     assert password(first) != password(second)
-    assert authenticate(username="admin", password=password(second))
+    assert authenticate(HttpRequest(), username="admin", password=password(second))
 
 
 @pytest.mark.django_db(transaction=True)

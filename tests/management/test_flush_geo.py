@@ -13,6 +13,7 @@ from geocache import flush, journal
 from geocache.flush import FlushReport
 from geocache.management.commands import flush_geo
 from geocache.models import GeoCache
+from geocache.statistics import read_statistics
 from tests.factories import a_location, many_locations
 from tests.management.commands import run
 
@@ -30,6 +31,8 @@ def test_flush_geo__says_what_it_did_in_one_line() -> None:
     assert out.startswith("3 flushed, 0 rejected, 0 pending, in ")
     assert out.count("\n") == 1
     assert GeoCache.objects.count() == 3
+    assert (snapshot := read_statistics()) is not None
+    assert snapshot.row_count == 3
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from geocache.management.trials import CHUNK_ADDRESSES, Trial
+from geocache.statistics import read_statistics
 from tests.factories import LONDON, MOSCOW_V6, use_dummy_provider
 
 
@@ -29,6 +30,8 @@ def test_trial__counts_what_it_did(settings: Any) -> None:
         "pending": 0,
         "rows": 3,
     }
+    assert (snapshot := read_statistics()) is not None
+    assert snapshot.countries == {"GB": 1, "RU": 1}
     assert done == [3]
 
 

@@ -102,6 +102,9 @@ def test_hide_secrets__other_names_stay(name):
             "https://h/download?license_key=[hidden]&suffix=tar.gz",
         ),
         ("GET /x?a=b&TOKEN=hunter2 failed", "GET /x?a=b&TOKEN=[hidden] failed"),
+        ("Authorization: Bearer hunter2, more", "Authorization: Bearer [hidden], more"),
+        (f"asked with geocache_{'h' * 43}.", "asked with [hidden]."),
+        ("geocache_geocache is a table", "geocache_geocache is a table"),
     ],
 )
 def test_hide_secrets__credentials_inside_addresses_of_servers(text, shown):

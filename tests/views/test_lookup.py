@@ -1,7 +1,10 @@
+import gzip
+
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.template.loader import render_to_string
 from django.test import Client
-from django.urls import include, path, reverse
+from django.urls import include, path
 
 from geocache import journal
 from geocache.models import JournalHead
@@ -193,7 +196,7 @@ def test_lookup_page__nonsense_is_named_on_a_valid_page(viewer, text, provider):
     response = ask(viewer, text)
     assert "Line 1:" in response.text
     assert "Nothing could be answered" in response.text
-    assert "<script" not in response.text
+    assert "<script>" not in response.text
     assert provider.asked == []
 
 
@@ -231,6 +234,98 @@ def test_lookup_page__new_answers_are_journaled(viewer):
     ask(viewer, f"{LONDON}\n8.8.8.8")
     assert journal.backlog(0).answer_count == 2
     assert not JournalHead.objects.exists()
+
+
+# --- logs and files --------------------------------------------------------------------------
+
+LOG = f"""\
+Nov 23 10:00:01 web sshd[12]: Failed password from {LONDON} port 41234 ssh2
+Nov 23 10:00:02 web sshd[12]: Disconnecting
+Nov 23 10:00:03 web nginx: "GET / HTTP/1.1" "Chrome/120.0.0.0" [2001:db8::1]:443
+"""
+
+
+def test_lookup_page__addresses_in_a_log_are_found(viewer):
+    text = ask(viewer, LOG).text
+    assert "2 answers" in text
+    assert "In 1 other line there is no address." in text
+    assert "not answered" not in text
+
+
+def test_lookup_page__file_is_answered_and_its_addresses_go_into_the_form(viewer):
+    file = SimpleUploadedFile("auth.log.1.gz", gzip.compress(LOG.encode()))
+    with no_database_write(max_queries=LOGGED_IN_QUERIES):
+        response = viewer.post(URL, {"addresses": "", "file": file})
+    assert_is_page(response)
+    assert "2 answers" in response.text
+    assert f"{LONDON}\n2001:db8::1</textarea>" in response.text
+
+
+def test_lookup_page__file_that_is_too_large_is_refused_with_what_to_do(viewer, provider):
+    file = SimpleUploadedFile("a.log", b"8.8.8.8\n" * 2**19)
+    response = viewer.post(URL, {"addresses": "", "file": file})
+    assert_is_page(response)
+    assert "lookup_geo --file" in response.text
+    assert provider.asked == []
+
+
+# --- totals, map, download -------------------------------------------------------------------
+
+
+def test_lookup_page__totals_and_map_of_several_answers(viewer, provider):
+    near = {"country_code": "GB", "asn": 64500, "latitude": 51.5, "longitude": -0.1}
+    provider.answers = {f"20.0.0.{n}": near for n in range(3)} | {
+        f"20.0.1.{n}": {"country_code": code, "asn": n, "organization": f"Net {n}"}
+        for n, code in enumerate(("FR", "DE", "IT", "ES", "PT", "PL", "SE", "NO", "FI", "DK", "NL"))
+    }
+    text = " ".join(ask(viewer, "\n".join(provider.answers)).text.split())
+    assert "United Kingdom</th><td>3</td>" in text
+    assert '<span class="code">AS64500</span> </th><td>3</td>' in text
+    assert text.count('<th scope="row">Others</th><td>2</td>') == 2
+    assert 'aria-label="Map of 3 places"' in text
+
+
+def test_lookup_page__one_answer_needs_no_totals(viewer):
+    assert "<caption>" not in ask(viewer, LONDON).text
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_lookup_page__answers_can_be_downloaded(viewer, kind):
+    with no_database_write(max_queries=LOGGED_IN_QUERIES):
+        posted = viewer.post(URL, {"addresses": LOG, "format": kind})
+    linked = viewer.get(URL, {"ip": [LONDON, "2001:db8::1"], "format": kind})
+    assert posted["Content-Disposition"] == f'attachment; filename="answers.{kind}"'
+    for response in (posted, linked):
+        content = response.getvalue().decode()
+        assert LONDON in content
+        assert "2001:db8::1" in content
+
+
+def test_lookup_page__nothing_to_download_is_a_page(viewer):
+    assert_is_page(viewer.post(URL, {"addresses": "x", "format": "csv"}))
+    assert_is_page(viewer.get(URL, {"ip": LONDON, "format": "exe"}))
+
+
+# --- one's own address -----------------------------------------------------------------------
+
+
+def test_my_address__leads_to_the_answer_for_the_visitor(viewer):
+    with no_database_write(max_queries=LOGGED_IN_QUERIES):
+        response = viewer.get("/lookup/mine/", REMOTE_ADDR=LONDON)
+    assert response.url == f"{URL}?ip={LONDON}#answers"
+    assert "no-store" in response["Cache-Control"]
+
+
+def test_my_address__that_cannot_be_told_leads_to_the_form(viewer):
+    assert viewer.get("/lookup/mine/", REMOTE_ADDR="unix:").url == URL
+
+
+def test_my_address__has_the_access_rule_of_the_look_up(client, settings):
+    assert client.get("/lookup/mine/").url == "/login/?next=/lookup/mine/"
+    settings.GEOCACHE = {**settings.GEOCACHE, "PUBLIC_LOOKUP": True}
+    assert client.get("/lookup/mine/", REMOTE_ADDR=LONDON).url == f"{URL}?ip={LONDON}#answers"
+    # The list of addresses is for staff only: nobody else is led there.
+    assert "/addresses/" not in client.get(URL, {"ip": LONDON}).text
 
 
 # --- where answers come from -----------------------------------------------------------------
@@ -280,10 +375,6 @@ def test_lookup_page__failing_provider_does_not_tell_the_public_of_files(
 
 
 # --- the other pages -------------------------------------------------------------------------
-
-
-def test_home__leads_to_the_lookup(client):
-    assert client.get("/").url == reverse("geocache:lookup")
 
 
 def test_login_page__is_valid_and_writes_nothing(client):

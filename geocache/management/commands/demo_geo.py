@@ -24,7 +24,11 @@ from geocache.management.trials import Trial
 HOST: Final = "127.0.0.1"
 SAMPLE: Final = Path(geocache.__file__).with_name("data") / "sample_addresses.txt"
 START_SECONDS: Final = 30.0
-PAGES: Final = (("Look-up page", "geocache:lookup"), ("Admin", "admin:index"))
+PAGES: Final = (
+    ("Dashboard", "geocache:dashboard"),
+    ("Look-up page", "geocache:lookup"),
+    ("Admin", "admin:index"),
+)
 
 
 class Command(ShellCommand):

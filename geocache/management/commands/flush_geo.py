@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from geocache.flush import FlushReport, flush_dirty
 from geocache.management.shells import ShellCommand
+from geocache.statistics import refresh_after_flush
 from geocache.status import database_problem
 
 MAX_SECONDS: Final = 86_400
@@ -52,6 +53,7 @@ class Command(ShellCommand):
         if lost_count := figures.pop("lost"):
             self.stderr.write(f"The cache has lost {lost_count:,} records before this flush.")
         self.stdout.write(json.dumps(figures) if is_json else _sentence(report))
+        refresh_after_flush()
         if report.timed_out:
             raise CommandError(
                 f"The time limit left {report.pending:,} answers; they stay in the cache.",

@@ -1,0 +1,114 @@
+"""What the list of addresses can be narrowed by; each filter is a range of an index.
+
+Their counts are those of the statistics, a few minutes old at most while answers come in.
+"""
+
+from functools import cache
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.http import HttpRequest
+from django.utils.formats import number_format
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+from geocache.models import GeoCache
+from geocache.statistics import Snapshot, read_statistics
+from geocache.templatetags.geo import country_name
+
+# Operators that are offered. Others are chosen by their link in a row of the list.
+OFFERED_OPERATORS = 20
+
+
+class CountryFilter(admin.SimpleListFilter):
+    """The countries that are in the table, by name."""
+
+    title = _("country")
+    parameter_name = "country"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        """Return code, and name with count, in the order of the names."""
+        snapshot = counted(request)
+        counts = snapshot.countries if snapshot else dict.fromkeys(GeoCache.countries())
+        language = get_language()
+        named = sorted((_name(code, language), code) for code in counts)
+        return [(code, _label(name, counts[code])) for name, code in named]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature
+        """Return the rows of the chosen country."""
+        return queryset.filter(country_code=self.value()) if self.value() else queryset
+
+
+class OperatorFilter(admin.SimpleListFilter):
+    """The largest operators, and the one that is chosen."""
+
+    title = _("operator")
+    parameter_name = "asn"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        """Return AS number, and name with count, the largest first."""
+        snapshot = counted(request)
+        operators = snapshot.operators[:OFFERED_OPERATORS] if snapshot else ()
+        offered = {
+            str(one.asn): _label(f"AS{one.asn} {one.organization}".strip(), one.address_count)
+            for one in operators
+        }
+        chosen = self.value()
+        if chosen and chosen not in offered:
+            offered[chosen] = f"AS{chosen}"
+        return list(offered.items())
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature
+        """Return the rows of the chosen operator."""
+        chosen = self.value()
+        if not chosen:
+            return queryset
+        if not (chosen.isascii() and chosen.isdigit()):
+            raise IncorrectLookupParameters
+        return queryset.filter(asn=chosen)
+
+
+class OutcomeFilter(admin.SimpleListFilter):
+    """Whether anything is known."""
+
+    title = _("answer")
+    parameter_name = "answer"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        """Return the two kinds of answer."""
+        snapshot = counted(request)
+        empty_count = snapshot.empty_count if snapshot else None
+        found_count = snapshot.row_count - snapshot.empty_count if snapshot else None
+        return [
+            ("found", _label(_("found"), found_count)),
+            ("empty", _label(_("never resolved"), empty_count)),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature
+        """Return the rows of the chosen kind."""
+        match self.value():
+            case "found":
+                return queryset.filter(reason="")
+            case "empty":
+                return queryset.unresolved()
+        return queryset
+
+
+def counted(request: HttpRequest) -> Snapshot | None:
+    """Return the statistics, read once for all that a page shows."""
+    page: Any = request
+    if not hasattr(page, "geo_statistics"):
+        page.geo_statistics = read_statistics()
+    snapshot: Snapshot | None = page.geo_statistics
+    return snapshot
+
+
+@cache
+def _name(code: str, language: str) -> str:  # noqa: ARG001 - the name is in this language
+    """Return a country's name; to find the names of all takes longer than to read a page's rows."""
+    return country_name(code) or code
+
+
+def _label(name: Any, count: int | None) -> str:
+    return str(name) if count is None else f"{name} ({number_format(count, force_grouping=True)})"

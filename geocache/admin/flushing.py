@@ -1,0 +1,63 @@
+"""The button "Flush now", and how much waits for it."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.contrib import messages
+from django.db import connections, transaction
+from django.http import HttpRequest
+from django.utils.translation import gettext
+
+from geocache.exceptions import FlushError, JournalUnavailable
+from geocache.flush import FlushReport, flush_dirty, read_backlog
+from geocache.journal import Backlog
+from geocache.statistics import refresh_after_flush
+
+# How long a flush may keep somebody waiting who pressed a button.
+FLUSH_NOW_SECONDS: Final = 20.0
+
+View = Callable[..., Any]
+
+
+def outside_transactions(view: View) -> View:
+    """Let a view flush: what is committed leaves the cache, so no request may roll it back."""
+    for alias in connections:
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return view
+
+
+def flush_now(request: HttpRequest) -> None:
+    """Flush, and leave a message of what was done."""
+    try:
+        report = flush_dirty(FLUSH_NOW_SECONDS)
+    except FlushError as error:
+        messages.error(request, gettext("Not flushed: %(error)s") % {"error": error})
+    else:
+        level = messages.WARNING if report.rejected or report.timed_out else messages.SUCCESS
+        messages.add_message(request, level, _said(report))
+        refresh_after_flush()
+
+
+def pending() -> Backlog | None:
+    """Return how much waits to be flushed, or None while the cache does not tell."""
+    try:
+        return read_backlog()
+    except JournalUnavailable:
+        return None
+
+
+def _said(report: FlushReport) -> str:
+    """Return one line on what a flush did."""
+    if report == FlushReport(seconds=report.seconds):
+        return gettext("Nothing was waiting to be flushed.")
+    said = gettext(
+        "%(flushed)d flushed, %(rejected)d rejected, %(pending)d pending, in %(seconds).1f seconds."
+    )
+    counts = {
+        "flushed": report.flushed,
+        "rejected": report.rejected,
+        "pending": report.pending,
+        "seconds": report.seconds,
+    }
+    late = gettext(" Stopped by the time limit: flush again.") if report.timed_out else ""
+    return said % counts + late

@@ -1,0 +1,34 @@
+"""Rows that people read and only the app writes."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in its stubs
+    """People read these rows; only the app writes them."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    class Media:
+        css = {"all": ["geocache/admin.css"]}  # noqa: RUF012 - read by Django's metaclass
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
+        """Let nobody add a row by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Show every field as text."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Let nobody delete a row by hand."""
+        return False
+
+    def has_permission(self, request: HttpRequest, action: str) -> bool:
+        """Tell whether somebody was given the permission to ``action`` all the same."""
+        opts: Any = self.opts
+        return request.user.has_perm(f"{opts.app_label}.{action}_{opts.model_name}")

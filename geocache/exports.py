@@ -1,0 +1,102 @@
+"""Answers as files: CSV that no spreadsheet runs, JSON, and JSON lines; streamed, of any length."""
+
+import csv
+import json
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from datetime import datetime
+from itertools import chain, islice
+from typing import Any, Final, NamedTuple
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, StreamingHttpResponse
+
+from geocache.locations import FIELDS, Location
+
+# What a text begins with that a spreadsheet takes for a formula. Source: OWASP, CSV Injection.
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Each chunk is one write to the network.
+LINES_PER_CHUNK: Final = 500
+
+
+def to_csv(locations: Iterable[Location]) -> Iterator[str]:
+    """Give the lines of a CSV file, RFC 4180, the first of them with the names of the fields."""
+    writer = csv.writer(_Echo())
+    yield writer.writerow(FIELDS)
+    for location in locations:
+        yield writer.writerow([_cell(getattr(location, name)) for name in FIELDS])
+
+
+def to_json(locations: Iterable[Location]) -> Iterator[str]:
+    """Give the lines of one JSON array."""
+    yield "["
+    separator = "\n"
+    for location in locations:
+        yield separator + _object(location)
+        separator = ",\n"
+    yield "\n]\n"
+
+
+def to_json_lines(locations: Iterable[Location]) -> Iterator[str]:
+    """Give one JSON object a line."""
+    for location in locations:
+        yield _object(location) + "\n"
+
+
+class Kind(NamedTuple):
+    """A kind of file."""
+
+    content_type: str
+    lines: Callable[[Iterable[Location]], Iterator[str]]
+
+
+# By the ending of the file's name.
+KINDS: Final = {
+    "csv": Kind("text/csv; charset=utf-8", to_csv),
+    "json": Kind("application/json", to_json),
+    "jsonl": Kind("application/jsonl", to_json_lines),
+}
+
+
+def download(
+    request: HttpRequest, locations: Iterable[Location], kind: str, name: str
+) -> StreamingHttpResponse:
+    """Answer ``request`` with a file of one of ``KINDS``, made while it is sent."""
+    chunks: Any = _chunks(KINDS[kind].lines(locations))
+    if isinstance(request, ASGIRequest):
+        # Django would first collect what is not asynchronous.
+        chunks = _asynchronous(chunks)
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"'}
+    return StreamingHttpResponse(chunks, content_type=KINDS[kind].content_type, headers=headers)
+
+
+class _Echo:
+    """A file that returns what is written to it."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    # Numbers stay numbers, below zero too.
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def _object(location: Location) -> str:
+    return json.dumps(location.to_plain(), ensure_ascii=False)
+
+
+def _chunks(lines: Iterator[str]) -> Generator[str, None, None]:
+    for first in lines:
+        yield "".join(chain([first], islice(lines, LINES_PER_CHUNK - 1)))
+
+
+async def _asynchronous(chunks: Generator[str, None, None]) -> AsyncIterator[str]:
+    try:
+        while chunk := await sync_to_async(lambda: next(chunks, ""))():
+            yield chunk
+    finally:
+        # Whoever stops reading ends the query, too.
+        await sync_to_async(chunks.close)()

@@ -1,0 +1,185 @@
+"""The filters of the list of addresses, from the query of its link."""
+
+from datetime import date
+from typing import Any, Final
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.http import QueryDict
+from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
+
+from geocache.addresses import parse_network
+from geocache.exceptions import InvalidAddress
+from geocache.models import GeoCache, GeoCacheQuerySet
+from geocache.paging import ORDERS
+from geocache.printable import printable
+from geocache.templatetags.geo import country_name
+
+NEWEST: Final = "newest"
+ORDER_LABELS: Final = {
+    NEWEST: _("newest first"),
+    "oldest": _("oldest first"),
+    "address": _("by address"),
+}
+# The largest number of an autonomous system. Source: RFC 6793.
+MAX_ASN: Final = 2**32 - 1
+# What says in which order, and where a page begins.
+UNFILTERING: Final = ("sort", "before", "after")
+DAY: Final = "%Y-%m-%d"
+BAD_DAY: Final = _("Give a day as 2026-01-31.")
+# Days that exist in every time zone, and in which somebody may have looked up an address.
+DAYS: Final = (
+    MinValueValidator(date(1970, 1, 2), BAD_DAY),
+    MaxValueValidator(date(2999, 12, 31), BAD_DAY),
+)
+BAD_ASN: Final = _("The operator is an AS number, such as AS64500.")
+
+
+class AddressFilter(forms.Form):
+    """What is listed. A value that cannot be used is an error, and so is one that nobody knows."""
+
+    country = forms.CharField(
+        label=_("Country"),
+        required=False,
+        validators=[
+            RegexValidator(
+                r"\A[A-Za-z]{2}\Z", _("The country is a code of two letters, such as DE.")
+            )
+        ],
+        widget=forms.Select,
+    )
+    asn = forms.CharField(
+        label=_("Operator"),
+        required=False,
+        validators=[RegexValidator(r"\A(?i:AS)?[0-9]{1,10}\Z", BAD_ASN)],
+        widget=forms.TextInput(attrs={"placeholder": "AS64500", "size": 12}),
+    )
+    network = forms.CharField(
+        label=_("Network"),
+        required=False,
+        widget=forms.TextInput(attrs={"placeholder": "203.0.113.0/24", "size": 20}),
+    )
+    source = forms.CharField(label=_("Source"), required=False, widget=forms.Select)
+    since = forms.DateField(
+        label=_("From"),
+        required=False,
+        input_formats=[DAY],
+        error_messages={"invalid": BAD_DAY},
+        validators=DAYS,
+        widget=forms.DateInput(format=DAY, attrs={"type": "date"}),
+    )
+    until = forms.DateField(
+        label=_("To"),
+        required=False,
+        input_formats=[DAY],
+        error_messages={"invalid": BAD_DAY},
+        validators=DAYS,
+        widget=forms.DateInput(format=DAY, attrs={"type": "date"}),
+    )
+    sort = forms.ChoiceField(
+        label=_("Order"),
+        required=False,
+        choices=ORDER_LABELS,
+        error_messages={"invalid_choice": _("“%(value)s” is no order of this list.")},
+    )
+    unresolved = forms.ChoiceField(
+        label=_("Answer"),
+        required=False,
+        choices=[("", _("all")), ("1", _("nothing known"))],
+        error_messages={"invalid_choice": _("“%(value)s” is not 1, for addresses without answer.")},
+    )
+    # Where a page begins: part of the link, but no filter.
+    before = forms.CharField(required=False)
+    after = forms.CharField(required=False)
+
+    def __init__(self, query: QueryDict) -> None:
+        self.query = QueryDict(mutable=True)
+        for name, values in query.lists():
+            self.query.setlist(printable(name), [printable(value) for value in values])
+        super().__init__(self.query, label_suffix="")
+
+    def clean_country(self) -> str:
+        """Return the code in capital letters."""
+        return str(self.cleaned_data["country"]).upper()
+
+    def clean_asn(self) -> int | None:
+        """Return the number, with or without ``AS`` before it."""
+        digits = self.cleaned_data["asn"].upper().removeprefix("AS")
+        number = int(digits) if digits else None
+        if number is not None and number > MAX_ASN:
+            raise ValidationError(BAD_ASN)
+        return number
+
+    def clean_network(self) -> Any:
+        """Return the network; one address is one, too."""
+        text = self.cleaned_data["network"]
+        try:
+            return parse_network(text) if text else None
+        except InvalidAddress as error:
+            said = _("“%(text)s” is not a network, such as 203.0.113.0/24 or 2001:db8::/32.")
+            raise ValidationError(said % {"text": Truncator(text).chars(40)}) from error
+
+    def clean(self) -> None:
+        """Refuse what would be passed over in silence, and days in the wrong order."""
+        for name, values in self.query.lists():
+            if name not in self.fields:
+                raise ValidationError(
+                    _("There is no filter “%(name)s”.") % {"name": Truncator(name).chars(40)}
+                )
+            if len(values) > 1:
+                raise ValidationError(_("The filter “%(name)s” is given twice.") % {"name": name})
+        since, until = self.cleaned_data.get("since"), self.cleaned_data.get("until")
+        if since and until and until < since:
+            raise ValidationError(_("The last day is before the first."))
+
+    def problems(self) -> list[str]:
+        """Return what cannot be used, one line each."""
+        return [str(line) for lines in self.errors.values() for line in lines]
+
+    def order(self) -> tuple[str, ...]:
+        """Return the fields that the rows are sorted by. Only of a valid form."""
+        order = ORDERS[self.cleaned_data["sort"] or NEWEST]
+        if self.cleaned_data["source"] and "sort_key" not in order:
+            # The index of the source. PostgreSQL would rather pass over the rows of all older
+            # sources, by hundreds of thousands, to find the first of one that most rows have.
+            return (order[0].replace("resolved_at", "source"), *order)
+        return order
+
+    def rows(self) -> GeoCacheQuerySet:
+        """Return the rows that are asked for. Only of a valid form."""
+        asked = self.cleaned_data
+        rows = GeoCache.objects.resolved_between(asked["since"], asked["until"])
+        if asked["country"]:
+            rows = rows.filter(country_code=asked["country"])
+        if asked["asn"] is not None:
+            rows = rows.filter(asn=asked["asn"])
+        if asked["network"]:
+            rows = rows.in_network(asked["network"])
+        if asked["source"]:
+            # No equality, or PostgreSQL would leave the source out of the order.
+            rows = rows.filter(source__range=(asked["source"], asked["source"]))
+        return rows.unresolved() if asked["unresolved"] else rows
+
+    def shown_fields(self) -> list[forms.BoundField]:
+        """Return the fields that people fill in."""
+        return [field for field in self if field.name not in ("before", "after")]
+
+    def is_filtered(self) -> bool:
+        """Tell whether less than everything is listed."""
+        return any(self.query.get(name) for name in self.fields if name not in UNFILTERING)
+
+    def offer_choices(self) -> None:
+        """Ask the table what countries and sources there are to choose from."""
+        named = [(code, country_name(code) or code) for code in GeoCache.countries()]
+        self._offer("country", sorted(named, key=lambda pair: pair[1]))
+        self._offer("source", [(source, source) for source in GeoCache.sources()])
+
+    def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:
+        # What is asked for stays chosen, also when no row has it.
+        given = self.query.get(name, "")
+        if given and given.upper() not in (value.upper() for value, _name in choices):
+            choices = [(given, given), *choices]
+        widget: Any = self.fields[name].widget
+        widget.choices = [("", _("all")), *choices]

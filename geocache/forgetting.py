@@ -1,0 +1,62 @@
+"""Forget addresses: afterwards neither row nor hot entry nor journal knows an answer.
+
+1. Flush: an answer that is dirty would come back with the next flush. So it becomes a row.
+2. Take the flushers' lock: none is at work that has read such an answer and not written it yet.
+3. Delete the rows, and before the commit the hot entries: if the cache is away, both stay.
+4. Delete the hot entries again: until the commit a look-up could make one of the row.
+
+What remains is the memory of other processes, for up to ``MEMORY_TTL_SECONDS``. A process that kept
+an answer while cache and database were both away records it later. A look-up at this very moment
+gives a new answer.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from django.db import DatabaseError, InterfaceError, router, transaction
+
+from geocache import journal, providers, store
+from geocache.exceptions import FlushError, JournalUnavailable
+from geocache.flush import flush_dirty
+from geocache.models import GeoCache
+
+# Far more than two deletions take, and longer than a flusher at work may be waited for.
+LOCK_SECONDS: Final = 60.0
+WAIT_SECONDS: Final = 10.0
+
+
+def forget(addresses: Sequence[str], time_limit_seconds: float | None = None) -> int:
+    """Forget the answers for normalised ``addresses``; return how many rows there were.
+
+    Flushes first, within ``time_limit_seconds`` as ``flush_dirty`` does. Raises ``FlushError`` and
+    ``ProviderError``, and has then deleted nothing unless the message says so. Not to be called
+    inside a transaction.
+    """
+    # It is part of the keys of hot entries; without it they could not be deleted.
+    build = providers.current().build()
+    if flush_dirty(time_limit_seconds).timed_out:
+        raise FlushError("the time limit was over before all dirty answers were flushed")
+    try:
+        with journal.lock(LOCK_SECONDS, WAIT_SECONDS) as is_held:
+            if not is_held:
+                raise FlushError("another flush is under way; try again when it is done")
+            return _delete(build, addresses)
+    except JournalUnavailable as error:
+        raise FlushError(str(error)) from error
+    except (DatabaseError, InterfaceError) as error:
+        raise FlushError(f"the database cannot be written: {error}") from error
+
+
+def _delete(build: str, addresses: Sequence[str]) -> int:
+    with transaction.atomic(using=router.db_for_write(GeoCache), durable=True):
+        row_count, _ = GeoCache.objects.filter(pk__in=addresses).delete()
+        _delete_hot(build, addresses)
+    _delete_hot(build, addresses)
+    # Kept under the texts that were asked for, of which an address has many.
+    store.memory.clear()
+    return row_count
+
+
+def _delete_hot(build: str, addresses: Sequence[str]) -> None:
+    if not store.delete_many(build, addresses):
+        raise FlushError("the cache cannot be reached; hot entries may be left")

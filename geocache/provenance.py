@@ -1,0 +1,89 @@
+"""What is known about one address and where it is held, without asking the provider for it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+
+from geocache import conf, journal, providers, store
+from geocache.addresses import special_reason
+from geocache.exceptions import JournalUnavailable, ProviderError
+from geocache.locations import Location
+from geocache.lookup import from_rows
+from geocache.models import GeoCache, JournalHead
+
+
+class Tier(StrEnum):
+    """What answers a look-up, behind the memory of each process."""
+
+    SPECIAL = "special"
+    HOT_ENTRY = "hot_entry"
+    ROW = "row"
+    NETWORK = "network"
+    PROVIDER = "provider"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """The answers that are held for an address, and what would answer now."""
+
+    tier: Tier
+    row: GeoCache | None = None
+    hot_entry: Location | None = None
+    # The newest in the journal; None also when the journal cannot be read.
+    pending: Location | None = None
+    is_journal_readable: bool = True
+    is_metered: bool = False
+
+    def answer(self) -> Location | None:
+        """Return the newest answer that is held."""
+        row = self.row.to_location() if self.row else None
+        held = [one for one in (self.hot_entry, self.pending, row) if one is not None]
+        return max(held, key=lambda one: one.resolved_at, default=None)
+
+
+def trace(address: IPv4Address | IPv6Address) -> Provenance:
+    """Return what is known about ``address``; at most four queries, and no question that costs."""
+    text = str(address)
+    row = GeoCache.objects.filter(address=text).first()
+    pending, is_journal_readable = _pending(text)
+    try:
+        provider = providers.current()
+        hot_entry = store.get_many(provider.build(), [text]).get(text)
+        is_metered = provider.is_metered
+    except ProviderError:
+        # An old row beats nothing.
+        hot_entry, is_metered, tier = None, False, Tier.ROW if row else Tier.NONE
+    else:
+        tier = _tier(address, row, hot_entry, is_metered=is_metered)
+    return Provenance(
+        tier=Tier.SPECIAL if special_reason(address) else tier,
+        row=row,
+        hot_entry=hot_entry,
+        pending=pending,
+        is_journal_readable=is_journal_readable,
+        is_metered=is_metered,
+    )
+
+
+def _pending(text: str) -> tuple[Location | None, bool]:
+    try:
+        return journal.find(JournalHead.position_of(conf.get("CACHE_ALIAS")), text), True
+    except JournalUnavailable:
+        return None, False
+
+
+def _tier(
+    address: IPv4Address | IPv6Address,
+    row: GeoCache | None,
+    hot_entry: Location | None,
+    *,
+    is_metered: bool,
+) -> Tier:
+    # "Not found" is an answer, too, though a false one.
+    if hot_entry is not None:
+        return Tier.HOT_ENTRY
+    answer = from_rows({str(address): address}).get(str(address)) if is_metered else None
+    if answer is None:
+        return Tier.PROVIDER
+    return Tier.ROW if row and row.to_location() == answer else Tier.NETWORK

@@ -1,0 +1,107 @@
+"""The list of addresses, its download, and all that is known about one address."""
+
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from geocache import exports, provenance
+from geocache.addresses import parse_address, parse_network, special_reason
+from geocache.exceptions import InvalidAddress, InvalidCursor
+from geocache.filters import AddressFilter
+from geocache.models import GeoCache
+from geocache.paging import Page, read_page
+from geocache.printable import printable
+from geocache.statistics import read_statistics
+from geocache.views.access import staff_only
+
+# On either side of an address, in its network.
+NEIGHBOURS: Final = 10
+LISTED_KINDS: Final = ("csv", "jsonl")
+
+
+@require_safe
+@staff_only
+def address_list(request: HttpRequest) -> HttpResponse:
+    """List the addresses that the query asks for, a page at a time."""
+    asked = {name: values for name, values in request.GET.lists() if any(values)}
+    if len(asked) < len(request.GET):
+        # A form sends its empty fields, too; the link to share is without them.
+        return redirect(f"{request.path}?{urlencode(asked, doseq=True)}" if asked else request.path)
+    form = AddressFilter(request.GET)
+    form.offer_choices()
+    page = _page(form)
+    context = {
+        "form": form,
+        "page": page,
+        "about_count": _about_count(form),
+        "answers": [row.to_location() for row in page.rows],
+        "kinds": LISTED_KINDS,
+    }
+    return render(request, "geocache/addresses.html", context)
+
+
+@require_safe
+@staff_only
+def download(request: HttpRequest, kind: str) -> HttpResponseBase:
+    """Send all addresses that the query asks for as a file, while they are read."""
+    if kind not in LISTED_KINDS:
+        raise Http404
+    form = AddressFilter(request.GET)
+    if not form.is_valid():
+        problem = "\n".join(form.problems())
+        return HttpResponse(problem, status=HTTPStatus.BAD_REQUEST, content_type="text/plain")
+    rows = form.rows().order_by(*form.order())
+    return exports.download(request, rows.stream(), kind, "addresses")
+
+
+@require_safe
+@staff_only
+def address_page(request: HttpRequest, address: str) -> HttpResponse:
+    """Show all that is known about one address. The provider is not asked for it."""
+    try:
+        parsed = parse_address(address)
+    except InvalidAddress:
+        said = {
+            "problem": _("“%(text)s” is not an IP address.") % {"text": printable(address[:40])}
+        }
+        return render(request, "geocache/no_address.html", said, status=HTTPStatus.NOT_FOUND)
+    if str(parsed) != address:
+        return redirect("geocache:address", str(parsed))
+    reason = special_reason(parsed)
+    known = provenance.trace(parsed)
+    answer = known.answer()
+    network = parse_network(answer.network) if answer is not None and answer.network else None
+    rows = GeoCache.objects.in_network(network).around(parsed, NEIGHBOURS) if network else []
+    context: dict[str, Any] = {
+        "address": address,
+        "known": known,
+        "answer": answer,
+        "reason": reason,
+        "places": [answer] if answer is not None else [],
+        "neighbours": [row.to_location() for row in rows],
+    }
+    status = HTTPStatus.OK if answer is not None or reason else HTTPStatus.NOT_FOUND
+    return render(request, "geocache/address.html", context, status=status)
+
+
+def _page(form: AddressFilter) -> Page:
+    """Return the page that is asked for, or an empty one and in ``form`` why."""
+    if not form.is_valid():
+        return Page(rows=[])
+    given = form.cleaned_data
+    try:
+        return read_page(form.rows(), form.order(), before=given["before"], after=given["after"])
+    except InvalidCursor:
+        form.add_error(None, _("This link to a page of the list is broken; begin anew."))
+        return Page(rows=[])
+
+
+def _about_count(form: AddressFilter) -> int | None:
+    """Return how many addresses there were when they were last counted; None with a filter."""
+    counted = None if form.is_filtered() else read_statistics()
+    return counted.row_count if counted else None

@@ -1,0 +1,119 @@
+"""Answers for programs, in JSON. Its texts are for developers, and not translated."""
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import conditional_page
+
+from geocache.addresses import normalise
+from geocache.exceptions import InvalidAddress
+from geocache.lookup import lookup, lookup_many
+from geocache.views.api_access import ApiError, admit
+
+MAX_ADDRESSES: Final = 1_000
+# A thousand of the longest addresses, each with spaces and an escape or two.
+MAX_BODY_BYTES: Final = 250_000
+
+View = Callable[..., HttpResponse]
+
+
+def api_view(*methods: str) -> Callable[[View], View]:
+    """Let in who may, answer errors in JSON, and let a client ask whether an answer has changed."""
+
+    def decorate(view: View) -> View:
+        @csrf_exempt  # ``admit`` checks it where it counts, for sessions
+        @conditional_page
+        @wraps(view)
+        def guarded(request: HttpRequest, **arguments: Any) -> HttpResponse:
+            try:
+                if request.method not in methods:
+                    raise _not_allowed(methods)
+                admit(request)
+                response = view(request, **arguments)
+            except ApiError as error:
+                response = error.to_response()
+            patch_cache_control(response, private=True, no_cache=True)
+            patch_vary_headers(response, ["Authorization", "Cookie"])
+            return response
+
+        return guarded
+
+    return decorate
+
+
+@api_view("GET", "HEAD")
+def lookup_one(request: HttpRequest, address: str) -> HttpResponse:  # noqa: ARG001 - Django's
+    """Answer one address."""
+    try:
+        return JsonResponse(lookup(address).to_plain())
+    except InvalidAddress as error:
+        raise _invalid(error) from error
+
+
+@api_view("POST")
+def lookup_several(request: HttpRequest) -> HttpResponse:
+    """Answer many addresses in their order; for what is not an address, an error stands there."""
+    addresses = _addresses(request)
+    errors: dict[str, ApiError] = {}
+    for text in addresses:
+        try:
+            normalise(text)
+        except InvalidAddress as error:
+            errors[text] = _invalid(error)
+    answers = lookup_many(text for text in addresses if text not in errors)
+    results = [
+        {"address": text, "error": errors[text].to_plain()}
+        if text in errors
+        else answers[text].to_plain()
+        for text in addresses
+    ]
+    return JsonResponse({"results": results})
+
+
+@csrf_exempt
+def nothing_here(request: HttpRequest, path: str) -> HttpResponse:  # noqa: ARG001 - Django's
+    """Answer what the API does not have."""
+    message = "There is nothing here. Try GET api/lookup/<address> or POST api/lookup."
+    return ApiError(404, "not_found", message).to_response()
+
+
+def _addresses(request: HttpRequest) -> list[str]:
+    """Return the addresses in the body of a request; raise ``ApiError``."""
+    if request.content_type != "application/json":
+        message = "Send a body of the type application/json."
+        raise ApiError(415, "unsupported_media_type", message, {"Accept": "application/json"})
+    try:
+        given = json.loads(_body(request))
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, "invalid_json", f"The body is not JSON: {error}.") from error
+    addresses = given.get("addresses") if isinstance(given, dict) else None
+    if not isinstance(addresses, list) or not all(isinstance(one, str) for one in addresses):
+        message = 'Send {"addresses": [...]} with the addresses as texts.'
+        raise ApiError(400, "invalid_body", message)
+    if len(addresses) > MAX_ADDRESSES:
+        raise ApiError(413, "too_many_addresses", f"Send at most {MAX_ADDRESSES} addresses.")
+    return addresses
+
+
+def _body(request: HttpRequest) -> bytes:
+    try:
+        if len(request.body) <= MAX_BODY_BYTES:
+            return request.body
+    except RequestDataTooBig:
+        pass  # larger than the project takes at all
+    raise ApiError(413, "body_too_large", f"Send at most {MAX_BODY_BYTES} bytes.")
+
+
+def _invalid(error: InvalidAddress) -> ApiError:
+    return ApiError(400, "invalid_address", f"{error}.")
+
+
+def _not_allowed(methods: tuple[str, ...]) -> ApiError:
+    allowed = ", ".join(methods)
+    return ApiError(405, "method_not_allowed", f"Use {allowed}.", {"Allow": allowed})

@@ -1,0 +1,88 @@
+"""Who may use the API: a token's holder, a session of staff, or everybody; and how often."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.middleware.csrf import CsrfViewMiddleware
+
+from geocache import conf, limiter
+from geocache.models import ApiToken
+from geocache.visitors import network_of
+
+CHALLENGE: Final = 'Bearer realm="geocache"'
+
+
+class ApiError(Exception):
+    """What a program is told when it gets no answer: a status, a code for it, a line for people."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.headers = headers or {}
+
+    def to_plain(self) -> dict[str, str]:
+        """Return code and message."""
+        return {"code": self.code, "message": str(self)}
+
+    def to_response(self) -> JsonResponse:
+        """Return the whole response."""
+        return JsonResponse({"error": self.to_plain()}, status=self.status, headers=self.headers)
+
+
+class CsrfCheck(CsrfViewMiddleware):
+    """Django's check, with an answer for programs."""
+
+    def _reject(self, request: HttpRequest, reason: str) -> NoReturn:  # noqa: ARG002 - Django's
+        raise ApiError(
+            403, "csrf_failed", f"{reason} Send X-CSRFToken with a session, or use a token."
+        )
+
+
+def admit(request: HttpRequest) -> None:
+    """Let a request in, or raise ``ApiError``: 401, 403 or 429."""
+    token = _token(request)
+    user: Any = request.user if token is None else ApiToken.holder_of(token)
+    is_known = user is not None and user.is_authenticated
+    # Before anything is refused: who guesses tokens is slowed down as well.
+    _limit(f"user/{user.pk}" if is_known else f"visitor/{network_of(request)}")
+    if token is not None and user is None:
+        raise _unauthorized("invalid_token", "This token is not valid, or no longer.")
+    if token is None and is_known:
+        # A browser sends a session by itself, also for the form of another site; never a token.
+        _check_csrf(request)
+    if conf.get("PUBLIC_LOOKUP") or (is_known and user.is_staff):
+        return
+    if is_known:
+        raise ApiError(403, "forbidden", "This account is not staff.")
+    raise _unauthorized("not_authenticated", "Send Authorization: Bearer <token>.")
+
+
+def _token(request: HttpRequest) -> str | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    # Another scheme is somebody else's: that of a proxy which asks for a password, for example.
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _limit(asker: str) -> None:
+    if seconds := limiter.seconds_to_wait(asker):
+        message = f"Too many requests. Ask again in {seconds} seconds."
+        raise ApiError(429, "too_many_requests", message, {"Retry-After": str(seconds)})
+
+
+def _check_csrf(request: HttpRequest) -> None:
+    check = CsrfCheck(_unguarded)
+    check.process_request(request)
+    check.process_view(request, _unguarded, (), {})
+
+
+def _unguarded(_: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
+def _unauthorized(code: str, message: str) -> ApiError:
+    error = f', error="{code}"' if code == "invalid_token" else ""
+    return ApiError(401, code, message, {"WWW-Authenticate": CHALLENGE + error})

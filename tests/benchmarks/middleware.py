@@ -1,0 +1,67 @@
+"""A page with ``GeoMiddleware``: what does it cost when nobody reads ``request.geo``?"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.handlers.base import BaseHandler
+from django.http import HttpResponse
+from django.test import RequestFactory, override_settings
+from django.urls import include, path
+
+from geocache.views.lookup import lookup_page
+from tests.benchmarks.measure import Figure, in_turn, timed
+
+ADDRESS = "81.2.69.142"
+QUESTION = "A page of a site, per request"
+GEO = "geocache.middleware.GeoMiddleware"
+
+
+def reading_page(request: Any) -> HttpResponse:
+    """Show the same page, but ask where the visitor is."""
+    assert request.geo.country_code
+    return lookup_page(request)
+
+
+urlpatterns = [path("", include("geocache.urls")), path("reading/", reading_page)]
+
+
+# Requests between two changes of turn, and turns for each round of the other questions: what is
+# looked for is small beside what a noisy machine does in a second.
+COUNT = 10
+TURNS = 100
+
+
+def measure(rounds: int, rows: int) -> list[Figure]:
+    turns = rounds * min(rows // 100, TURNS)
+    without = [name for name in settings.MIDDLEWARE if name != GEO]
+    return in_turn(
+        {
+            "without the middleware": _asked("/lookup/", without),
+            "with it, not read": _asked("/lookup/", [*without, GEO]),
+            "with it, read": _asked("/reading/", [*without, GEO]),
+        },
+        turns,
+    )
+
+
+def _asked(url: str, middleware: list[str]) -> Callable[[], float]:
+    """Return how to measure a request for ``url``, from the first middleware to the response."""
+    public = {**settings.GEOCACHE, "PUBLIC_LOOKUP": True}
+    given = override_settings(
+        ROOT_URLCONF=__name__, MIDDLEWARE=middleware, GEOCACHE=public, ALLOWED_HOSTS=["*"]
+    )
+    handler = BaseHandler()
+    with given:
+        handler.load_middleware()
+    factory = RequestFactory(REMOTE_ADDR=ADDRESS)
+
+    def loop() -> None:
+        for _ in range(COUNT):
+            assert handler.get_response(factory.get(url)).status_code == 200
+
+    def work() -> float:
+        with given:
+            return timed(loop) / COUNT
+
+    return work

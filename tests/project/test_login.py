@@ -1,0 +1,140 @@
+"""Logging in, on both pages: who fails too often waits."""
+
+import logging
+
+import pytest
+from asgiref.sync import async_to_sync
+from axes.handlers.proxy import AxesProxyHandler
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import AsyncClient, Client
+from django.test.utils import CaptureQueriesContext
+
+from tests.assertions import WRITES, assert_is_page
+from tests.factories import a_viewer, an_admin
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
+]
+PAGES = ["/login/", "/admin/login/"]
+LIMIT = 10
+
+
+def fail(client, page="/login/", times=1, **extra):
+    responses = [
+        client.post(page, {"username": f"name{n}", "password": "wr0ng-secret"}, **extra)
+        for n in range(times)
+    ]
+    return responses[-1]
+
+
+def log_in(client, page="/login/", **extra):
+    return client.post(page, {"username": "viewer", "password": "viewer"}, **extra)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_log_in__ten_failures_and_one_has_to_wait(client, page):
+    a_viewer()
+    assert fail(client, page, LIMIT - 1).status_code == 200
+    response = fail(client, page)
+    assert_is_page(response, 429)
+    assert "Wait 15 minutes, then try again." in response.text
+    assert response["Retry-After"] == "900"
+    # Now the right password does not help either, on neither page.
+    for other in PAGES:
+        assert log_in(client, other).status_code == 429
+    assert client.get("/admin/").status_code == 302
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_log_in__nine_failures_are_forgiven(client, page):
+    a_viewer()
+    fail(client, page, LIMIT - 1)
+    assert log_in(client, page).status_code == 302
+
+
+def test_log_in__another_network_is_not_locked_out(client):
+    a_viewer()
+    fail(client, times=LIMIT)
+    assert log_in(client).status_code == 429
+    assert log_in(client, REMOTE_ADDR="192.0.2.7").status_code == 302
+
+
+def test_log_in__another_address_of_the_same_64_is(client):
+    a_viewer()
+    fail(client, times=LIMIT, REMOTE_ADDR="2001:db8::1")
+    assert log_in(client, REMOTE_ADDR="2001:db8::2").status_code == 429
+    assert log_in(client, REMOTE_ADDR="2001:db8:0:1::1").status_code == 302
+
+
+def test_log_in__behind_a_proxy_it_is_the_visitor_who_waits(client, settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["127.0.0.1"]}
+    a_viewer()
+    fail(client, times=LIMIT, headers={"X-Forwarded-For": "81.2.69.142"})
+    assert log_in(client, headers={"X-Forwarded-For": "81.2.69.142"}).status_code == 429
+    assert log_in(client, headers={"X-Forwarded-For": "1.1.1.1, 81.2.69.142"}).status_code == 429
+    assert log_in(client, headers={"X-Forwarded-For": "8.8.8.8"}).status_code == 302
+
+
+def test_log_in__forged_header_helps_nobody(client):
+    a_viewer()
+    for n in range(LIMIT):
+        fail(client, headers={"X-Forwarded-For": f"8.8.8.{n}"})
+    assert log_in(client, headers={"X-Forwarded-For": "9.9.9.9"}).status_code == 429
+
+
+def test_log_in__all_processes_count_together(client):
+    fail(client, times=LIMIT - 1)
+    # Another process shares nothing but the cache.
+    AxesProxyHandler.implementation = None
+    assert fail(Client()).status_code == 429
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_log_in__failure_writes_nothing_to_the_database(client, page):
+    a_viewer()
+    with CaptureQueriesContext(connection) as queries:
+        fail(client, page, LIMIT + 1)
+    written = [query["sql"] for query in queries if query["sql"].upper().startswith(WRITES)]
+    assert written == []
+
+
+def test_log_in__no_password_is_logged(client, caplog):
+    a_viewer()
+    with caplog.at_level(logging.DEBUG):
+        fail(client, times=LIMIT + 1)
+    assert "axes" in {record.name.partition(".")[0] for record in caplog.records}
+    assert "wr0ng-secret" not in caplog.text
+
+
+def test_log_in__under_asgi():
+    an_admin()
+    client = AsyncClient()
+    given = {"username": "admin", "password": "wrong"}
+
+    async def attempts():
+        return [(await client.post("/login/", given)).status_code for _ in range(LIMIT)]
+
+    assert async_to_sync(attempts)()[-2:] == [200, 429]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_log_in__needs_the_csrf_token(page):
+    an_admin()
+    browser = Client(enforce_csrf_checks=True)
+    response = browser.post(page, {"username": "admin", "password": "admin"})
+    assert_is_page(response, 403)
+    assert User.objects.get().last_login is None
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_log_in__works_while_the_cache_is_down(client, settings, page):
+    dead = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": "redis://127.0.0.1:1/0",
+    }
+    settings.CACHES = {**settings.CACHES, "geocache": dead}
+    a_viewer()
+    assert fail(client, page, LIMIT + 1).status_code == 200
+    assert log_in(client, page).status_code == 302

@@ -1,0 +1,54 @@
+"""The commands of docs/api.md, run as they stand there, and the answers beside them."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import require
+from tests.factories import LONDON, NOON, a_token, a_viewer, use_dummy_provider
+from tests.views import test_api
+
+PAGE = (Path(__file__).resolve().parent.parent / "docs/api.md").read_text()
+COMMANDS = re.findall(r"^\$ (curl .*)$", PAGE, re.MULTILINE)
+ANSWERS = [
+    json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+]
+KNOWN = {
+    name: value
+    for name, value in ANSWERS[0].items()
+    if name not in ("address", "resolved_at", "source", "reason", "found")
+}
+
+
+def test_page__names_every_code():
+    tested = re.findall(r'\d{3}, "(\w+)"', Path(test_api.__file__).read_text())
+    table = re.findall(r"`(\w+)`", PAGE.partition("## Errors")[2].partition("## How often")[0])
+    assert set(tested) <= set(table)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.filterwarnings("ignore:No directory at:UserWarning")
+def test_page__commands_give_the_answers_beside_them(live_server, settings):
+    require(shutil.which("curl") is not None, "curl")
+    use_dummy_provider(settings, answers={LONDON: KNOWN})
+    token = a_token(a_viewer())
+    variables = {"GEOCACHE": live_server.url, "TOKEN": token, "PATH": "/usr/bin:/bin"}
+    given = [
+        json.loads(
+            subprocess.run(
+                command, shell=True, env=variables, capture_output=True, check=True, timeout=30
+            ).stdout
+        )
+        for command in COMMANDS
+    ]
+    one, many, error = given
+    assert one | {"resolved_at": NOON.isoformat()} == ANSWERS[0]
+    shown, refused = ANSWERS[1]["results"]
+    assert shown.items() <= many["results"][0].items()
+    assert many["results"][1:] == [refused]
+    assert error == ANSWERS[2]

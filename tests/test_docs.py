@@ -1,0 +1,106 @@
+"""The examples of docs/integration.md, run as they stand there."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.contrib import admin
+from django.template import Context, Template
+from django.test import AsyncRequestFactory
+from django.utils.module_loading import import_string
+
+from geocache import proxies
+from geocache.middleware import GeoMiddleware
+from tests import visits
+from tests.factories import LONDON, use_dummy_provider
+from tests.visits.models import Visit
+
+pytestmark = pytest.mark.django_db
+PAGE = (Path(__file__).resolve().parent.parent / "docs/integration.md").read_text()
+ANSWER = {"country_code": "GB", "city": "London", "organization": "Test <Networks>"}
+
+
+def examples(heading, language):
+    """Return the blocks of code in one language below a heading."""
+    section = re.split(r"^## ", PAGE.partition(f"\n## {heading}\n")[2], flags=re.MULTILINE)[0]
+    return re.findall(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+
+
+def run(code):
+    names = {}
+    exec(compile(code, "docs/integration.md", "exec"), names)
+    return names
+
+
+@pytest.fixture(autouse=True)
+def site(settings, monkeypatch):
+    use_dummy_provider(settings, answers={LONDON: ANSWER})
+    monkeypatch.setitem(sys.modules, "visits", visits)
+    monkeypatch.setitem(sys.modules, "visits.models", sys.modules[Visit.__module__])
+
+
+def test_docs__every_example_is_run_here():
+    blocks = re.findall(r"^```(\w+)$", PAGE, re.MULTILINE)
+    assert (blocks.count("python"), blocks.count("django")) == (5, 2)
+    assert len(blocks) == 7
+
+
+def test_docs__middleware_and_views(rf):
+    settings_code, views_code, _ = examples("`request.geo`", "python")
+    middleware = import_string(run(settings_code)["MIDDLEWARE"][-1])
+    views = run(views_code)
+
+    welcome = middleware(views["welcome"])
+    assert welcome(rf.get("/", REMOTE_ADDR=LONDON)).text == "Hello from London!"
+    assert welcome(rf.get("/", REMOTE_ADDR="10.0.0.1")).text == "Hello!"
+
+    awelcome = middleware(views["awelcome"])
+    request = AsyncRequestFactory().get("/")
+    request.META["REMOTE_ADDR"] = LONDON
+    assert async_to_sync(awelcome)(request).text == "Hello, GB!"
+
+
+def test_docs__trusted_proxies():
+    _, _, code = examples("`request.geo`", "python")
+    assert len(proxies.networks(tuple(run(code)["GEOCACHE"]["TRUSTED_PROXIES"]))) == 2
+
+
+def test_docs__template(rf):
+    (code,) = examples("Templates", "django")
+    request = rf.get("/", REMOTE_ADDR=LONDON)
+    GeoMiddleware(lambda _: None)(request)
+    shown = Template(code).render(Context({"request": request, "visit": Visit(ip=LONDON)}))
+    assert shown.count("<p>🇬🇧 United Kingdom</p>") == 2
+    assert "<p>London, Test &lt;Networks&gt;</p>" in shown
+
+
+def test_docs__page_of_rows(rf, django_assert_num_queries):
+    Visit.objects.bulk_create([Visit(ip=LONDON), Visit(ip=None), Visit(ip="10.0.0.1")])
+    (python,), (template,) = (
+        examples("A page of rows", "python"),
+        examples("A page of rows", "django"),
+    )
+    views = run(python)
+    views["render"] = lambda _, __, context: Template(template).render(Context(context))
+    with django_assert_num_queries(1):
+        shown = views["recent"](rf.get("/"))
+    assert f"{LONDON} 🇬🇧 London" in shown
+    assert "<p>?" in shown
+
+
+def test_docs__admin(rf):
+    (code,) = examples("The admin", "python")
+    try:
+        made = run(code)["VisitAdmin"](Visit, admin.site)
+        columns = made.get_list_display(rf.get("/"))
+    finally:
+        admin.site.unregister(Visit)
+    assert [getattr(one, "__name__", one) for one in columns] == [
+        "at",
+        "ip",
+        "country",
+        "operator",
+        "page",
+    ]

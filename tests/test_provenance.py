@@ -1,0 +1,138 @@
+from datetime import timedelta
+from ipaddress import ip_address
+
+import pytest
+from django.utils import timezone
+
+from geocache import journal, store
+from geocache.exceptions import JournalUnavailable
+from geocache.flush import flush_dirty
+from geocache.lookup import lookup
+from geocache.models import GeoCache
+from geocache.provenance import Provenance, Tier, trace
+from tests.assertions import no_database_write
+from tests.factories import LONDON, a_location, a_row, use_dummy_provider
+
+pytestmark = pytest.mark.django_db
+
+NEIGHBOUR = "81.2.69.7"
+ANSWER = {"country_code": "GB", "network": "81.2.69.0/24"}
+
+
+@pytest.fixture
+def provider(settings):
+    return use_dummy_provider(settings, answers={LONDON: ANSWER})
+
+
+@pytest.fixture
+def metered(settings):
+    return use_dummy_provider(settings, answers={LONDON: ANSWER}, is_metered=True)
+
+
+def traced(address: str = LONDON) -> Provenance:
+    with no_database_write(max_queries=4):
+        return trace(ip_address(address))
+
+
+def test_trace__nothing_is_held(provider):
+    known = traced()
+    assert known.answer() is None
+    assert known.tier == Tier.PROVIDER
+    assert provider.asked == []
+
+
+def test_trace__new_answer_is_hot_and_waits_in_the_journal(provider):
+    answer = lookup(LONDON)
+    known = traced()
+    assert known.tier == Tier.HOT_ENTRY
+    assert known.hot_entry == known.pending == known.answer() == answer
+    assert known.row is None
+    assert provider.asked == [LONDON]
+
+
+@pytest.mark.usefixtures("provider")
+def test_trace__flushed_answer_is_a_row_and_waits_no_more():
+    lookup(LONDON)
+    flush_dirty()
+    known = traced()
+    assert known.pending is None
+    assert known.row == GeoCache.objects.get()
+    assert known.tier == Tier.HOT_ENTRY
+
+
+@pytest.mark.usefixtures("provider")
+def test_trace__newest_answer_is_the_answer():
+    row = a_row()
+    newer = a_location(city="Elsewhere", resolved_at=row.resolved_at + timedelta(days=1))
+    journal.append([newer, a_location("8.8.8.8")])
+    assert traced().answer() == newer
+
+
+@pytest.mark.usefixtures("provider")
+def test_trace__answer_that_is_empty_is_one():
+    lookup("8.8.8.8")
+    known = traced("8.8.8.8")
+    assert known.tier == Tier.HOT_ENTRY
+    assert known.answer().reason == "not_found"
+
+
+@pytest.mark.usefixtures("provider")
+def test_trace__row_is_not_asked_where_the_provider_costs_nothing():
+    a_row()
+    assert traced().tier == Tier.PROVIDER
+
+
+def test_trace__metered_provider_is_spared_by_a_young_row(metered):
+    a_row(resolved_at=timezone.now())
+    known = traced()
+    assert known.tier == Tier.ROW
+    assert known.is_metered
+    assert metered.asked == []
+
+
+def test_trace__metered_provider_is_spared_by_its_network(metered):
+    a_row(NEIGHBOUR, resolved_at=timezone.now())
+    known = traced()
+    assert known.tier == Tier.NETWORK
+    assert known.answer() is None
+    assert metered.asked == []
+
+
+def test_trace__metered_provider_is_never_asked(metered):
+    a_row()
+    assert traced().tier == Tier.PROVIDER
+    assert metered.asked == []
+
+
+@pytest.mark.parametrize(("is_kept", "tier"), [(True, Tier.ROW), (False, Tier.NONE)])
+def test_trace__failing_provider(settings, tmp_path, is_kept, tier):
+    given = {name: value for name, value in settings.GEOCACHE.items() if name != "PROVIDER"}
+    settings.GEOCACHE = given | {"DATABASES": [tmp_path / "gone.mmdb"]}
+    if is_kept:
+        a_row()
+    assert traced().tier == tier
+
+
+@pytest.mark.usefixtures("provider")
+@pytest.mark.parametrize("address", ["10.0.0.1", "::1"])
+def test_trace__special_address_is_never_asked_for(address):
+    assert traced(address).tier == Tier.SPECIAL
+
+
+@pytest.mark.usefixtures("provider")
+def test_trace__journal_that_cannot_be_read_is_said(monkeypatch):
+    def fail(*_):
+        raise JournalUnavailable("away")
+
+    monkeypatch.setattr(journal, "find", fail)
+    a_row()
+    known = traced()
+    assert not known.is_journal_readable
+    assert known.answer() is not None
+
+
+@pytest.mark.usefixtures("provider")
+def test_trace__asks_no_memory_that_only_this_process_has():
+    lookup(LONDON)
+    store.memory.clear()
+    assert traced().tier == Tier.HOT_ENTRY

@@ -1,0 +1,73 @@
+from typing import Any
+
+import pytest
+
+from geocache import journal, store
+from geocache.exceptions import InvalidAddress, ProviderError
+from geocache.flush import flush_dirty
+from geocache.lookup import lookup
+from geocache.models import GeoCache
+from geocache.renewal import resolve_again
+from tests.factories import LONDON, MOSCOW_V6, a_row, use_dummy_provider
+
+pytestmark = pytest.mark.django_db
+LEEDS = {"country_code": "GB", "city": "Leeds"}
+
+
+def test_resolve_again__newest_answer_is_hot_and_with_the_next_flush_in_the_table(
+    settings: Any,
+) -> None:
+    provider = use_dummy_provider(settings, answers={LONDON: {"city": "London"}})
+    lookup(LONDON)
+    flush_dirty()
+    provider.answers = {LONDON: LEEDS}
+
+    new = resolve_again([LONDON])
+
+    assert new[LONDON].city == "Leeds"
+    assert store.get_many(provider.build(), [LONDON]) == new
+    assert lookup(LONDON) == new[LONDON]
+    assert GeoCache.objects.get().city == "London"
+    flush_dirty()
+    assert GeoCache.objects.get().city == "Leeds"
+
+
+def test_resolve_again__metered_provider_is_asked_although_there_is_a_row(settings: Any) -> None:
+    a_row()
+    provider = use_dummy_provider(settings, answers={LONDON: LEEDS}, is_metered=True)
+    resolve_again([LONDON, LONDON])
+    assert provider.asked == [LONDON]
+
+
+def test_resolve_again__what_the_provider_fails_on_stays_as_it_was(settings: Any) -> None:
+    a_row()
+    use_dummy_provider(settings, is_failing=True)
+    with pytest.raises(ProviderError):
+        resolve_again([LONDON])
+    assert journal.backlog(0).answer_count == 0
+    assert GeoCache.objects.get().city == "London"
+
+
+def test_resolve_again__special_addresses_are_left_out(settings: Any) -> None:
+    provider = use_dummy_provider(settings)
+    assert resolve_again(["10.0.0.1", "::1"]) == {}
+    assert set(resolve_again(["10.0.0.1", MOSCOW_V6])) == {MOSCOW_V6}
+    assert provider.asked == [MOSCOW_V6]
+
+
+def test_resolve_again__what_is_no_address_raises(settings: Any) -> None:
+    use_dummy_provider(settings)
+    with pytest.raises(InvalidAddress):
+        resolve_again(["London"])
+
+
+def test_resolve_again__journal_comes_before_the_hot_entry(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_dummy_provider(settings)
+    pending: list[int] = []
+    monkeypatch.setattr(
+        store, "set_many", lambda *_: pending.append(journal.backlog(0).answer_count)
+    )
+    resolve_again([LONDON])
+    assert pending == [1]

@@ -1,0 +1,44 @@
+import pytest
+
+from geocache import lookup
+from geocache.rows import geo_for
+from tests.factories import LONDON, use_dummy_provider
+from tests.visits.models import Visit
+
+
+@pytest.fixture(autouse=True)
+def provider(settings):
+    return use_dummy_provider(settings, answers={LONDON: {"country_code": "GB"}})
+
+
+def test_geo_for__gives_each_row_its_answer(provider):
+    rows = geo_for([Visit(ip=LONDON), Visit(ip="8.8.8.8"), Visit(ip=f"::ffff:{LONDON}")], "ip")
+    assert [row.geo.country_code for row in rows] == ["GB", "", "GB"]
+    assert sorted(provider.asked) == ["8.8.8.8", LONDON]
+
+
+@pytest.mark.parametrize("value", [None, "", "nonsense", "192.0.2.0/24", "\0", 7])
+def test_geo_for__what_is_no_address_has_none(value):
+    (row,) = geo_for([{"ip": value}], "ip")
+    assert row == {"ip": value, "geo": None}
+
+
+def test_geo_for__dicts_and_another_name():
+    (row,) = geo_for(({"sender": LONDON},), "sender", name="sender_geo")
+    assert row["sender_geo"].country_code == "GB"
+
+
+def test_geo_for__no_rows():
+    assert geo_for([], "ip") == []
+
+
+@pytest.mark.django_db
+def test_geo_for__page_of_rows_is_one_batch(monkeypatch, django_assert_num_queries):
+    Visit.objects.bulk_create([Visit(ip=f"20.0.0.{n}") for n in range(100)])
+    batches = []
+    answer = lookup._answer
+    monkeypatch.setattr(lookup, "_answer", lambda asked: batches.append(asked) or answer(asked))
+    with django_assert_num_queries(1):
+        rows = geo_for(Visit.objects.all(), "ip")
+    assert [len(batch) for batch in batches] == [100]
+    assert all(row.geo is not None for row in rows)

@@ -1,0 +1,120 @@
+"""What every page sends along, and what hostile names of a provider become on it."""
+
+import json
+from html import escape
+from typing import Any
+
+import pytest
+from django.contrib.admin import site
+from django.urls import get_resolver, reverse
+
+from geocache.flush import flush_dirty
+from geocache.lookup import lookup
+from geocache.models import FlushRun, GeoCache, RejectedEntry
+from tests.assertions import assert_no_inline_code, assert_valid_html
+from tests.factories import ASN_RECORD, CITY_RECORD, LONDON, a_token, an_admin, an_mmdb
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
+]
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+ADMIN_PAGES = [
+    "/admin/",
+    "/admin/geocache/",
+    "/admin/geocache/geocache/",
+    f"/admin/geocache/geocache/?q={LONDON}",
+    f"/admin/geocache/geocache/{LONDON}/change/",
+    "/admin/geocache/flushrun/",
+    "/admin/geocache/rejectedentry/",
+    "/admin/geocache/apitoken/",
+    "/admin/geocache/apitoken/add/",
+]
+
+
+def ours() -> list[str]:
+    """Return geocache's own pages, those of later releases too, that need no argument."""
+    found = get_resolver("geocache.urls").reverse_dict
+    names = [name for name in found if isinstance(name, str) and not name.startswith("api-")]
+    needed = {name: found.getlist(name)[0][0][0][1] for name in names}
+    return [reverse(f"geocache:{name}") for name in names if not needed[name]]
+
+
+PAGES = [*ours(), f"/lookup/?ip={LONDON}", *ADMIN_PAGES]
+
+
+@pytest.fixture
+def hostile(settings, tmp_path, client):
+    """A database whose every name is hostile, an answer of it in the table, and an admin."""
+    place: Any = json.loads(json.dumps(CITY_RECORD))
+    place["city"]["names"] = place["subdivisions"][0]["names"] = {"en": HOSTILE}
+    place["postal"]["code"] = place["location"]["time_zone"] = HOSTILE
+    operator = {**ASN_RECORD, "autonomous_system_organization": HOSTILE}
+    settings.GEOCACHE = {
+        **settings.GEOCACHE,
+        "DATABASES": [
+            an_mmdb(tmp_path / "city.mmdb", {"81.2.69.0/24": place}),
+            an_mmdb(
+                tmp_path / "asn.mmdb", {"81.2.69.0/24": operator}, database_type="GeoLite2-ASN"
+            ),
+        ],
+    }
+    assert lookup(LONDON).organization == HOSTILE
+    flush_dirty(10)
+    assert GeoCache.objects.get().city == HOSTILE
+    RejectedEntry.objects.create(address=LONDON, record=HOSTILE, error=HOSTILE)
+    FlushRun.objects.update(error=HOSTILE)
+    admin = an_admin()
+    a_token(admin, HOSTILE[:100])
+    client.force_login(admin)
+    return client
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_hostile_names__are_text_on_every_page(hostile, page):
+    response = hostile.get(page)
+    assert response.status_code in (200, 302)
+    text = response.content.decode()
+    assert "<script>alert" not in text
+    assert "<img src=x" not in text
+    is_page = response.status_code == 200 and response["Content-Type"].startswith("text/html")
+    if is_page and not page.startswith("/admin/"):
+        assert_no_inline_code(response)
+        assert_valid_html(response)
+
+
+def test_hostile_names__are_shown_not_dropped(hostile):
+    for page in (f"/lookup/?ip={LONDON}", "/admin/geocache/geocache/"):
+        assert escape(HOSTILE) in hostile.get(page).text
+
+
+def test_hostile_names__are_data_in_json(hostile):
+    response = hostile.get(f"/api/lookup/{LONDON}")
+    assert response["Content-Type"] == "application/json"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response.json()["city"] == HOSTILE
+
+
+@pytest.mark.parametrize("page", [*PAGES, "/login/", "/admin/login/", "/nothing/", "/api/x"])
+def test_headers__of_every_page(hostile, page):
+    response = hostile.get(page)
+    policy = dict(
+        directive.strip().partition(" ")[::2]
+        for directive in response["Content-Security-Policy"].split(";")
+    )
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert "unsafe" not in response["Content-Security-Policy"]
+    assert "http" not in response["Content-Security-Policy"]
+    assert response["Referrer-Policy"] == "same-origin"
+    assert response["X-Frame-Options"] == "DENY"
+    assert response["X-Content-Type-Options"] == "nosniff"
+
+
+def test_pages__are_all_of_the_admin():
+    """A model that is new in the admin has to be in the list above."""
+    models = {
+        model._meta.model_name for model in site._registry if model._meta.app_label == "geocache"
+    }
+    assert models == {page.split("/")[3] for page in ADMIN_PAGES if page.count("/") > 3}
