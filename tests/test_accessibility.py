@@ -1,12 +1,13 @@
 """axe-core finds nothing serious on any page: light and dark, on a phone and on a wide screen."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.template.loader import render_to_string
-from playwright.sync_api import Page, ViewportSize
+from playwright.sync_api import Page, Route, ViewportSize
 
 from geocache.flush import flush_dirty
 from geocache.lookup import lookup_many
@@ -120,7 +121,7 @@ def test_admin__our_parts_have_no_serious_finding(page):
 def test_pages__before_log_in_and_of_errors_have_no_serious_finding(page):
     for template in ERRORS:
         body = render_to_string(template, {"minutes": 15})
-        page.route(f"**/{template}", lambda route, body=body: route.fulfill(body=body))
+        page.route(f"**/{template}", partial(Route.fulfill, body=body, content_type="text/html"))
     assert visit(page, [*ANONYMOUS, *(f"/{template}" for template in ERRORS)]) == []
 
 
