@@ -16,10 +16,12 @@ from geocache.models import GeoCache, GeoCacheQuerySet
 from geocache.paging import ORDERS
 from geocache.printable import printable
 from geocache.templatetags.geo import country_name
+from geocache.widgets import LongSelect
 
-NEWEST: Final = "newest"
 ORDER_LABELS: Final = {
-    NEWEST: _("newest first"),
+    # Newest first, but a network by address: see ``AddressFilter.order``.
+    "": _("automatic"),
+    "newest": _("newest first"),
     "oldest": _("oldest first"),
     "address": _("by address"),
 }
@@ -48,7 +50,7 @@ class AddressFilter(forms.Form):
                 r"\A[A-Za-z]{2}\Z", _("The country is a code of two letters, such as DE.")
             )
         ],
-        widget=forms.Select,
+        widget=LongSelect,
     )
     asn = forms.CharField(
         label=_("Operator"),
@@ -61,7 +63,7 @@ class AddressFilter(forms.Form):
         required=False,
         widget=forms.TextInput(attrs={"placeholder": "203.0.113.0/24", "size": 20}),
     )
-    source = forms.CharField(label=_("Source"), required=False, widget=forms.Select)
+    source = forms.CharField(label=_("Source"), required=False, widget=LongSelect)
     since = forms.DateField(
         label=_("From"),
         required=False,
@@ -140,7 +142,9 @@ class AddressFilter(forms.Form):
 
     def order(self) -> tuple[str, ...]:
         """Return the fields that the rows are sorted by. Only of a valid form."""
-        order = ORDERS[self.cleaned_data["sort"] or NEWEST]
+        # The rows of a network are together in the index by address. By date all would be sorted.
+        usual = "address" if self.cleaned_data["network"] else "newest"
+        order = ORDERS[self.cleaned_data["sort"] or usual]
         if self.cleaned_data["source"] and "sort_key" not in order:
             # The index of the source. PostgreSQL would rather pass over the rows of all older
             # sources, by hundreds of thousands, to find the first of one that most rows have.

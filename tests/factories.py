@@ -76,11 +76,11 @@ def an_mmdb(
     for network, record in records.items():
         writer.insert_network(IPSet([network]), record)
     writer.to_db_file(str(path))
-    _set_build_epoch(path, build_epoch)
+    set_build_epoch(path, build_epoch)
     return path
 
 
-def _set_build_epoch(path: Path, build_epoch: int) -> None:
+def set_build_epoch(path: Path, build_epoch: int) -> None:
     # The writer only knows "now"; the number stands behind its name as 8 bytes (type uint64).
     data = path.read_bytes()
     name = data.rindex(b"build_epoch") + len(b"build_epoch")

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from tests import browsers
+from tests.browsers import CHROMIUM, chromium
 from tests.conftest import require
 from tests.factories import LONDON, MOSCOW_V6, an_admin
 
@@ -15,17 +17,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     # WhiteNoise, where nobody has run collectstatic.
     pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
-]
-CHROMIUM = Path("/usr/bin/chromium")
-# It must start as root in a container, and ask nothing of the internet.
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
 ]
 
 
@@ -37,8 +28,7 @@ def page(request: Any, live_server: Any) -> Iterator[Page]:
     an_admin()
     foreign: list[str] = []
     problems: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         context = browser.new_context(
             base_url=live_server.url,
             java_script_enabled=request.param,
@@ -56,21 +46,18 @@ def page(request: Any, live_server: Any) -> Iterator[Page]:
             lambda given: given.status < 400 or problems.append(f"{given.status} {given.url}"),
         )
         yield window
-        browser.close()
     assert foreign == []
     assert problems == []
 
 
 def log_in(page: Page) -> None:
-    page.goto("/lookup/")
-    expect(page).to_have_url("/login/?next=/lookup/")
-    page.get_by_label("Username").fill("admin")
-    page.get_by_label("Password").fill("admin")
-    page.get_by_role("button", name="Log in").click()
+    browsers.log_in(page, "/lookup/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Where is this IP address?")
 
 
 def test_lookup__log_in_paste_read_and_log_out(page):
+    page.goto("/lookup/")
+    expect(page).to_have_url("/login/?next=/lookup/")
     log_in(page)
     expect(page.get_by_text("Nothing looked up yet")).to_be_visible()
 
@@ -117,7 +104,7 @@ def test_addresses__filter_open_a_detail_and_download(page, width):
     page.goto("/addresses/")
     page.get_by_label("Country").select_option(label="Russia")
     page.get_by_role("button", name="Filter").click()
-    expect(page).to_have_url("/addresses/?country=RU&sort=newest")
+    expect(page).to_have_url("/addresses/?country=RU")
     expect(page.locator(".answers tbody tr")).to_have_count(1)
     for element in page.locator("main, .filter, .answers tbody tr").all():
         box = element.bounding_box()
@@ -135,6 +122,45 @@ def test_addresses__filter_open_a_detail_and_download(page, width):
     expect(page.get_by_text("is answered by the hot entry")).to_be_visible()
     page.get_by_role("link", name="In the admin").click()
     expect(page.locator("#content")).to_contain_text("2a02:6b8::1")
+
+
+def test_addresses__turn_pages_and_go_on_to_a_network(page):
+    log_in(page)
+    page.get_by_label("IP addresses").fill("\n".join(f"1.2.{number}.4" for number in range(60)))
+    page.get_by_role("button", name="Look up").click()
+    flush_one(page, count=61)
+
+    page.goto("/addresses/?sort=address")
+    expect(page.locator(".answers tbody tr")).to_have_count(50)
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator(".answers tbody tr")).to_have_count(11)
+    expect(page.get_by_role("link", name="Next")).to_be_hidden()
+    page.get_by_role("link", name="Previous").click()
+    expect(page.locator(".answers tbody tr").first).to_contain_text("1.2.0.4")
+    expect(page.get_by_role("link", name="Previous")).to_be_hidden()
+
+    page.get_by_label("Network").fill("1.2.30.0/24")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator(".answers tbody tr")).to_have_count(1)
+    page.get_by_role("link", name="Show all").click()
+    expect(page.locator(".answers tbody tr")).to_have_count(50)
+
+
+def test_addresses__filter_that_cannot_be_used_is_said(page):
+    log_in(page)
+    page.goto("/addresses/")
+    expect(page.get_by_text("No address is in the table yet.")).to_be_visible()
+    page.get_by_label("Network").fill("here")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_role("alert")).to_contain_text("“here” is not a network")
+    expect(page.get_by_label("Network")).to_have_value("here")
+
+
+def test_lookup__my_address(page):
+    log_in(page)
+    page.get_by_role("link", name="My address").click()
+    expect(page).to_have_url("/lookup/?ip=127.0.0.1#answers")
+    expect(page.get_by_role("row").filter(has_text="127.0.0.1")).to_contain_text("loopback")
 
 
 def test_lookup__stays_readable_on_a_phone(page):
@@ -198,12 +224,12 @@ def test_admin__filter_and_forget_an_address(page):
     expect(page).to_have_url(f"/addresses/{MOSCOW_V6}/")
 
 
-def flush_one(page: Page) -> None:
-    """Look an address up, and have it flushed."""
+def flush_one(page: Page, count: int = 1) -> None:
+    """Look an address up, and have it flushed, with those looked up before."""
     page.goto(f"/lookup/?ip={LONDON}")
     page.goto("/admin/geocache/geocache/")
     page.get_by_role("button", name="Flush now").click()
-    expect(page.get_by_text("1 flushed")).to_be_visible()
+    expect(page.get_by_text(f"{count} flushed")).to_be_visible()
 
 
 def test_dashboard__tells_a_new_installation_what_to_do_and_then_counts(page):

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from geocache.flush import flush_dirty
 from geocache.lookup import lookup
+from tests.browsers import CHROMIUM, chromium, log_in
 from tests.conftest import require
 from tests.factories import LONDON, a_token, an_admin
-from tests.test_browser import ARGUMENTS, CHROMIUM
 
 pytestmark = [
     pytest.mark.browser,
@@ -58,8 +58,7 @@ def window(live_server: Any) -> Iterator[tuple[Page, list[str], User]]:
     lookup(LONDON)
     flush_dirty(10)
     said: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         context = browser.new_context(base_url=live_server.url, locale="en-GB")
         context.add_init_script(LISTEN)
         page = context.new_page()
@@ -67,19 +66,10 @@ def window(live_server: Any) -> Iterator[tuple[Page, list[str], User]]:
         page.on("console", lambda message: said.append(f"{page.url}: {message.text}"))
         page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))
         yield page, said, admin
-        browser.close()
 
 
 def violations(said: list[str]) -> list[str]:
     return [line for line in said if "violat" in line or "Content Security Policy" in line]
-
-
-def log_in(page: Page, url: str) -> None:
-    page.goto(url)
-    page.get_by_label("Username").fill("admin")
-    page.get_by_label("Password").fill("admin")
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_load_state()
 
 
 def test_policy__no_page_asks_for_what_it_forbids(window: Any) -> None:

@@ -111,6 +111,11 @@ def test_filter__order_within_a_source_reads_its_index():
     assert a_filter("").order() == ("-resolved_at", "-address")
 
 
+def test_filter__network_is_by_address_unless_another_order_is_asked_for():
+    assert a_filter("network=10.0.0.0/8").order() == ("sort_key",)
+    assert a_filter("network=10.0.0.0/8&sort=newest").order() == ("-resolved_at", "-address")
+
+
 @pytest.mark.usefixtures("rows")
 def test_filter__offers_what_the_table_has_and_what_is_asked_for():
     form = a_filter("country=FR")

@@ -6,6 +6,7 @@ looked up, one at a time: for a page of rows use ``geocache.rows.geo_for``, and 
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -13,6 +14,7 @@ from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django_countries import countries
 
 from geocache import charts, maps, providers
@@ -44,7 +46,7 @@ def country_name(value: Any) -> str:
 
     ``value`` is an ISO 3166-1 code, an answer or an address.
     """
-    return countries.name(_country_code(value))
+    return _name_in(_country_code(value), get_language())
 
 
 @register.simple_tag
@@ -106,6 +108,12 @@ def places_map(places: Iterable[maps.Place]) -> SafeString:
 def bar_chart(bars: Sequence[Bar], label: str) -> SafeString:
     """Return the bars side by side; ``label`` says what they are to those who cannot see them."""
     return charts.bar_chart(bars, label)
+
+
+# All countries in several languages: one list names hundreds, and the library translates slowly.
+@lru_cache(maxsize=2_000)
+def _name_in(code: str, language: str | None) -> str:  # noqa: ARG001 - only tells names apart
+    return str(countries.name(code))
 
 
 def _country_code(value: Any) -> str:

@@ -1,0 +1,132 @@
+"""axe-core finds nothing serious on any page: light and dark, on a phone and on a wide screen."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.template.loader import render_to_string
+from playwright.sync_api import Page, Route, ViewportSize
+
+from geocache.flush import flush_dirty
+from geocache.lookup import lookup_many
+from tests.browsers import CHROMIUM, chromium, log_in
+from tests.conftest import require
+from tests.factories import LONDON, MOSCOW_V6, an_admin
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
+]
+PHONE = ViewportSize(width=390, height=844)
+WIDE = ViewportSize(width=1280, height=900)
+LOOKS = [(scheme, size) for scheme in ("light", "dark") for size in (PHONE, WIDE)]
+# More than a page of the list.
+ADDRESSES = [LONDON, MOSCOW_V6, *(f"1.{number}.1.1" for number in range(60))]
+PASTED = f"{LONDON} sshd\n{MOSCOW_V6}\n10.0.0.1\n1.2.3.4.5\nno address here"
+ANONYMOUS = ["/login/", "/nothing/"]
+EMPTY = ["/", "/lookup/", "/addresses/", f"/addresses/{LONDON}/", "/addresses/10.0.0.1/"]
+FULL = [
+    "/",
+    f"/lookup/?ip={LONDON}",
+    "/addresses/",
+    "/addresses/?country=GB",
+    "/addresses/?country=AQ",
+    "/addresses/?country=Atlantis",
+    f"/addresses/{LONDON}/",
+    "/addresses/nonsense/",
+]
+# Rendered, as no request in order is answered by them.
+ERRORS = ["400.html", "403.html", "403_csrf.html", "500.html", "registration/locked_out.html"]
+# What is ours on pages of Django's admin.
+IN_THE_ADMIN = {"/admin/": "#geocache-panel", "/admin/geocache/geocache/": ".object-tools"}
+
+
+@pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]['width']}")
+def page(request: Any, live_server: Any) -> Iterator[Page]:
+    require(CHROMIUM.exists(), "Chromium")
+    an_admin()
+    if "is_full" in request.fixturenames:
+        lookup_many(ADDRESSES)
+        flush_dirty(10)
+    scheme, size = request.param
+    with chromium() as browser:
+        context = browser.new_context(
+            base_url=live_server.url, viewport=size, color_scheme=scheme, locale="en-GB"
+        )
+        context.set_default_timeout(10_000)
+        yield context.new_page()
+
+
+@pytest.fixture
+def is_full() -> None:
+    """Ask for a table with answers."""
+
+
+def findings(page: Page, part: str | None = None) -> list[str]:
+    """Return what is wrong with the page, one line for each element that has it."""
+    return [
+        f"{page.url}: {rule['id']} ({rule['impact']}): {node['html'][:200]}"
+        f" {node['failureSummary'][:300]}"
+        for rule in Axe().run(page, part).response["violations"]
+        for node in rule["nodes"]
+        if rule["impact"] in {"serious", "critical"}
+    ]
+
+
+def visit(page: Page, urls: list[str]) -> list[str]:
+    found = []
+    for url in urls:
+        page.goto(url)
+        found += findings(page)
+    return found
+
+
+def test_pages__of_an_empty_table_have_no_serious_finding(page):
+    log_in(page)
+    assert visit(page, EMPTY) == []
+
+
+@pytest.mark.usefixtures("is_full")
+def test_pages__with_answers_have_no_serious_finding(page):
+    log_in(page)
+    assert visit(page, FULL) == []
+    page.goto("/")
+    for summary in page.locator("summary").all():
+        summary.click()
+    assert findings(page) == []
+
+
+def test_lookup__answers_and_bad_lines_have_no_serious_finding(page):
+    log_in(page, "/lookup/")
+    page.goto("/lookup/")
+    page.get_by_label("IP addresses").fill(PASTED)
+    page.get_by_role("button", name="Look up").click()
+    page.get_by_role("alert").wait_for()
+    assert findings(page) == []
+
+
+@pytest.mark.usefixtures("is_full")
+def test_admin__our_parts_have_no_serious_finding(page):
+    log_in(page)
+    found = []
+    for url, part in IN_THE_ADMIN.items():
+        page.goto(url)
+        found += findings(page, part)
+    assert found == []
+
+
+def test_pages__before_log_in_and_of_errors_have_no_serious_finding(page):
+    for template in ERRORS:
+        body = render_to_string(template, {"minutes": 15})
+        page.route(f"**/{template}", partial(Route.fulfill, body=body, content_type="text/html"))
+    assert visit(page, [*ANONYMOUS, *(f"/{template}" for template in ERRORS)]) == []
+
+
+@pytest.mark.parametrize("page", LOOKS[:1], indirect=True)
+def test_findings__are_found(page):
+    page.goto("/login/")
+    page.evaluate("document.querySelector('label').remove()")
+    assert any("label (critical)" in line for line in findings(page))
