@@ -11,6 +11,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from geocache.addresses import parse_network
+from geocache.collation import sort_text
 from geocache.exceptions import InvalidAddress
 from geocache.models import GeoCache, GeoCacheQuerySet
 from geocache.paging import ORDERS
@@ -177,7 +178,7 @@ class AddressFilter(forms.Form):
     def offer_choices(self) -> None:
         """Ask the table what countries and sources there are to choose from."""
         named = [(code, country_name(code) or code) for code in GeoCache.countries()]
-        self._offer("country", sorted(named, key=lambda pair: pair[1]))
+        self._offer("country", sorted(named, key=lambda pair: sort_text(pair[1])))
         self._offer("source", [(source, source) for source in GeoCache.sources()])
 
     def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:

@@ -303,6 +303,10 @@ class JournalHead(models.Model):
     # Every segment up to this one is also deleted from the cache.
     trimmed = models.BigIntegerField(default=0)
 
+    class Meta:
+        verbose_name = _("head of the journal")
+        verbose_name_plural = _("heads of the journal")
+
     def __str__(self) -> str:
         return f"{self.alias}: {self.position}"
 
@@ -363,7 +367,8 @@ class Statistics(models.Model):
     figures = models.TextField()
 
     class Meta:
-        verbose_name_plural = "statistics"
+        verbose_name = _("statistics")
+        verbose_name_plural = _("statistics")
 
     def __str__(self) -> str:
         return f"{self.made_at:%Y-%m-%d %H:%M:%S}"
@@ -397,6 +402,10 @@ class SchedulerLease(models.Model):
     name = models.CharField(max_length=100, primary_key=True)
     holder = models.CharField(max_length=200, blank=True)
     expires_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("lease of the scheduler")
+        verbose_name_plural = _("leases of the scheduler")
 
     def __str__(self) -> str:
         return f"{self.name}: {self.holder}"

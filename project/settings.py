@@ -4,9 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext_lazy as _
 
-from project import environment, logs
+from project import environment, languages, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = environment.var_dir(BASE_DIR / "var")
@@ -116,7 +115,9 @@ LOGOUT_REDIRECT_URL = "login"
 COUNTRIES_OVERRIDE = {"XK": "Kosovo"}
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English")), ("de", _("German"))]
+# One file a language, for the app and for the project's own templates; makemessages writes it here.
+LOCALE_PATHS = [str(BASE_DIR / "geocache" / "locale")]
+LANGUAGES = languages.translated(BASE_DIR / "geocache" / "locale")
 TIME_ZONE = environment.time_zone(default="UTC")
 USE_I18N = True
 USE_TZ = True

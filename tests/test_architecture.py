@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "geocache"
 PAGE = (ROOT / "docs/architecture.md").read_text()
 # Modules that run without Django.
-PLAIN = ("exceptions", "throttle", "addresses", "extraction", "printable", "locations")
+PLAIN = ("exceptions", "throttle", "addresses", "extraction", "printable", "collation", "locations")
 
 
 def table(title):

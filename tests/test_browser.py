@@ -242,7 +242,7 @@ def test_dashboard__tells_a_new_installation_what_to_do_and_then_counts(page):
     flush_one(page)
     page.get_by_role("link", name="View site").click()
     expect(page.get_by_role("heading", name="Where they are")).to_be_visible()
-    expect(page.get_by_role("row", name="United Kingdom 1 100.0 %")).to_be_visible()
+    expect(page.get_by_role("row", name="United Kingdom 1 100.0%")).to_be_visible()
     expect(page.locator(".map .level-5 title").first).to_have_text("United Kingdom: 1")
     expect(page.get_by_role("img", name="Answers of each of the last 30 days")).to_be_visible()
     table = page.locator("section", has_text="Last flushes").get_by_role("table")

@@ -46,7 +46,7 @@ def test_geo_panel__viewer_has_no_button(client):
 def test_geo_panel__says_that_the_last_flush_failed(client):
     client.force_login(a_viewer())
     a_run(error="<b>away")
-    assert "It failed: &lt;b&gt;away" in panel(client)
+    assert 'It failed: <span lang="en">&lt;b&gt;away</span>' in panel(client)
 
 
 def test_geo_panel__staff_without_the_permission_see_none(client):

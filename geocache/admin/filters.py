@@ -13,6 +13,7 @@ from django.utils.formats import number_format
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from geocache.collation import sort_text
 from geocache.models import GeoCache
 from geocache.statistics import Snapshot, read_statistics
 from geocache.templatetags.geo import country_name
@@ -32,7 +33,8 @@ class CountryFilter(admin.SimpleListFilter):
         snapshot = counted(request)
         counts = snapshot.countries if snapshot else dict.fromkeys(GeoCache.countries())
         language = get_language()
-        named = sorted((_name(code, language), code) for code in counts)
+        named = [(_name(code, language), code) for code in counts]
+        named.sort(key=lambda pair: sort_text(pair[0]))
         return [(code, _label(name, counts[code])) for name, code in named]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature

@@ -6,6 +6,7 @@ from typing import Any, Final
 from django.contrib import messages
 from django.db import connections, transaction
 from django.http import HttpRequest
+from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from geocache.exceptions import FlushError, JournalUnavailable
@@ -51,13 +52,13 @@ def _said(report: FlushReport) -> str:
     if report == FlushReport(seconds=report.seconds):
         return gettext("Nothing was waiting to be flushed.")
     said = gettext(
-        "%(flushed)d flushed, %(rejected)d rejected, %(pending)d pending, in %(seconds).1f seconds."
+        "%(flushed)s flushed, %(rejected)s rejected, %(pending)s pending, in %(seconds)s seconds."
     )
     counts = {
-        "flushed": report.flushed,
-        "rejected": report.rejected,
-        "pending": report.pending,
-        "seconds": report.seconds,
+        "flushed": number_format(report.flushed),
+        "rejected": number_format(report.rejected),
+        "pending": number_format(report.pending),
+        "seconds": number_format(report.seconds, 1),
     }
     late = gettext(" Stopped by the time limit: flush again.") if report.timed_out else ""
     return said % counts + late

@@ -11,10 +11,10 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
-from django.utils.formats import number_format
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext
 from django_countries import countries
 
 from geocache import charts, maps, providers
@@ -65,6 +65,20 @@ def number(count: int) -> str:
 
 
 @register.filter
+def percent(share: float) -> str:
+    """Return a share of a hundred, as the reader's language writes it."""
+    # Translators: a share, such as 12.5%; many languages have a (non-breaking) space in it.
+    return gettext("%(number)s%%") % {"number": number_format(share, 1)}
+
+
+@register.filter
+def day(at: datetime) -> str:
+    """Return the day of an instant in numbers, as the reader's language writes it."""
+    # Translators: the form of a day: Y is the year, m the month, d the day, all in digits.
+    return date_format(timezone.localtime(at), gettext("Y-m-d"))
+
+
+@register.filter
 def moment(at: datetime | None) -> str:
     """Return an instant in the project's time zone; a script rewrites it into the reader's."""
     if at is None:
@@ -73,7 +87,8 @@ def moment(at: datetime | None) -> str:
     return format_html(
         '<time datetime="{}">{}</time>',
         local.isoformat(timespec="seconds"),
-        f"{local:%Y-%m-%d %H:%M %Z}",
+        # Translators: H is the hour of 24, i the minute, T the abbreviation of the time zone.
+        date_format(local, gettext("Y-m-d H:i T")),
     )
 
 

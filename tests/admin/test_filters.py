@@ -21,10 +21,10 @@ def test_filter__countries_are_those_present_by_name(viewer):
         a_row(f"20.0.0.{number}", country_code=code, reason="" if code else "not_found")
     spec = viewer.get(LIST).context["cl"].filter_specs[0]
     assert [name for _, name in spec.lookup_choices] == [
+        "Åland Islands",
         "Kosovo",
         "United Kingdom",
         "United States of America",
-        "Åland Islands",
     ]
 
 

@@ -190,7 +190,7 @@ def test_dashboard_page__countries_are_on_the_map_and_in_the_table(viewer):
     text = see(viewer)
     assert "<title>Germany: 3</title>" in text
     assert "<title>United Kingdom: 1</title>" in text
-    assert re.search(r"🇩🇪</span>\s+<a [^>]*>Germany</a></th>\s+<td>3</td>\s+<td>60.0 %</td>", text)
+    assert re.search(r"🇩🇪</span>\s+<a [^>]*>Germany</a></th>\s+<td>3</td>\s+<td>60.0%</td>", text)
 
 
 @pytest.mark.urls("tests.views.test_dashboard")
@@ -239,7 +239,7 @@ def test_dashboard_page__is_in_the_language_of_the_reader(viewer):
     see(viewer)
     text = viewer.get(URL, headers={"accept-language": "de"}).text
     assert "<title>Deutschland: 3</title>" in text
-    assert "<td>60,0 %</td>" in text
+    assert "<td>60,0\N{NO-BREAK SPACE}%</td>" in text
     assert "<title>Germany: 3</title>" in see(viewer)
 
 
