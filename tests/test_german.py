@@ -38,7 +38,7 @@ PIECES = {
     piece.strip()
     for entry in CATALOGUE
     for piece in re.split(r"%\(\w+\)[sd]|<[^>]*>", entry.msgid)
-    if len(piece.strip()) > 7 and piece.strip() not in entry.msgstr
+    if len(piece.strip()) > 4 and piece.strip() not in entry.msgstr
 }
 
 
