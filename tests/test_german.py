@@ -1,19 +1,24 @@
 """Every page for a reader of German: nothing of it is left in English."""
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from xml.etree.ElementTree import Comment
 
 import html5lib
 import polib
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone
+from django.utils.translation import override
 
 from geocache import recorder
 from geocache.models import FlushRun, RejectedEntry
 from geocache.statistics import refresh_after_flush
 from tests.assertions import assert_valid_html
-from tests.factories import LONDON, a_location, a_row, a_token, an_admin
+from tests.factories import LONDON, a_location, a_row, a_stranger, an_admin
 from tests.processes import ROOT
 
 pytestmark = pytest.mark.django_db
@@ -28,18 +33,19 @@ ENGLISH = re.compile(
     re.IGNORECASE,
 )
 CATALOGUE = polib.pofile(str(ROOT / "geocache/locale/de/LC_MESSAGES/django.po"))
-# The first that is long enough to be English, between the placeholders and tags of a message.
+# What of a message is long enough to be English only, between its placeholders and tags.
 PIECES = {
     piece.strip()
     for entry in CATALOGUE
     for piece in re.split(r"%\(\w+\)[sd]|<[^>]*>", entry.msgid)
-    if len(piece.strip()) > 7 and piece.strip() not in entry.msgstr
+    if len(piece.strip()) > 4 and piece.strip() not in entry.msgstr
 }
 
 
 def texts(element: Any) -> list[str]:
-    """Return what is said on a page, without code and what is marked as English."""
-    if element.get("lang") == "en" or element.tag in ("code", "script", "style"):
+    """Return what is said on a page, without comments, code and what is marked as English."""
+    is_silent = element.tag in (Comment, "code", "script", "style")
+    if is_silent or element.get("lang") == "en":
         return [element.tail or ""]
     said = [element.get(name, "") for name in SPOKEN]
     if element.tag == "input" and element.get("type") == "submit":
@@ -57,9 +63,7 @@ def assert_is_german(response: Any, status: int = 200) -> str:
     assert_valid_html(response)
     tree = html5lib.parse(response.text, namespaceHTMLElements=False)
     assert tree.get("lang") == "de"
-    # Comments have no text for people.
-    said = [text for text in texts_of(tree) if text]
-    text = " ".join(" ".join(said).split())
+    text = " ".join(" ".join(texts(tree)).split())
     assert (
         sorted(piece for piece in PIECES if re.search(rf"(?<!\w){re.escape(piece)}(?!\w)", text))
         == []
@@ -68,12 +72,11 @@ def assert_is_german(response: Any, status: int = 200) -> str:
     return text
 
 
-def texts_of(tree: Any) -> list[str]:
-    for parent in tree.iter():
-        for child in list(parent):
-            if not isinstance(child.tag, str):
-                parent.remove(child)
-    return texts(tree)
+@pytest.fixture(autouse=True)
+def back_to_english() -> Iterator[None]:
+    """Leave the thread as it was: the language of a request outlives it."""
+    with override("en"):
+        yield
 
 
 @pytest.fixture
@@ -85,7 +88,7 @@ def german(client: Any) -> Any:
 
 
 @pytest.fixture
-def full(settings: Any) -> None:
+def full() -> None:
     """A row of each kind, all counted; something waits, and some flushes have failed."""
     for number in range(60):
         a_row(
@@ -127,12 +130,13 @@ PAGES = [
 ]
 
 
+@pytest.mark.usefixtures("full")
 @pytest.mark.parametrize("url", PAGES)
-def test_page__is_german(german, full, url):
+def test_page__is_german(german, url):
     assert_is_german(german.get(url))
 
 
-@pytest.mark.parametrize("url", PAGES[:2] + ["/addresses/", "/addresses/?country=AT", "/admin/"])
+@pytest.mark.parametrize("url", [*PAGES[:2], "/addresses/", "/addresses/?country=AT", "/admin/"])
 def test_page__is_german_while_nothing_is_known(german, url):
     assert_is_german(german.get(url))
 
@@ -140,3 +144,73 @@ def test_page__is_german_while_nothing_is_known(german, url):
 @pytest.mark.parametrize("url", ["/nothing/", "/addresses/x/", "/addresses/8.8.8.8/"])
 def test_page__that_is_not_there_is_german(german, url):
     assert_is_german(german.get(url), status=404)
+
+
+def test_login__is_german(client, settings):
+    page = assert_is_german(client.get("/login/?next=/", headers=GERMAN))
+    assert "Die gewünschte Seite ist dem Team vorbehalten." in page
+    settings.AXES_FAILURE_LIMIT = 1
+    wrong = {"username": "admin", "password": "wrong"}
+    page = assert_is_german(client.post("/login/", wrong, headers=GERMAN), status=429)
+    assert "Warten Sie 15 Minuten" in page
+
+
+def test_refusal__is_german(client):
+    client.force_login(a_stranger())
+    assert_is_german(client.get("/addresses/", headers=GERMAN), status=403)
+
+
+def test_expired_form__is_german():
+    client = Client(enforce_csrf_checks=True)
+    assert_is_german(client.post("/login/", headers=GERMAN), status=403)
+
+
+def test_unreadable_request__is_german(german, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
+    response = german.post("/lookup/", "x" * 20, content_type="application/x-www-form-urlencoded")
+    assert_is_german(response, status=400)
+
+
+def test_failure__is_german(german, monkeypatch):
+    monkeypatch.setattr("geocache.views.dashboard.read_statistics", lambda: 1 / 0)
+    german.raise_request_exception = False
+    assert_is_german(german.get("/"), status=500)
+
+
+@pytest.mark.usefixtures("full")
+def test_admin__what_is_done_is_told_in_german(german):
+    page = assert_is_german(german.post("/admin/geocache/geocache/flush/", follow=True))
+    assert re.search(r"1 geschrieben, 0 abgelehnt, 0 wartend, in 0,\d Sekunden\.", page)
+    chosen = {"_selected_action": ["20.0.0.1", "20.0.0.2"]}
+    asked = german.post("/admin/geocache/geocache/", chosen | {"action": "forget_chosen"})
+    assert "diese 2 Adressen" in assert_is_german(asked)
+    done = german.post("/admin/geocache/geocache/forget/", chosen, follow=True)
+    assert "2 Adressen sind vergessen." in assert_is_german(done)
+    again = chosen | {"_selected_action": LONDON[:-3] + "7", "action": "resolve_chosen_again"}
+    done = german.post("/admin/geocache/geocache/", again, follow=True)
+    assert "1 Adresse ist neu ermittelt" in assert_is_german(done)
+
+
+def test_admin__new_token_is_shown_in_german(german):
+    given = {"name": "Skript", "user": User.objects.get().pk}
+    page = assert_is_german(german.post("/admin/geocache/apitoken/add/", given))
+    assert "Das ist das Token „Skript“ von admin." in page
+
+
+@pytest.mark.usefixtures("full")
+def test_dashboard__numbers_dates_and_shares_are_german(german):
+    response = german.get("/")
+    page = assert_is_german(response)
+    assert "12.345" in page
+    assert "<td>96,8\N{NO-BREAK SPACE}%</td>" in response.text
+    assert "24.12.2019" in page
+    assert re.search(r"seit \d\d\.\d\d\.\d{4}, \d\d:\d\d UTC", page)
+
+
+def test_countries__are_in_the_order_of_a_german_dictionary(german):
+    for number, code in enumerate(("ZW", "EG", "AF", "AT", "PL")):
+        a_row(f"20.0.0.{number}", country_code=code)
+    page = german.get("/addresses/").text
+    names = ["Afghanistan", "Ägypten", "Österreich", "Polen", "Simbabwe"]
+    places = [page.index(f">{name}</option>") for name in names]
+    assert places == sorted(places)

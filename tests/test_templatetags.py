@@ -11,9 +11,11 @@ from geocache.models import GeoCache, Reason
 from geocache.templatetags.geo import (
     country_flag,
     country_name,
+    day,
     geo_sources,
     moment,
     number,
+    percent,
     reason_label,
 )
 from tests.factories import LONDON, NOON, a_location, use_dummy_provider
@@ -128,6 +130,23 @@ def test_moment__is_in_the_zone_of_the_project_and_says_so():
         assert (
             moment(NOON) == '<time datetime="2026-01-02T21:00:00+09:00">2026-01-02 21:00 JST</time>'
         )
+
+
+def test_moment__is_written_as_the_language_does():
+    with override("de"):
+        assert ">02.01.2026, 12:00 UTC</time>" in moment(NOON)
+
+
+def test_day__is_that_of_the_zone_in_the_form_of_the_language():
+    assert day(NOON) == "2026-01-02"
+    with override("de"), timezone.override("Pacific/Kiritimati"):
+        assert day(NOON) == "03.01.2026"
+
+
+@pytest.mark.parametrize(("language", "shown"), [("en", "12.5%"), ("de", "12,5\xa0%")])
+def test_percent__is_written_as_the_language_does(language, shown):
+    with override(language):
+        assert percent(12.46) == shown
 
 
 def test_moment__of_nothing_is_nothing():

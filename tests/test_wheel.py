@@ -12,6 +12,7 @@ from tests.processes import ROOT
 
 SETTINGS = """
 from site_.settings_base import *
+MIDDLEWARE = [*MIDDLEWARE, "django.middleware.locale.LocaleMiddleware"]
 INSTALLED_APPS = [*INSTALLED_APPS, "geocache"]
 ROOT_URLCONF = "site_.urls_geo"
 """
@@ -28,6 +29,8 @@ client = Client()
 client.force_login(User.objects.create_superuser("admin"))
 page = client.get("/geo/lookup/", {"ip": "81.2.69.142"}, headers={"host": "localhost"})
 print(page.status_code, "GB" in page.text or "United Kingdom" in page.text)
+german = client.get("/geo/lookup/", headers={"host": "localhost", "accept-language": "de"})
+print("Nachschlagen" in german.text)
 """
 
 
@@ -70,6 +73,6 @@ def test_wheel__works_in_an_empty_django_project(tmp_path: Path) -> None:
 
     assert json.loads(answer)["country_code"] == "GB"
     assert json.loads(flushed)["flushed"] == 1
-    assert page.split() == ["200", "True"]
+    assert page.split() == ["200", "True", "True"]
     # What the embedded default writes is in one folder of that project.
     assert (tmp_path / "var" / "cache").is_dir()

@@ -6,6 +6,7 @@ from typing import Any, Final
 from django.contrib import messages
 from django.db import connections, transaction
 from django.http import HttpRequest
+from django.template.defaultfilters import floatformat
 from django.utils.formats import number_format
 from django.utils.translation import gettext
 
@@ -58,7 +59,7 @@ def _said(report: FlushReport) -> str:
         "flushed": number_format(report.flushed),
         "rejected": number_format(report.rejected),
         "pending": number_format(report.pending),
-        "seconds": number_format(report.seconds, 1),
+        "seconds": floatformat(report.seconds, 1),
     }
     late = gettext(" Stopped by the time limit: flush again.") if report.timed_out else ""
     return said % counts + late

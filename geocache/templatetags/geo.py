@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from django import template
+from django.template.defaultfilters import floatformat
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
@@ -68,7 +69,7 @@ def number(count: int) -> str:
 def percent(share: float) -> str:
     """Return a share of a hundred, as the reader's language writes it."""
     # Translators: a share, such as 12.5%; many languages have a (non-breaking) space in it.
-    return gettext("%(number)s%%") % {"number": number_format(share, 1)}
+    return gettext("%(number)s%%") % {"number": floatformat(share, 1)}
 
 
 @register.filter
