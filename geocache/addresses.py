@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from ipaddress import (
+    IPV6LENGTH,
     IPv4Address,
     IPv4Network,
     IPv6Address,
@@ -127,6 +128,11 @@ def networks_around(address: IPv4Address | IPv6Address) -> list[str]:
         f"{kind(number >> size - length << size - length)}/{length}"
         for length in range(size, widest - 1, -1)
     ]
+
+
+def prefix_length(network: str) -> int:
+    """Return how narrow ``network`` is; the empty text stands for an address by itself."""
+    return int(network.rpartition("/")[2] or IPV6LENGTH)
 
 
 def _from_text(text: str) -> IPv4Address | IPv6Address:

@@ -118,7 +118,10 @@ def check_provider(**_: Any) -> list[CheckMessage]:
         return [Error(str(error), id="geocache.E003")]
     except ProviderError as error:
         problems = [str(error)]
-    hint = "Correct GEOCACHE_DATABASES; until then new addresses are answered as unavailable."
+    hint = (
+        "Correct GEOCACHE_DATABASES, or the provider's settings; until then new addresses are "
+        "answered as unavailable."
+    )
     return [Caution(problem, hint=hint, id="geocache.W006") for problem in problems]
 
 
@@ -172,7 +175,7 @@ def check_database_age(**_: Any) -> list[CheckMessage]:
         Info(
             f"Answers come from {source}, {source.age_days()} days old, because no other database "
             "is configured.",
-            hint="Name a newer one in GEOCACHE_DATABASES.",
+            hint="Run manage.py update_geo, or name a newer one in GEOCACHE_DATABASES.",
             id="geocache.I001",
         )
         for source in sources

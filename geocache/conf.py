@@ -48,6 +48,20 @@ DEFAULTS: Final[dict[str, Any]] = {
     # How often one user, or one address that is not logged in, may ask the API:
     # "<count>/<number> <second, minute, hour or day>". None: as often as they like.
     "API_RATE": "120/minute",
+    # What update_geo fetches into VAR_DIR/databases: these URLs; none: these editions of MaxMind,
+    # for whom an account is set; else the free ones of DB-IP.
+    "UPDATE_URLS": [],
+    "MAXMIND_ACCOUNT_ID": "",
+    "MAXMIND_LICENSE_KEY": "",
+    "MAXMIND_EDITIONS": ["GeoLite2-City", "GeoLite2-ASN"],
+    # Domains that a download may be redirected to, beside its own host. MaxMind's is the default.
+    "UPDATE_REDIRECT_HOSTS": ["r2.cloudflarestorage.com"],
+    # Days until the job asks for a newer database; 0: there is no such job.
+    "UPDATE_DAYS": 7,
+    # Seconds that one update may take, with all its downloads.
+    "UPDATE_TIME_LIMIT_SECONDS": 1800,
+    # Seconds that one run of the job may take that resolves old rows again; 0: there is none.
+    "REFRESH_TIME_LIMIT_SECONDS": 600,
 }
 
 

@@ -1,5 +1,7 @@
 """The app's few errors. Each message is one line that a person can act on."""
 
+from datetime import datetime
+
 
 class GeocacheError(Exception):
     """Base of every error that this app raises on purpose."""
@@ -38,3 +40,27 @@ class FlushError(GeocacheError):
 
 class InvalidCursor(GeocacheError, ValueError):
     """A text does not name a place in a list."""
+
+
+class MeteredProvider(GeocacheError):
+    """What was wanted would cost money, and nobody has said that it may."""
+
+
+class UpdateError(GeocacheError):
+    """A database was not fetched; the present one stays in use."""
+
+
+class NotPublished(UpdateError):
+    """There is nothing at that address, or not yet."""
+
+
+class TooOften(UpdateError):
+    """The service wants to be left alone until ``retry_at``."""
+
+    def __init__(self, message: str, retry_at: datetime) -> None:
+        super().__init__(message)
+        self.retry_at = retry_at
+
+
+class UpdateBusy(UpdateError):
+    """Another process fetches databases at this moment."""

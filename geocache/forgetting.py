@@ -49,14 +49,18 @@ def forget(addresses: Sequence[str], time_limit_seconds: float | None = None) ->
 
 def _delete(build: str, addresses: Sequence[str]) -> int:
     with transaction.atomic(using=router.db_for_write(GeoCache), durable=True):
-        row_count, _ = GeoCache.objects.filter(pk__in=addresses).delete()
-        _delete_hot(build, addresses)
-    _delete_hot(build, addresses)
+        rows = GeoCache.objects.filter(pk__in=addresses)
+        # A metered provider's answer for a network would answer for the address again.
+        networks = rows.exclude(network="").values_list("network", flat=True)
+        names = [*addresses, *set(networks)]
+        row_count, _ = rows.delete()
+        _delete_hot(build, names)
+    _delete_hot(build, names)
     # Kept under the texts that were asked for, of which an address has many.
     store.memory.clear()
     return row_count
 
 
-def _delete_hot(build: str, addresses: Sequence[str]) -> None:
-    if not store.delete_many(build, addresses):
+def _delete_hot(build: str, names: Sequence[str]) -> None:
+    if not store.delete_many(build, names):
         raise FlushError("the cache cannot be reached; hot entries may be left")

@@ -7,6 +7,7 @@ registered at every start, ours that are gone are removed, and old executions ar
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,13 +21,24 @@ from django_apscheduler import util
 from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
-from geocache import conf
-from geocache.exceptions import FlushError, JournalUnavailable
+from geocache import conf, updates
+from geocache.exceptions import (
+    FlushError,
+    JournalUnavailable,
+    MeteredProvider,
+    ProviderError,
+    UpdateBusy,
+    UpdateError,
+)
 from geocache.flush import flush_dirty, read_backlog
 from geocache.models import SCHEDULER_LEASE, FlushRun, SchedulerLease
+from geocache.refresh import refresh
 from geocache.statistics import refresh_after_flush
 
 log = structlog.get_logger(__name__)
+
+# Set while the scheduler stops: jobs that may take long then end at the next opportunity.
+stopping: Final = threading.Event()
 
 # All our job ids begin with it, so that those of a past release can be told from other apps'.
 PREFIX: Final = "geo_"
@@ -37,6 +49,9 @@ POLL_SECONDS: Final = 0.2
 # A clock that goes back by less only makes the next run as much later.
 CLOCK_STEP_SECONDS: Final = 2.0
 DAY_SECONDS: Final = 86_400
+# How often a job looks whether a newer database is due, and another whether rows are.
+UPDATE_INTERVAL_SECONDS: Final = 3600
+REFRESH_INTERVAL_SECONDS: Final = 3600
 DATABASE_AWAY: Final = (DatabaseError, InterfaceError)
 
 
@@ -83,6 +98,38 @@ def geo_prune_history() -> None:
     DjangoJobExecution.objects.filter(job__id__startswith=PREFIX, run_time__lt=oldest).delete()
 
 
+@util.close_old_connections  # type: ignore[untyped-decorator]  # django-apscheduler is not typed
+def geo_database_update() -> None:
+    """Fetch newer databases, each once in ``UPDATE_DAYS``; look-ups find them by themselves."""
+    try:
+        outcomes = updates.update_databases(is_only_due=True, is_stopped=stopping.is_set)
+    except UpdateBusy:
+        return
+    except (UpdateError, OSError) as error:
+        log.error("geo_database_update_failed", error=str(error))
+        return
+    for one in outcomes:
+        if one.status == updates.INSTALLED:
+            log.info("geo_database_updated", database=one.name, build=one.detail)
+        elif one.status == updates.FAILED:
+            log.error("geo_database_update_failed", database=one.name, error=one.detail)
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]  # django-apscheduler is not typed
+def geo_refresh() -> None:
+    """Resolve rows again that may be wrong by now; what costs is left to ``refresh_geo``."""
+    time_limit_seconds = conf.get("REFRESH_TIME_LIMIT_SECONDS")
+    try:
+        report = refresh(time_limit_seconds=time_limit_seconds, is_stopped=stopping.is_set)
+    except MeteredProvider:
+        return
+    except (FlushError, ProviderError, *DATABASE_AWAY) as error:
+        log.error("geo_refresh_failed", error=str(error))
+        return
+    if report.resolved or report.failed:
+        log.info("geo_refresh_ran", resolved=report.resolved, failed=report.failed)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A function that is run at an interval; its name is its stable id."""
@@ -98,10 +145,15 @@ class Job:
 
 def jobs() -> list[Job]:
     """Return the jobs with the intervals that the settings give them."""
-    return [
+    found = [
         Job(geo_cache_flush, conf.get("FLUSH_INTERVAL_SECONDS")),
         Job(geo_prune_history, DAY_SECONDS),
     ]
+    if conf.get("UPDATE_DAYS") and updates.is_used():
+        found.append(Job(geo_database_update, UPDATE_INTERVAL_SECONDS))
+    if conf.get("REFRESH_TIME_LIMIT_SECONDS"):
+        found.append(Job(geo_refresh, REFRESH_INTERVAL_SECONDS))
+    return found
 
 
 class Scheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler is not typed
@@ -198,8 +250,10 @@ class Post:
     def stop(self) -> None:
         """Stop the scheduler, if it runs, behind the job at hand."""
         if self.scheduler is not None:
+            stopping.set()
             self.scheduler.shutdown(wait=True)
             self.scheduler = None
+            stopping.clear()
 
     def leave(self) -> None:
         """Stop, flush once more, and give the lease back."""

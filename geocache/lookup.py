@@ -4,21 +4,20 @@ Memory, hot entry, row and known network (for a metered provider), provider; wha
 journaled before it is returned. Each tier is asked once for a whole batch.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError, InterfaceError, connections, router, transaction
 
-from geocache import conf, providers, store, table
-from geocache.addresses import networks_around, parse_address, special_reason
+from geocache import metered, providers, store
+from geocache.addresses import parse_address, special_reason
 from geocache.exceptions import ProviderError
+from geocache.known import Public, old_rows, without
 from geocache.locations import UNAVAILABLE, Location
-from geocache.models import GeoCache, GeoCacheQuerySet
+from geocache.providers.base import Provider
 from geocache.recorder import record
 from geocache.store import Asked
 from geocache.throttle import Throttle
@@ -27,13 +26,6 @@ log = structlog.get_logger(__name__)
 
 # Addresses that go through the tiers together: bounds memory and the size of one query.
 BATCH_ADDRESSES: Final = 1000
-# Addresses whose networks are asked for in one query: an IPv6 address lies in 113 of them, and
-# SQLite takes 32,766 parameters.
-COVERED_ADDRESSES: Final = 250
-# The second is what a driver raises on a connection that is closed.
-DATABASE_AWAY: Final = (DatabaseError, InterfaceError)
-
-Public = Mapping[str, IPv4Address | IPv6Address]
 
 _provider_down = Throttle(seconds=60)
 
@@ -98,69 +90,26 @@ def _resolve(public: Public) -> dict[str, Location]:
     except ProviderError as error:
         return _despite_failure(public, error)
     known = store.get_many(build, public)
-    missing = _without(public, known)
-    if missing and provider.is_metered:
-        rows = from_rows(missing)
-        store.set_many(build, rows.values())
-        known |= rows
-        missing = _without(missing, rows)
+    missing = without(public, known)
     if not missing:
         return known
-    try:
-        new = provider.resolve_many(missing)
-        failure = ProviderError("some addresses were not answered")
-    except ProviderError as error:
-        new, failure = {}, error
-    # First the journal, then the hot entry: what another process can be told is journaled.
-    record(list(new.values()))
-    store.set_many(build, new.values())
-    failed = _without(missing, new)
+    ask = metered.resolve if provider.is_metered else _ask
+    new, failure = ask(provider, build, missing)
+    failed = without(missing, new)
     return known | new | (_despite_failure(failed, failure) if failed else {})
 
 
-def _without(public: Public, known: Mapping[str, Location]) -> Public:
-    return {text: address for text, address in public.items() if text not in known}
-
-
-def from_rows(missing: Public) -> dict[str, Location]:
-    """Answer from the table: the address's own row, else the narrowest known network around it."""
-    now = datetime.now(UTC)
-    rows = GeoCache.objects.fresh(
-        found_since=now - timedelta(seconds=conf.get("ROW_TTL_SECONDS")),
-        not_found_since=now - timedelta(seconds=conf.get("NOT_FOUND_TTL_SECONDS")),
-    )
-    known: dict[str, Location] = {}
+def _ask(
+    provider: Provider, build: str, missing: Public
+) -> tuple[dict[str, Location], ProviderError]:
     try:
-        with _savepoint():
-            known |= {text: row.to_location() for text, row in rows.in_bulk(missing).items()}
-            others = list(_without(missing, known).items())
-            for start in range(0, len(others), COVERED_ADDRESSES):
-                known |= _from_networks(rows, dict(others[start : start + COVERED_ADDRESSES]))
-    except DATABASE_AWAY as error:
-        table.drop_broken_connection()
-        log.error("geo_rows_unavailable", error=str(error))
-    return known
-
-
-def _from_networks(rows: GeoCacheQuerySet, missing: Public) -> dict[str, Location]:
-    networks = {row.network: row for row in rows.covering(missing.values())}
-    known: dict[str, Location] = {}
-    for text, address in missing.items():
-        around = (networks[network] for network in networks_around(address) if network in networks)
-        if row := next(around, None):
-            known[text] = row.to_location(text)
-    return known
-
-
-@contextmanager
-def _savepoint() -> Iterator[None]:
-    """Let a query fail without breaking the transaction that the caller may have open."""
-    using = router.db_for_read(GeoCache)
-    if connections[using].in_atomic_block:
-        with transaction.atomic(using=using):
-            yield
-    else:
-        yield
+        new = provider.resolve_many(missing)
+    except ProviderError as error:
+        return {}, error
+    # First the journal, then the hot entry: what another process can be told is journaled.
+    record(list(new.values()))
+    store.set_many(build, new.values())
+    return new, ProviderError(metered.NOT_ALL)
 
 
 def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Location]:
@@ -171,10 +120,4 @@ def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Locatio
     answers = {
         text: Location(address=text, resolved_at=now, reason=UNAVAILABLE) for text in missing
     }
-    try:
-        with _savepoint():
-            rows = GeoCache.objects.in_bulk(missing)
-    except DATABASE_AWAY:
-        table.drop_broken_connection()
-        return answers
-    return answers | {text: row.to_location() for text, row in rows.items()}
+    return answers | old_rows(missing)

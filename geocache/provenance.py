@@ -7,8 +7,8 @@ from ipaddress import IPv4Address, IPv6Address
 from geocache import conf, journal, providers, store
 from geocache.addresses import special_reason
 from geocache.exceptions import JournalUnavailable, ProviderError
+from geocache.known import recall
 from geocache.locations import Location
-from geocache.lookup import from_rows
 from geocache.models import GeoCache, JournalHead
 
 
@@ -49,13 +49,18 @@ def trace(address: IPv4Address | IPv6Address) -> Provenance:
     pending, is_journal_readable = _pending(text)
     try:
         provider = providers.current()
-        hot_entry = store.get_many(provider.build(), [text]).get(text)
-        is_metered = provider.is_metered
+        build, is_metered = provider.build(), provider.is_metered
+        hot_entry = store.get_many(build, [text]).get(text)
     except ProviderError:
         # An old row beats nothing.
         hot_entry, is_metered, tier = None, False, Tier.ROW if row else Tier.NONE
     else:
-        tier = _tier(address, row, hot_entry, is_metered=is_metered)
+        tier = Tier.PROVIDER
+        # "Not found" is an answer, too, though a false one.
+        if hot_entry is not None:
+            tier = Tier.HOT_ENTRY
+        elif is_metered:
+            tier = _spared_by(build, address)
     return Provenance(
         tier=Tier.SPECIAL if special_reason(address) else tier,
         row=row,
@@ -73,17 +78,8 @@ def _pending(text: str) -> tuple[Location | None, bool]:
         return None, False
 
 
-def _tier(
-    address: IPv4Address | IPv6Address,
-    row: GeoCache | None,
-    hot_entry: Location | None,
-    *,
-    is_metered: bool,
-) -> Tier:
-    # "Not found" is an answer, too, though a false one.
-    if hot_entry is not None:
-        return Tier.HOT_ENTRY
-    answer = from_rows({str(address): address}).get(str(address)) if is_metered else None
-    if answer is None:
-        return Tier.PROVIDER
-    return Tier.ROW if row and row.to_location() == answer else Tier.NETWORK
+def _spared_by(build: str, address: IPv4Address | IPv6Address) -> Tier:
+    known = recall(build, {str(address): address})
+    if known.own:
+        return Tier.ROW
+    return Tier.NETWORK if known.near else Tier.PROVIDER

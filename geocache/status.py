@@ -6,11 +6,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connections, router
 from django.db.models import Sum
 from django.utils import timezone
 
-from geocache import caches, journal, providers
+from geocache import budget, caches, journal, providers
+from geocache.budget import Usage
+from geocache.exceptions import ProviderError
 from geocache.flush import read_backlog
 from geocache.models import SCHEDULER_LEASE, FlushRun, GeoCache, RejectedEntry, SchedulerLease
 from geocache.providers.base import Source
@@ -35,6 +38,8 @@ class Status:
     # Answers that neither cache nor database took.
     unrecorded_count: int | None = None
     sources: tuple[Source, ...] = ()
+    # Of today, one for each metered provider.
+    usages: tuple[Usage, ...] = ()
     cache_backend: str = ""
     is_journal_possible: bool | None = None
     database_vendor: str = ""
@@ -54,6 +59,7 @@ class Status:
             "lost_records": self.lost_record_count,
             "unrecorded": self.unrecorded_count,
             "sources": [plain_source(source) for source in self.sources],
+            "queries": [_plain_usage(usage) for usage in self.usages],
             "cache": {"backend": self.cache_backend, "holds_journal": self.is_journal_possible},
             "database": self.database_vendor,
             "scheduler": {"is_alive": self.is_scheduler_alive, "holder": self.scheduler_holder},
@@ -129,8 +135,27 @@ def _plain_run(run: FlushRun) -> dict[str, Any]:
     }
 
 
+def _plain_usage(usage: Usage) -> dict[str, Any]:
+    return {
+        "provider": usage.provider,
+        "asked_today": usage.asked_count,
+        "limit": usage.limit,
+        "remaining": usage.remaining_count,
+        "is_low": usage.is_low,
+    }
+
+
 def _read_provider(_: datetime) -> dict[str, Any]:
     return {"sources": tuple(providers.current().sources())}
+
+
+def _read_queries(_: datetime) -> dict[str, Any]:
+    try:
+        provider = providers.current()
+    except (ImproperlyConfigured, ProviderError):
+        # Said once, of the provider itself.
+        return {}
+    return {"usages": tuple(budget.usages(provider))}
 
 
 def _read_cache(_: datetime) -> dict[str, Any]:
@@ -171,7 +196,11 @@ def _read_scheduler(at: datetime) -> dict[str, Any]:
 
 
 Part = tuple[str, Callable[[datetime], dict[str, Any]]]
-UNSTORED_PARTS: Final[tuple[Part, ...]] = (("provider", _read_provider), ("cache", _read_cache))
+UNSTORED_PARTS: Final[tuple[Part, ...]] = (
+    ("provider", _read_provider),
+    ("queries", _read_queries),
+    ("cache", _read_cache),
+)
 # These need the database; the journal too, as its head is kept there.
 STORED_PARTS: Final[tuple[Part, ...]] = (
     ("journal", _read_journal),

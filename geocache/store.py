@@ -1,11 +1,14 @@
 """Hot entries: answers that are known, in this process's memory and in the Django cache.
 
 A key in the cache is ``e:<build>:<address>``: with a new database every older answer is stale at
-once, in every process. A cache that is down is a miss, said once a minute, never an error.
+once, in every process. What a metered provider answers is kept under ``n:<build>:<network>``, too.
+A cache that is down is a miss, said once a minute, never an error.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
@@ -14,6 +17,7 @@ import structlog
 from django.core.signals import setting_changed
 
 from geocache import caches, conf
+from geocache.addresses import networks_around
 from geocache.exceptions import UndecodableRecord
 from geocache.locations import Location, dump_locations, load_locations
 from geocache.throttle import Throttle
@@ -21,6 +25,9 @@ from geocache.throttle import Throttle
 log = structlog.get_logger(__name__)
 
 Asked = str | IPv4Address | IPv6Address
+
+# Addresses whose networks are asked for in one trip: an IPv6 address lies in 113 of them.
+NEAR_ADDRESSES: Final = 250
 
 _cache_down = Throttle(seconds=60)
 
@@ -67,59 +74,102 @@ class Memory:
 memory: Final = Memory()
 
 
-def key(build: str, address: str) -> str:
-    """Return the cache key of the hot entry of ``address`` for one build of the database."""
-    digest = blake2b(build.encode(), digest_size=6).hexdigest()
-    return f"e:{digest}:{address}"
+def key(build: str, address: str, kind: str = "e") -> str:
+    """Return the cache key of ``address`` (or network) for one build of the database."""
+    return f"{kind}:{_digest(build)}:{address}"
 
 
 def get_many(build: str, addresses: Iterable[str]) -> dict[str, Location]:
     """Return the hot entries there are, by address, in one round trip."""
-    keys = {key(build, address): address for address in addresses}
-    try:
-        with caches.breaker.watch():
-            texts = caches.current().get_many(keys)
-    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
-        _report_down(error)
-        return {}
-    found = {}
-    for name, text in texts.items():
-        try:
-            found[keys[name]] = load_locations(text)[0]
-        except (UndecodableRecord, IndexError):
-            log.warning("geo_cache_entry_undecodable", key=name)
-    return found
+    return _read({key(build, address): address for address in addresses})
 
 
-def set_many(build: str, locations: Iterable[Location]) -> None:
+def get_near(build: str, addresses: Mapping[str, IPv4Address | IPv6Address]) -> dict[str, Location]:
+    """Return hot entries of addresses, else of the narrowest network around each.
+
+    In one round trip for ``NEAR_ADDRESSES``.
+    """
+    listed = list(addresses.items())
+    near: dict[str, Location] = {}
+    for start in range(0, len(listed), NEAR_ADDRESSES):
+        names = {
+            text: [text, *_near(address)]
+            for text, address in listed[start : start + NEAR_ADDRESSES]
+        }
+        known = _read({_name_key(build, name): name for some in names.values() for name in some})
+        for text, some in names.items():
+            if name := next((name for name in some if name in known), None):
+                near[text] = replace(known[name], address=text)
+    return near
+
+
+def set_many(build: str, locations: Iterable[Location], *, with_networks: bool = False) -> None:
     """Keep answers as hot entries: those found, and for a shorter time those not found."""
     found: dict[str, str] = {}
     not_found: dict[str, str] = {}
     for location in locations:
         entries = found if location else not_found
         entries[key(build, location.address)] = dump_locations([location])
+        if with_networks and location.network:
+            # Without the address that was asked about: it may be forgotten before its network is.
+            first = replace(location, address=location.network.partition("/")[0])
+            entries[_name_key(build, location.network)] = dump_locations([first])
     try:
         for entries, ttl in ((found, "TTL_SECONDS"), (not_found, "NOT_FOUND_TTL_SECONDS")):
             if entries:
                 with caches.breaker.watch():
                     caches.current().set_many(entries, timeout=conf.get(ttl))
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
-        _report_down(error)
+        report_down(error)
 
 
-def delete_many(build: str, addresses: Iterable[str]) -> bool:
-    """Delete hot entries; False when the cache is away and they may still be there."""
+def delete_many(build: str, names: Iterable[str]) -> bool:
+    """Delete hot entries of addresses and networks; False when the cache is away: they may stay."""
     try:
-        caches.current().delete_many([key(build, address) for address in addresses])
+        caches.current().delete_many([_name_key(build, name) for name in names])
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
-        _report_down(error)
+        report_down(error)
         return False
     return True
 
 
-def _report_down(error: Exception) -> None:
+def report_down(error: Exception) -> None:
+    """Say, once a minute, that the cache cannot be used."""
     if _cache_down.is_due():
         log.error("geo_cache_unavailable", error=str(error))
+
+
+@lru_cache(maxsize=16)
+def _digest(build: str) -> str:
+    return blake2b(build.encode(), digest_size=6).hexdigest()
+
+
+def _name_key(build: str, name: str) -> str:
+    return key(build, name, "n" if "/" in name else "e")
+
+
+def _near(address: IPv4Address | IPv6Address) -> list[str]:
+    """Return the networks around an address that hot entries are looked for under."""
+    networks = networks_around(address)
+    # Nobody is given less than a /64, and each length more is a key more for each address.
+    return networks if address.version == 4 else networks[address.max_prefixlen - 64 :]
+
+
+def _read(names: Mapping[str, str]) -> dict[str, Location]:
+    """Return the entries there are under the keys of ``names``, by name."""
+    try:
+        with caches.breaker.watch():
+            texts = caches.current().get_many(names)
+    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
+        report_down(error)
+        return {}
+    found = {}
+    for name, text in texts.items():
+        try:
+            found[names[name]] = load_locations(text)[0]
+        except (UndecodableRecord, IndexError):
+            log.warning("geo_cache_entry_undecodable", key=name)
+    return found
 
 
 def _forget(*, setting: str, **_: object) -> None:

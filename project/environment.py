@@ -146,3 +146,22 @@ def geocache_cache(folder: Path) -> dict[str, Any]:
             "socket_timeout": 5,
         },
     }
+
+
+def geocache_provider() -> dict[str, Any]:
+    """Return what resolves addresses: database files, or MaxMind's service if it alone is set."""
+    account = {
+        "account_id": os.environ.get("GEOCACHE_MAXMIND_ACCOUNT_ID", "").strip(),
+        "license_key": os.environ.get("GEOCACHE_MAXMIND_LICENSE_KEY", "").strip(),
+    }
+    if listed("GEOCACHE_DATABASES") or not any(account.values()):
+        return {"BACKEND": "geocache.providers.mmdb.MmdbProvider"}
+    service = {
+        "service": os.environ.get("GEOCACHE_MAXMIND_SERVICE", "").strip() or "city",
+        "host": os.environ.get("GEOCACHE_MAXMIND_HOST", "").strip() or "geolite.info",
+        "timeout_seconds": whole("GEOCACHE_MAXMIND_TIMEOUT_SECONDS", default=5),
+    }
+    return {
+        "BACKEND": "geocache.providers.webservice.MaxMindProvider",
+        "OPTIONS": account | service,
+    }

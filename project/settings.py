@@ -72,11 +72,20 @@ CACHES = {
 }
 GEOCACHE = {
     "VAR_DIR": VAR_DIR,
+    "PROVIDER": environment.geocache_provider(),
     "DATABASES": environment.listed("GEOCACHE_DATABASES"),
     "PUBLIC_LOOKUP": environment.flag("GEOCACHE_PUBLIC_LOOKUP", default=False),
     "TRUSTED_PROXIES": environment.listed("GEOCACHE_TRUSTED_PROXIES"),
     "API_RATE": environment.env.str("GEOCACHE_API_RATE", default="120/minute"),
     "BACKLOG_LIMIT": environment.whole("GEOCACHE_BACKLOG_LIMIT", default=1_000_000),
+    "UPDATE_URLS": environment.listed("GEOCACHE_UPDATE_URLS"),
+    "UPDATE_DAYS": environment.whole("GEOCACHE_UPDATE_DAYS", default=7),
+    "MAXMIND_ACCOUNT_ID": environment.env.str("MAXMIND_ACCOUNT_ID", default=""),
+    "MAXMIND_LICENSE_KEY": environment.env.str("MAXMIND_LICENSE_KEY", default=""),
+    "MAXMIND_EDITIONS": environment.listed(
+        "MAXMIND_EDITIONS", default=["GeoLite2-City", "GeoLite2-ASN"]
+    ),
+    "REFRESH_TIME_LIMIT_SECONDS": environment.whole("GEOCACHE_REFRESH_SECONDS", default=600),
 }
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -52,6 +52,7 @@ def start_script(code: str, **overrides: str) -> subprocess.Popen[str]:
         [sys.executable, "-c", setup + code],
         cwd=ROOT,
         env=environment(**overrides),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -11,7 +11,10 @@ _folder = tempfile.mkdtemp(prefix="geocache-tests-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 os.environ["GEOCACHE_VAR_DIR"] = _folder
 os.environ["DEBUG"] = "true"
-os.environ.pop("GEOCACHE_DATABASES", None)
+for _name in ("GEOCACHE_DATABASES", "GEOCACHE_MAXMIND_ACCOUNT_ID", "GEOCACHE_MAXMIND_LICENSE_KEY"):
+    os.environ.pop(_name, None)
+# No scheduler that a test starts leaves this machine, or changes the rows that the test has made.
+os.environ["GEOCACHE_UPDATE_DAYS"] = os.environ["GEOCACHE_REFRESH_SECONDS"] = "0"
 
 os.makedirs(os.path.join(_folder, "static"))  # noqa: PTH103, PTH118 - WhiteNoise warns without it
 

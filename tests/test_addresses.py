@@ -10,6 +10,7 @@ from geocache.addresses import (
     normalise,
     parse_address,
     parse_network,
+    prefix_length,
     sort_key,
     special_reason,
 )
@@ -288,3 +289,10 @@ def test_networks_around__hold_the_address_narrowest_first():
         around = networks_around(address)
         assert (around[0], around[-1], len(around)) == (narrowest, widest, count)
         assert all(address in ip_network(network) for network in around)
+
+
+@pytest.mark.parametrize(
+    ("network", "length"), [("81.2.69.0/24", 24), ("2a02::/16", 16), ("", 128)]
+)
+def test_prefix_length__of_no_network_is_that_of_one_address(network, length):
+    assert prefix_length(network) == length

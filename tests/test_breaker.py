@@ -4,7 +4,7 @@ import pytest
 
 from geocache import breaker
 from geocache.breaker import Breaker
-from geocache.exceptions import CacheSilent
+from geocache.exceptions import CacheSilent, ProviderError
 
 
 class Clock:
@@ -64,3 +64,14 @@ def test_breaker__what_fails_at_once_is_asked_again(watched: Any) -> None:
 def test_breaker__what_is_slow_but_answers_is_asked_again(watched: Any) -> None:
     assert watched(seconds=3) == "answered"
     assert watched() == "answered"
+
+
+def test_breaker__says_what_it_was_told_to_say(clock: Clock) -> None:
+    one = Breaker(slow_seconds=0, rest_seconds=5, spare=lambda: ProviderError("resting"))
+    with pytest.raises(OSError, match="refused"), one.watch():
+        raise OSError("refused")
+    with pytest.raises(ProviderError, match="resting"), one.watch():
+        pass
+    clock.now += 5
+    with one.watch():
+        pass

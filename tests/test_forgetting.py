@@ -167,3 +167,14 @@ def test_forget__provider_without_a_build_forgets_nothing(
     with pytest.raises(ProviderError):
         forget([LONDON])
     assert stored() == {LONDON}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_forget__a_metered_answer_for_the_network_is_forgotten_too(settings: Any) -> None:
+    provider = use_dummy_provider(
+        settings, answers={LONDON: {"city": "London", "network": "81.2.69.0/24"}}, is_metered=True
+    )
+    lookup(LONDON)
+    forget([LONDON])
+    assert lookup(LONDON).city == "London"
+    assert provider.asked == [LONDON, LONDON]

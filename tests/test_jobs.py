@@ -11,11 +11,13 @@ from django.db import OperationalError
 from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
-from geocache import jobs, journal
+from geocache import jobs, journal, updates
+from geocache.exceptions import UpdateBusy, UpdateError
 from geocache.models import FlushRun, GeoCache, SchedulerLease
 from geocache.statistics import read_statistics
+from geocache.updates import Outcome
 from tests import processes
-from tests.factories import a_location, many_locations
+from tests.factories import a_location, a_row, many_locations, use_dummy_provider
 
 FLUSH = "geo_cache_flush"
 
@@ -131,6 +133,104 @@ def test_geo_prune_history__forgets_old_runs_of_ours_only() -> None:
     assert FlushRun.objects.count() == 1
     assert DjangoJobExecution.objects.filter(job=ours).count() == 1
     assert DjangoJobExecution.objects.filter(job=theirs).count() == 2
+
+
+def outcomes(*given: Outcome) -> Any:
+    return lambda **_: list(given)
+
+
+def test_geo_database_update__says_what_came_and_what_did_not(
+    events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came = Outcome("city", updates.INSTALLED, "City 2026-01-02")
+    failed = Outcome("asn", updates.FAILED, "no such database")
+    same = Outcome("country", updates.UNCHANGED, "Country 2026-01-02")
+    monkeypatch.setattr(updates, "update_databases", outcomes(came, failed, same))
+    jobs.geo_database_update()
+    assert events == [
+        {
+            "event": "geo_database_updated",
+            "database": "city",
+            "build": "City 2026-01-02",
+            "log_level": "info",
+        },
+        {
+            "event": "geo_database_update_failed",
+            "database": "asn",
+            "error": "no such database",
+            "log_level": "error",
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (UpdateBusy("another"), []),
+        (UpdateError("half an account"), ["geo_database_update_failed"]),
+        (OSError("no space"), ["geo_database_update_failed"]),
+    ],
+)
+def test_geo_database_update__failure_is_logged(
+    events: list[Any], monkeypatch: pytest.MonkeyPatch, error: Exception, expected: list[str]
+) -> None:
+    def fail(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(updates, "update_databases", fail)
+    jobs.geo_database_update()
+    assert names(events) == expected
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_refresh__says_what_it_did(events: list[Any], settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "REFRESH_TIME_LIMIT_SECONDS": 60}
+    provider = use_dummy_provider(settings)
+    a_row()
+    jobs.geo_refresh()
+    jobs.geo_refresh()
+    assert names(events) == ["geo_refresh_ran"]
+    provider.version, provider.is_failing = "2", True
+    jobs.geo_refresh()
+    assert names(events)[1:] == ["geo_refresh_failed"]
+    provider.is_metered = True
+    jobs.geo_refresh()
+    assert len(events) == 2
+
+
+def test_jobs__update_and_refresh_can_be_switched_off(settings: Any) -> None:
+    def ids(**given: Any) -> list[str]:
+        settings.GEOCACHE = {**settings.GEOCACHE, **given}
+        return [job.id for job in jobs.jobs()]
+
+    always = [FLUSH, "geo_prune_history"]
+    assert ids() == always
+    assert ids(UPDATE_DAYS=7) == [*always, "geo_database_update"]
+    # Nobody would read what it fetches.
+    assert ids(DATABASES=["/srv/city.mmdb"]) == always
+    assert ids(REFRESH_TIME_LIMIT_SECONDS=60) == [*always, "geo_refresh"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_post__job_that_takes_long_is_told_to_stop(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "UPDATE_DAYS": 7}
+    began, ended = threading.Event(), threading.Event()
+
+    def update(*, is_stopped: Any, **_: Any) -> list[Outcome]:
+        began.set()
+        processes.wait_until(is_stopped)
+        ended.set()
+        return []
+
+    monkeypatch.setattr(updates, "update_databases", update)
+    post = jobs.Post()
+    post.keep()
+    assert began.wait(30)
+    post.leave()
+    assert ended.is_set()
+    assert not jobs.stopping.is_set()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -136,3 +136,9 @@ def test_trace__asks_no_memory_that_only_this_process_has():
     lookup(LONDON)
     store.memory.clear()
     assert traced().tier == Tier.HOT_ENTRY
+
+
+@pytest.mark.usefixtures("metered")
+def test_trace__a_network_that_is_not_flushed_answers_for_a_neighbour():
+    lookup(LONDON)
+    assert traced(NEIGHBOUR).tier == Tier.NETWORK

@@ -1,3 +1,4 @@
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -67,7 +68,15 @@ def test_resolve_again__journal_comes_before_the_hot_entry(
     use_dummy_provider(settings)
     pending: list[int] = []
     monkeypatch.setattr(
-        store, "set_many", lambda *_: pending.append(journal.backlog(0).answer_count)
+        store, "set_many", lambda *_, **__: pending.append(journal.backlog(0).answer_count)
     )
     resolve_again([LONDON])
     assert pending == [1]
+
+
+def test_resolve_again__what_is_paid_for_holds_for_the_network(settings: Any) -> None:
+    answers = {LONDON: {"city": "Leeds", "network": "81.2.69.0/24"}}
+    provider = use_dummy_provider(settings, answers=answers, is_metered=True)
+    resolve_again([LONDON])
+    neighbour = {"81.2.69.7": ip_address("81.2.69.7")}
+    assert store.get_near(provider.build(), neighbour)["81.2.69.7"].city == "Leeds"

@@ -197,3 +197,11 @@ def test_is_old__after_ninety_days(days: int, old: bool) -> None:
 )
 def test_first_line__of_an_error(error: Exception, line: str) -> None:
     assert first_line(error) == line
+
+
+def test_read_status__shows_what_each_metered_provider_was_asked(settings: Any) -> None:
+    use_dummy_provider(settings, is_metered=True, queries_per_day=2)
+    lookup_many([LONDON, MOSCOW_V6])
+    assert read_status().to_plain()["queries"] == [
+        {"provider": "Dummy 1", "asked_today": 2, "limit": 2, "remaining": None, "is_low": True}
+    ]

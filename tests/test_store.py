@@ -5,7 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from geocache import caches, store
-from geocache.locations import NOT_FOUND, dump_locations
+from geocache.locations import NOT_FOUND, Location, dump_locations
 from geocache.store import Memory
 from geocache.throttle import Throttle
 from tests.factories import LONDON, a_location, many_locations
@@ -219,3 +219,55 @@ def test_cache_down__a_backend_that_cannot_be_made_is_a_miss_too(settings):
         store.set_many("b", [a_location()])
     finally:
         settings.CACHES = {"default": settings.CACHES["default"]}
+
+
+# --- networks ----------------------------------------------------------------------------------
+
+
+def near(*addresses: str) -> dict[str, Location]:
+    return store.get_near("b", {text: ip_address(text) for text in addresses})
+
+
+def test_get_near__is_the_hot_entry_else_that_of_the_narrowest_network() -> None:
+    for network, city in (("81.2.0.0/16", "Wide"), ("81.2.69.0/24", "Narrow")):
+        location = a_location("81.2.69.1", network=network, city=city)
+        store.set_many("b", [location], with_networks=True)
+    store.set_many("b", [a_location(city="Own")])
+    answers = near(LONDON, "81.2.69.7", "81.2.70.7", "81.3.0.1")
+    assert {text: one.city for text, one in answers.items()} == {
+        LONDON: "Own",
+        "81.2.69.7": "Narrow",
+        "81.2.70.7": "Wide",
+    }
+    assert all(one.address == text for text, one in answers.items())
+
+
+@pytest.mark.parametrize(
+    ("network", "is_known"),
+    [("2a02::/16", True), ("2a02:6b8::/64", True), ("2a02:6b8::/65", False)],
+)
+def test_get_near__of_ipv6_no_network_narrower_than_64(network: str, is_known: bool) -> None:
+    store.set_many("b", [a_location("2a02:6b8::1", network=network)], with_networks=True)
+    assert bool(near("2a02:6b8::2")) is is_known
+
+
+def test_get_near__is_one_trip_for_many_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    trips = []
+    get_many = caches.current().get_many
+    monkeypatch.setattr(
+        caches.current(), "get_many", lambda keys: trips.append(len(list(keys))) or get_many(keys)
+    )
+    near(*(f"20.{n}.0.1" for n in range(store.NEAR_ADDRESSES)))
+    assert len(trips) == 1
+    near(*(f"21.{n % 200}.{n // 200}.1" for n in range(store.NEAR_ADDRESSES + 1)))
+    assert len(trips) == 3
+
+
+def test_set_many__keeps_networks_only_of_what_was_paid_for() -> None:
+    store.set_many("b", [a_location()])
+    assert near("81.2.69.7") == {}
+
+
+def test_set_many__the_entry_of_a_network_does_not_name_who_was_asked_about() -> None:
+    store.set_many("b", [a_location()], with_networks=True)
+    assert LONDON not in caches.current().get(store.key("b", "81.2.69.0/24", "n"))

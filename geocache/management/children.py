@@ -1,5 +1,6 @@
 """Processes that live as long as a command does, and the signals that end it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -40,11 +41,15 @@ class Children:
         """Count a request to stop; the second one is out of patience. A signal handler."""
         self.stop_count += 1
 
-    def start(self, name: str, arguments: Sequence[str]) -> None:
-        """Start ``manage.py`` with ``arguments``, as this process was started."""
+    def start(self, name: str, arguments: Sequence[str], **variables: str) -> None:
+        """Start ``manage.py`` with ``arguments``, as this process was started.
+
+        ``variables`` are added to the environment.
+        """
         self.processes[name] = subprocess.Popen(  # noqa: S603 - our own command line
             # The checks have been said once, when this process began.
             [sys.executable, sys.argv[0], *arguments, "--skip-checks"],
+            env={**os.environ, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             # Ctrl-C goes to all processes of a terminal: who ends when is decided here alone.

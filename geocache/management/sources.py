@@ -10,7 +10,8 @@ def describe_source(source: Source) -> str:
     lines = [str(source) if days is None else f"{source}, {days:,} days old"]
     if is_old(source):
         lines.append(
-            "This is OLD: many addresses have moved since. Name a newer file in GEOCACHE_DATABASES."
+            "This is OLD: many addresses have moved since. Run manage.py update_geo, "
+            "or name a newer file in GEOCACHE_DATABASES."
         )
     if source.attribution:
         lines.append(source.attribution)

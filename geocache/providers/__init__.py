@@ -1,14 +1,12 @@
 """What resolves an address: one provider a process, made from the settings when first used."""
 
 from functools import cache
-from typing import cast
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
-from django.utils.module_loading import import_string
 
 from geocache import conf
 from geocache.providers.base import Provider
+from geocache.providers.configured import make
 
 
 @cache
@@ -17,12 +15,7 @@ def current() -> Provider:
 
     Raises ``ImproperlyConfigured`` when ``GEOCACHE["PROVIDER"]`` names none.
     """
-    configured = conf.get("PROVIDER")
-    try:
-        backend = import_string(configured["BACKEND"])
-        return cast(Provider, backend(**configured.get("OPTIONS", {})))
-    except (AttributeError, ImportError, KeyError, TypeError) as error:
-        raise ImproperlyConfigured(f'GEOCACHE["PROVIDER"] cannot be used: {error}') from error
+    return make(conf.get("PROVIDER"))
 
 
 def _forget(*, setting: str, **_: object) -> None:

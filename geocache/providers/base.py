@@ -32,6 +32,17 @@ class Provider(ABC):
     # True when an answer costs money or a trip over a network: rows and known networks are then
     # asked before the provider is.
     is_metered: bool = False
+    # The providers that a chain asks.
+    members: tuple["Provider", ...] = ()
+    # How many addresses a metered provider may be asked about in a day; None: any number.
+    queries_per_day: int | None = None
+    # How many more the service itself says that it will answer; None where it does not say.
+    queries_remaining: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Return what it is called in logs; providers of one name are counted together."""
+        return self.sources()[0].name
 
     @abstractmethod
     def build(self) -> str:
@@ -62,6 +73,13 @@ class Provider(ABC):
         if failure and not answers:
             raise failure
         return answers
+
+    def resolve_free(self, addresses: Iterable[str]) -> dict[str, Location]:  # noqa: ARG002 - for a chain
+        """Return the answers of a metered provider that cost nothing and that no other can better.
+
+        It is asked for them before the table is. Never raises ``ProviderError``.
+        """
+        return {}
 
     @abstractmethod
     def sources(self) -> list[Source]:

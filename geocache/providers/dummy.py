@@ -16,18 +16,20 @@ class DummyProvider(Provider):
         self,
         answers: Mapping[str, Mapping[str, Any]] | None = None,
         *,
+        name: str = "Dummy",
         is_metered: bool = False,
         is_failing: bool = False,
         version: str = "1",
     ) -> None:
         self.answers = answers or {}
+        self.source_name = name
         self.is_metered = is_metered
         self.is_failing = is_failing
         self.version = version
         self.asked: list[str] = []
 
     def build(self) -> str:
-        return f"dummy-{self.version}"
+        return f"{self.source_name.lower()}-{self.version}"
 
     def resolve(self, address: str) -> Location:
         if self.is_failing:
@@ -38,4 +40,4 @@ class DummyProvider(Provider):
         return Location(address=address, resolved_at=datetime.now(UTC), **fields)
 
     def sources(self) -> list[Source]:
-        return [Source(name=f"Dummy {self.version}")]
+        return [Source(name=f"{self.source_name} {self.version}")]

@@ -23,13 +23,12 @@ from geocache import conf
 from geocache.exceptions import ProviderError
 from geocache.locations import NOT_FOUND, Location
 from geocache.providers.base import Provider, Source
+from geocache.providers.fields import maxmind_fields, text
 
 log = structlog.get_logger(__name__)
 
 # How often the files are looked at for a newer one, in seconds.
 RECHECK_SECONDS: Final = 30.0
-# Text longer than this is no place name; the table's columns are as wide.
-MAX_TEXT_LENGTH: Final = 200
 FALLBACK_PACKAGE: Final = "_geoip_geolite2"
 USABLE_TYPES: Final = ("city", "country", "asn", "enterprise", "isp", "insights", "location")
 ATTRIBUTIONS: Final = {
@@ -149,7 +148,7 @@ def _open(path: Path) -> Database:
         built_at = datetime.fromtimestamp(metadata.build_epoch, UTC)
     except (OSError, OverflowError, ValueError, maxminddb.InvalidDatabaseError) as error:
         raise ProviderError(f"{path}: not a readable MaxMind DB file") from error
-    name = _text(metadata.database_type)
+    name = text(metadata.database_type)
     if not any(usable in name.lower() for usable in USABLE_TYPES):
         raise ProviderError(
             f"{path}: a database of type {name}; needed is City, Country, ASN, Enterprise or ISP"
@@ -157,7 +156,7 @@ def _open(path: Path) -> Database:
     source = Source(
         name=name,
         built_at=built_at,
-        attribution=next((text for key, text in ATTRIBUTIONS.items() if name.startswith(key)), ""),
+        attribution=next((said for key, said in ATTRIBUTIONS.items() if name.startswith(key)), ""),
         is_fallback=FALLBACK_PACKAGE in path.parts,
     )
     is_ipv4_only = metadata.ip_version == 4
@@ -176,7 +175,7 @@ def _answer(address: str, databases: tuple[Database, ...], at: datetime) -> Loca
         prefix_length = max(prefix_length, length)
         fresh = {
             name: value
-            for name, value in _fields(record).items()
+            for name, value in maxmind_fields(record).items()
             if value not in ("", None) and name not in found
         }
         if fresh:
@@ -189,7 +188,7 @@ def _answer(address: str, databases: tuple[Database, ...], at: datetime) -> Loca
         address=address,
         resolved_at=at,
         network=str(ip_network((address, prefix_length), strict=False)) if prefix_length else "",
-        source=_text(", ".join(sources)),
+        source=text(", ".join(sources)),
         **found,
     )
 
@@ -200,55 +199,3 @@ def _search(database: Database, address: str) -> tuple[dict[str, Any], int]:
     except (ValueError, maxminddb.InvalidDatabaseError) as error:
         raise ProviderError(f"{database.path}: damaged: {error}") from error
     return (record if isinstance(record, dict) else {}), length
-
-
-def _fields(record: dict[str, Any]) -> dict[str, Any]:
-    location = _dict(record.get("location"))
-    country = _dict(record.get("country")) or _dict(record.get("registered_country"))
-    subdivisions = record.get("subdivisions")
-    region = subdivisions[0] if isinstance(subdivisions, list) and subdivisions else {}
-    traits = _dict(record.get("traits")) or record
-    return {
-        "country_code": _country_code(country.get("iso_code")),
-        "region": _name(region),
-        "city": _name(record.get("city")),
-        "postal_code": _text(_dict(record.get("postal")).get("code")),
-        "latitude": _number(location.get("latitude"), 90),
-        "longitude": _number(location.get("longitude"), 180),
-        "accuracy_radius_km": _integer(location.get("accuracy_radius"), 2**15 - 1),
-        "time_zone": _text(location.get("time_zone")),
-        "asn": _integer(traits.get("autonomous_system_number"), 2**32 - 1),
-        "organization": _text(
-            traits.get("autonomous_system_organization") or traits.get("organization")
-        ),
-    }
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    # A NUL is the one character that PostgreSQL does not store.
-    return value.replace("\0", "")[:MAX_TEXT_LENGTH] if isinstance(value, str) else ""
-
-
-def _name(value: object) -> str:
-    return _text(_dict(_dict(value).get("names")).get("en"))
-
-
-def _country_code(value: object) -> str:
-    text = _text(value)
-    return text.upper() if len(text) == 2 and text.isascii() and text.isalpha() else ""
-
-
-def _number(value: object, limit: int) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if -limit <= value <= limit else None
-
-
-def _integer(value: object, limit: int) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value <= limit else None

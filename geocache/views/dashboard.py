@@ -44,6 +44,7 @@ def dashboard_page(request: HttpRequest) -> HttpResponse:
         "run_bars": [_run_bar(run) for run in runs],
         "run_most": max((run.flushed for run in runs), default=0),
         "sources": status.sources,
+        "usages": status.usages,
         "old_sources": [one for one in status.sources if is_old(one, now) and not one.is_fallback],
         **_backlog(status, now),
         "counts": snapshot

@@ -9,8 +9,9 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from geocache import journal
+from geocache.lookup import lookup
 from geocache.models import FlushRun, SchedulerLease
-from tests.factories import a_location, a_row, use_dummy_provider
+from tests.factories import LONDON, a_location, a_row, use_dummy_provider
 from tests.management.commands import run
 
 
@@ -123,3 +124,13 @@ def test_status_geo__runs_whatever_is_broken(tmp_path: Path) -> None:
     assert "GeoLite2-City" in away.stdout
     assert "Traceback" not in done.stderr + away.stderr
     assert "secret" not in done.stdout + done.stderr
+
+
+@pytest.mark.django_db
+def test_status_geo__shows_what_was_asked_of_a_provider_that_costs(settings: Any) -> None:
+    provider = use_dummy_provider(settings, is_metered=True, queries_per_day=1000)
+    provider.queries_remaining = 12_000
+    lookup(LONDON)
+    out, _, code = shown()
+    shown_usage = "Dummy 1: 1 of 1,000, 12,000 left as the service says"
+    assert (rows(out)["Queries today"], code) == (shown_usage, 0)

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from geocache.providers.webservice import MaxMindProvider
 from project import environment
 from tests.faults.proxy import a_black_hole
 
@@ -322,3 +323,55 @@ def test_cache__a_url_that_is_none_is_refused_without_repeating_it(monkeypatch, 
 def test_cache__several_servers_are_a_list_that_redis_itself_splits(monkeypatch, tmp_path):
     monkeypatch.setenv("CACHE_URL", "redis://one:6379,redis://two:6379")
     assert environment.geocache_cache(tmp_path)["LOCATION"] == "redis://one:6379,redis://two:6379"
+
+
+# --- provider ----------------------------------------------------------------------------------
+
+MMDB = {"BACKEND": "geocache.providers.mmdb.MmdbProvider"}
+
+
+@pytest.fixture
+def account(monkeypatch):
+    monkeypatch.setenv("GEOCACHE_MAXMIND_ACCOUNT_ID", "42")
+    monkeypatch.setenv("GEOCACHE_MAXMIND_LICENSE_KEY", "$key")
+
+
+def test_geocache_provider__by_default_reads_files():
+    assert environment.geocache_provider() == MMDB
+
+
+@pytest.mark.usefixtures("account")
+def test_geocache_provider__an_account_alone_asks_the_free_service():
+    assert environment.geocache_provider() == {
+        "BACKEND": "geocache.providers.webservice.MaxMindProvider",
+        "OPTIONS": {
+            "account_id": "42",
+            "license_key": "$key",
+            "service": "city",
+            "host": "geolite.info",
+            "timeout_seconds": 5,
+        },
+    }
+
+
+@pytest.mark.usefixtures("account")
+def test_geocache_provider__host_service_and_timeout(monkeypatch):
+    monkeypatch.setenv("GEOCACHE_MAXMIND_HOST", "geoip.maxmind.com")
+    monkeypatch.setenv("GEOCACHE_MAXMIND_SERVICE", "insights")
+    monkeypatch.setenv("GEOCACHE_MAXMIND_TIMEOUT_SECONDS", "2")
+    provider = MaxMindProvider(**environment.geocache_provider()["OPTIONS"])
+    assert provider.check() == []
+    assert provider.build() == "maxmind-geoip.maxmind.com-insights-1"
+    assert provider.timeout_seconds == 2
+
+
+@pytest.mark.usefixtures("account")
+def test_geocache_provider__files_that_are_named_go_first(monkeypatch):
+    monkeypatch.setenv("GEOCACHE_DATABASES", "/srv/City.mmdb")
+    assert environment.geocache_provider() == MMDB
+
+
+def test_geocache_provider__half_an_account_is_left_to_the_check(monkeypatch):
+    monkeypatch.setenv("GEOCACHE_MAXMIND_LICENSE_KEY", "key")
+    (problem,) = MaxMindProvider(**environment.geocache_provider()["OPTIONS"]).check()
+    assert "account id" in problem

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from geocache.exceptions import ProviderError
 from geocache.locations import NOT_FOUND, dump_locations, load_locations
 from geocache.providers import mmdb
-from geocache.providers.mmdb import MAX_TEXT_LENGTH, RECHECK_SECONDS, MmdbProvider
+from geocache.providers.fields import MAX_TEXT_LENGTH
+from geocache.providers.mmdb import RECHECK_SECONDS, MmdbProvider
 from tests.factories import ASN_RECORD, CITY_RECORD, LONDON, MOSCOW_V6, an_mmdb
 
 NETWORK = "81.2.69.0/24"

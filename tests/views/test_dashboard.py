@@ -8,6 +8,7 @@ from django.urls import include, path
 from django.utils import timezone
 
 from geocache import journal, urls
+from geocache.budget import ask
 from geocache.models import FlushRun, GeoCache, RejectedEntry, SchedulerLease
 from geocache.outlines import outlines
 from geocache.providers.base import Source
@@ -353,3 +354,23 @@ def test_dashboard_page__is_light_with_every_country_and_operator(viewer):
     text = see(viewer)
     assert text.count("<tr>") > 247 + 50 + 30
     assert len(gzip.compress(text.encode())) < 60_000
+
+
+@pytest.mark.parametrize("who", [an_admin, a_viewer])
+def test_dashboard__shows_what_is_asked_of_a_provider_that_costs(client, settings, who):
+    provider = use_dummy_provider(settings, is_metered=True, name="Paid <1>", queries_per_day=1250)
+    provider.queries_remaining = 4321
+    ask(provider, [f"20.0.{n >> 8}.{n & 255}" for n in range(1200)])
+    client.force_login(who())
+    with no_database_write(max_queries=QUERIES):
+        page = client.get(URL)
+    assert_is_page(page)
+    text = page.content.decode()
+    assert "Paid &lt;1&gt; 1" in text
+    for shown in ("1,200", "1,250", "4,321", "nearly spent"):
+        assert shown in text
+
+
+def test_dashboard__of_a_free_provider_shows_no_queries(client):
+    client.force_login(an_admin())
+    assert "Queries today" not in client.get(URL).content.decode()

@@ -146,7 +146,8 @@ class Command(ShellCommand):
 
     def _watch(self, children: Children, port: int) -> str:
         """Run until a signal comes or a child ends; return what went wrong, or the empty text."""
-        children.start("The scheduler", ["schedule_geo"])
+        # Nobody who tries a demo has asked for a download of hundreds of megabytes.
+        children.start("The scheduler", ["schedule_geo"], GEOCACHE_UPDATE_DAYS="0")
         children.start("The web server", ["runserver", "--noreload", f"{HOST}:{port}"])
         if children.wait_until(lambda: is_listening(port), START_SECONDS):
             self._say(f"\n{pairs(_pages(port))}\n\nCtrl-C ends it.")

@@ -1,20 +1,17 @@
 """``manage.py flush_geo``: write the dirty answers to the table now."""
 
 import json
-import math
 import os
-from argparse import ArgumentTypeError
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.flush import FlushReport, flush_dirty
+from geocache.management.arguments import seconds
 from geocache.management.shells import ShellCommand
 from geocache.statistics import refresh_after_flush
 from geocache.status import database_problem
-
-MAX_SECONDS: Final = 86_400
 
 
 class Command(ShellCommand):
@@ -59,17 +56,6 @@ class Command(ShellCommand):
                 f"The time limit left {report.pending:,} answers; they stay in the cache.",
                 returncode=os.EX_TEMPFAIL,
             )
-
-
-def seconds(text: str) -> float:
-    """Return a time limit; raise ``ArgumentTypeError`` unless it is above 0 and at most a day."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value <= MAX_SECONDS:
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds above 0, up to 86400")
-    return value
 
 
 def _sentence(report: FlushReport) -> str:

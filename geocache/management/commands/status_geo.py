@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from geocache.budget import Usage
 from geocache.management.shells import ShellCommand
 from geocache.management.sources import describe_source
 from geocache.management.tables import pairs
@@ -56,6 +57,7 @@ def _rows(status: Status) -> list[tuple[str, str]]:
         ("Rejected", _count(status.rejected_count, "entries")),
         ("Lost", _lost(status)),
         ("Provider", "\n".join(map(describe_source, status.sources)) or UNKNOWN),
+        *([("Queries today", "\n".join(map(_usage, status.usages)))] if status.usages else []),
         ("Cache", _cache(status)),
         ("Scheduler", _scheduler(status)),
     ]
@@ -95,6 +97,15 @@ def _last_flush(status: Status) -> str:
         f"{run.rejected:,} rejected, in {run.seconds:.2f} s"
     )
     return f"{text}\nfailed: {run.error}" if run.error else text
+
+
+def _usage(usage: Usage) -> str:
+    text = f"{usage.provider}: {usage.asked_count:,}"
+    if usage.limit is not None:
+        text += f" of {usage.limit:,}"
+    if usage.remaining_count is not None:
+        text += f", {usage.remaining_count:,} left as the service says"
+    return f"{text}. This is LOW." if usage.is_low else text
 
 
 def _cache(status: Status) -> str:

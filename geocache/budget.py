@@ -1,0 +1,151 @@
+"""How many questions a metered provider is asked in a day, counted in the cache by all processes.
+
+A day is one of UTC. A cache that is emptied forgets the count, and the day begins anew. While the
+cache is away, a provider with a limit is not asked: what cannot be counted is not spent.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Final
+
+import structlog
+
+from geocache import caches
+from geocache.exceptions import ProviderError
+from geocache.locations import Location
+from geocache.providers.base import Provider
+from geocache.throttle import Throttle
+
+log = structlog.get_logger(__name__)
+
+DAY_SECONDS: Final = 86_400
+# The share of a limit from which one is warned.
+LOW_SHARE: Final = 0.8
+
+_uncounted = Throttle(seconds=60)
+_spent = Throttle(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What one metered provider was asked today; ``remaining_count`` is what the service says."""
+
+    provider: str
+    asked_count: int
+    limit: int | None = None
+    remaining_count: int | None = None
+
+    @property
+    def is_low(self) -> bool:
+        """Tell whether the limit is near, or reached."""
+        is_near = self.limit is not None and self.asked_count >= LOW_SHARE * self.limit
+        return is_near or self.remaining_count == 0
+
+
+def ask(provider: Provider, addresses: Iterable[str]) -> dict[str, Location]:
+    """Return what ``provider`` answers about as many of ``addresses`` as its budget allows.
+
+    A question counts when it is asked, whatever comes of it. Raises ``ProviderError`` when all
+    failed, or nothing is left of the budget.
+    """
+    asked = list(addresses)
+    # A chain counts for each of its providers.
+    if provider.members or not provider.is_metered or not asked:
+        return provider.resolve_many(asked)
+    granted_count = _spend(provider, len(asked))
+    if not granted_count:
+        raise ProviderError(f"{provider.name}: nothing is left of today's queries")
+    try:
+        return provider.resolve_many(asked[:granted_count])
+    finally:
+        _share_remaining(provider)
+
+
+def usages(provider: Provider) -> list[Usage]:
+    """Return what each metered provider was asked today; raises what the cache raises."""
+    leaves = list(_metered_leaves(provider))
+    if not leaves:
+        return []
+    keys = [key for leaf in leaves for key in (_count_key(leaf), _remaining_key(leaf))]
+    held = caches.current().get_many(keys)
+    return [
+        Usage(
+            provider=leaf.name,
+            asked_count=held.get(_count_key(leaf), 0),
+            limit=leaf.queries_per_day,
+            remaining_count=held.get(_remaining_key(leaf)),
+        )
+        for leaf in leaves
+    ]
+
+
+def _metered_leaves(provider: Provider) -> Iterator[Provider]:
+    if provider.members:
+        for member in provider.members:
+            yield from _metered_leaves(member)
+    elif provider.is_metered:
+        yield provider
+
+
+def _spend(provider: Provider, count: int) -> int:
+    """Count questions that are about to be asked; return how many of them may be."""
+    limit = provider.queries_per_day
+    try:
+        with caches.breaker.watch():
+            total = _add(_count_key(provider), count)
+            if limit is None:
+                return count
+            granted = min(count, max(0, limit - total + count))
+            if granted < count:
+                _add(_count_key(provider), granted - count)
+    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
+        if _uncounted.is_due():
+            log.error("geo_queries_uncounted", provider=provider.name, error=str(error))
+        return count if limit is None else 0
+    _warn(provider.name, limit, before=total - count, after=total)
+    return granted
+
+
+def _add(key: str, count: int) -> int:
+    backend = caches.current()
+    try:
+        return backend.incr(key, count)
+    except ValueError:
+        # The first question of a day. Longer than the day, so that it does not run out within it.
+        backend.add(key, 0, timeout=2 * DAY_SECONDS)
+        return backend.incr(key, count)
+
+
+def _warn(provider: str, limit: int, *, before: int, after: int) -> None:
+    # Of all processes one steps over the mark.
+    if before < LOW_SHARE * limit <= after:
+        log.warning("geo_budget_low", provider=provider, asked=min(after, limit), limit=limit)
+    if after > limit and _spent.is_due():
+        log.error("geo_budget_spent", provider=provider, limit=limit)
+
+
+def _share_remaining(provider: Provider) -> None:
+    """Leave what the service has said for the processes that show it."""
+    remaining = provider.queries_remaining
+    if remaining is None:
+        return
+    try:
+        with caches.breaker.watch():
+            caches.current().set(_remaining_key(provider), remaining, timeout=DAY_SECONDS)
+    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
+        if _uncounted.is_due():
+            log.error("geo_queries_uncounted", provider=provider.name, error=str(error))
+
+
+def _count_key(provider: Provider) -> str:
+    return f"q:{_digest(provider)}:{datetime.now(UTC):%Y-%m-%d}"
+
+
+def _remaining_key(provider: Provider) -> str:
+    return f"q:{_digest(provider)}:remaining"
+
+
+def _digest(provider: Provider) -> str:
+    return blake2b(provider.name.encode(), digest_size=6).hexdigest()

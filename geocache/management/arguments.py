@@ -1,0 +1,26 @@
+"""Types of options that several commands take."""
+
+import math
+from argparse import ArgumentTypeError
+from typing import Final
+
+MAX_SECONDS: Final = 86_400
+
+
+def seconds(text: str) -> float:
+    """Return a time limit; raise ``ArgumentTypeError`` unless it is above 0 and at most a day."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= MAX_SECONDS:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds above 0, up to 86400")
+    return value
+
+
+def count(text: str) -> int:
+    """Return a number of rows; raise ``ArgumentTypeError`` unless it is above 0."""
+    value = int(text) if text.isascii() and text.isdecimal() and len(text) < 13 else 0
+    if not value:
+        raise ArgumentTypeError(f"{text!r} is not a number of rows above 0")
+    return value

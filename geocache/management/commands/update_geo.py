@@ -1,0 +1,98 @@
+"""``manage.py update_geo``: fetch newer databases."""
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from geocache import updates
+from geocache.exceptions import UpdateBusy
+from geocache.management import progress
+from geocache.management.shells import ShellCommand
+from geocache.updates import FAILED, INSTALLED, Outcome
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+class Command(ShellCommand):
+    """Fetch what is newer, and say what came."""
+
+    help = (
+        "Fetch newer databases into VAR_DIR/databases; running processes use them within a minute. "
+        "Those of MaxMind where MAXMIND_ACCOUNT_ID and MAXMIND_LICENSE_KEY are set, else the free "
+        "ones of DB-IP, or what GEOCACHE_UPDATE_URLS names. What has not changed is not fetched. "
+        "Exit code 1: one could not be fetched, the present one stays in use; 75: another process "
+        "is at it."
+    )
+    examples = """\
+  manage.py update_geo
+  manage.py update_geo --json | jq '.[].status'
+"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take whether to ask in spite of earlier attempts."""
+        parser.add_argument(
+            "--force",
+            action="store_true",
+            dest="is_forced",
+            help="ask also where a service was asked too often today; it may count each time",
+        )
+        parser.add_argument(
+            "--json", action="store_true", dest="is_json", help="the outcomes as one JSON list"
+        )
+
+    def handle(self, *, is_forced: bool, is_json: bool, **_: Any) -> None:
+        """Update once; exit 1 when a database could not be fetched."""
+        if not updates.is_used():
+            self.stderr.write(
+                "GEOCACHE_DATABASES names other files: what comes is not used until that changes."
+            )
+        bars = Bars()
+        try:
+            outcomes = updates.update_databases(is_forced=is_forced, watch=bars.show)
+        except UpdateBusy as error:
+            raise CommandError(
+                f"Nothing was fetched: {error}.", returncode=os.EX_TEMPFAIL
+            ) from error
+        finally:
+            bars.close()
+        if is_json:
+            self.stdout.write(json.dumps([one.to_plain() for one in outcomes]))
+        for one in outcomes:
+            if one.status == FAILED:
+                self.stderr.write(f"{one.name} was not fetched: {one.detail}.")
+            elif not is_json:
+                self.stdout.write(_sentence(one))
+        if any(one.status == FAILED for one in outcomes):
+            self.stdout.flush()
+            sys.exit(1)
+
+
+class Bars:
+    """A progress bar for each database in its turn."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.bar: tqdm[Any] | None = None
+
+    def show(self, name: str, count: int, total: int | None) -> None:
+        """Show how far the download of ``name`` is."""
+        if self.bar is None or name != self.name:
+            self.close()
+            self.name = name
+            self.bar = progress.bar(total=total, label=name, unit="B")
+        self.bar.update(count - self.bar.n)
+
+    def close(self) -> None:
+        """End the last one."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _sentence(one: Outcome) -> str:
+    if one.status == INSTALLED:
+        return f"{one.name}: {one.detail} is in use now."
+    return f"{one.name}: {one.detail} is the newest there is."

@@ -1,0 +1,169 @@
+"""Several providers in order: the first that finds an address answers, others fill its gaps."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import takewhile
+from typing import Any, Final
+
+import structlog
+
+from geocache import budget
+from geocache.addresses import prefix_length
+from geocache.breaker import Breaker
+from geocache.exceptions import ProviderError
+from geocache.locations import FIELDS, Location
+from geocache.providers.base import Provider, Source
+from geocache.providers.configured import make
+from geocache.throttle import Throttle
+
+log = structlog.get_logger(__name__)
+
+# How long a provider that has failed is left alone by this process, in seconds.
+REST_SECONDS: Final = 10.0
+# As wide as the table's column.
+MAX_SOURCE_LENGTH: Final = 200
+# What belongs to the answer as a whole, and cannot be filled in by another provider.
+WHOLE_FIELDS: Final = frozenset(("address", "resolved_at", "network", "source", "reason"))
+EMPTY: Final = ("", None)
+
+
+class Link:
+    """One provider of a chain, the fields that it fills, and whether it has just failed."""
+
+    def __init__(self, configured: Mapping[str, Any]) -> None:
+        self.provider = make(configured)
+        self.fills = frozenset(configured.get("FILLS", ()))
+        if unknown := self.fills - (frozenset(FIELDS) - WHOLE_FIELDS):
+            raise TypeError(f"FILLS names {', '.join(sorted(unknown))}")
+        self._breaker = Breaker(slow_seconds=0, rest_seconds=REST_SECONDS, spare=_spared)
+        self._said = Throttle(seconds=60)
+
+    def is_wanted(self, answer: Location | None) -> bool:
+        """Tell whether this provider can add to what those before it have answered."""
+        return not answer or any(getattr(answer, name) in EMPTY for name in self.fills)
+
+    def ask(self, addresses: Collection[str]) -> dict[str, Location]:
+        """Return the answers; those of addresses that the provider failed on are left out."""
+        try:
+            with self._breaker.watch():
+                return budget.ask(self.provider, addresses)
+        except ProviderError as error:
+            if self._said.is_due():
+                name = type(self.provider).__name__
+                log.warning("geo_provider_skipped", provider=name, error=str(error))
+            return {}
+
+
+class ChainProvider(Provider):
+    """Ask ``providers`` in order, each ``{"BACKEND": ..., "OPTIONS": {...}, "FILLS": [...]}``.
+
+    One is asked about an address when those before it found nothing, or when their answer leaves a
+    field empty that it ``FILLS``. One that fails is left alone for ten seconds.
+    """
+
+    def __init__(self, providers: Sequence[Mapping[str, Any]]) -> None:
+        if not providers:
+            raise TypeError("a chain needs providers")
+        self._links = tuple(map(Link, providers))
+        self.members = tuple(link.provider for link in self._links)
+        self.is_metered = any(member.is_metered for member in self.members)
+        self._free = tuple(takewhile(lambda link: not link.provider.is_metered, self._links))
+
+    def build(self) -> str:
+        """Return the builds of all; one that cannot answer at all must not stop the others."""
+        builds = list(map(_build, self.members))
+        if not any(builds):
+            raise ProviderError("no provider of the chain can answer")
+        return "+".join(builds)
+
+    def sources(self) -> list[Source]:
+        return [source for member in self.members for source in _sources(member)]
+
+    def resolve(self, address: str) -> Location:
+        return self.resolve_many([address])[address]
+
+    def resolve_many(self, addresses: Iterable[str]) -> dict[str, Location]:
+        wanted = list(addresses)
+        answers = _ask_in_order(self._links, wanted)
+        if wanted and not answers:
+            raise ProviderError("each provider of the chain failed, or found nothing")
+        return answers
+
+    def resolve_free(self, addresses: Iterable[str]) -> dict[str, Location]:
+        """Return what those before the first metered one know, if nobody could add to it."""
+        answers = _ask_in_order(self._free, list(addresses))
+        rest = self._links[len(self._free) :]
+        return {
+            address: answer
+            for address, answer in answers.items()
+            if not any(link.is_wanted(answer) for link in rest)
+        }
+
+    def check(self) -> list[str]:
+        return [problem for member in self.members for problem in member.check()]
+
+
+def _spared() -> ProviderError:
+    return ProviderError("it failed a moment ago")
+
+
+def _build(member: Provider) -> str:
+    try:
+        return member.build()
+    except ProviderError:
+        return ""
+
+
+def _sources(member: Provider) -> list[Source]:
+    try:
+        return member.sources()
+    except ProviderError:
+        return []
+
+
+def _ask_in_order(links: Sequence[Link], addresses: Sequence[str]) -> dict[str, Location]:
+    answers: dict[str, Location] = {}
+    failed: set[str] = set()
+    for link in links:
+        wanted = [address for address in addresses if link.is_wanted(answers.get(address))]
+        given = link.ask(wanted) if wanted else {}
+        failed.update(address for address in wanted if address not in given)
+        for address, answer in given.items():
+            answers[address] = _merged(answers.get(address), answer, link.fills)
+    return {
+        # What one knows that stands in for another is no reason not to ask about its neighbours.
+        address: replace(answer, network="") if address in failed else answer
+        for address, answer in answers.items()
+        # Where one has failed, "not found" is not known.
+        if answer or address not in failed
+    }
+
+
+def _merged(before: Location | None, answer: Location, fills: Collection[str]) -> Location:
+    """Return ``answer`` if nothing was found before it, else what was, with the gaps filled."""
+    if before is None:
+        return answer
+    filled = {name: getattr(answer, name) for name in fills if _is_gap(before, answer, name)}
+    if before and not filled:
+        # Those beside the address may have more to fill.
+        return replace(before, network=_narrowest(before, answer, givers=[before]))
+    if answer and not before:
+        return replace(answer, network=_narrowest(before, answer, givers=[answer]))
+    return replace(
+        before,
+        **filled,
+        network=_narrowest(before, answer, givers=[before, answer]),
+        source=f"{before.source}, {answer.source}"[:MAX_SOURCE_LENGTH],
+    )
+
+
+def _is_gap(before: Location, answer: Location, name: str) -> bool:
+    return getattr(before, name) in EMPTY and getattr(answer, name) not in EMPTY
+
+
+def _narrowest(one: Location, other: Location, givers: Iterable[Location]) -> str:
+    """Return the network in which both answers hold: each lies around the same address."""
+    if not all(giver.network for giver in givers):
+        return ""
+    networks = [answer.network for answer in (one, other) if answer.network]
+    return max(networks, key=prefix_length)

@@ -1,0 +1,34 @@
+"""Make a provider of what the settings say: a dotted path, and the arguments of its class."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from geocache.providers.base import Provider
+
+
+def make(configured: Mapping[str, Any]) -> Provider:
+    """Return the provider of one ``{"BACKEND": ..., "OPTIONS": {...}}``.
+
+    The option ``queries_per_day`` is known to every provider, and not handed to its class.
+    Raises ``ImproperlyConfigured`` when it names none.
+    """
+    try:
+        backend = import_string(configured["BACKEND"])
+        options = dict(configured.get("OPTIONS", {}))
+        queries_per_day = _limit(options.pop("queries_per_day", None))
+        provider = cast(Provider, backend(**options))
+    except (AttributeError, ImportError, KeyError, TypeError) as error:
+        raise ImproperlyConfigured(f'GEOCACHE["PROVIDER"] cannot be used: {error}') from error
+    provider.queries_per_day = queries_per_day
+    return provider
+
+
+def _limit(queries_per_day: object) -> int | None:
+    if queries_per_day is None:
+        return None
+    if type(queries_per_day) is not int or queries_per_day < 0:
+        raise TypeError(f"queries_per_day is {queries_per_day!r}")
+    return queries_per_day

@@ -1,0 +1,131 @@
+"""Answers from any service that speaks JSON over HTTP, read by a mapping in the settings."""
+
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, Final
+
+import requests
+
+from geocache.exceptions import ProviderError
+from geocache.locations import NOT_FOUND, Location
+from geocache.providers.base import Source
+from geocache.providers.fields import address_text, network_around
+from geocache.providers.json_answers import READERS, has_path, pick
+from geocache.providers.json_mapping import Batch, Service
+from geocache.providers.presets import PRESETS
+from geocache.providers.service import MALFORMED, TIMEOUT_SECONDS, ServiceProvider
+from geocache.providers.web import bound
+
+# Raised when the same answers begin to be read differently: older ones are then stale.
+RELEASE: Final = 1
+
+
+class HttpJsonProvider(ServiceProvider[requests.Session]):
+    """Ask the service of ``preset``, or of a mapping: the fields of ``json_mapping.Service``."""
+
+    def __init__(
+        self, preset: str = "", *, timeout_seconds: float = TIMEOUT_SECONDS, **mapping: Any
+    ) -> None:
+        if preset and preset not in PRESETS:
+            raise TypeError(f"there is no preset {preset}, only {', '.join(PRESETS)}")
+        given = PRESETS.get(preset, {}) | mapping
+        batch = given.pop("batch", None)
+        self._service = Service(**given, batch=Batch(**batch) if batch else None)
+        self._problems = self._service.problems()
+        super().__init__(self._service.name, timeout_seconds)
+
+    def build(self) -> str:
+        for problem in self._problems:
+            raise ProviderError(problem)
+        return f"{self.name}-{RELEASE}-{self._service.version()}"
+
+    def sources(self) -> list[Source]:
+        self.build()
+        return [Source(name=self.name, attribution=self._service.attribution)]
+
+    def check(self) -> list[str]:
+        return self._problems
+
+    def make_client(self) -> requests.Session:
+        session = bound(requests.Session(), self.rest, self.timeout_seconds)
+        # Anything here keeps requests from sending a password out of ~/.netrc.
+        session.auth = lambda request: request
+        session.headers["Accept"] = "application/json"
+        session.headers.update(self._service.filled_headers())
+        return session
+
+    def resolve(self, address: str) -> Location:
+        self.build()
+        response = self._ask("GET", self._service.url_of(address))
+        if response.status_code in self._service.not_found_statuses:
+            return self.location(address, reason=NOT_FOUND)
+        return self._answer(address, self._decoded(response))
+
+    def resolve_many(self, addresses: Iterable[str]) -> dict[str, Location]:
+        wanted = list(addresses)
+        batch = self._service.batch
+        if batch is None or len(wanted) == 1:
+            return super().resolve_many(wanted)
+        self.build()
+        answers: dict[str, Location] = {}
+        for start in range(0, len(wanted), batch.size):
+            try:
+                answers |= self._resolve_batch(batch, wanted[start : start + batch.size])
+            except ProviderError:
+                if not answers:
+                    raise
+                break
+        return answers
+
+    def _resolve_batch(self, batch: Batch, addresses: list[str]) -> dict[str, Location]:
+        body = {batch.wrapped_in: addresses} if batch.wrapped_in else addresses
+        response = self._ask("POST", self._service.batch_url(), body)
+        records = self._by_address(pick(self._decoded(response), batch.answers))
+        answers = {}
+        for address in addresses:
+            with suppress(ProviderError):
+                answers[address] = self._answer(address, records.get(address))
+        if not answers:
+            raise self.failure(MALFORMED)
+        return answers
+
+    def _by_address(self, records: object) -> dict[str, Any]:
+        if isinstance(records, dict):
+            return {address_text(name): record for name, record in records.items()}
+        listed = records if isinstance(records, list) else []
+        return {address_text(pick(record, self._service.address)): record for record in listed}
+
+    def _ask(self, method: str, url: str, body: object = None) -> requests.Response:
+        with self.faults_told():
+            response = self.client().request(method, url, json=body, timeout=self.timeout_seconds)
+        if response.status_code not in (200, *self._service.not_found_statuses):
+            raise self.status_failure(response.status_code)
+        return response
+
+    def _decoded(self, response: requests.Response) -> object:
+        try:
+            return json.loads(response.content)
+        except (RecursionError, ValueError):
+            raise self.failure(MALFORMED) from None
+
+    def _answer(self, address: str, record: object) -> Location:
+        """Return what one record says; one without anything that is mapped says nothing."""
+        service = self._service
+        if not isinstance(record, dict):
+            raise self.failure(MALFORMED)
+        named = pick(record, service.address) if service.address else address
+        if named is not None and address_text(named) != address:
+            raise self.failure("answers for another address")
+        if any(pick(record, path) == value for path, value in service.not_found.items()):
+            return self.location(address, reason=NOT_FOUND)
+        # Were that "not found", a service that renames its fields would empty the cache.
+        if named is None or not any(has_path(record, path) for path in service.fields.values()):
+            raise self.failure("answers without the fields that are mapped")
+        found = {
+            name: value
+            for name, path in service.fields.items()
+            if name in READERS and (value := READERS[name](pick(record, path))) not in ("", None)
+        }
+        network = network_around(address, pick(record, service.fields.get("network", "")))
+        return self.location(address, network=network, **(found or {"reason": NOT_FOUND}))

@@ -1,0 +1,117 @@
+"""What providers that ask over HTTP have in common: its faults in words, and when to give up."""
+
+import os
+import threading
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, TypeVar
+
+import requests
+
+from geocache.exceptions import ProviderError
+from geocache.locations import Location
+from geocache.providers.base import Provider
+from geocache.providers.web import Rest, Resting, TooLarge
+
+Client = TypeVar("Client")
+
+# Somebody waits for a page meanwhile.
+TIMEOUT_SECONDS: Final = 5.0
+MAX_TIMEOUT_SECONDS: Final = 60.0
+# After so many failures in a row the rest of a batch is not asked for: each may cost the timeout.
+FAILURES_IN_A_ROW: Final = 3
+MALFORMED: Final = "sends an answer that cannot be read"
+STATUSES: Final = {
+    401: "refuses the account or the key (401)",
+    402: "is out of queries (402)",
+    403: "does not allow this account to ask (403)",
+    429: "is asked too often (429), and left alone for a while",
+}
+# The first that fits: a time-out while connecting is also a ConnectionError.
+FAULTS: Final[tuple[tuple[type[requests.RequestException], str], ...]] = (
+    (Resting, "was asked too often, and is left alone for a while"),
+    (TooLarge, "sends more than any answer"),
+    (requests.TooManyRedirects, "redirects, which is not followed"),
+    (requests.exceptions.SSLError, "has no certificate that can be trusted"),
+    (requests.Timeout, "did not answer in time"),
+    (requests.ConnectionError, "cannot be reached, or broke off"),
+    (requests.exceptions.ChunkedEncodingError, "broke off in the middle of an answer"),
+    (requests.exceptions.ContentDecodingError, MALFORMED),
+    (requests.RequestException, "cannot be asked as it is set up"),
+)
+
+
+class ServiceProvider(Provider, Generic[Client]):
+    """Ask a service with a client for each thread.
+
+    Neither a session of ``requests`` nor geoip2's client around it is said to be safe for threads.
+    A connection that was inherited by a fork would give one process the answers of another.
+    """
+
+    is_metered = True
+
+    def __init__(self, name: str, timeout_seconds: float) -> None:
+        if not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
+            raise TypeError(f"timeout_seconds is not above 0, or above {MAX_TIMEOUT_SECONDS:g}")
+        self._name = name
+        self.timeout_seconds = timeout_seconds
+        # One for all threads: who is told to wait speaks for the others.
+        self.rest = Rest()
+        self._local = threading.local()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @abstractmethod
+    def make_client(self) -> Client:
+        """Return a client of this thread's own."""
+
+    def resolve_many(self, addresses: Iterable[str]) -> dict[str, Location]:
+        answers: dict[str, Location] = {}
+        failures: list[ProviderError] = []
+        for address in addresses:
+            try:
+                answers[address] = self.resolve(address)
+                failures = []
+            except ProviderError as error:
+                failures.append(error)
+                if len(failures) == FAILURES_IN_A_ROW:
+                    break
+        if failures and not answers:
+            raise failures[-1]
+        return answers
+
+    def location(self, address: str, **fields: Any) -> Location:
+        """Return what the service has just answered."""
+        return Location(address=address, resolved_at=datetime.now(UTC), source=self.name, **fields)
+
+    def failure(self, fault: str) -> ProviderError:
+        """Return the failure in words that name the service, and neither its URL nor its keys."""
+        return ProviderError(f"{self.name} {fault}")
+
+    def status_failure(self, status: int) -> ProviderError:
+        """Return the failure that a status other than 200 means."""
+        return self.failure(STATUSES.get(status) or f"answers with the status {status}")
+
+    @contextmanager
+    def faults_told(self) -> Iterator[None]:
+        """Turn what ``requests`` raises into ``ProviderError``.
+
+        Without its cause, whose text names the URL and with it perhaps a key.
+        """
+        try:
+            yield
+        except requests.RequestException as error:
+            fault = next(words for kind, words in FAULTS if isinstance(error, kind))
+            raise self.failure(fault) from None
+
+    def client(self) -> Client:
+        """Return this thread's client; another one after a fork."""
+        if getattr(self._local, "process_id", None) != os.getpid():
+            self._local.client = self.make_client()
+            self._local.process_id = os.getpid()
+        client: Client = self._local.client
+        return client

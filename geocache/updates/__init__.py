@@ -1,0 +1,178 @@
+"""Fetch newer databases into ``VAR_DIR/databases``, where the provider finds them by itself.
+
+A file is downloaded beside the present one, unpacked, verified, and only then renamed: whatever
+goes wrong, and whenever the process ends, the present file stays as it is.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from geocache import conf
+from geocache.exceptions import NotPublished, TooOften, UpdateError
+from geocache.updates import install
+from geocache.updates.archives import unpack
+from geocache.updates.editions import Edition, wanted_editions
+from geocache.updates.fetch import Client, Fetched
+from geocache.updates.history import History, Ledger
+from geocache.updates.limits import Patience, alone
+from geocache.updates.verification import read_source, verify
+
+INSTALLED: Final = "installed"
+UNCHANGED: Final = "unchanged"
+NOT_DUE: Final = "not_due"
+FAILED: Final = "failed"
+
+# Is told the name of the database, its bytes so far, and how many there are if that is known.
+Watch = Callable[[str, int, int | None], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one database; ``detail`` says why, or which build there is now."""
+
+    name: str
+    status: str
+    detail: str
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain JSON types."""
+        return asdict(self)
+
+
+def folder() -> Path:
+    """Return the folder that databases are fetched into."""
+    return conf.var_dir() / "databases"
+
+
+def is_used() -> bool:
+    """Tell whether the provider looks into that folder."""
+    configured = [Path(path).resolve() for path in conf.get("DATABASES")]
+    return not configured or folder().resolve() in [path.parent for path in configured]
+
+
+def update_databases(
+    *,
+    is_forced: bool = False,
+    is_only_due: bool = False,
+    is_stopped: Callable[[], bool] = lambda: False,
+    watch: Watch = lambda *_: None,
+) -> list[Outcome]:
+    """Fetch what is newer than what there is.
+
+    ``is_only_due`` leaves out what was looked at within ``UPDATE_DAYS``; ``is_forced`` asks also
+    where a service was asked too often. Raises ``UpdateBusy``, ``UpdateError`` when the settings
+    make no sense, and ``OSError`` when the folder cannot be written to.
+    """
+    patience = Patience(time.monotonic() + conf.get("UPDATE_TIME_LIMIT_SECONDS"), is_stopped)
+    wanted = wanted_editions()
+    with alone(folder()):
+        install.sweep(folder())
+        ledger = Ledger(folder())
+        return [
+            _outcome(Update(edition, ledger, patience, watch), is_forced, is_only_due)
+            for edition in wanted
+        ]
+
+
+def _outcome(update: "Update", is_forced: bool, is_only_due: bool) -> Outcome:
+    now = datetime.now(UTC)
+    name, history = update.edition.name, update.ledger.of(update.edition.name)
+    if is_only_due and not history.is_due(now, days=conf.get("UPDATE_DAYS")):
+        return Outcome(name, NOT_DUE, "looked at not long ago")
+    if not is_forced and (refusal := history.refusal(now)):
+        return Outcome(name, FAILED, refusal)
+    try:
+        update.ledger.put(name, history.attempted(now))
+        return update.run()
+    except TooOften as error:
+        update.remember(retry_at=error.retry_at.isoformat(), error=str(error))
+        return Outcome(name, FAILED, str(error))
+    except UpdateError as error:
+        update.remember(error=str(error))
+        return Outcome(name, FAILED, str(error))
+    except OSError as error:
+        return Outcome(name, FAILED, f"{folder()}: {error.strerror or error}")
+
+
+class Update:
+    """One attempt to fetch one database."""
+
+    def __init__(self, edition: Edition, ledger: Ledger, patience: Patience, watch: Watch) -> None:
+        self.edition = edition
+        self.ledger = ledger
+        self.patience = patience
+        self.watch = watch
+        self.client = Client(edition.auth, patience)
+        self.target = folder() / f"{edition.name}.mmdb"
+
+    @property
+    def history(self) -> History:
+        """Return what is remembered of this database."""
+        return self.ledger.of(self.edition.name)
+
+    def remember(self, **fields: Any) -> None:
+        """Change what is remembered."""
+        self.ledger.put(self.edition.name, replace(self.history, **fields))
+
+    def run(self) -> Outcome:
+        """Fetch, unpack, verify and install; raise ``UpdateError`` or ``OSError``."""
+        held = read_source(self.target)
+        checksum = self._checksum()
+        if held and checksum and checksum == self.history.sha256:
+            return self._done(UNCHANGED, str(held))
+        with install.draft(self.target) as archive, install.draft(self.target) as fresh:
+            fetched = self._fetch(archive, is_conditional=held is not None)
+            if fetched is None:
+                return self._done(UNCHANGED, str(held))
+            if checksum and checksum != fetched.sha256:
+                raise UpdateError("the download is not what its checksum says; try again")
+            unpack(archive, fresh, self.patience)
+            source = verify(fresh, type_name=self.edition.type_name, present=self.target)
+            is_same = held is not None and held == source
+            if not is_same:
+                install.install(fresh, self.target)
+            return self._done(UNCHANGED if is_same else INSTALLED, str(source), fetched)
+
+    def _checksum(self) -> str:
+        edition = self.edition
+        if not edition.checksum_url:
+            return ""
+        try:
+            found = self.client.fetch_checksum(edition.checksum_url)
+        except NotPublished:
+            found = ""
+            if edition.is_checksum_required:
+                raise
+        if edition.is_checksum_required and not found:
+            raise UpdateError("its checksum cannot be read; try again later")
+        return found
+
+    def _fetch(self, target: Path, *, is_conditional: bool) -> Fetched | None:
+        *others, last = self.edition.urls
+        for url in others:
+            try:
+                return self._fetch_one(url, target, is_conditional)
+            except NotPublished:
+                continue
+        return self._fetch_one(last, target, is_conditional)
+
+    def _fetch_one(self, url: str, target: Path, is_conditional: bool) -> Fetched | None:
+        return self.client.fetch(
+            url,
+            target,
+            headers=self.history.conditions(url) if is_conditional else {},
+            progress=lambda count, total: self.watch(self.edition.name, count, total),
+        )
+
+    def _done(self, status: str, detail: str, fetched: Fetched | None = None) -> Outcome:
+        self.remember(
+            checked_at=datetime.now(UTC).isoformat(),
+            retry_at="",
+            error="",
+            **(asdict(fetched) if fetched else {}),
+        )
+        return Outcome(self.edition.name, status, detail)

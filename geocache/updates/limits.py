@@ -1,0 +1,53 @@
+"""How much an update may take: time, bytes, and one process at once."""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from geocache.exceptions import UpdateBusy, UpdateError
+
+MIN_BYTES: Final = 512
+MAX_BYTES: Final = 4 * 2**30
+CHUNK_BYTES: Final = 2**16
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Ends at a moment (of ``time.monotonic``), or when somebody wants it to."""
+
+    deadline: float
+    is_stopped: Callable[[], bool] = lambda: False
+
+    def check(self) -> None:
+        """Raise ``UpdateError`` when it has ended."""
+        if self.is_stopped():
+            raise UpdateError("stopped before it was done")
+        if time.monotonic() > self.deadline:
+            raise UpdateError(
+                "not done within UPDATE_TIME_LIMIT_SECONDS; the line or the service is slow"
+            )
+
+
+def check_size(byte_count: int) -> None:
+    """Raise ``UpdateError`` as soon as something is larger than any database."""
+    if byte_count > MAX_BYTES:
+        raise UpdateError(f"larger than {MAX_BYTES:,} bytes; that is no database")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Be the only one who changes ``folder``, or raise ``UpdateBusy``.
+
+    The lock is the kernel's: it goes with the process that holds it, however that ends.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UpdateBusy("another update is at work; it does the same") from error
+        yield

@@ -1,0 +1,69 @@
+"""Is a file a database that may take the place of the present one?"""
+
+from pathlib import Path
+from typing import Final
+
+from geocache.exceptions import ProviderError, UpdateError
+from geocache.providers.base import Source
+from geocache.providers.mmdb import MmdbProvider
+from geocache.updates.limits import MIN_BYTES
+
+# Servers for the whole world that have been where they are for years; by family, as a file may hold
+# only one. Half of either has to be known.
+KNOWN: Final = (
+    ("1.1.1.1", "8.8.8.8", "9.9.9.9", "208.67.222.222"),
+    ("2001:4860:4860::8888", "2606:4700:4700::1111", "2620:fe::fe", "2620:119:35::35"),
+)
+# All over the tree: a file that is damaged in its middle may open and know the ones above.
+SPREAD: Final = tuple(f"{first}.{first}.64.1" for first in range(1, 224))
+
+
+def read_source(path: Path) -> Source | None:
+    """Return what the file at ``path`` is, or None when there is none that can be used."""
+    try:
+        return MmdbProvider([path]).sources()[0]
+    except ProviderError:
+        return None
+
+
+def verify(path: Path, *, type_name: str, present: Path) -> Source:
+    """Return what ``path`` is; raise ``UpdateError`` unless it may replace ``present``."""
+    size = path.stat().st_size
+    if size < MIN_BYTES:
+        raise UpdateError(f"{size:,} bytes are too few for a database")
+    provider = MmdbProvider([path])
+    try:
+        source = provider.sources()[0]
+    except ProviderError as error:
+        raise UpdateError(
+            f"what came is {str(error).removeprefix(f'{path}: ')}; check edition and URL"
+        ) from error
+    held = read_source(present)
+    wanted = type_name or (held.name if held else "")
+    if not source.name.startswith(wanted):
+        raise UpdateError(f"what came is of type {source.name}; expected is {wanted}")
+    if held:
+        _refuse_step_back(source, held, size, present.stat().st_size)
+    _ask(provider)
+    return source
+
+
+def _refuse_step_back(source: Source, held: Source, size: int, held_size: int) -> None:
+    if source.built_at and held.built_at and source.built_at < held.built_at:
+        raise UpdateError(f"what came is of {source.built_at:%Y-%m-%d}, older than the present one")
+    if 2 * size < held_size:
+        raise UpdateError(
+            f"what came has {size:,} bytes, less than half of the present one; "
+            "delete that first if this is right"
+        )
+
+
+def _ask(provider: MmdbProvider) -> None:
+    try:
+        for address in SPREAD:
+            provider.resolve(address)
+        found = [[bool(provider.resolve(one)) for one in family] for family in KNOWN]
+    except ProviderError as error:
+        raise UpdateError("what came is damaged inside; try again") from error
+    if not any(2 * sum(family) >= len(family) for family in found):
+        raise UpdateError("what came does not know the best-known addresses")

@@ -1,0 +1,98 @@
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from geocache.management.commands.update_geo import Bars
+from geocache.updates.limits import alone
+from tests.management.commands import run
+from tests.updates.server import Service, a_database, serving
+
+
+@pytest.fixture
+def service(tmp_path: Path, settings: Any) -> Any:
+    with serving() as running:
+        urls = [f"{running.url}/city.mmdb"]
+        settings.GEOCACHE = {**settings.GEOCACHE, "VAR_DIR": tmp_path, "UPDATE_URLS": urls}
+        yield running
+
+
+def updated(*arguments: str) -> tuple[str, str, int]:
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        call_command("update_geo", *arguments, stdout=out, stderr=err)
+    except SystemExit as end:
+        return out.getvalue(), err.getvalue(), int(str(end.code))
+    return out.getvalue(), err.getvalue(), 0
+
+
+def test_update_geo__says_what_came_and_then_that_it_is_the_newest(
+    service: Service, tmp_path: Path
+) -> None:
+    service.put("/city.mmdb", a_database(tmp_path))
+    assert updated() == ("city: GeoLite2-City 2025-06-15 is in use now.\n", "", 0)
+    assert updated()[0] == "city: GeoLite2-City 2025-06-15 is the newest there is.\n"
+
+
+def test_update_geo__json(service: Service, tmp_path: Path) -> None:
+    service.put("/city.mmdb", a_database(tmp_path))
+    out, _, _ = updated("--json")
+    detail = "GeoLite2-City 2025-06-15"
+    assert json.loads(out) == [{"name": "city", "status": "installed", "detail": detail}]
+
+
+@pytest.mark.usefixtures("service")
+def test_update_geo__failure_is_one_line_and_1() -> None:
+    out, err, code = updated()
+    assert (out, code) == ("", 1)
+    assert err == ("city was not fetched: 127.0.0.1 has no such database (404); check its name.\n")
+    out, _, code = updated("--json")
+    assert (json.loads(out)[0]["status"], code) == ("failed", 1)
+
+
+def test_update_geo__asks_again_only_by_force(service: Service) -> None:
+    for _ in range(4):
+        updated()
+    service.asked.clear()
+    assert "or with --force" in updated()[1]
+    assert service.asked == []
+    updated("--force")
+    assert service.asked
+
+
+@pytest.mark.usefixtures("service")
+def test_update_geo__another_one_at_work_is_75(tmp_path: Path) -> None:
+    with (
+        alone(tmp_path / "databases"),
+        pytest.raises(CommandError, match="another update is at work") as raised,
+    ):
+        updated()
+    assert raised.value.returncode == 75
+
+
+def test_update_geo__says_when_what_comes_is_not_used(service: Service, settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "DATABASES": ["/srv/other.mmdb"]}
+    assert "is not used until that changes" in updated()[1]
+    assert service.asked
+
+
+def test_bars__one_for_each_database() -> None:
+    bars = Bars()
+    bars.show("a", 10, 20)
+    first = bars.bar
+    bars.show("a", 20, 20)
+    assert bars.bar is first
+    bars.show("b", 5, None)
+    assert bars.bar is not first
+    bars.close()
+
+
+@pytest.mark.slow
+def test_update_geo__folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "databases").write_text("a file")
+    done = run(tmp_path, "update_geo", GEOCACHE_UPDATE_URLS="http://127.0.0.1:1/city.mmdb")
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)

@@ -1,0 +1,188 @@
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from structlog.testing import capture_logs
+
+from geocache.exceptions import ProviderError
+from geocache.locations import NOT_FOUND
+from geocache.providers import chain as chain_module
+from geocache.providers.base import Provider
+from geocache.providers.chain import ChainProvider
+from geocache.providers.configured import make
+from tests.factories import LONDON, MOSCOW_V6
+
+CITY = {"country_code": "GB", "city": "London", "network": "81.2.69.0/24"}
+OPERATOR = {"asn": 5, "organization": "Five", "network": "81.2.0.0/16"}
+
+
+def member(name, fills=(), **options):
+    answers = options.pop("answers", {})
+    return {
+        "BACKEND": "geocache.providers.dummy.DummyProvider",
+        "OPTIONS": {"name": name, "answers": answers, **options},
+        "FILLS": fills,
+    }
+
+
+def city(**options):
+    return member("City", answers={LONDON: CITY}, **options)
+
+
+def asked(chain):
+    return [one.asked for one in chain.members]
+
+
+def test_chain__the_first_that_finds_an_address_answers_and_says_so():
+    chain = ChainProvider([member("Empty"), city(), member("Last", answers={LONDON: {"asn": 9}})])
+    answer = chain.resolve(LONDON)
+    assert (answer.city, answer.asn, answer.source) == ("London", None, "City 1")
+    assert asked(chain) == [[LONDON], [LONDON], []]
+
+
+def test_chain__asks_each_once_for_a_whole_batch_and_only_for_what_is_left():
+    chain = ChainProvider([city(), member("Next", answers={MOSCOW_V6: {"country_code": "RU"}})])
+    answers = chain.resolve_many([LONDON, MOSCOW_V6, "9.9.9.9"])
+    assert [answers[one].source for one in (LONDON, MOSCOW_V6)] == ["City 1", "Next 1"]
+    assert asked(chain) == [[LONDON, MOSCOW_V6, "9.9.9.9"], [MOSCOW_V6, "9.9.9.9"]]
+    assert (answers["9.9.9.9"].reason, answers["9.9.9.9"].source) == (NOT_FOUND, "City 1, Next 1")
+
+
+def test_chain__gaps_are_filled_by_one_that_says_so():
+    operator = {LONDON: {**OPERATOR, "city": "Leeds", "country_code": "FR"}}
+    chain = ChainProvider([city(), member("ASN", fills=["asn", "organization"], answers=operator)])
+    answer = chain.resolve(LONDON)
+    assert (answer.city, answer.country_code) == ("London", "GB")
+    assert (answer.asn, answer.organization) == (5, "Five")
+    assert answer.source == "City 1, ASN 1"
+    assert answer.network == "81.2.69.0/24"
+
+
+def test_chain__one_that_fills_is_not_asked_where_there_is_no_gap():
+    full = member("Full", answers={LONDON: CITY | OPERATOR})
+    chain = ChainProvider([full, member("ASN", fills=["asn"])])
+    chain.resolve(LONDON)
+    assert asked(chain) == [[LONDON], []]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "network"),
+    [
+        (CITY, OPERATOR, "81.2.69.0/24"),
+        (CITY, {**OPERATOR, "network": "81.2.69.128/25"}, "81.2.69.128/25"),
+        (CITY, {**OPERATOR, "network": ""}, ""),
+        ({**CITY, "network": ""}, OPERATOR, ""),
+        # Nothing is filled, and beside the address something may be.
+        (CITY, {"reason": NOT_FOUND, "network": "81.2.69.128/25"}, "81.2.69.128/25"),
+        (CITY, {"reason": NOT_FOUND}, "81.2.69.0/24"),
+        ({"reason": NOT_FOUND, "network": "81.2.69.128/25"}, OPERATOR, "81.2.69.128/25"),
+        ({"reason": NOT_FOUND}, OPERATOR, "81.2.0.0/16"),
+        ({"reason": NOT_FOUND, "network": "81.2.69.0/24"}, {"reason": NOT_FOUND}, ""),
+    ],
+)
+def test_chain__an_answer_holds_only_where_those_of_all_that_gave_it_hold(first, second, network):
+    chain = ChainProvider(
+        [
+            member("First", answers={LONDON: first}),
+            member("Second", fills=["asn"], answers={LONDON: second}),
+        ]
+    )
+    assert chain.resolve(LONDON).network == network
+
+
+def test_chain__a_failing_provider_is_skipped_and_tried_again_later(monkeypatch):
+    chain = ChainProvider([city(is_failing=True), member("Next", answers={LONDON: {"asn": 5}})])
+    first, _ = chain.members
+    with capture_logs() as logs:
+        assert chain.resolve(LONDON).source == "Next 1"
+        first.is_failing = False
+        assert chain.resolve(LONDON).source == "Next 1"
+    assert [(entry["event"], entry["provider"]) for entry in logs] == [
+        ("geo_provider_skipped", "DummyProvider")
+    ]
+    assert first.asked == []
+    monkeypatch.setattr(chain._links[0]._breaker, "_rests_until", 0.0)
+    assert chain.resolve(LONDON).source == "City 1"
+
+
+def test_chain__what_stands_in_for_one_that_failed_holds_for_the_address_only():
+    chain = ChainProvider([member("Paid", is_failing=True), city()])
+    assert chain.resolve(LONDON).network == ""
+
+
+def test_chain__a_failure_is_not_the_answer_not_found():
+    chain = ChainProvider([member("Paid", is_failing=True), city()])
+    assert list(chain.resolve_many([LONDON, "9.9.9.9"])) == [LONDON]
+    with pytest.raises(ProviderError):
+        chain.resolve("9.9.9.9")
+
+
+def test_chain__a_failure_to_fill_leaves_what_was_found():
+    chain = ChainProvider([city(), member("ASN", fills=["asn"], is_failing=True)])
+    assert chain.resolve(LONDON).city == "London"
+
+
+def test_chain__its_build_changes_with_each_of_its_providers():
+    def build(*versions):
+        return ChainProvider([member("Any", version=version) for version in versions]).build()
+
+    assert len({build("1", "1"), build("1", "2"), build("2", "1")}) == 3
+
+
+class Absent(Provider):
+    def build(self):
+        raise ProviderError("no file")
+
+    sources = resolve = build
+
+    def check(self):
+        return ["no file"]
+
+
+ABSENT = {"BACKEND": f"{__name__}.Absent"}
+
+
+def test_chain__one_without_its_database_does_not_stop_the_others():
+    chain = ChainProvider([ABSENT, city()])
+    assert chain.build().endswith("city-1")
+    assert [source.name for source in chain.sources()] == ["City 1"]
+    assert chain.check() == ["no file"]
+
+
+def test_chain__without_any_database_cannot_answer():
+    with pytest.raises(ProviderError):
+        ChainProvider([ABSENT, ABSENT]).build()
+
+
+def test_chain__is_metered_if_one_is():
+    assert not ChainProvider([city(), city()]).is_metered
+    assert ChainProvider([city(), city(is_metered=True)]).is_metered
+
+
+@pytest.mark.parametrize(
+    ("fills", "asked_address", "is_free"),
+    [((), LONDON, True), (["asn"], LONDON, False), ((), "9.9.9.9", False)],
+)
+def test_chain__is_free_where_nobody_who_costs_could_add_to_it(fills, asked_address, is_free):
+    chain = ChainProvider([city(), member("Paid", fills=fills, is_metered=True)])
+    assert (asked_address in chain.resolve_free([asked_address])) is is_free
+    assert chain.members[1].asked == []
+
+
+def test_chain__nothing_is_free_behind_one_that_costs():
+    chain = ChainProvider([member("Paid", is_metered=True), city()])
+    assert chain.resolve_free([LONDON]) == {}
+    assert asked(chain) == [[], []]
+
+
+@pytest.mark.parametrize(
+    "wrong", [[], [{}], [{"BACKEND": "no.such"}], [{**member("Any"), "FILLS": ["network"]}]]
+)
+def test_chain__a_wrong_set_up_is_told(wrong):
+    with pytest.raises(ImproperlyConfigured):
+        make({"BACKEND": "geocache.providers.chain.ChainProvider", "OPTIONS": {"providers": wrong}})
+
+
+def test_chain__source_is_no_longer_than_the_table_takes():
+    long = [member("x" * 150, answers={LONDON: CITY}), member("y" * 150, fills=["asn"])]
+    long[1]["OPTIONS"]["answers"] = {LONDON: OPERATOR}
+    answer = ChainProvider(long).resolve(LONDON)
+    assert len(answer.source) == chain_module.MAX_SOURCE_LENGTH

@@ -1,0 +1,78 @@
+"""A provider that costs: slow, with networks, and counted across processes."""
+
+import os
+import time
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from geocache import providers
+from geocache.exceptions import ProviderError
+from geocache.locations import NOT_FOUND, Location
+from geocache.providers.base import Provider, Source
+
+
+class TallyingProvider(Provider):
+    """Answer each address with a network of ``prefix_length``; each question is a line of a file.
+
+    Addresses of ``empty`` networks are not found. While the file ``broken`` is there, it fails.
+    """
+
+    is_metered = True
+
+    def __init__(
+        self,
+        tally: str,
+        *,
+        prefix_length: int = 24,
+        seconds: float = 0,
+        empty: str = "",
+        broken: str = "",
+    ) -> None:
+        self.tally = Path(tally)
+        self.prefix_length = prefix_length
+        self.seconds = seconds
+        self.empty = empty
+        self.broken = broken
+
+    def build(self) -> str:
+        return "tallying"
+
+    def resolve(self, address: str) -> Location:
+        # One write in append mode: the lines of several processes do not mix.
+        with self.tally.open("a", buffering=1) as file:
+            file.write(f"{os.getpid()} {address}\n")
+        time.sleep(self.seconds)
+        if self.broken and Path(self.broken).exists():
+            raise ProviderError("broken")
+        network = str(ip_network((address, self.prefix_length), strict=False))
+        found = {"reason": NOT_FOUND} if network == self.empty else {"city": network}
+        return Location(
+            address=address,
+            resolved_at=datetime.now(UTC),
+            network=network,
+            source="Tallying",
+            **found,
+        )
+
+    def sources(self) -> list[Source]:
+        return [Source(name="Tallying")]
+
+
+def configured(tally: Path, **options: Any) -> dict[str, Any]:
+    backend = f"{__name__}.TallyingProvider"
+    return {"BACKEND": backend, "OPTIONS": {"tally": str(tally), **options}}
+
+
+def use_tallying_provider(settings: Any, tally: Path, **options: Any) -> TallyingProvider:
+    settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": configured(tally, **options)}
+    current = providers.current()
+    assert isinstance(current, TallyingProvider)
+    return current
+
+
+def asked(tally: Path) -> list[str]:
+    """Return the addresses that were asked for by any process, in order."""
+    lines = tally.read_text().splitlines() if tally.exists() else []
+    return [line.split()[1] for line in lines]

@@ -1,0 +1,92 @@
+import time
+from ipaddress import ip_address
+
+import pytest
+
+from geocache import caches, claims, store
+from geocache.throttle import Throttle
+from tests.factories import LONDON, MOSCOW_V6, a_location
+
+NEIGHBOUR = "81.2.69.7"
+
+
+def public(*addresses):
+    return {text: ip_address(text) for text in addresses}
+
+
+def soon():
+    return time.monotonic() + 0.05
+
+
+def test_take__a_block_belongs_to_one_until_it_is_released():
+    first = claims.take("b", public(LONDON, MOSCOW_V6))
+    assert list(first) == [LONDON, MOSCOW_V6]
+    assert list(claims.take("b", public(LONDON, "9.9.9.9"))) == ["9.9.9.9"]
+    claims.release("b", first)
+    assert list(claims.take("b", public(LONDON))) == [LONDON]
+
+
+@pytest.mark.parametrize(
+    ("other", "is_held"),
+    [
+        (NEIGHBOUR, True),
+        ("81.2.70.1", False),
+        ("2a02:6b8:0:ffff::1", True),
+        ("2a02:6b8:1::1", False),
+    ],
+)
+def test_take__neighbours_are_in_the_same_block(other, is_held):
+    claims.take("b", public(LONDON, MOSCOW_V6))
+    assert (not claims.take("b", public(other))) is is_held
+
+
+def test_take__neighbours_of_one_caller_do_not_refuse_each_other():
+    assert list(claims.take("b", public(LONDON, NEIGHBOUR))) == [LONDON, NEIGHBOUR]
+
+
+def test_take__another_build_is_another_claim():
+    claims.take("b", public(LONDON))
+    assert claims.take("c", public(LONDON))
+
+
+def test_release__of_nothing_asks_nobody(monkeypatch):
+    monkeypatch.setattr(caches, "current", None)
+    claims.release("b", {})
+
+
+@pytest.mark.parametrize("answered", [LONDON, NEIGHBOUR])
+def test_wait__ends_with_the_answer_for_the_address_or_its_network(answered):
+    claims.take("b", public(LONDON))
+    store.set_many("b", [a_location(answered)], with_networks=True)
+    assert claims.wait("b", public(LONDON), time.monotonic() + 60)[LONDON].city == "London"
+
+
+def test_wait__ends_when_the_claim_is_gone():
+    assert claims.wait("b", public(LONDON), time.monotonic() + 60) == {}
+
+
+def test_wait__is_bounded():
+    claims.take("b", public(LONDON))
+    started = time.monotonic()
+    assert claims.wait("b", public(LONDON), soon()) == {}
+    assert time.monotonic() - started < 2
+
+
+class Down:
+    def refuse(self, *_, **__):
+        raise OSError("down")
+
+    add = delete_many = get_many = refuse
+
+
+def test_claims__without_the_cache_nobody_waits_for_anybody(monkeypatch):
+    monkeypatch.setattr(store, "_cache_down", Throttle(seconds=60))
+    monkeypatch.setattr(caches, "current", Down)
+    assert claims.take("b", public(LONDON)) == public(LONDON)
+    claims.release("b", public(LONDON))
+    assert claims.wait("b", public(LONDON), time.monotonic() + 60) == {}
+
+
+def test_claims__outlive_no_holder_for_as_long_as_others_wait():
+    """One of those who wait for a dead holder takes its place; the others hear its answer."""
+    assert claims.CLAIM_SECONDS < claims.WAIT_SECONDS
