@@ -32,6 +32,8 @@ ENGLISH = re.compile(
     r"|address(?:es)?|country|answers?|network|flush(?:es|ed)?|pending|source|look|ago|days?)\b",
     re.IGNORECASE,
 )
+# What Django's own German catalogue lacks, as of 6.1.
+DJANGOS_OWN = "Filter by"
 CATALOGUE = polib.pofile(str(ROOT / "geocache/locale/de/LC_MESSAGES/django.po"))
 # What of a message is long enough to be English only, between its placeholders and tags.
 PIECES = {
@@ -68,7 +70,7 @@ def assert_is_german(response: Any, status: int = 200) -> str:
         sorted(piece for piece in PIECES if re.search(rf"(?<!\w){re.escape(piece)}(?!\w)", text))
         == []
     )
-    assert ENGLISH.findall(text) == []
+    assert ENGLISH.findall(text.replace(DJANGOS_OWN, "")) == []
     return text
 
 
