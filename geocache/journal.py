@@ -89,6 +89,11 @@ def append(locations: Sequence[Location]) -> None:
         _writer.append(dump_locations(locations[start : start + ANSWERS_PER_RECORD]))
 
 
+def append_text(text: str) -> None:
+    """Journal a record of another kind than answers; raise ``JournalUnavailable``."""
+    _writer.append(text)
+
+
 # --- writing ---------------------------------------------------------------------------------
 
 

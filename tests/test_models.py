@@ -137,7 +137,7 @@ def test_geocache__as_an_answer_for_a_neighbour():
 
 def test_geocache__has_a_column_for_each_field_of_an_answer():
     columns = {field.name for field in GeoCache._meta.get_fields()}
-    assert columns == {*FIELDS, "sort_key", "created_at"}
+    assert columns == {*FIELDS, "sort_key", "created_at", "asked_on"}
 
 
 def test_reason__knows_why_an_answer_can_be_empty():
@@ -327,6 +327,7 @@ def test_geocache__an_address_is_there_once():
             sort_key=sort_key(ip_address(LONDON)),
             resolved_at=NOON,
             created_at=NOON,
+            asked_on=NOON.date(),
         )
 
 
