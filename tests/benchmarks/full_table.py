@@ -165,6 +165,7 @@ def _make_rows(first: int, stop: int) -> None:
         places=PLACES,
         bigint=say["bigint"],
         # Scattered by a multiplication, as people come from everywhere at any time.
+        as_day=say["as_day"],
         moment=say["as_moment"].format(f"{oldest} + i * 2654435761 % {DAYS * 86_400}"),
         v6=say["as_address"].format(v6),
         v4=say["as_address"].format(f"{dotted} || (v4 % 256)"),
