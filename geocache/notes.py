@@ -82,7 +82,8 @@ class Notes:
 
         The first at once, later ones once in ``FLUSH_INTERVAL_SECONDS`` or 200 together.
         """
-        self.waiting.update(self._new(names))
+        new = self._new(names)
+        self.waiting.update(new)
         if not self.waiting:
             return
         if len(self.waiting) >= NAMES_PER_RECORD or time.monotonic() >= self.due_at:
