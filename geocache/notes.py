@@ -8,6 +8,7 @@ A note is no answer: many wait for each other, and those of a process that is ki
 the address is asked for on another day. A new answer says its day itself, and needs none.
 """
 
+import atexit
 import json
 import time
 from collections.abc import Iterable
@@ -122,6 +123,8 @@ class Notes:
 
 
 asked: Final = Notes()
+# A short program that looks up one address after the other would else note the first alone, daily.
+atexit.register(asked.hand_in)
 
 
 def today() -> date:

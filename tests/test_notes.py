@@ -14,6 +14,7 @@ from geocache.notes import Note, dump_note, is_note, load_note
 from geocache.providers.dummy import DummyProvider
 from tests.assertions import no_database_write
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, use_dummy_provider
+from tests.processes import start_script
 
 TODAY = date(2026, 3, 4)
 YESTERDAY = TODAY - timedelta(days=1)
@@ -232,6 +233,20 @@ def test_lookup__row_that_stands_in_for_a_failing_provider_is_noted(
     use_dummy_provider(settings, is_failing=True)
     lookup_many([LONDON, MOSCOW_V6])
     assert journaled == [Note(TODAY, [LONDON])]
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_lookup__program_that_ends_soon_has_noted_all_that_it_asked_for() -> None:
+    lookup_many(PAGE)
+    flush_dirty()
+    GeoCache.objects.update(asked_on=NOON.date())
+    process = start_script(
+        f"from geocache.lookup import lookup\nfor address in {PAGE}: lookup(address)\n"
+    )
+    assert process.communicate(timeout=60)[0] == ""
+    assert flush_dirty().flushed == 0
+    assert not GeoCache.objects.unasked_since(datetime.now(UTC).date() - timedelta(days=1)).exists()
 
 
 # --- into the table ----------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 import io
 import json
-import math
 import os
 import signal
 import subprocess
@@ -12,9 +11,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from geocache import journal, notes
+from geocache import journal
 from geocache.management.commands import lookup_geo
-from geocache.notes import load_note
 from tests.conftest import require
 from tests.factories import LONDON, MOSCOW_V6, an_mmdb, use_dummy_provider
 from tests.management.commands import COMMAND, environment, run, start
@@ -114,21 +112,6 @@ def test_lookup_geo__a_long_file_asks_for_chunks(
 def test_lookup_geo__new_answers_are_remembered() -> None:
     answered(LONDON, "10.0.0.1")
     assert journal.backlog(0).answer_count == 1
-
-
-@pytest.mark.usefixtures("provider")
-def test_lookup_geo__all_that_was_known_is_noted_before_it_ends(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    answered(*(f"20.0.0.{n}" for n in range(3)))
-    noted: list[str] = []
-    monkeypatch.setattr(journal, "append_text", lambda text: noted.extend(load_note(text).names))
-    for n in range(3):
-        notes.asked.clear()
-        # As if this process had journaled notes a moment ago.
-        notes.asked.due_at = math.inf
-        answered(f"20.0.0.{n}")
-    assert noted == ["20.0.0.0", "20.0.0.1", "20.0.0.2"]
 
 
 def test_lookup_geo__nothing_to_look_up() -> None:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final
 
 from django.core.management.base import CommandError, CommandParser
 
-from geocache import notes, providers, store
+from geocache import providers, store
 from geocache.locations import UNAVAILABLE, Location
 from geocache.lookup import lookup_many
 from geocache.management import lines, progress
@@ -69,8 +69,6 @@ class Command(ShellCommand):
         if file is not None:
             with lines.opened(file) as opened:
                 writer.write(lines.from_file(_with_progress(opened)))
-        # Nobody else would: this process ends.
-        notes.asked.hand_in()
         if writer.unavailable_count:
             self.stderr.write(
                 f"{writer.unavailable_count:,} could not be answered: the provider failed"
