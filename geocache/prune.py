@@ -74,7 +74,11 @@ def count_unasked(days: int) -> int:
 
 
 def _first_day(days: int) -> date:
-    return datetime.now(UTC).date() - timedelta(days=days)
+    return _today() - timedelta(days=days)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _walk(first_day: date) -> Iterator[list[str]]:

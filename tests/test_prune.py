@@ -29,6 +29,13 @@ def provider(settings: Any) -> DummyProvider:
     return use_dummy_provider(settings, answers={LONDON: {"city": "London"}})
 
 
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same day, also when a test goes on beyond midnight."""
+    for owner, name in ((prune, "_today"), (notes, "today")):
+        monkeypatch.setattr(owner, name, lambda: TODAY)
+
+
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prune, "BATCH_ROWS", 10)
