@@ -37,7 +37,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prune, "BATCH_ROWS", 10)
     GeoCache.objects.upsert(many_locations(35, resolved_at=LONG_AGO))
 
@@ -179,7 +179,7 @@ def test_prune__hot_entry_of_a_row_that_is_asked_for_meanwhile_stays(
 # --- batches -----------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("steps")
+@pytest.mark.usefixtures("many_rows")
 def test_prune__all_in_batches_that_are_watched() -> None:
     asked("20.0.0.12", days_ago=0)
     watched: list[int] = []
@@ -188,7 +188,7 @@ def test_prune__all_in_batches_that_are_watched() -> None:
     assert stored() == {"20.0.0.12"}
 
 
-@pytest.mark.usefixtures("steps")
+@pytest.mark.usefixtures("many_rows")
 def test_prune__time_limit_and_stopping() -> None:
     assert run(time_limit_seconds=-1) == PruneReport(0, pytest.approx(0, abs=60))
     report = run(is_stopped=lambda: GeoCache.objects.count() <= 15)
@@ -197,7 +197,7 @@ def test_prune__time_limit_and_stopping() -> None:
     assert (report.pruned, report.is_complete) == (15, True)
 
 
-@pytest.mark.usefixtures("steps")
+@pytest.mark.usefixtures("many_rows")
 def test_prune__failure_keeps_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: int) -> None:
         monkeypatch.setattr(store, "delete_many", lambda *_: False)
@@ -208,7 +208,7 @@ def test_prune__failure_keeps_what_is_left(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("steps")
+@pytest.mark.usefixtures("many_rows")
 def test_prune__killed_leaves_whole_batches_and_the_next_one_goes_on() -> None:
     process = start_script(
         "import time\n"
