@@ -62,6 +62,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "UPDATE_TIME_LIMIT_SECONDS": 1800,
     # Seconds that one run of the job may take that resolves old rows again; 0: there is none.
     "REFRESH_TIME_LIMIT_SECONDS": 600,
+    # Days after which prune_geo and a daily job remove what nobody has asked for; 0: never.
+    "RETENTION_DAYS": 0,
 }
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from django_apscheduler import util
 from django_apscheduler.jobstores import DjangoJobStore
@@ -32,6 +33,7 @@ from geocache.exceptions import (
 )
 from geocache.flush import flush_dirty, read_backlog
 from geocache.models import SCHEDULER_LEASE, FlushRun, SchedulerLease
+from geocache.prune import prune, retention_days
 from geocache.refresh import refresh
 from geocache.statistics import refresh_after_flush
 
@@ -52,6 +54,8 @@ DAY_SECONDS: Final = 86_400
 # How often a job looks whether a newer database is due, and another whether rows are.
 UPDATE_INTERVAL_SECONDS: Final = 3600
 REFRESH_INTERVAL_SECONDS: Final = 3600
+# How long the job may take that prunes rows, once a day.
+PRUNE_TIME_LIMIT_SECONDS: Final = 600
 DATABASE_AWAY: Final = (DatabaseError, InterfaceError)
 
 
@@ -130,6 +134,22 @@ def geo_refresh() -> None:
         log.info("geo_refresh_ran", resolved=report.resolved, failed=report.failed)
 
 
+@util.close_old_connections  # type: ignore[untyped-decorator]  # django-apscheduler is not typed
+def geo_prune() -> None:
+    """Remove rows that nobody has asked for in ``RETENTION_DAYS``; the next day goes on."""
+    try:
+        report = prune(
+            days=retention_days(),
+            time_limit_seconds=PRUNE_TIME_LIMIT_SECONDS,
+            is_stopped=stopping.is_set,
+        )
+    except (FlushError, ProviderError, ImproperlyConfigured, *DATABASE_AWAY) as error:
+        log.error("geo_prune_failed", error=str(error))
+        return
+    if report.pruned:
+        log.info("geo_prune_ran", pruned=report.pruned, is_complete=report.is_complete)
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A function that is run at an interval; its name is its stable id."""
@@ -153,6 +173,8 @@ def jobs() -> list[Job]:
         found.append(Job(geo_database_update, UPDATE_INTERVAL_SECONDS))
     if conf.get("REFRESH_TIME_LIMIT_SECONDS"):
         found.append(Job(geo_refresh, REFRESH_INTERVAL_SECONDS))
+    if conf.get("RETENTION_DAYS"):
+        found.append(Job(geo_prune, DAY_SECONDS))
     return found
 
 

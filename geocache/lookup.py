@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 from asgiref.sync import sync_to_async
 
-from geocache import metered, providers, store
+from geocache import metered, notes, providers, store
 from geocache.addresses import parse_address, special_reason
 from geocache.exceptions import ProviderError
 from geocache.known import Public, old_rows, without
@@ -90,6 +90,7 @@ def _resolve(public: Public) -> dict[str, Location]:
     except ProviderError as error:
         return _despite_failure(public, error)
     known = store.get_many(build, public)
+    notes.asked.add(known)
     missing = without(public, known)
     if not missing:
         return known
@@ -109,6 +110,7 @@ def _ask(
     # First the journal, then the hot entry: what another process can be told is journaled.
     record(list(new.values()))
     store.set_many(build, new.values())
+    notes.asked.add_new(new)
     return new, ProviderError(metered.NOT_ALL)
 
 
@@ -120,4 +122,6 @@ def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Locatio
     answers = {
         text: Location(address=text, resolved_at=now, reason=UNAVAILABLE) for text in missing
     }
-    return answers | old_rows(missing)
+    rows = old_rows(missing)
+    notes.asked.add(rows)
+    return answers | rows

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from axes.handlers.proxy import AxesProxyHandler
 
-from geocache import caches, journal, recorder, store
+from geocache import caches, journal, notes, recorder, store
 
 # The processes that tests start have to hear Ctrl-C, also where this runs in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -57,6 +57,7 @@ def _start_anew() -> None:
     store.memory.clear()
     journal._writer._reset()
     recorder.kept.take()
+    notes.asked.clear()
     caches.breaker._rests_until = 0.0
     # It holds on to the cache that it has seen first.
     AxesProxyHandler.implementation = None

@@ -76,7 +76,7 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
             },
         ),
         (_("Network operator"), {"fields": ("operator",)}),
-        (_("Origin"), {"fields": ("source", "resolved_at", "created_at")}),
+        (_("Origin"), {"fields": ("source", "resolved_at", "created_at", "asked_on")}),
     )
     readonly_fields = ("country", "operator", "outcome")
 

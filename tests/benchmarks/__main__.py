@@ -23,13 +23,13 @@ def main() -> None:
     django.setup()
     from django.test.utils import setup_databases, teardown_databases
 
-    from tests.benchmarks import flush, known_address, measure, middleware
+    from tests.benchmarks import flush, known_address, known_page, measure, middleware
 
     databases = setup_databases(verbosity=0, interactive=False)
     try:
         measure.print_machine()
         rounds, rows = (1, 1_000) if options.quick else (options.rounds, 100_000)
-        for question in (known_address, middleware, flush):
+        for question in (known_address, known_page, middleware, flush):
             measure.print_table(question.QUESTION, question.measure(rounds, rows))
     finally:
         teardown_databases(databases, verbosity=0)

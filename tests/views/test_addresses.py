@@ -259,6 +259,13 @@ def test_address__everything_is_shown(viewer):
         assert shown in text, shown
 
 
+def test_address__says_when_it_was_last_asked_for(viewer):
+    a_row(LONDON)
+    GeoCache.objects.update(asked_on=NOON + timedelta(days=9))
+    page = show(viewer, ONE, max_queries=ONE_QUERIES)
+    assert "<dt>Last asked for</dt><dd>2026-01-11</dd>" in page
+
+
 def test_address__v6_leads_to_its_object_in_the_admin(client):
     client.force_login(an_admin())
     a_row(MOSCOW_V6, network="2a02:6b8::/32")
