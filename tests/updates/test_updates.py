@@ -18,6 +18,7 @@ from geocache.updates import FAILED, INSTALLED, NOT_DUE, UNCHANGED, Outcome, edi
 from geocache.updates.history import FILE_NAME, Ledger
 from geocache.updates.limits import alone
 from tests import processes
+from tests.factories import an_mmdb
 from tests.management import commands
 from tests.updates.server import NEW, NEWER, OLD, Service, a_database, a_tar
 
@@ -109,6 +110,33 @@ def test_update__several_databases_one_of_which_fails(
     assert (first.status, second.status) == (FAILED, INSTALLED)
 
 
+def test_update__flat_files_of_one_version_each(
+    service: Service, tmp_path: Path, use: Callable[..., None]
+) -> None:
+    made = {4: ["8.8.8.0/24", "1.1.1.0/24"], 6: ["2001:4860:4860::/48", "2606:4700:4700::/48"]}
+    for version, networks in made.items():
+        path = tmp_path / f"ipv{version}"
+        record = {"country_code": "GB", "state1": "x" * 600}
+        an_mmdb(path, dict.fromkeys(networks, record), database_type="Own", ip_version=version)
+        service.put(f"/own-ipv{version}.mmdb", path.read_bytes())
+    use(UPDATE_URLS=[f"{service.url}/own-ipv{version}.mmdb" for version in made])
+    assert [one.status for one in updates.update_databases()] == [INSTALLED] * 2
+    provider = MmdbProvider()
+    assert provider.resolve("8.8.8.8").country_code == "GB"
+    assert provider.resolve("2606:4700:4700::1111").country_code == "GB"
+
+
+def test_update__flat_file_of_no_known_layout(
+    service: Service, folder: Path, tmp_path: Path, use: Callable[..., None]
+) -> None:
+    path = an_mmdb(tmp_path / "a", {"8.8.8.0/24": {"x": "y" * 600}}, database_type="Own")
+    use(UPDATE_URLS=[service.put("/own.mmdb", path.read_bytes())])
+    outcome = update()
+    assert outcome.status == FAILED
+    assert outcome.detail.startswith("what came is a database of type Own; needed is City,")
+    assert files(folder) == [".lock", FILE_NAME]
+
+
 # --- what has not changed ------------------------------------------------------------------------
 
 
@@ -195,7 +223,9 @@ def test_update__other_type(service: Service, folder: Path, tmp_path: Path) -> N
 
 @pytest.mark.usefixtures("held")
 def test_update__useless_type(service: Service, folder: Path, tmp_path: Path) -> None:
-    service.put(PATH, a_database(tmp_path, NEWER, database_type="GeoIP2-Connection-Speed"))
+    records = {"8.8.8.0/24": {"connection_speed": "fast", "x": "y" * 600}}
+    speeds = an_mmdb(tmp_path / "speeds", records, database_type="GeoIP2-Connection-Speed")
+    service.put(PATH, speeds.read_bytes())
     assert_kept(folder, update(), "what came is a database of type GeoIP2-Connection-Speed; needed")
 
 
