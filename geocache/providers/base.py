@@ -32,6 +32,8 @@ class Provider(ABC):
     # True when an answer costs money or a trip over a network: rows and known networks are then
     # asked before the provider is.
     is_metered: bool = False
+    # False when no answer comes with a network: each address then has to be asked for.
+    names_networks: bool = True
     # The providers that a chain asks.
     members: tuple["Provider", ...] = ()
     # How many addresses a metered provider may be asked about in a day; None: any number.

@@ -33,6 +33,7 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
         batch = given.pop("batch", None)
         self._service = Service(**given, batch=Batch(**batch) if batch else None)
         self._problems = self._service.problems()
+        self.names_networks = "network" in self._service.fields
         super().__init__(self._service.name, timeout_seconds)
 
     def build(self) -> str:

@@ -368,6 +368,21 @@ def test_lookup_many__asks_in_one_batch_and_then_never_again(service, settings):
     assert service.paths() == ["/many"]
 
 
+@pytest.mark.django_db
+def test_lookup_many__neighbours_are_in_one_batch_where_no_network_is_named(service, settings):
+    """Rounds of one address a network would only be more batches."""
+    batch = {"url": f"http://{service.host}/many"}
+    provider = {
+        "BACKEND": "geocache.providers.http_json.HttpJsonProvider",
+        "OPTIONS": {"preset": "ip-api", "batch": batch},
+    }
+    settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": provider}
+    addresses = [f"81.2.69.{n}" for n in range(60)] + [f"81.2.{n}.1" for n in range(40)]
+    service.answer(Reply(body=[{**IP_API_ANSWER, "query": one} for one in addresses]))
+    assert all(lookup_many(addresses).values())
+    assert service.paths() == ["/many"]
+
+
 # --- set-up ------------------------------------------------------------------------------------
 
 GOOD = {"url": "https://a.example/{address}", "fields": {"city": "city"}}
