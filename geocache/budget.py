@@ -38,6 +38,13 @@ class Usage:
     remaining_count: int | None = None
 
     @property
+    def left_count(self) -> int | None:
+        """Return how many more may be asked today, by the limit and the service; None: any."""
+        by_limit = None if self.limit is None else max(0, self.limit - self.asked_count)
+        known = [count for count in (by_limit, self.remaining_count) if count is not None]
+        return min(known, default=None)
+
+    @property
     def is_low(self) -> bool:
         """Tell whether the limit is near, or reached."""
         is_near = self.limit is not None and self.asked_count >= LOW_SHARE * self.limit
@@ -65,7 +72,7 @@ def ask(provider: Provider, addresses: Iterable[str]) -> dict[str, Location]:
 
 def usages(provider: Provider) -> list[Usage]:
     """Return what each metered provider was asked today; raises what the cache raises."""
-    leaves = list(_metered_leaves(provider))
+    leaves = list(metered_leaves(provider))
     if not leaves:
         return []
     keys = [key for leaf in leaves for key in (_count_key(leaf), _remaining_key(leaf))]
@@ -81,10 +88,11 @@ def usages(provider: Provider) -> list[Usage]:
     ]
 
 
-def _metered_leaves(provider: Provider) -> Iterator[Provider]:
+def metered_leaves(provider: Provider) -> Iterator[Provider]:
+    """Give the providers that cost something: those of a chain, or the one itself."""
     if provider.members:
         for member in provider.members:
-            yield from _metered_leaves(member)
+            yield from metered_leaves(member)
     elif provider.is_metered:
         yield provider
 

@@ -26,6 +26,11 @@ class Source:
         return f"{self.name} {self.built_at:%Y-%m-%d}" if self.built_at else self.name
 
 
+def is_outdated(source: str, present: Iterable[Source]) -> bool:
+    """Tell whether an answer's ``source`` names a database or service that is not in use now."""
+    return bool(source) and not {str(one) for one in present}.issuperset(source.split(", "))
+
+
 class Provider(ABC):
     """Resolve public addresses. Instances are shared by the threads of a process."""
 
