@@ -23,9 +23,12 @@ log = structlog.get_logger(__name__)
 DAY_SECONDS: Final = 86_400
 # The share of a limit from which one is warned.
 LOW_SHARE: Final = 0.8
+# And the number of queries left, as the service says itself.
+LOW_COUNT: Final = 100
 
 _uncounted = Throttle(seconds=60)
 _spent = Throttle(seconds=60)
+_few_left = Throttle(seconds=3600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,7 @@ class Usage:
     def is_low(self) -> bool:
         """Tell whether the limit is near, or reached."""
         is_near = self.limit is not None and self.asked_count >= LOW_SHARE * self.limit
-        return is_near or self.remaining_count == 0
+        return is_near or _is_few(self.remaining_count)
 
 
 def ask(provider: Provider, addresses: Iterable[str]) -> dict[str, Location]:
@@ -139,12 +142,18 @@ def _share_remaining(provider: Provider) -> None:
     remaining = provider.queries_remaining
     if remaining is None:
         return
+    if _is_few(remaining) and _few_left.is_due():
+        log.warning("geo_budget_low", provider=provider.name, remaining=remaining)
     try:
         with caches.breaker.watch():
             caches.current().set(_remaining_key(provider), remaining, timeout=DAY_SECONDS)
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         if _uncounted.is_due():
             log.error("geo_queries_uncounted", provider=provider.name, error=str(error))
+
+
+def _is_few(remaining: int | None) -> bool:
+    return remaining is not None and remaining < LOW_COUNT
 
 
 def _count_key(provider: Provider) -> str:

@@ -29,8 +29,9 @@ from geocache.providers.layouts import record_fields
 
 log = structlog.get_logger(__name__)
 
-# How often the files are looked at for a newer one, in seconds.
-RECHECK_SECONDS: Final = 30.0
+# How often the files are looked at for a newer one, in seconds. With the longest that an answer
+# stays in the memory of a process it makes a minute.
+RECHECK_SECONDS: Final = 10.0
 FALLBACK_PACKAGE: Final = "_geoip_geolite2"
 # Whose files are known by their types; of any other a few records are read.
 MAKERS: Final = ("GeoLite", "GeoIP", "DBIP")

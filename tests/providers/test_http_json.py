@@ -197,6 +197,12 @@ def test_resolve__not_found_is_an_answer(service, reply):
     assert a_provider(service).resolve(LONDON).reason == NOT_FOUND
 
 
+def test_resolve__not_found_holds_for_the_network_that_is_named(service):
+    service.answer(Reply(body={"error": {"code": 7}, "net": "81.2.69.0/24"}))
+    answer = a_provider(service).resolve(LONDON)
+    assert (answer.reason, answer.network) == (NOT_FOUND, "81.2.69.0/24")
+
+
 def test_resolve__an_answer_without_its_fields_is_a_failure_and_not_not_found(service):
     service.answer(Reply(body={"renamed": "London"}))
     assert "without the fields" in refusal(a_provider(service))
