@@ -48,6 +48,11 @@ class Usage:
         return min(known, default=None)
 
     @property
+    def is_spent(self) -> bool:
+        """Tell whether the limit is reached; what a service says of itself stops nobody."""
+        return self.limit is not None and self.asked_count >= self.limit
+
+    @property
     def is_low(self) -> bool:
         """Tell whether the limit is near, or reached."""
         is_near = self.limit is not None and self.asked_count >= LOW_SHARE * self.limit

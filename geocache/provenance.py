@@ -173,7 +173,7 @@ def _paid(provider: Provider, row: GeoCache | None) -> Plan:
         return _without_provider(str(error), row)
     except Exception:  # noqa: BLE001 - each cache library has errors of its own
         return _uncounted(provider, row)
-    if payable := [usage for usage in usages if usage.left_count != 0]:
+    if payable := [usage for usage in usages if not usage.is_spent]:
         return Plan(tier=Tier.PROVIDER, usage=payable[0])
     if any(not member.is_metered for member in provider.members):
         return Plan(tier=Tier.PROVIDER)

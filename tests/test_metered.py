@@ -93,11 +93,13 @@ def test_resolve__a_failure_is_not_remembered_and_the_claim_is_given_up(settings
     broken = tmp_path / "broken"
     use_tallying_provider(settings, tally, broken=str(broken))
     broken.touch()
-    started = time.monotonic()
     assert lookup(LONDON).reason == UNAVAILABLE
+    block = {LONDON: ip_address(LONDON)}
+    build = providers.current().build()
+    assert claims.take(build, block) == block
+    claims.release(build, block)
     broken.unlink()
     assert lookup(LONDON)
-    assert time.monotonic() - started < claims.CLAIM_SECONDS / 2
 
 
 # --- a chain -----------------------------------------------------------------------------------
@@ -195,7 +197,8 @@ def test_resolve__when_the_holder_is_killed_one_of_those_who_wait_takes_its_plac
     started = time.monotonic()
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lookup, [LONDON] * 4))
-    assert time.monotonic() - started < claims.WAIT_SECONDS + 1
+    # It would have answered after a minute, and nobody has waited for that.
+    assert time.monotonic() - started < 30
     assert {answer.city for answer in answers} == {"81.2.69.0/24"}
     assert asked(tally) == [LONDON] * 2
 

@@ -223,6 +223,14 @@ def test_plan__the_service_itself_may_have_less_left(settings):
     assert plain()["left_today"] == 2
 
 
+def test_plan__a_service_with_nothing_left_is_asked_all_the_same(settings):
+    provider = use_dummy_provider(settings, is_metered=True)
+    provider.queries_remaining = 0
+    lookup("9.9.9.9")
+    told = plain()
+    assert (told["queries"], told["left_today"]) == (1, 0)
+
+
 @pytest.mark.parametrize(("is_kept", "tier"), [(True, Tier.ROW), (False, Tier.NONE)])
 def test_plan__nothing_is_left_of_today(settings, is_kept, tier):
     use_dummy_provider(settings, is_metered=True, queries_per_day=0)
