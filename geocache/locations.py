@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -46,17 +46,21 @@ class Location:
     organization: str = ""
     source: str = ""
     reason: str = ""
+    # True of an old row that stands in while the provider fails. Said to the caller, never kept.
+    is_stale: bool = field(default=False, compare=False)
 
     def __bool__(self) -> bool:
         return not self.reason
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the fields by name as plain JSON types, and ``found``."""
+        """Return the fields by name as plain JSON types, and ``found`` and ``stale``."""
         plain = {name: getattr(self, name) for name in FIELDS}
-        return plain | {"resolved_at": self.resolved_at.isoformat(), "found": bool(self)}
+        plain["resolved_at"] = self.resolved_at.isoformat()
+        return plain | {"found": bool(self), "stale": self.is_stale}
 
 
-FIELDS: Final = tuple(field.name for field in fields(Location))
+# Those that are kept.
+FIELDS: Final = tuple(one.name for one in fields(Location) if one.compare)
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "latitude": (float, int, type(None)),
     "longitude": (float, int, type(None)),

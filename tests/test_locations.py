@@ -68,7 +68,7 @@ def test_location__is_frozen_hashable_and_takes_no_other_fields():
 def test_location__to_plain_is_json_with_every_field():
     plain = FULL.to_plain()
     assert plain == json.loads(json.dumps(plain))
-    assert set(plain) == {*FIELDS, "found"}
+    assert set(plain) == {*FIELDS, "found", "stale"}
     assert plain["resolved_at"] == "2026-01-02T12:00:00+00:00"
     assert plain["found"] is True
     assert EMPTY.to_plain()["found"] is False
@@ -268,3 +268,9 @@ def test_load__leaves_the_limit_on_digits_alone():
     with pytest.raises(UndecodableRecord):
         load_locations("9" * (limit + 1))
     assert sys.get_int_max_str_digits() == limit
+
+
+def test_location__that_is_stale_is_the_same_answer_and_not_kept_as_stale():
+    old = replace(FULL, is_stale=True)
+    assert old == FULL
+    assert not load_locations(dump_locations([old]))[0].is_stale

@@ -55,6 +55,7 @@ PLACE = {
     "organization": "Test Networks",
     "reason": "",
     "found": True,
+    "stale": False,
 }
 
 

@@ -70,6 +70,7 @@ def test_resolve__city(city):
         "source": "GeoLite2-City 2023-11-14",
         "reason": "",
         "found": True,
+        "stale": False,
     }
 
 

@@ -122,6 +122,7 @@ def test_resolve__all_fields_and_the_network(service):
         "source": "MaxMind GeoIP city service",
         "reason": "",
         "found": True,
+        "stale": False,
     }
 
 
