@@ -157,6 +157,13 @@ def test_page__is_german_where_a_provider_costs(german, settings, limit):
         assert_is_german(german.get(url), status=404)
 
 
+def test_page__is_german_where_the_provider_fails(german, settings):
+    use_dummy_provider(settings, is_failing=True)
+    a_row("20.0.0.1", country_code="AT", city="", network="")
+    text = assert_is_german(german.get("/lookup/?ip=20.0.0.1&ip=9.9.9.9"))
+    assert "vielleicht veraltet" in text
+
+
 @pytest.mark.parametrize("url", [*PAGES[:2], "/addresses/", "/addresses/?country=AT", "/admin/"])
 def test_page__is_german_while_nothing_is_known(german, url):
     assert_is_german(german.get(url))

@@ -222,3 +222,25 @@ def test_flat_files__of_no_known_layout_are_one_clear_line(tmp_path, record):
     (problem,) = MmdbProvider([path]).check()
     assert problem.startswith(f"{path}: a database of type A city, they say; needed is City,")
     assert "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "x" * 50_000, "a\0b", "AS", "AS1 AS2", "1e999", "-91", "+5", b"\xff", True),
+        *(-1, 2**31, 2**100, 1.5, float("nan"), float("inf")),
+        *([], ["a", 1], {}, {"names": {"en": 5}}),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_flat_files__a_hostile_value_at_every_name_is_an_answer(tmp_path, value):
+    names = {name for names in FLAT.values() for name in names}
+    path = a_flat_file(
+        tmp_path / "a.mmdb",
+        "81.2.69.0/24",
+        dict.fromkeys(names, value),
+        ip_version=4,
+        database_type="GeoLite2-City",
+    )
+    found = MmdbProvider([path]).resolve(LONDON)
+    assert load_locations(dump_locations([found])) == [found]
