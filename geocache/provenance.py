@@ -1,4 +1,4 @@
-"""What is known about one address, where it is held, what a look-up would do, and what it costs.
+"""What is known about one address, where it is held, and why it is stale.
 
 No provider is asked that costs something, and nothing is written.
 """
@@ -9,25 +9,13 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from geocache import budget, conf, journal, providers, store
+from geocache import conf, journal, providers, store
 from geocache.addresses import special_reason
-from geocache.budget import Usage
 from geocache.exceptions import JournalUnavailable, ProviderError
-from geocache.known import Public, recall
 from geocache.locations import Location
 from geocache.models import GeoCache, JournalHead
-from geocache.providers.base import Provider, Source, is_outdated
-
-
-class Tier(StrEnum):
-    """What answers a look-up, behind the memory of each process."""
-
-    SPECIAL = "special"
-    HOT_ENTRY = "hot_entry"
-    ROW = "row"
-    NETWORK = "network"
-    PROVIDER = "provider"
-    NONE = "none"
+from geocache.plans import Plan, Tier, plan, without_provider
+from geocache.providers.base import Source, is_outdated
 
 
 class Stale(StrEnum):
@@ -36,19 +24,6 @@ class Stale(StrEnum):
     OLDER_BUILD = "older_build"
     OLDER_THAN_TTL = "older_than_ttl"
     PROVIDER_FAILS = "provider_fails"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a look-up would do now."""
-
-    tier: Tier
-    # Who would be paid for one query; None: it costs nothing.
-    usage: Usage | None = None
-    # The answer that holds for a network around the address.
-    near: Location | None = None
-    # Why nobody can be asked; then an old row stands in, if there is one.
-    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,13 +107,13 @@ def trace(address: IPv4Address | IPv6Address) -> Provenance:
         provider = providers.current()
         build, sources = provider.build(), tuple(provider.sources())
     except ProviderError as error:
-        return replace(held, plan=_without_provider(str(error), row))
+        return replace(held, plan=without_provider(str(error), row))
     # "Not found" is an answer, too, though a false one.
     hot_entry = store.get_many(build, [text]).get(text)
     is_hot = hot_entry is not None
     return replace(
         held,
-        plan=Plan(tier=Tier.HOT_ENTRY) if is_hot else _plan(provider, build, {text: address}, row),
+        plan=Plan(tier=Tier.HOT_ENTRY) if is_hot else plan(provider, build, {text: address}, row),
         hot_entry=hot_entry,
         is_metered=provider.is_metered,
         build=build,
@@ -152,42 +127,3 @@ def _pending(text: str) -> tuple[Location | None, bool]:
         return journal.find(JournalHead.position_of(conf.get("CACHE_ALIAS")), text), True
     except JournalUnavailable:
         return None, False
-
-
-def _plan(provider: Provider, build: str, wanted: Public, row: GeoCache | None) -> Plan:
-    """Go the way of a look-up that finds no hot entry, as far as it costs nothing."""
-    if not provider.is_metered or provider.resolve_free(wanted):
-        return Plan(tier=Tier.PROVIDER)
-    known = recall(build, wanted)
-    if known.own:
-        return Plan(tier=Tier.ROW)
-    if known.near:
-        return Plan(tier=Tier.NETWORK, near=next(iter(known.near.values())))
-    return _paid(provider, row)
-
-
-def _paid(provider: Provider, row: GeoCache | None) -> Plan:
-    try:
-        usages = budget.usages(provider)
-    except ProviderError as error:
-        return _without_provider(str(error), row)
-    except Exception:  # noqa: BLE001 - each cache library has errors of its own
-        return _uncounted(provider, row)
-    if payable := [usage for usage in usages if not usage.is_spent]:
-        return Plan(tier=Tier.PROVIDER, usage=payable[0])
-    if any(not member.is_metered for member in provider.members):
-        return Plan(tier=Tier.PROVIDER)
-    return _without_provider("nothing is left of today's queries", row)
-
-
-def _uncounted(provider: Provider, row: GeoCache | None) -> Plan:
-    """Without the cache only those without a limit are asked."""
-    for leaf in budget.metered_leaves(provider):
-        if leaf.queries_per_day is None:
-            return Plan(tier=Tier.PROVIDER, usage=Usage(provider=leaf.name, asked_count=0))
-    return _without_provider("the cache, in which queries are counted, is away", row)
-
-
-def _without_provider(failure: str, row: GeoCache | None) -> Plan:
-    # An old row beats nothing.
-    return Plan(tier=Tier.ROW if row else Tier.NONE, failure=failure)

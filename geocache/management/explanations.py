@@ -7,7 +7,8 @@ from typing import Final
 from geocache.addresses import special_reason
 from geocache.budget import Usage
 from geocache.locations import Location
-from geocache.provenance import Provenance, Stale, Tier
+from geocache.plans import Tier
+from geocache.provenance import Provenance, Stale
 
 REASONS: Final = {
     Stale.OLDER_BUILD: "it is of a build that is not in use any more",
@@ -29,7 +30,7 @@ def rows(
         ("Answer", "none is remembered" if answer is None else _place(answer)),
         *(_origin(answer, at) if answer is not None else []),
         ("Kept in", _kept_in(known)),
-        ("Stale", _stale(known, at)),
+        *([("Stale", _stale(known, at))] if answer is not None else []),
         ("Build in use", known.build or f"none: {known.plan.failure}"),
         ("Cache key", known.key or "not known"),
         ("A look-up now", _way(known)),

@@ -67,7 +67,7 @@ class _AsyncClient(geoip2.webservice.AsyncClient):
     ) -> None:
         proxy = proxy_of(f"https://{host}")
         super().__init__(int(account_id), license_key, host, timeout=timeout, proxy=proxy)
-        basic = b64encode(f"{account_id}:{license_key}".encode()).decode()
+        basic = b64encode(f"{int(account_id)}:{license_key}".encode()).decode()
         headers = {"Accept": "application/json", "Authorization": f"Basic {basic}"}
         self._sockets = Sockets()
         self._existing_session = bounded_session(rest, timeout, headers, self._sockets)

@@ -7,7 +7,8 @@ import pytest
 from geocache.budget import Usage
 from geocache.management.explanations import rows
 from geocache.models import GeoCache
-from geocache.provenance import Plan, Provenance, Tier
+from geocache.plans import Plan, Tier
+from geocache.provenance import Provenance
 from tests.factories import LONDON, NOON, a_location
 
 
