@@ -32,7 +32,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "ROW_TTL_SECONDS": 90 * DAY_SECONDS,
     # The memory of one process: number of answers, and seconds until one is asked for again.
     "MEMORY_SIZE": 100_000,
-    "MEMORY_TTL_SECONDS": 60,
+    "MEMORY_TTL_SECONDS": 50,
     # The flush job: seconds between runs, and seconds that one run may take.
     "FLUSH_INTERVAL_SECONDS": 60,
     "FLUSH_TIME_LIMIT_SECONDS": 60,

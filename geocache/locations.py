@@ -51,6 +51,8 @@ class Location:
     reason: str = ""
     # Resolved again although nobody asked: it does not count as asked for. No part of the answer.
     is_renewed: bool = field(default=False, compare=False, repr=False)
+    # True of an old row that stands in while the provider fails. Said to the caller, never kept.
+    is_stale: bool = field(default=False, compare=False)
 
     def __bool__(self) -> bool:
         return not self.reason
@@ -61,11 +63,13 @@ class Location:
         return NOBODY_ASKED if self.is_renewed else self.resolved_at.astimezone(UTC).date()
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the fields by name as plain JSON types, and ``found``."""
+        """Return the fields by name as plain JSON types, and ``found`` and ``stale``."""
         plain = {name: getattr(self, name) for name in FIELDS}
-        return plain | {"resolved_at": self.resolved_at.isoformat(), "found": bool(self)}
+        plain["resolved_at"] = self.resolved_at.isoformat()
+        return plain | {"found": bool(self), "stale": self.is_stale}
 
 
+# Those that are kept.
 FIELDS: Final = tuple(one.name for one in fields(Location) if one.compare)
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "latitude": (float, int, type(None)),

@@ -34,8 +34,19 @@ def resolve(
     # The row of a neighbour is asked for, too: without it somebody would pay for the network again.
     notes.asked.add([*known.own, *{one.network for one in known.near.values()}])
     spared = free | known.near | known.own
-    paid, failure = _once_per_network(provider, build, without(missing, spared))
+    ask = _once_per_network if provider.names_networks else _at_once
+    paid, failure = ask(provider, build, without(missing, spared))
     return spared | paid, failure
+
+
+def _at_once(
+    provider: Provider, build: str, missing: Public
+) -> tuple[dict[str, Location], ProviderError]:
+    """Ask about all addresses together: none of the answers holds for another."""
+    try:
+        return _ask_once(provider, build, missing), ProviderError(NOT_ALL)
+    except ProviderError as error:
+        return {}, error
 
 
 def _once_per_network(

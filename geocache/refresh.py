@@ -17,7 +17,7 @@ from geocache import conf, providers
 from geocache.exceptions import MeteredProvider
 from geocache.flush import flush_dirty
 from geocache.models import GeoCache, GeoCacheQuerySet
-from geocache.providers.base import Provider
+from geocache.providers.base import Provider, is_outdated
 from geocache.renewal import resolve_again
 
 BATCH_ROWS: Final = 1000
@@ -102,8 +102,8 @@ def due_addresses(provider: Provider, at: datetime) -> Iterator[str]:
 
 def _outdated_sources(provider: Provider) -> list[str]:
     """Return the sources in the table of which a part is not in use any more."""
-    present = {str(source) for source in provider.sources()}
-    return [text for text in GeoCache.sources() if not present.issuperset(text.split(", "))]
+    present = provider.sources()
+    return [text for text in GeoCache.sources() if is_outdated(text, present)]
 
 
 def _walk(rows: GeoCacheQuerySet) -> Iterator[GeoCache]:

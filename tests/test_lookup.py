@@ -391,7 +391,17 @@ def test_lookup__an_old_row_beats_nothing_when_the_provider_fails(settings, is_m
     row = a_row(LONDON, resolved_at=datetime(2001, 1, 1, tzinfo=UTC))
     answers = lookup_many([LONDON, UNKNOWN])
     assert answers[LONDON] == row.to_location()
+    assert answers[LONDON].is_stale
     assert answers[UNKNOWN].reason == UNAVAILABLE
+    # From the memory, too.
+    assert lookup(LONDON).to_plain()["stale"] is True
+
+
+@pytest.mark.django_db
+def test_lookup__metered_young_row_is_not_stale(settings):
+    use_dummy_provider(settings, is_metered=True)
+    a_row(LONDON, resolved_at=datetime.now(UTC))
+    assert not lookup(LONDON).is_stale
 
 
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError])

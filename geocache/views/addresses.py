@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -81,6 +82,7 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
         "address": address,
         "known": known,
         "answer": answer,
+        "stale": known.stale(timezone.now()),
         "reason": reason,
         "places": [answer] if answer is not None else [],
         "neighbours": [row.to_location() for row in rows],
