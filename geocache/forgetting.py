@@ -1,8 +1,9 @@
-"""Forget addresses: afterwards neither row nor hot entry nor journal knows an answer.
+"""Forget addresses: afterwards neither row nor hot entry nor journal knows an answer, old or new.
 
 1. Flush: an answer that is dirty would come back with the next flush. So it becomes a row.
 2. Take the flushers' lock: none is at work that has read such an answer and not written it yet.
-3. Delete the rows, and before the commit the hot entries: if the cache is away, both stay.
+3. Delete the rows and their past, and before the commit the hot entries: if the cache is away,
+   all of them stay.
 4. Delete the hot entries again: until the commit a look-up could make one of the row.
 
 What remains is the memory of other processes, for up to ``MEMORY_TTL_SECONDS``. A process that kept
@@ -18,6 +19,7 @@ from django.db import DatabaseError, InterfaceError, router, transaction
 from geocache import journal, providers, store
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.flush import flush_dirty
+from geocache.former import FormerAnswer
 from geocache.models import GeoCache
 
 # Far more than two deletions take, and longer than a flusher at work may be waited for.
@@ -54,6 +56,7 @@ def _delete(build: str, addresses: Sequence[str]) -> int:
         networks = rows.exclude(network="").values_list("network", flat=True)
         names = [*addresses, *set(networks)]
         row_count, _ = rows.delete()
+        FormerAnswer.objects.filter(address__in=addresses).delete()
         _delete_hot(build, names)
     _delete_hot(build, names)
     # Kept under the texts that were asked for, of which an address has many.
