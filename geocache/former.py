@@ -79,7 +79,7 @@ class FormerAnswer(models.Model):
     new_asn = models.BigIntegerField(_("AS number afterwards"), null=True, blank=True)
     new_organization = models.CharField(_("operator afterwards"), max_length=200, blank=True)
 
-    objects: ClassVar[models.Manager["FormerAnswer"]] = FormerAnswerQuerySet.as_manager()
+    objects: ClassVar[Any] = FormerAnswerQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("former answer")
@@ -146,13 +146,16 @@ def _held(
     """Give the values of ``COMPARED`` for those addresses that the table has."""
     quote = connection.ops.quote_name
     columns = ", ".join(map(quote, ("address", *COMPARED)))
+    table = quote(model._meta.db_table)
+    # To PostgreSQL an array is one value to parse, not a thousand.
+    is_array = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
         for chunk in _chunks(addresses):
             marks = ", ".join(["%s"] * len(chunk))
+            wanted = "= ANY(%s::inet[])" if is_array else f"IN ({marks})"
             cursor.execute(
-                f"SELECT {columns} FROM {quote(model._meta.db_table)} "  # noqa: S608 - names only
-                f"WHERE {quote('address')} IN ({marks})",
-                chunk,
+                f"SELECT {columns} FROM {table} WHERE {quote('address')} {wanted}",  # noqa: S608 - names only
+                [chunk] if is_array else chunk,
             )
             for address, *values in cursor.fetchall():
                 yield str(address), tuple(values)
