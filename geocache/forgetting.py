@@ -1,8 +1,9 @@
-"""Forget addresses: afterwards neither row nor hot entry nor journal knows an answer.
+"""Forget addresses: afterwards neither row nor hot entry nor journal knows an answer, old or new.
 
 1. Flush: an answer that is dirty would come back with the next flush. So it becomes a row.
 2. Take the flushers' lock: none is at work that has read such an answer and not written it yet.
-3. Delete the rows, and before the commit the hot entries: if the cache is away, both stay.
+3. Delete the rows and their past, and before the commit the hot entries: if the cache is away,
+   all of them stay.
 4. Delete the hot entries again: until the commit a look-up could make one of the row.
 
 What remains is the memory of other processes, for up to ``MEMORY_TTL_SECONDS``. A process that kept
@@ -19,6 +20,7 @@ from django.db import DatabaseError, InterfaceError, router, transaction
 from geocache import journal, providers, store
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.flush import flush_dirty
+from geocache.former import FormerAnswer
 from geocache.models import GeoCache, GeoCacheQuerySet
 
 # Far more than two deletions take, and longer than a flusher at work may be waited for.
@@ -58,13 +60,14 @@ def forget(
 
 
 def _delete(build: str, rows: GeoCacheQuerySet, addresses: Sequence[str] = ()) -> int:
-    """Delete rows, and the hot entries of theirs and of ``addresses``; return how many rows."""
+    """Delete rows, with the past and hot entries of theirs and of ``addresses``; count the rows."""
     with transaction.atomic(using=router.db_for_write(GeoCache), durable=True):
-        names = set(addresses)
-        for address, network in rows.values_list("address", "network"):
-            # A metered provider's answer for a network would answer for the address again.
-            names |= {address, network} if network else {address}
+        networks = dict(rows.values_list("address", "network"))
+        gone = {*addresses, *networks}
+        # A metered provider's answer for a network would answer for the address again.
+        names = gone | set(filter(None, networks.values()))
         row_count, _ = rows.delete()
+        FormerAnswer.objects.filter(address__in=gone).delete()
         _delete_hot(build, names)
     _delete_hot(build, names)
     # Kept under the texts that were asked for, of which an address has many.

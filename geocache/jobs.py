@@ -33,6 +33,7 @@ from geocache.exceptions import (
 )
 from geocache.flush import flush_dirty, read_backlog
 from geocache.models import SCHEDULER_LEASE, FlushRun, SchedulerLease
+from geocache.moves import count_moves
 from geocache.prune import prune, retention_days
 from geocache.refresh import refresh
 from geocache.statistics import refresh_after_flush
@@ -117,6 +118,19 @@ def geo_database_update() -> None:
             log.info("geo_database_updated", database=one.name, build=one.detail)
         elif one.status == updates.FAILED:
             log.error("geo_database_update_failed", database=one.name, error=one.detail)
+    if any(one.status == updates.INSTALLED for one in outcomes):
+        _say_moves()
+
+
+def _say_moves() -> None:
+    """Log how many known addresses the new databases put elsewhere."""
+    try:
+        report = count_moves(is_stopped=stopping.is_set)
+    except (ProviderError, *DATABASE_AWAY) as error:
+        log.error("geo_moves_not_counted", error=str(error))
+        return
+    if report:
+        log.info("geo_addresses_moved", **report.to_plain())
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]  # django-apscheduler is not typed

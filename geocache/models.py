@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, ClassVar, Final, Self
@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from geocache import conf
 from geocache.addresses import networks_around, parse_address, parse_network, sort_key
+from geocache.former import keep_changed, midnight
 from geocache.locations import EPOCH, FIELDS, NOT_FOUND, Location
 from geocache.upserts import Upsert
 
@@ -85,10 +86,6 @@ def _chunks(names: Iterable[str]) -> Iterator[list[str]]:
         yield listed[start : start + MARKED_ROWS]
 
 
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
-
-
 @contextmanager
 def _one_snapshot(using: str) -> Iterator[None]:
     """Let a cursor of PostgreSQL give its first rows at once.
@@ -136,9 +133,9 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         """Return rows resolved from one day to another, both in the current time zone."""
         rows = self
         if first:
-            rows = rows.filter(resolved_at__gte=_midnight(first))
+            rows = rows.filter(resolved_at__gte=midnight(first))
         if last:
-            rows = rows.filter(resolved_at__lt=_midnight(last + timedelta(days=1)))
+            rows = rows.filter(resolved_at__lt=midnight(last + timedelta(days=1)))
         return rows
 
     def unasked_since(self, day: date) -> Self:
@@ -212,6 +209,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
     def upsert(self, locations: Iterable[Location]) -> None:
         """Write the newest answer for each address; an older never replaces a newer one.
 
+        What a newer one replaces is kept as a ``FormerAnswer`` if it is another place or operator.
         In one transaction, or a savepoint of the one that is open. Raises what the database raises,
         and ``InvalidAddress``.
         """
@@ -221,6 +219,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
             rows[row[0]] = row
         using = router.db_for_write(self.model)
         with transaction.atomic(using=using):
+            keep_changed(connections[using], self.model, ROW_FIELDS, rows)
             Upsert(
                 connection=connections[using],
                 model=self.model,

@@ -14,6 +14,7 @@ from django_apscheduler.models import DjangoJob, DjangoJobExecution
 from geocache import jobs, journal, updates
 from geocache.exceptions import ProviderError, UpdateBusy, UpdateError
 from geocache.models import FlushRun, GeoCache, SchedulerLease
+from geocache.moves import MoveReport
 from geocache.statistics import read_statistics
 from geocache.updates import Outcome
 from tests import processes
@@ -146,6 +147,8 @@ def test_geo_database_update__says_what_came_and_what_did_not(
     failed = Outcome("asn", updates.FAILED, "no such database")
     same = Outcome("country", updates.UNCHANGED, "Country 2026-01-02")
     monkeypatch.setattr(updates, "update_databases", outcomes(came, failed, same))
+    counted = MoveReport(compared=9, moved=2, is_complete=True)
+    monkeypatch.setattr(jobs, "count_moves", lambda **_: counted)
     jobs.geo_database_update()
     assert events == [
         {
@@ -159,6 +162,13 @@ def test_geo_database_update__says_what_came_and_what_did_not(
             "database": "asn",
             "error": "no such database",
             "log_level": "error",
+        },
+        {
+            "event": "geo_addresses_moved",
+            "compared": 9,
+            "moved": 2,
+            "is_complete": True,
+            "log_level": "info",
         },
     ]
 

@@ -32,8 +32,9 @@ DOWNLOADS = ("/addresses/download.csv", "/addresses/download.jsonl")
 ONE = f"/addresses/{LONDON}/"
 # The session and its user; the countries and sources to choose from, the rows, the statistics.
 LIST_QUERIES = 2 + 2 + 1 + 1
-# The session, its user, its permissions; row, head of the journal, neighbours on either side.
-ONE_QUERIES = 4 + 2 + 2
+# The session, its user, its permissions; row, head of the journal, neighbours on either side,
+# former answers.
+ONE_QUERIES = 4 + 2 + 2 + 1
 
 
 @pytest.fixture(autouse=True)
