@@ -24,6 +24,6 @@ def run(command: Sequence[str], *, timeout_seconds: float) -> str:
     except OSError as error:
         raise BanError(f"{name} cannot be run: {error.strerror}") from error
     if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split())[:300]
+        said = " ".join(f"{done.stdout} {done.stderr}".split())[:300]
         raise BanError(f"{name} has failed with exit code {done.returncode}: {said}")
     return done.stdout

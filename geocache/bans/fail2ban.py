@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from geocache.bans.base import BanAction
 from geocache.bans.commands import run
+from geocache.exceptions import BanError
 
 
 class Fail2banAction(BanAction):
@@ -32,4 +33,7 @@ class Fail2banAction(BanAction):
 
     def _set(self, action: str, entries: Sequence[str]) -> None:
         command = [*self.command, "set", self.jail, action, *entries]
-        run(command, timeout_seconds=self.timeout_seconds)
+        try:
+            run(command, timeout_seconds=self.timeout_seconds)
+        except BanError as error:
+            raise BanError(f"jail {self.jail}: {error}") from error

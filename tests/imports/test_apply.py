@@ -14,7 +14,7 @@ from geocache.models import GeoCache
 from tests.factories import LONDON, use_dummy_provider
 from tests.imports.listing import a_list, imported, kept, listed
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 NETWORK = "5.6.7.0/24"
 MANY = [f"20.0.{n >> 8}.{n & 255}" for n in range(600)]
@@ -149,6 +149,7 @@ def test_import_list__taken_over_writes_nothing_more() -> None:
     assert ImportRun.objects.get().state == "running"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_import_list__two_at_once_apply_once() -> None:
     outcomes: list[Any] = []
 

@@ -13,7 +13,7 @@ from tests.factories import use_dummy_provider
 from tests.imports.listing import listed
 from tests.management.commands import run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
