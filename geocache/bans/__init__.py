@@ -54,6 +54,12 @@ def current() -> BanAction | None:
     return action
 
 
+def check() -> None:
+    """Raise ``BanError`` when the settings for bans make no sense."""
+    current()
+    _protection()
+
+
 def are_due() -> bool:
     """Tell whether something is listed and not banned, or the other way round."""
     if not conf.get("BAN_ACTION"):
