@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from geocache.addresses import parse_network
 from geocache.collation import sort_text
 from geocache.exceptions import InvalidAddress
+from geocache.imports.models import ImportSource, ListedAddress
 from geocache.models import GeoCache, GeoCacheQuerySet
 from geocache.paging import ORDERS
 from geocache.printable import printable
@@ -65,6 +66,7 @@ class AddressFilter(forms.Form):
         widget=forms.TextInput(attrs={"placeholder": "203.0.113.0/24", "size": 20}),
     )
     source = forms.CharField(label=_("Source"), required=False, widget=LongSelect)
+    listed = forms.CharField(label=_("List"), required=False, widget=LongSelect)
     since = forms.DateField(
         label=_("From"),
         required=False,
@@ -144,7 +146,9 @@ class AddressFilter(forms.Form):
     def order(self) -> tuple[str, ...]:
         """Return the fields that the rows are sorted by. Only of a valid form."""
         # The rows of a network are together in the index by address. By date all would be sorted.
-        usual = "address" if self.cleaned_data["network"] else "newest"
+        # Those of a list are found by address, too.
+        asked = self.cleaned_data
+        usual = "address" if asked["network"] or asked["listed"] else "newest"
         order = ORDERS[self.cleaned_data["sort"] or usual]
         if self.cleaned_data["source"] and "sort_key" not in order:
             # The index of the source. PostgreSQL would rather pass over the rows of all older
@@ -165,6 +169,10 @@ class AddressFilter(forms.Form):
         if asked["source"]:
             # No equality, or PostgreSQL would leave the source out of the order.
             rows = rows.filter(source__range=(asked["source"], asked["source"]))
+        if asked["listed"]:
+            # Its networks are not expanded: the addresses that stand on it are meant.
+            entries = ListedAddress.objects.listed().filter(source__name=asked["listed"])
+            rows = rows.filter(sort_key__in=entries.filter(is_network=False).values("sort_key"))
         return rows.unresolved() if asked["unresolved"] else rows
 
     def shown_fields(self) -> list[forms.BoundField]:
@@ -176,10 +184,12 @@ class AddressFilter(forms.Form):
         return any(self.query.get(name) for name in self.fields if name not in UNFILTERING)
 
     def offer_choices(self) -> None:
-        """Ask the table what countries and sources there are to choose from."""
+        """Ask the table what countries, sources and lists there are to choose from."""
         named = [(code, country_name(code) or code) for code in GeoCache.countries()]
         self._offer("country", sorted(named, key=lambda pair: sort_text(pair[1])))
         self._offer("source", [(source, source) for source in GeoCache.sources()])
+        names = ImportSource.objects.values_list("name", flat=True)
+        self._offer("listed", [(name, name) for name in names])
 
     def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:
         # What is asked for stays chosen, also when no row has it.

@@ -27,6 +27,10 @@ ADMIN_PAGES = [
     f"/admin/geocache/geocache/{LONDON}/change/",
     "/admin/geocache/flushrun/",
     "/admin/geocache/rejectedentry/",
+    "/admin/geocache/importsource/",
+    "/admin/geocache/importrun/",
+    "/admin/geocache/listedaddress/",
+    "/admin/geocache/ban/",
     "/admin/geocache/apitoken/",
     "/admin/geocache/apitoken/add/",
 ]

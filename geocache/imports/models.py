@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, ClassVar, Final, Self
 
-from django.db import connections, models
+from django.db import connections, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -79,6 +79,17 @@ class ImportSource(models.Model):
     def release(self, holder: str) -> None:
         """Give the list back, if it is still held by ``holder``."""
         type(self).objects.filter(pk=self.pk, holder=holder).update(holder="", expires_at=EPOCH)
+
+    def forget(self) -> None:
+        """Delete the list with all that it holds, in a few statements; an import of it then ends.
+
+        What is banned because of it alone is so until the next import of any list.
+        """
+        with transaction.atomic():
+            # First the entries, of which there are many: nothing refers to them.
+            self.entries.all().delete()
+            self.runs.all().delete()
+            self.delete()
 
 
 class ImportRun(models.Model):
@@ -167,7 +178,8 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
 
     def holding(self, address: IPv4Address | IPv6Address) -> Self:
         """Return the entries that are ``address``, or a network around it."""
-        return self.filter(entry__in=[str(address), *networks_around(address)])
+        texts = [str(address), *networks_around(address)]
+        return self.filter(entry__in=texts).order_by("source__name", "-prefix_length")
 
     def appear(self, entries: Iterable[Entry], run: ImportRun, at: datetime) -> None:
         """Put entries on the list of ``run``, new ones or such as were on it before."""

@@ -13,6 +13,7 @@ from geocache import exports, provenance
 from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress, InvalidCursor
 from geocache.filters import AddressFilter
+from geocache.imports.models import ListedAddress
 from geocache.models import GeoCache
 from geocache.paging import Page, read_page
 from geocache.printable import printable
@@ -83,6 +84,7 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
         "answer": answer,
         "reason": reason,
         "places": [answer] if answer is not None else [],
+        "listings": ListedAddress.objects.holding(parsed).select_related("source"),
         "neighbours": [row.to_location() for row in rows],
     }
     status = HTTPStatus.OK if answer is not None or reason else HTTPStatus.NOT_FOUND
