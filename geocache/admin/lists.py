@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -91,6 +92,30 @@ class ImportRunAdmin(ReadOnlyAdmin):
     list_select_related = ("source",)
     ordering = ("-started_at",)
     sortable_by = ("started_at",)
+    fields = (
+        "source",
+        "state",
+        "origin",
+        "format_name",
+        "sha256",
+        "line_count",
+        "entry_count",
+        "network_count",
+        "appeared_count",
+        "left_count",
+        "bad_count",
+        "english_bad_lines",
+        "started_at",
+        "finished_at",
+        "seen_at",
+        "error",
+    )
+
+    @admin.display(description=_("first bad lines"))
+    def english_bad_lines(self, run: ImportRun) -> str:
+        """Return them as what they are: like logs, they speak English."""
+        lines = ((line,) for line in run.bad_lines.splitlines())
+        return format_html_join("", '<div lang="en">{}</div>', lines)
 
     @admin.display(description=_("error"))
     def short_error(self, run: ImportRun) -> str:
