@@ -6,6 +6,7 @@ from typing import Any, Final
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db.models import Exists, OuterRef
 from django.http import QueryDict
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
@@ -29,6 +30,8 @@ ORDER_LABELS: Final = {
 }
 # The largest number of an autonomous system. Source: RFC 6793.
 MAX_ASN: Final = 2**32 - 1
+# Entries of a list beyond which SQLite is told to ask for each row whether it is listed.
+LONG_LIST: Final = 20_000
 # What says in which order, and where a page begins.
 UNFILTERING: Final = ("sort", "before", "after")
 DAY: Final = "%Y-%m-%d"
@@ -170,9 +173,7 @@ class AddressFilter(forms.Form):
             # No equality, or PostgreSQL would leave the source out of the order.
             rows = rows.filter(source__range=(asked["source"], asked["source"]))
         if asked["listed"]:
-            # Its networks are not expanded: the addresses that stand on it are meant.
-            entries = ListedAddress.objects.listed().filter(source__name=asked["listed"])
-            rows = rows.filter(sort_key__in=entries.filter(is_network=False).values("sort_key"))
+            rows = _on_list(rows, asked["listed"])
         return rows.unresolved() if asked["unresolved"] else rows
 
     def shown_fields(self) -> list[forms.BoundField]:
@@ -198,3 +199,16 @@ class AddressFilter(forms.Form):
             choices = [(given, given), *choices]
         widget: Any = self.fields[name].widget
         widget.choices = [("", _("all")), *choices]
+
+
+def _on_list(rows: GeoCacheQuerySet, name: str) -> GeoCacheQuerySet:
+    """Return the rows of addresses that stand on a list; its networks are not expanded."""
+    source = ImportSource.objects.select_related("current_run").filter(name=name).first()
+    if source is None:
+        return rows.none()
+    entries = ListedAddress.objects.listed().filter(source=source, is_network=False)
+    run = source.current_run
+    if run is None or run.entry_count > LONG_LIST:
+        # A walk along the rows meets one of so many before long; to collect them first takes longer.
+        return rows.filter(Exists(entries.filter(sort_key=OuterRef("sort_key"))))
+    return rows.filter(sort_key__in=entries.values("sort_key"))

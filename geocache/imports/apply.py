@@ -341,7 +341,9 @@ def _entries_of(source: ImportSource | None) -> Iterator[Entry]:
         return
     rows = ListedAddress.objects.filter(source=source).listed().in_order()
     page = rows
-    while held := [one.to_entry() for one in page[:HELD_ROWS]]:
+    while held := list(
+        map(Entry._make, page.values_list("sort_key", "prefix_length", "entry")[:HELD_ROWS])
+    ):
         yield from held
         page = rows.behind(held[-1])
 

@@ -278,10 +278,6 @@ class ListedAddress(models.Model):
     def __str__(self) -> str:
         return self.entry
 
-    def to_entry(self) -> Entry:
-        """Return what stands on the list."""
-        return Entry(self.sort_key, self.prefix_length, self.entry)
-
 
 class Ban(models.Model):
     """A ban that was applied and not ended; recorded with the step that applied it."""
