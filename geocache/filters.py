@@ -209,6 +209,6 @@ def _on_list(rows: GeoCacheQuerySet, name: str) -> GeoCacheQuerySet:
     entries = ListedAddress.objects.listed().filter(source=source, is_network=False)
     run = source.current_run
     if run is None or run.entry_count > LONG_LIST:
-        # A walk along the rows meets one of so many before long; to collect them first takes longer.
+        # A walk along the rows meets one of so many before long; to collect them takes longer.
         return rows.filter(Exists(entries.filter(sort_key=OuterRef("sort_key"))))
     return rows.filter(sort_key__in=entries.values("sort_key"))

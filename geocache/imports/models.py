@@ -164,7 +164,8 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
 
     def listed(self) -> Self:
         """Return the entries that are on their lists now."""
-        return self.filter(is_listed=True)
+        # An equality for the index: of a flag alone, as Django writes it, SQLite uses none.
+        return self.filter(is_listed__in=[True])
 
     def in_order(self) -> Self:
         """Return them sorted as ``Entry`` is; a walk through an index for one list or run."""
