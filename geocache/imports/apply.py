@@ -124,8 +124,10 @@ def import_content(
 ) -> Outcome:
     """Apply what came from ``origin``, as ``import_list`` does; None is what the table holds."""
     if content is None:
-        run = ImportRun.objects.get(source__name=origin.name, source__current_run=F("pk"))
-        return _found_again(origin.name, run)
+        rows = ImportRun.objects.filter(source__name=origin.name, source__current_run=F("pk"))
+        if run := rows.first():
+            return _found_again(origin.name, run)
+        raise ImportFailed("another import has begun meanwhile; try again")
     outcome = import_list(
         origin.name,
         content.spooled,

@@ -60,7 +60,7 @@ class ImportSource(models.Model):
         """
         now = timezone.now()
         mine_or_free = Q(holder=holder) | Q(expires_at__lt=now)
-        seen = type(self).objects.values_list("holder", flat=True).get(pk=self.pk)
+        seen = type(self).objects.filter(pk=self.pk).values_list("holder", flat=True).first()
         if seen and is_gone(seen):
             mine_or_free |= Q(holder=seen)
         until = now + timedelta(seconds=LEASE_SECONDS)

@@ -14,8 +14,10 @@ from geocache.imports.apply import Outcome, Progress, import_content
 from geocache.imports.models import ImportSource
 from geocache.imports.origins import Origin
 
-# After a failure a list is tried again so soon, unless it is due sooner.
+# After a failure a list is tried again so soon, unless it is due sooner; and an import that ended
+# without a word, as one does that is killed.
 RETRY: Final = timedelta(hours=1)
+RESUME: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,12 @@ def _is_due(source: ImportSource, at: datetime) -> bool:
     if source.attempted_at is None:
         return True
     pause = timedelta(hours=conf.get("IMPORT_HOURS"))
+    if source.problem:
+        pause = min(pause, RETRY)
+    elif source.current_run_id is None:
+        pause = min(pause, RESUME)
     # A clock that was set back must not close the door for years.
-    return abs(at - source.attempted_at) >= (min(pause, RETRY) if source.problem else pause)
+    return abs(at - source.attempted_at) >= pause
 
 
 def _result(origin: Origin, source: ImportSource, is_stopped: Callable[[], bool]) -> Result:
@@ -68,6 +74,10 @@ def _result(origin: Origin, source: ImportSource, is_stopped: Callable[[], bool]
     except ImportBusy as error:
         return Result(origin.name, problem=str(error))
     except (BanError, ImportFailed) as error:
+        if is_stopped():
+            # It goes on with the next start.
+            rows.update(attempted_at=None)
+            return Result(origin.name)
         rows.update(problem=str(error)[:1000])
         return Result(origin.name, problem=str(error))
     return Result(origin.name, outcome)

@@ -64,6 +64,23 @@ def test_import_due__stops_when_it_is_told_to() -> None:
     assert not ImportSource.objects.exists()
 
 
+@pytest.mark.usefixtures("path")
+def test_import_due__stopped_in_its_middle_goes_on_with_the_next_start() -> None:
+    answers = iter([False, True])
+    (one,) = import_due(is_stopped=lambda: next(answers, True))
+    assert (one.outcome, one.problem) == (None, "")
+    (again,) = results()
+    assert again.outcome is not None
+    assert again.outcome.appeared_count == 1
+
+
+@pytest.mark.usefixtures("path")
+def test_import_due__one_that_ended_without_a_word_goes_on_soon() -> None:
+    ImportSource.objects.create(name="own", attempted_at=timezone.now())
+    assert results(minutes=4) == []
+    assert len(results(minutes=6)) == 1
+
+
 def test_ask_for__a_list_that_is_not_in_the_settings_is_refused() -> None:
     source = ImportSource.objects.create(name="once", attempted_at=timezone.now())
     assert not ask_for(source)

@@ -37,7 +37,7 @@ def test_import_geo__says_what_is_new(tmp_path: Path) -> None:
     path = a_file(tmp_path, "1.1.1.1\n2.2.2.2\nx\n")
     out, err = import_geo(path)
     assert out.startswith("ipsum: 2 appeared, 0 left, 2 are listed (list), in ")
-    assert err == "ipsum: 1 bad lines passed over: line 3: 'x' is no address\n"
+    assert err == "ipsum: 1 bad line passed over: line 3: 'x' is no address\n"
     assert import_geo(path) == ("ipsum: nothing has changed, 2 are listed.\n", "")
 
 

@@ -124,7 +124,8 @@ class Command(ShellCommand):
             self.stdout.write(f"  {one.banned_count:,} banned, {one.unbanned_count:,} bans ended.")
         if one.bad_count and one.status != apply.UNCHANGED:
             shown = "; ".join(one.bad_lines)
-            self.stderr.write(f"{one.name}: {one.bad_count:,} bad lines passed over: {shown}")
+            lines = "line" if one.bad_count == 1 else "lines"
+            self.stderr.write(f"{one.name}: {one.bad_count:,} bad {lines} passed over: {shown}")
 
 
 SENTENCES: Final = {
