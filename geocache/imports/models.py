@@ -189,18 +189,23 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
             for one in entries
         ]
         if connections[self.db].vendor in ("sqlite", "postgresql"):
-            self._insert(values)
+            self._write_rows(values)
         else:
             rows = [
                 ListedAddress(**dict(zip(APPEARING, row, strict=True)), is_listed=True)
                 for row in values
             ]
             # Databases that know no target of a conflict take any unique key.
+            has_target = connections[self.db].features.supports_update_conflicts_with_target
             self.bulk_create(
-                rows, batch_size=ROWS, update_conflicts=True, update_fields=REAPPEARING
+                rows,
+                batch_size=ROWS,
+                update_conflicts=True,
+                update_fields=REAPPEARING,
+                unique_fields=["entry", "source"] if has_target else None,
             )
 
-    def _insert(self, values: list[tuple[Any, ...]]) -> None:
+    def _write_rows(self, values: list[tuple[Any, ...]]) -> None:
         """Write rows in a third of the time that ``bulk_create`` takes."""
         connection = connections[self.db]
         quote = connection.ops.quote_name

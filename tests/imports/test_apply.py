@@ -82,6 +82,16 @@ def test_import_list__content_that_comes_back_is_applied_again() -> None:
     assert ImportRun.objects.count() == 2
 
 
+def test_import_list__on_a_database_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported("1.1.1.1", "2.2.2.2")
+    imported("2.2.2.2")
+    monkeypatch.setattr(connection, "vendor", "other")
+    assert imported("1.1.1.1", "2.2.2.2", NETWORK).appeared_count == 2
+    assert listed() == ["1.1.1.1", "2.2.2.2", NETWORK]
+    again = ListedAddress.objects.get(entry="1.1.1.1")
+    assert (again.is_listed, again.last_listed_at) == (True, None)
+
+
 def test_import_list__lists_know_nothing_of_each_other() -> None:
     imported("1.1.1.1", name="one")
     imported("1.1.1.1", name="two")
