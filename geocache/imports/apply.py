@@ -10,24 +10,24 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, Final
 
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from geocache import bans, store
-from geocache.exceptions import GeocacheError, ImportBusy, ImportFailed
+from geocache.exceptions import ImportFailed
 from geocache.imports import origins
-from geocache.imports.content import Entries, Report, Spooled, Watch
+from geocache.imports.content import Entries, Spooled, Watch
 from geocache.imports.differences import Change, differences
 from geocache.imports.entries import Entry
-from geocache.imports.holders import this_holder
 from geocache.imports.models import ImportRun, ImportSource, ListedAddress
 from geocache.imports.origins import Content, Origin
+from geocache.imports.runs import begin, failing, held
 from geocache.lookup import lookup_many
 
 APPLIED: Final = "applied"
@@ -35,10 +35,11 @@ UNCHANGED: Final = "unchanged"
 COMPARED: Final = "compared"
 WARMED: Final = "warmed"
 
+# Differences that are looked up together and written in one transaction.
 BATCH_ENTRIES: Final = 2_000
+# Rows of the list that are read at once, and entries behind which the hold is renewed anyway.
 HELD_ROWS: Final = 5_000
 KEEP_ENTRIES: Final = 100_000
-POLL_SECONDS: Final = 0.2
 
 
 @dataclass(slots=True)
@@ -93,13 +94,13 @@ def import_list(
     started, progress = time.monotonic(), progress or Progress()
     if (run := _applied(name, spooled.sha256)) and not bans.are_due():
         return _found_again(name, run)
-    with read_entries(spooled, progress) as entries, _held(name, wait_seconds) as (source, holder):
+    with read_entries(spooled, progress) as entries, held(name, wait_seconds) as (source, holder):
         if (run := _applied(name, spooled.sha256)) and not bans.are_due():
             # By the process that was waited for.
             return _found_again(name, run)
-        run = _begin(source, spooled.sha256, entries.report, origin)
+        run = begin(source, spooled.sha256, entries.report, origin)
         done = _Import(source, holder, run, entries, progress)
-        with _failing(run, holder):
+        with failing(run, holder):
             report = done.apply()
     run.refresh_from_db()
     return Outcome(
@@ -269,72 +270,6 @@ def _found_again(name: str, run: ImportRun) -> Outcome:
         entry_count=run.entry_count,
         network_count=run.network_count,
     )
-
-
-@contextmanager
-def _held(name: str, wait_seconds: float) -> Iterator[tuple[ImportSource, str]]:
-    """Hold a list, so that no other process imports it meanwhile; raise ``ImportBusy``."""
-    source, _ = ImportSource.objects.get_or_create(name=name)
-    holder, until = this_holder(), time.monotonic() + wait_seconds
-    while not source.hold(holder):
-        if time.monotonic() >= until:
-            raise ImportBusy(f"another process imports {name} at this moment")
-        time.sleep(POLL_SECONDS)
-    try:
-        yield source, holder
-    finally:
-        # A database that is away now lets the hold run out.
-        with suppress(DatabaseError, InterfaceError):
-            source.release(holder)
-
-
-def _begin(source: ImportSource, sha256: str, report: Report, origin: str) -> ImportRun:
-    """Return the run of this content, new or as it was left."""
-    now = timezone.now()
-    with transaction.atomic():
-        # Until this one is done the table holds none of the contents that there were.
-        ImportSource.objects.filter(pk=source.pk).update(
-            current_run=None, url="", etag="", last_modified=""
-        )
-        others = source.runs.exclude(sha256=sha256)
-        others.filter(state=ImportRun.State.RUNNING).update(
-            state=ImportRun.State.FAILED, error="ended before it was done, and overtaken by another"
-        )
-        run, _ = source.runs.get_or_create(sha256=sha256, defaults={"started_at": now})
-        is_resumed = run.state != ImportRun.State.COMPLETED
-        if not is_resumed or others.filter(started_at__gt=run.started_at).exists():
-            # This content was on the list before, and others since: its difference is another one.
-            run.started_at, run.appeared_count, run.left_count = now, 0, 0
-        run.state, run.error, run.finished_at = ImportRun.State.RUNNING, "", None
-        run.origin, run.bad_lines = origin[:200], "\n".join(report.bad_lines)
-        for name in ("format_name", "line_count", "bad_count", "entry_count", "network_count"):
-            setattr(run, name, getattr(report, name))
-        run.save()
-    return run
-
-
-@contextmanager
-def _failing(run: ImportRun, holder: str) -> Iterator[None]:
-    """Mark the run as failed when something fails; raise ``ImportFailed``."""
-    try:
-        yield
-    except ImportBusy:
-        # It is another's now.
-        raise
-    except (GeocacheError, DatabaseError, InterfaceError, OSError) as error:
-        said = " ".join(str(error).split())
-        _mark_failed(run, holder, said)
-        raise ImportFailed(said) from error
-    except BaseException:
-        _mark_failed(run, holder, "stopped before it was done")
-        raise
-
-
-def _mark_failed(run: ImportRun, holder: str, said: str) -> None:
-    with suppress(DatabaseError, InterfaceError):
-        ImportRun.objects.filter(pk=run.pk, source__holder=holder).update(
-            state=ImportRun.State.FAILED, finished_at=timezone.now(), error=said[:1000]
-        )
 
 
 def _entries_of(source: ImportSource | None) -> Iterator[Entry]:
