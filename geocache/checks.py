@@ -8,8 +8,8 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from geocache import caches, conf, limiter, providers, proxies, prune
-from geocache.exceptions import ProviderError
+from geocache import bans, caches, conf, limiter, providers, proxies, prune
+from geocache.exceptions import BanError, ProviderError
 
 # None of volatile-* evicts a record, which has no time to live; but a seal has one. Where it goes
 # before its minute is over, a slow writer can append behind the head, where no flush looks again.
@@ -191,3 +191,17 @@ def check_database_age(**_: Any) -> list[CheckMessage]:
         for source in sources
         if source.is_fallback
     ]
+
+
+@register()
+def check_bans(**_: Any) -> list[CheckMessage]:
+    """Check that what bans can be loaded, and what is never banned can be read."""
+    try:
+        bans.check()
+    except BanError as error:
+        hint = "See docs/blocklists.md; without BAN_ACTION nothing is banned."
+        return [Error(str(error), hint=hint, id="geocache.E012")]
+    except ImproperlyConfigured:
+        # The first check has said so.
+        return []
+    return []

@@ -64,6 +64,22 @@ DEFAULTS: Final[dict[str, Any]] = {
     "REFRESH_TIME_LIMIT_SECONDS": 600,
     # Days after which prune_geo and a daily job remove what nobody has asked for; 0: never.
     "RETENTION_DAYS": 0,
+    # Lists that the scheduler imports: their names, and from where, a path or an https:// URL.
+    "IMPORT_SOURCES": {},
+    # Hosts that lists may be fetched from, beside those of IMPORT_SOURCES.
+    "IMPORT_HOSTS": [],
+    # Hours between two looks at a list.
+    "IMPORT_HOURS": 6,
+    # Seconds that one list may take to be fetched, and how large it may be.
+    "IMPORT_TIME_LIMIT_SECONDS": 300,
+    "IMPORT_MAX_BYTES": 256 * 2**20,
+    # What bans the entries of lists: a dotted path and the keyword arguments of its class, as
+    # {"BACKEND": "geocache.bans.fail2ban.Fail2banAction", "OPTIONS": {"jail": "geocache"}}.
+    # None: nothing is banned.
+    "BAN_ACTION": None,
+    # Addresses and networks that are never banned, nor is what overlaps them. The private and other
+    # special ones never are.
+    "NEVER_BAN": [],
 }
 
 

@@ -64,3 +64,15 @@ class TooOften(UpdateError):
 
 class UpdateBusy(UpdateError):
     """Another process fetches databases at this moment."""
+
+
+class ImportFailed(GeocacheError):
+    """A list was not applied, or not wholly; the same import again goes on where it was."""
+
+
+class ImportBusy(ImportFailed):
+    """Another process imports this list at this moment."""
+
+
+class BanError(GeocacheError):
+    """A ban, or the end of one, could not be applied; what was applied is remembered."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db.models import Exists, OuterRef
 from django.http import QueryDict
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
@@ -14,6 +15,7 @@ from geocache.addresses import parse_network
 from geocache.collation import sort_text
 from geocache.exceptions import InvalidAddress
 from geocache.former import FormerAnswer, FormerAnswerQuerySet
+from geocache.imports.models import ImportSource, ListedAddress
 from geocache.models import GeoCache, GeoCacheQuerySet
 from geocache.paging import ORDERS
 from geocache.printable import printable
@@ -29,6 +31,8 @@ ORDER_LABELS: Final = {
 }
 # The largest number of an autonomous system. Source: RFC 6793.
 MAX_ASN: Final = 2**32 - 1
+# Entries of a list beyond which SQLite is told to ask for each row whether it is listed.
+LONG_LIST: Final = 20_000
 # What says in which order, and where a page begins.
 UNFILTERING: Final = ("sort", "before", "after")
 DAY: Final = "%Y-%m-%d"
@@ -81,6 +85,7 @@ class AddressFilter(forms.Form):
         widget=forms.TextInput(attrs={"placeholder": "203.0.113.0/24", "size": 20}),
     )
     source = forms.CharField(label=_("Source"), required=False, widget=LongSelect)
+    listed = forms.CharField(label=_("List"), required=False, widget=LongSelect)
     since = day_field(_("From"))
     until = day_field(_("To"))
     sort = forms.ChoiceField(
@@ -146,7 +151,9 @@ class AddressFilter(forms.Form):
     def order(self) -> tuple[str, ...]:
         """Return the fields that the rows are sorted by. Only of a valid form."""
         # The rows of a network are together in the index by address. By date all would be sorted.
-        usual = "address" if self.cleaned_data["network"] else "newest"
+        # Those of a list are found by address, too.
+        asked = self.cleaned_data
+        usual = "address" if asked["network"] or asked["listed"] else "newest"
         order = ORDERS[self.cleaned_data["sort"] or usual]
         if self.cleaned_data["source"] and "sort_key" not in order:
             # The index of the source. PostgreSQL would rather pass over the rows of all older
@@ -167,6 +174,8 @@ class AddressFilter(forms.Form):
         if asked["source"]:
             # No equality, or PostgreSQL would leave the source out of the order.
             rows = rows.filter(source__range=(asked["source"], asked["source"]))
+        if asked["listed"]:
+            rows = _on_list(rows, asked["listed"])
         return rows.unresolved() if asked["unresolved"] else rows
 
     def shown_fields(self) -> list[forms.BoundField]:
@@ -178,10 +187,12 @@ class AddressFilter(forms.Form):
         return any(self.query.get(name) for name in self.fields if name not in UNFILTERING)
 
     def offer_choices(self) -> None:
-        """Ask the table what countries and sources there are to choose from."""
+        """Ask the table what countries, sources and lists there are to choose from."""
         named = [(code, country_name(code) or code) for code in GeoCache.countries()]
         self._offer("country", sorted(named, key=lambda pair: sort_text(pair[1])))
         self._offer("source", [(source, source) for source in GeoCache.sources()])
+        names = ImportSource.objects.values_list("name", flat=True)
+        self._offer("listed", [(name, name) for name in names])
 
     def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:
         # What is asked for stays chosen, also when no row has it.
@@ -235,3 +246,16 @@ class MoveFilter(forms.Form):
         }
         rows = FormerAnswer.objects.filter(**{name: one for name, one in countries.items() if one})
         return rows.changed_between(asked["since"], asked["until"])
+
+
+def _on_list(rows: GeoCacheQuerySet, name: str) -> GeoCacheQuerySet:
+    """Return the rows of addresses that stand on a list; its networks are not expanded."""
+    source = ImportSource.objects.select_related("current_run").filter(name=name).first()
+    if source is None:
+        return rows.none()
+    entries = ListedAddress.objects.listed().filter(source=source, is_network=False)
+    run = source.current_run
+    if run is None or run.entry_count > LONG_LIST:
+        # A walk along the rows meets one of so many before long; to collect them takes longer.
+        return rows.filter(Exists(entries.filter(sort_key=OuterRef("sort_key"))))
+    return rows.filter(sort_key__in=entries.values("sort_key"))

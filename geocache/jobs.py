@@ -32,6 +32,9 @@ from geocache.exceptions import (
     UpdateError,
 )
 from geocache.flush import flush_dirty, read_backlog
+from geocache.imports.apply import APPLIED
+from geocache.imports.geography import count_after_flush
+from geocache.imports.schedule import import_due
 from geocache.models import SCHEDULER_LEASE, FlushRun, SchedulerLease
 from geocache.moves import count_moves
 from geocache.prune import prune, retention_days
@@ -57,6 +60,8 @@ UPDATE_INTERVAL_SECONDS: Final = 3600
 REFRESH_INTERVAL_SECONDS: Final = 3600
 # How long the job may take that prunes rows, once a day.
 PRUNE_TIME_LIMIT_SECONDS: Final = 600
+# How often a job looks whether a list is due, or somebody has asked for it.
+IMPORT_INTERVAL_SECONDS: Final = 60
 DATABASE_AWAY: Final = (DatabaseError, InterfaceError)
 
 
@@ -77,6 +82,7 @@ def geo_cache_flush() -> None:
         log.warning("geo_cache_flush_timed_out", flushed=report.flushed, pending=report.pending)
         _warn_of_age()
     refresh_after_flush()
+    count_after_flush()
 
 
 def _warn_of_age() -> None:
@@ -164,6 +170,25 @@ def geo_prune() -> None:
         log.info("geo_prune_ran", pruned=report.pruned, is_complete=report.is_complete)
 
 
+@util.close_old_connections  # type: ignore[untyped-decorator]  # django-apscheduler is not typed
+def geo_import() -> None:
+    """Import the lists of ``IMPORT_SOURCES`` that are due, each content once."""
+    try:
+        for result in import_due(is_stopped=stopping.is_set):
+            if result.problem:
+                log.error("geo_import_failed", list=result.name, error=result.problem)
+            elif result.outcome and result.outcome.status == APPLIED:
+                log.info(
+                    "geo_import_ran",
+                    list=result.name,
+                    appeared=result.outcome.appeared_count,
+                    left=result.outcome.left_count,
+                    bad=result.outcome.bad_count,
+                )
+    except DATABASE_AWAY as error:
+        log.error("geo_import_failed", error=str(error))
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A function that is run at an interval; its name is its stable id."""
@@ -189,6 +214,8 @@ def jobs() -> list[Job]:
         found.append(Job(geo_refresh, REFRESH_INTERVAL_SECONDS))
     if conf.get("RETENTION_DAYS"):
         found.append(Job(geo_prune, DAY_SECONDS))
+    if conf.get("IMPORT_SOURCES"):
+        found.append(Job(geo_import, IMPORT_INTERVAL_SECONDS))
     return found
 
 

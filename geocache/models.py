@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from geocache import conf
 from geocache.addresses import networks_around, parse_address, parse_network, sort_key
 from geocache.former import keep_changed, midnight
+from geocache.imports.models import Ban, ImportRun, ImportSource, ListedAddress  # noqa: F401 - Django finds models here
 from geocache.locations import EPOCH, FIELDS, NOT_FOUND, Location
 from geocache.upserts import Upsert
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from geocache.views import addresses, api, dashboard, lookup, moves
+from geocache.views import addresses, api, dashboard, lists, lookup, moves
 
 app_name = "geocache"
 
@@ -14,6 +14,10 @@ urlpatterns = [
     path("addresses/download.<str:kind>", addresses.download, name="addresses_download"),
     path("addresses/<str:address>/", addresses.address_page, name="address"),
     path("moves/", moves.move_list, name="moves"),
+    path("lists/", lists.list_overview, name="lists"),
+    path("lists/<int:pk>/", lists.list_page, name="list"),
+    path("lists/<int:pk>/import/", lists.import_now, name="import_now"),
+    path("lists/imports/<int:pk>/", lists.run_page, name="import_run"),
     path("api/lookup", api.lookup_several, name="api-lookup-several"),
     path("api/lookup/<path:address>", api.lookup_one, name="api-lookup"),
     path("api/<path:path>", api.nothing_here),

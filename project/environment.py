@@ -41,6 +41,18 @@ def listed(name: str, default: list[str] | None = None) -> list[str]:
     return [item.strip() for item in env.list(name, default=default or []) if item.strip()]
 
 
+def named(name: str) -> dict[str, str]:
+    """Return a comma-separated variable of ``name=place`` pairs."""
+    pairs = [item.partition("=") for item in listed(name)]
+    for key, _, place in pairs:
+        # Without a name, the first "=" is one inside of the place.
+        if not place.strip() or not key.strip() or "/" in key:
+            raise ImproperlyConfigured(
+                f"{name} names each list and its place, as in ipsum=https://host/path,own=/srv/own."
+            )
+    return {key.strip(): place.strip() for key, _, place in pairs}
+
+
 def whole(name: str, *, default: int) -> int:
     """Return a variable that is a whole number, zero or more."""
     text = os.environ.get(name, "").strip()
@@ -165,3 +177,24 @@ def geocache_provider() -> dict[str, Any]:
         "BACKEND": "geocache.providers.webservice.MaxMindProvider",
         "OPTIONS": account | service,
     }
+
+
+def geocache_ban_action() -> dict[str, Any] | None:
+    """Return what bans the entries of lists: a jail of fail2ban, a file of nftables, or nothing."""
+    jail = os.environ.get("GEOCACHE_BAN_JAIL", "").strip()
+    path = os.environ.get("GEOCACHE_BAN_NFTABLES_FILE", "").strip()
+    if jail and path:
+        raise ImproperlyConfigured(
+            "Set one of GEOCACHE_BAN_JAIL and GEOCACHE_BAN_NFTABLES_FILE, not both."
+        )
+    if jail:
+        options = {"jail": jail, "socket": os.environ.get("GEOCACHE_BAN_SOCKET", "").strip()}
+        return {"BACKEND": "geocache.bans.fail2ban.Fail2banAction", "OPTIONS": options}
+    if path:
+        applied = flag("GEOCACHE_BAN_NFTABLES_APPLY", default=False)
+        command = ["nft", "-f"] if applied else []
+        return {
+            "BACKEND": "geocache.bans.nftables.NftablesAction",
+            "OPTIONS": {"path": path, "command": command},
+        }
+    return None

@@ -87,6 +87,11 @@ GEOCACHE = {
     ),
     "REFRESH_TIME_LIMIT_SECONDS": environment.whole("GEOCACHE_REFRESH_SECONDS", default=600),
     "RETENTION_DAYS": environment.whole("GEOCACHE_RETENTION_DAYS", default=0),
+    "IMPORT_SOURCES": environment.named("GEOCACHE_IMPORT_SOURCES"),
+    "IMPORT_HOSTS": environment.listed("GEOCACHE_IMPORT_HOSTS"),
+    "IMPORT_HOURS": environment.whole("GEOCACHE_IMPORT_HOURS", default=6),
+    "BAN_ACTION": environment.geocache_ban_action(),
+    "NEVER_BAN": environment.listed("GEOCACHE_NEVER_BAN"),
 }
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -11,10 +11,12 @@ from django.utils import timezone
 from playwright.sync_api import Page, Route, ViewportSize
 
 from geocache.flush import flush_dirty
+from geocache.imports.geography import count_after_flush
 from geocache.lookup import lookup_many
 from tests.browsers import CHROMIUM, chromium, log_in
 from tests.conftest import require
 from tests.factories import LONDON, MOSCOW_V6, a_row, an_admin
+from tests.imports.listing import imported
 
 pytestmark = [
     pytest.mark.browser,
@@ -29,7 +31,15 @@ LOOKS = [("light", PHONE), ("dark", WIDE)]
 ADDRESSES = [LONDON, MOSCOW_V6, *(f"1.{number}.1.1" for number in range(60))]
 PASTED = f"{LONDON} sshd\n{MOSCOW_V6}\n10.0.0.1\n1.2.3.4.5\nno address here"
 ANONYMOUS = ["/login/", "/nothing/"]
-EMPTY = ["/", "/lookup/", "/addresses/", f"/addresses/{LONDON}/", "/addresses/10.0.0.1/", "/moves/"]
+EMPTY = [
+    "/",
+    "/lookup/",
+    "/lists/",
+    "/moves/",
+    "/addresses/",
+    f"/addresses/{LONDON}/",
+    "/addresses/10.0.0.1/",
+]
 FULL = [
     "/",
     f"/lookup/?ip={LONDON}",
@@ -41,6 +51,8 @@ FULL = [
     "/moves/",
     "/moves/?country=Atlantis",
     "/addresses/nonsense/",
+    "/lists/",
+    "/addresses/?listed=ipsum",
 ]
 # Rendered, as no request in order is answered by them.
 ERRORS = ["400.html", "403.html", "403_csrf.html", "500.html", "registration/locked_out.html"]
@@ -54,8 +66,10 @@ def page(request: Any, live_server: Any) -> Iterator[Page]:
     an_admin()
     if "is_full" in request.fixturenames:
         lookup_many(ADDRESSES)
+        imported(*ADDRESSES, "5.6.7.0/24", name="ipsum")
         flush_dirty(10)
         a_row(city="Leeds", resolved_at=timezone.now())
+        count_after_flush()
     scheme, size = request.param
     with chromium() as browser:
         context = browser.new_context(
@@ -98,6 +112,12 @@ def test_pages__of_an_empty_table_have_no_serious_finding(page):
 def test_pages__with_answers_have_no_serious_finding(page):
     log_in(page)
     assert visit(page, FULL) == []
+    # The list, and its import.
+    page.goto("/lists/")
+    for table in ("All lists", "Last imports"):
+        page.get_by_role("region", name=table).get_by_role("link").first.click()
+        page.wait_for_load_state()
+        assert findings(page) == []
     page.goto("/")
     for summary in page.locator("summary").all():
         summary.click()

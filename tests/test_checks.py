@@ -158,3 +158,16 @@ def test_checks__another_provider_has_nothing_to_tell(settings: Any) -> None:
 @pytest.mark.django_db
 def test_makemigrations__finds_nothing_to_do() -> None:
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"BAN_ACTION": {"BACKEND": "geocache.bans.nothing.Action"}},
+        {"NEVER_BAN": ["my office"]},
+    ],
+)
+def test_check_bans__settings_that_make_no_sense(settings: Any, given: dict[str, Any]) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, **given}
+
+    assert "geocache.E012" in ids()

@@ -15,6 +15,9 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from geocache import recorder
+from geocache.imports import apply
+from geocache.imports.geography import count_after_flush
+from geocache.imports.models import ImportRun, ImportSource, ListedAddress
 from geocache.lookup import lookup
 from geocache.models import FlushRun, RejectedEntry
 from geocache.statistics import refresh_after_flush
@@ -27,6 +30,7 @@ from tests.factories import (
     an_admin,
     use_dummy_provider,
 )
+from tests.imports.listing import imported
 from tests.processes import ROOT
 
 pytestmark = pytest.mark.django_db
@@ -98,7 +102,7 @@ def german(client: Any) -> Any:
 
 
 @pytest.fixture
-def full() -> None:
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row of each kind, all counted; something waits, and some flushes have failed."""
     for number in range(60):
         a_row(
@@ -112,7 +116,13 @@ def full() -> None:
         at = now - timedelta(minutes=minutes)
         FlushRun.objects.create(started_at=at, flushed=12_345, timed_out=True, **counts)
     RejectedEntry.objects.create(record="?", error="?")
+    # The rows are there; nothing but what is recorded below waits for a flush.
+    monkeypatch.setattr(apply, "_locate", lambda _: None)
+    imported("81.2.69.7", "20.0.0.1", "5.6.7.0/24", "x", name="ipsum")
+    imported("81.2.69.7", "20.0.0.2", name="ipsum")
+    ImportSource.objects.create(name="xy")
     refresh_after_flush()
+    count_after_flush()
     recorder.record([a_location(resolved_at=now - timedelta(minutes=12))])
 
 
@@ -128,6 +138,12 @@ PAGES = [
     "/addresses/81.2.69.7/",
     "/addresses/20.0.0.2/",
     "/addresses/10.0.0.1/",
+    "/lists/",
+    "/addresses/?listed=ipsum",
+    "/admin/geocache/importsource/",
+    "/admin/geocache/importrun/",
+    "/admin/geocache/listedaddress/",
+    "/admin/geocache/ban/",
     "/admin/",
     "/admin/geocache/geocache/",
     "/admin/geocache/geocache/?answer=empty",
@@ -166,7 +182,23 @@ def test_page__is_german_where_the_provider_fails(german, settings):
     assert "vielleicht veraltet" in text
 
 
-@pytest.mark.parametrize("url", [*PAGES[:2], "/addresses/", "/addresses/?country=AT", "/admin/"])
+@pytest.mark.usefixtures("full")
+def test_page__of_a_list_is_german(german, settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_SOURCES": {"ipsum": "/srv/ipsum"}}
+    for source in ImportSource.objects.all():
+        assert_is_german(german.get(f"/lists/{source.pk}/"))
+        assert_is_german(german.post(f"/lists/{source.pk}/import/", follow=True))
+    for run in ImportRun.objects.all():
+        assert_is_german(german.get(f"/lists/imports/{run.pk}/"))
+        assert_is_german(german.get(f"/lists/imports/{run.pk}/?show=left"))
+        assert_is_german(german.get(f"/admin/geocache/importrun/{run.pk}/change/"))
+    entry = ListedAddress.objects.all()[0]
+    assert_is_german(german.get(f"/admin/geocache/listedaddress/{entry.pk}/change/"))
+
+
+@pytest.mark.parametrize(
+    "url", [*PAGES[:2], "/lists/", "/addresses/", "/addresses/?country=AT", "/admin/"]
+)
 def test_page__is_german_while_nothing_is_known(german, url):
     assert_is_german(german.get(url))
 

@@ -3,6 +3,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -228,7 +229,22 @@ def no_build() -> str:
     raise ProviderError("no database")
 
 
-def test_jobs__update_refresh_and_prune_can_be_switched_off(settings: Any) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_geo_import__says_what_it_did(events: list[Any], settings: Any, tmp_path: Path) -> None:
+    use_dummy_provider(settings)
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.write_text("1.1.1.1\n2.2.2.2\n")
+    sources = {"good": str(good), "bad": str(bad)}
+    settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_SOURCES": sources}
+    jobs.geo_import()
+    jobs.geo_import()
+    ran = {"event": "geo_import_ran", "list": "good", "appeared": 2, "left": 0, "bad": 0}
+    assert events[0] == ran | {"log_level": "info"}
+    assert names(events[1:]) == ["geo_import_failed"]
+    assert events[1]["error"] == f"{str(bad)!r} cannot be read: No such file or directory"
+
+
+def test_jobs__those_of_the_settings_can_be_switched_off(settings: Any) -> None:
     def ids(**given: Any) -> list[str]:
         settings.GEOCACHE = {**settings.GEOCACHE, **given}
         return [job.id for job in jobs.jobs()]
@@ -240,6 +256,7 @@ def test_jobs__update_refresh_and_prune_can_be_switched_off(settings: Any) -> No
     assert ids(DATABASES=["/srv/city.mmdb"]) == always
     assert ids(REFRESH_TIME_LIMIT_SECONDS=60) == [*always, "geo_refresh"]
     assert ids(REFRESH_TIME_LIMIT_SECONDS=0, RETENTION_DAYS=1) == [*always, "geo_prune"]
+    assert ids(RETENTION_DAYS=0, IMPORT_SOURCES={"a": "/srv/a"}) == [*always, "geo_import"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -31,6 +31,10 @@ ADMIN_PAGES = [
     "/admin/geocache/formeranswer/",
     "/admin/geocache/flushrun/",
     "/admin/geocache/rejectedentry/",
+    "/admin/geocache/importsource/",
+    "/admin/geocache/importrun/",
+    "/admin/geocache/listedaddress/",
+    "/admin/geocache/ban/",
     "/admin/geocache/apitoken/",
     "/admin/geocache/apitoken/add/",
 ]

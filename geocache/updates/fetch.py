@@ -2,7 +2,7 @@
 
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -45,11 +45,24 @@ class Fetched:
 
 
 class Client:
-    """Fetches from one service, with the account that it knows."""
+    """Fetches from one service, with the account that it knows.
 
-    def __init__(self, auth: Auth, patience: Patience) -> None:
+    Redirects may lead to the service's own host and to ``redirect_hosts`` with what is below them;
+    None: those of ``UPDATE_REDIRECT_HOSTS``.
+    """
+
+    def __init__(
+        self,
+        auth: Auth,
+        patience: Patience,
+        *,
+        max_bytes: int | None = None,
+        redirect_hosts: Sequence[str] | None = None,
+    ) -> None:
         self.auth = auth
         self.patience = patience
+        self.max_bytes = max_bytes
+        self.redirect_hosts = redirect_hosts
 
     def fetch(
         self, url: str, target: Path, *, headers: Mapping[str, str], progress: Progress
@@ -58,12 +71,12 @@ class Client:
 
         Raises ``NotPublished``, ``TooOften`` and other ``UpdateError``.
         """
-        with _response(url, self.auth, headers) as response:
+        with _response(url, self.auth, headers, self.redirect_hosts) as response:
             if response.status_code == 304:
                 return None
             digest = sha256()
             with target.open("wb") as file:
-                for chunk in _chunks(response, self.patience, progress):
+                for chunk in _chunks(response, self.patience, progress, self.max_bytes):
                     digest.update(chunk)
                     file.write(chunk)
             return Fetched(
@@ -75,7 +88,7 @@ class Client:
 
     def fetch_checksum(self, url: str) -> str:
         """Return the SHA-256 that ``url`` holds, or the empty text when it holds something else."""
-        with _response(url, self.auth, {}) as response:
+        with _response(url, self.auth, {}, self.redirect_hosts) as response:
             text = b""
             for chunk in _chunks(response, self.patience):
                 text += chunk
@@ -86,7 +99,9 @@ class Client:
 
 
 @contextmanager
-def _response(url: str, auth: Auth, headers: Mapping[str, str]) -> Iterator[requests.Response]:
+def _response(
+    url: str, auth: Auth, headers: Mapping[str, str], redirect_hosts: Sequence[str] | None
+) -> Iterator[requests.Response]:
     """Ask, going along with redirects that may be followed; the account goes to nobody else."""
     _refuse_plain(url)
     origin = _host(url)
@@ -107,7 +122,7 @@ def _response(url: str, auth: Auth, headers: Mapping[str, str]) -> Iterator[requ
                         yield response
                         return
                     url = urljoin(url, response.headers.get("Location", ""))
-                    _refuse_redirect(url, origin)
+                    _refuse_redirect(url, origin, redirect_hosts)
             raise UpdateError(f"{origin} redirects in circles")
     # The last for an address of a redirect that requests cannot take apart.
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
@@ -116,16 +131,19 @@ def _response(url: str, auth: Auth, headers: Mapping[str, str]) -> Iterator[requ
 
 
 def _chunks(
-    response: requests.Response, patience: Patience, progress: Progress | None = None
+    response: requests.Response,
+    patience: Patience,
+    progress: Progress | None = None,
+    max_bytes: int | None = None,
 ) -> Iterator[bytes]:
     total = _whole(response.headers.get("Content-Length", ""))
-    check_size(total or 0)
+    check_size(total or 0, max_bytes)
     count = 0
     # What has come by now, unlike read(), which waits until the chunk is full.
     while chunk := response.raw.read1(CHUNK_BYTES):
         patience.check()
         count += len(chunk)
-        check_size(count)
+        check_size(count, max_bytes)
         if progress:
             progress(count, total)
         yield chunk
@@ -154,14 +172,13 @@ def _refuse_plain(url: str) -> None:
         raise UpdateError(f"{_host(url) or 'a URL'} is not asked: only https:// is safe")
 
 
-def _refuse_redirect(url: str, origin: str) -> None:
+def _refuse_redirect(url: str, origin: str, hosts: Sequence[str] | None = None) -> None:
     _refuse_plain(url)
     host = _host(url)
-    allowed = [name.lower() for name in conf.get("UPDATE_REDIRECT_HOSTS")]
+    setting = "UPDATE_REDIRECT_HOSTS" if hosts is None else "IMPORT_HOSTS"
+    allowed = [name.lower() for name in (conf.get(setting) if hosts is None else hosts)]
     if host != origin and not any(host == one or host.endswith(f".{one}") for one in allowed):
-        raise UpdateError(
-            f"{origin} redirects to {host}; if that is right, add it to UPDATE_REDIRECT_HOSTS"
-        )
+        raise UpdateError(f"{origin} redirects to {host}; if that is right, add it to {setting}")
     if origin not in LOOPBACK and _is_inside(host):
         raise UpdateError(f"{origin} redirects to {host}, an address inside this network")
 

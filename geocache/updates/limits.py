@@ -32,8 +32,10 @@ class Patience:
             )
 
 
-def check_size(byte_count: int) -> None:
-    """Raise ``UpdateError`` as soon as something is larger than any database."""
+def check_size(byte_count: int, max_bytes: int | None = None) -> None:
+    """Raise ``UpdateError`` as soon as something is larger than it may be, or any database is."""
+    if max_bytes is not None and byte_count > max_bytes:
+        raise UpdateError(f"larger than {max_bytes:,} bytes; it is not read any further")
     if byte_count > MAX_BYTES:
         raise UpdateError(f"larger than {MAX_BYTES:,} bytes; that is no database")
 

@@ -15,6 +15,7 @@ from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress, InvalidCursor
 from geocache.filters import AddressFilter, DayForm
 from geocache.history import answer_on, former_spans
+from geocache.imports.models import ListedAddress
 from geocache.models import GeoCache
 from geocache.paging import Page, read_page
 from geocache.printable import printable
@@ -87,6 +88,7 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
         "stale": known.stale(timezone.now()),
         "reason": reason,
         "places": [answer] if answer is not None else [],
+        "listings": ListedAddress.objects.holding(parsed).select_related("source"),
         "neighbours": [row.to_location() for row in rows],
     }
     status = HTTPStatus.OK if answer is not None or reason else HTTPStatus.NOT_FOUND

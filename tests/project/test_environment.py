@@ -375,3 +375,40 @@ def test_geocache_provider__half_an_account_is_left_to_the_check(monkeypatch):
     monkeypatch.setenv("GEOCACHE_MAXMIND_LICENSE_KEY", "key")
     (problem,) = MaxMindProvider(**environment.geocache_provider()["OPTIONS"]).check()
     assert "account id" in problem
+
+
+# --- lists and bans ----------------------------------------------------------------------------
+
+
+def test_named__pairs_of_a_name_and_a_place(monkeypatch):
+    monkeypatch.setenv("LISTS", "ipsum=https://a.example/x?y=z, own = /srv/own ,")
+    assert environment.named("LISTS") == {"ipsum": "https://a.example/x?y=z", "own": "/srv/own"}
+    monkeypatch.delenv("LISTS")
+    assert environment.named("LISTS") == {}
+
+
+@pytest.mark.parametrize("text", ["/srv/own", "https://a.example/x?y=z", "=/srv/own", "own="])
+def test_named__place_without_a_name_is_refused(monkeypatch, text):
+    monkeypatch.setenv("LISTS", text)
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        environment.named("LISTS")
+    assert_one_line(refusal, "LISTS", "ipsum=https://")
+
+
+def test_geocache_ban_action__is_none_a_jail_or_a_file(monkeypatch):
+    assert environment.geocache_ban_action() is None
+    monkeypatch.setenv("GEOCACHE_BAN_JAIL", "geocache")
+    assert environment.geocache_ban_action() == {
+        "BACKEND": "geocache.bans.fail2ban.Fail2banAction",
+        "OPTIONS": {"jail": "geocache", "socket": ""},
+    }
+    monkeypatch.setenv("GEOCACHE_BAN_NFTABLES_FILE", "/etc/nftables.d/geocache.nft")
+    with pytest.raises(ImproperlyConfigured, match="not both"):
+        environment.geocache_ban_action()
+    monkeypatch.delenv("GEOCACHE_BAN_JAIL")
+    monkeypatch.setenv("GEOCACHE_BAN_NFTABLES_APPLY", "true")
+    action = environment.geocache_ban_action()
+    assert action["OPTIONS"] == {
+        "path": "/etc/nftables.d/geocache.nft",
+        "command": ["nft", "-f"],
+    }

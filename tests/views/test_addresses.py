@@ -30,11 +30,12 @@ pytestmark = [
 LIST = "/addresses/"
 DOWNLOADS = ("/addresses/download.csv", "/addresses/download.jsonl")
 ONE = f"/addresses/{LONDON}/"
-# The session and its user; the countries and sources to choose from, the rows, the statistics.
-LIST_QUERIES = 2 + 2 + 1 + 1
+# The session and its user; the countries, sources and lists to choose from, the rows, the
+# statistics.
+LIST_QUERIES = 2 + 3 + 1 + 1
 # The session, its user, its permissions; row, head of the journal, neighbours on either side,
-# former answers.
-ONE_QUERIES = 4 + 2 + 2 + 1
+# former answers, the lists that it is on.
+ONE_QUERIES = 4 + 2 + 2 + 1 + 1
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.flush import FlushReport, flush_dirty
+from geocache.imports.geography import count_after_flush
 from geocache.management.arguments import seconds
 from geocache.management.shells import ShellCommand
 from geocache.statistics import refresh_after_flush
@@ -51,6 +52,7 @@ class Command(ShellCommand):
             self.stderr.write(f"The cache has lost {lost_count:,} records before this flush.")
         self.stdout.write(json.dumps(figures) if is_json else _sentence(report))
         refresh_after_flush()
+        count_after_flush()
         if report.timed_out:
             raise CommandError(
                 f"The time limit left {report.pending:,} answers; they stay in the cache.",

@@ -1,0 +1,162 @@
+"""Lists, their imports and entries, and what is banned because of them: to read, to import now."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.text import Truncator
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from geocache.admin.paging import LimitedPaginator
+from geocache.admin.read_only import ReadOnlyAdmin
+from geocache.exceptions import InvalidAddress
+from geocache.imports.entries import parse_entries
+from geocache.imports.models import Ban, ImportRun, ImportSource, ListedAddress
+from geocache.imports.schedule import ask_for
+
+
+@admin.register(ImportSource)
+class ImportSourceAdmin(ReadOnlyAdmin):
+    """Lists, which can be imported at once, and deleted with all that they hold."""
+
+    list_display = ("name", "entry_count", "attempted_at", "short_problem")
+    list_select_related = ("current_run",)
+    fields = ("name", "entry_count", "attempted_at", "problem")
+    actions = ("import_now",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Let a list be given up; the next import ends the bans that only it has."""
+        return super(ReadOnlyAdmin, self).has_delete_permission(request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:  # noqa: ARG002 - Django's signature
+        """Name the lists only: to name 200,000 entries takes minutes."""
+        return [str(one) for one in objs], {self.opts.verbose_name_plural: len(objs)}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: ImportSource) -> None:  # noqa: ARG002 - Django's signature
+        """Delete one list."""
+        obj.forget()
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ImportSource]) -> None:  # noqa: ARG002 - Django's signature
+        """Delete several."""
+        for source in queryset:
+            source.forget()
+
+    def has_import_permission(self, request: HttpRequest) -> bool:
+        """Tell whether somebody may have a list imported."""
+        return self.has_permission(request, "change")
+
+    @admin.display(description=_("entries"))
+    def entry_count(self, source: ImportSource) -> int | str:
+        """Return how many entries it has."""
+        return source.current_run.entry_count if source.current_run else ""
+
+    @admin.display(description=_("problem"))
+    def short_problem(self, source: ImportSource) -> str:
+        """Return the beginning of what was wrong."""
+        return Truncator(source.problem).chars(80)
+
+    @admin.action(description=_("Import the selected lists now"), permissions=["import"])
+    def import_now(self, request: HttpRequest, queryset: QuerySet[ImportSource]) -> None:
+        """Have the scheduler import them within a minute."""
+        count = sum(map(ask_for, queryset))
+        said = ngettext(
+            "The scheduler imports %(count)d list within a minute.",
+            "The scheduler imports %(count)d lists within a minute.",
+            count,
+        )
+        if count:
+            messages.success(request, said % {"count": count})
+        if count < len(queryset):
+            said = gettext("Lists that are not in the settings are not imported.")
+            messages.warning(request, said)
+
+
+@admin.register(ImportRun)
+class ImportRunAdmin(ReadOnlyAdmin):
+    """Imports, newest first."""
+
+    list_display = (
+        "started_at",
+        "source",
+        "state",
+        "entry_count",
+        "appeared_count",
+        "left_count",
+        "bad_count",
+        "short_error",
+    )
+    list_filter = ("state", "source")
+    list_select_related = ("source",)
+    ordering = ("-started_at",)
+    sortable_by = ("started_at",)
+    fields = (
+        "source",
+        "state",
+        "origin",
+        "format_name",
+        "sha256",
+        "line_count",
+        "entry_count",
+        "network_count",
+        "appeared_count",
+        "left_count",
+        "bad_count",
+        "english_bad_lines",
+        "started_at",
+        "finished_at",
+        "seen_at",
+        "error",
+    )
+
+    @admin.display(description=_("first bad lines"))
+    def english_bad_lines(self, run: ImportRun) -> str:
+        """Return them as what they are: like logs, they speak English."""
+        lines = ((line,) for line in run.bad_lines.splitlines())
+        return format_html_join("", '<div lang="en">{}</div>', lines)
+
+    @admin.display(description=_("error"))
+    def short_error(self, run: ImportRun) -> str:
+        """Return the beginning of the error."""
+        return Truncator(run.error).chars(80)
+
+
+@admin.register(ListedAddress)
+class ListedAddressAdmin(ReadOnlyAdmin):
+    """Entries of all lists; no row is counted that nobody pages to."""
+
+    list_display = ("entry", "source", "is_listed", "first_listed_at", "last_listed_at")
+    list_filter = ("is_listed", "source")
+    list_select_related = ("source",)
+    ordering = ("entry", "source")
+    sortable_by = ()
+    paginator = LimitedPaginator
+    search_fields = ("entry",)
+    fields = ("entry", "source", "is_listed", "first_listed_at", "last_listed_at")
+
+    def get_search_results(
+        self,
+        request: HttpRequest,  # noqa: ARG002 - Django's signature
+        queryset: "QuerySet[Any]",
+        search_term: str,
+    ) -> "tuple[QuerySet[Any], bool]":
+        """Find an entry by its whole text, which an index does at once."""
+        if not search_term.strip():
+            return queryset, False
+        try:
+            texts = [one.text for one in parse_entries(search_term.strip())]
+        except InvalidAddress:
+            return queryset.none(), False
+        return queryset.filter(entry__in=texts), False
+
+
+@admin.register(Ban)
+class BanAdmin(ReadOnlyAdmin):
+    """What is banned; a ban that is deleted here is applied again by the next import."""
+
+    list_display = ("entry", "banned_at")
+    ordering = ("entry",)
+    sortable_by = ()
+    paginator = LimitedPaginator

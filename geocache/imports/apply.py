@@ -1,0 +1,296 @@
+"""Import lists of addresses: each content of each list is applied once, however often it comes.
+
+1. The content is kept in a file and hashed. Was it the last that was applied: nothing to do.
+2. One process at a time holds a list. One that is gone, or not heard of for a while, holds nothing.
+3. The entries in order are compared with those that the table holds; only differences are written,
+   batch by batch, each in one transaction that also renews the hold. Killed anywhere, the next
+   import finds what is left to do by comparing again.
+4. Bans, if there are any; then the run is marked as completed.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from geocache import bans, store
+from geocache.exceptions import ImportFailed
+from geocache.imports import origins
+from geocache.imports.content import Entries, Spooled, Watch
+from geocache.imports.differences import Change, differences
+from geocache.imports.entries import Entry
+from geocache.imports.models import ImportRun, ImportSource, ListedAddress
+from geocache.imports.origins import Content, Origin
+from geocache.imports.runs import begin, failing, held
+from geocache.lookup import lookup_many
+
+APPLIED: Final = "applied"
+UNCHANGED: Final = "unchanged"
+COMPARED: Final = "compared"
+WARMED: Final = "warmed"
+
+# Differences that are looked up together and written in one transaction.
+BATCH_ENTRIES: Final = 2_000
+# Rows of the list that are read at once, and entries behind which the hold is renewed anyway.
+HELD_ROWS: Final = 5_000
+KEEP_ENTRIES: Final = 100_000
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one import; counts are of entries, addresses and networks alike."""
+
+    name: str
+    status: str
+    sha256: str
+    format_name: str = ""
+    line_count: int = 0
+    bad_count: int = 0
+    bad_lines: list[str] = field(default_factory=list)
+    entry_count: int = 0
+    network_count: int = 0
+    appeared_count: int = 0
+    left_count: int = 0
+    banned_count: int = 0
+    unbanned_count: int = 0
+    seconds: float = 0.0
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Who is told how far an import is, and who may end it."""
+
+    # Bytes that were read.
+    read: Watch = lambda _: None
+    # Entries that were compared with the table, after ``total`` has said how many there are.
+    compared: Watch = lambda _: None
+    total: Watch = lambda _: None
+    is_stopped: Callable[[], bool] = lambda: False
+
+
+def import_list(
+    name: str,
+    spooled: Spooled,
+    *,
+    origin: str = "",
+    wait_seconds: float = 0.0,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Apply a content of the list ``name``, unless it is what the table holds already.
+
+    Waits so long for another process that imports the list, then raises ``ImportBusy``. Raises
+    ``ImportFailed``; the same import again then goes on where it was.
+    """
+    started, progress = time.monotonic(), progress or Progress()
+    if (run := _applied(name, spooled.sha256)) and not bans.are_due():
+        return _found_again(name, run)
+    with read_entries(spooled, progress) as entries, held(name, wait_seconds) as (source, holder):
+        if (run := _applied(name, spooled.sha256)) and not bans.are_due():
+            # By the process that was waited for.
+            return _found_again(name, run)
+        run = begin(source, spooled.sha256, entries.report, origin)
+        done = _Import(source, holder, run, entries, progress)
+        with failing(run, holder):
+            report = done.apply()
+    run.refresh_from_db()
+    return Outcome(
+        name=name,
+        status=APPLIED,
+        sha256=spooled.sha256,
+        **asdict(entries.report),
+        appeared_count=run.appeared_count,
+        left_count=run.left_count,
+        banned_count=report.banned,
+        unbanned_count=report.unbanned,
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def import_content(
+    origin: Origin,
+    content: Content | None,
+    *,
+    wait_seconds: float = 0.0,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Apply what came from ``origin``, as ``import_list`` does; None is what the table holds."""
+    if content is None:
+        rows = ImportRun.objects.filter(source__name=origin.name, source__current_run=F("pk"))
+        if run := rows.first():
+            return _found_again(origin.name, run)
+        raise ImportFailed("another import has begun meanwhile; try again")
+    outcome = import_list(
+        origin.name,
+        content.spooled,
+        origin=origin.shown,
+        wait_seconds=wait_seconds,
+        progress=progress,
+    )
+    if content.fetched:
+        origins.remember(origin.name, content.fetched)
+    return outcome
+
+
+def compare(name: str, spooled: Spooled, progress: Progress | None = None) -> Outcome:
+    """Return what an import would do; write nothing."""
+    progress = progress or Progress()
+    source = ImportSource.objects.filter(name=name).first()
+    with read_entries(spooled, progress) as entries:
+        outcome = Outcome(name, COMPARED, spooled.sha256, **asdict(entries.report))
+        for change in differences(entries, _entries_of(source)):
+            if change.has_appeared:
+                outcome.appeared_count += 1
+            else:
+                outcome.left_count += 1
+    return outcome
+
+
+def warm(name: str, spooled: Spooled, progress: Progress | None = None) -> Outcome:
+    """Look all addresses of a content up anew, and apply nothing."""
+    progress = progress or Progress()
+    with read_entries(spooled, progress) as entries:
+        outcome = Outcome(name, WARMED, spooled.sha256, **asdict(entries.report))
+        progress.total(outcome.entry_count)
+        remaining = iter(entries)
+        while batch := list(islice(remaining, BATCH_ENTRIES)):
+            _stop_if(progress)
+            _locate(batch)
+            progress.compared(len(batch))
+    return outcome
+
+
+@contextmanager
+def read_entries(spooled: Spooled, progress: Progress) -> Iterator[Entries]:
+    """Give the entries of a content for a while; raise ``ImportFailed`` when there is none."""
+    entries = Entries(spooled, progress.read)
+    try:
+        yield entries
+    finally:
+        entries.close()
+
+
+class _Import:
+    """One content on its way into the table."""
+
+    def __init__(
+        self,
+        source: ImportSource,
+        holder: str,
+        run: ImportRun,
+        entries: Entries,
+        progress: Progress,
+    ) -> None:
+        self.source = source
+        self.holder = holder
+        self.run = run
+        self.entries = entries
+        self.progress = progress
+
+    def apply(self) -> bans.BanReport:
+        self.progress.total(self.entries.report.entry_count)
+        changes = differences(self._counted(), _entries_of(self.source))
+        while batch := list(islice(changes, BATCH_ENTRIES)):
+            _stop_if(self.progress)
+            self._write(batch)
+        report = bans.apply_bans(self._keep)
+        self._complete()
+        return report
+
+    def _counted(self) -> Iterator[Entry]:
+        for number, entry in enumerate(self.entries, 1):
+            yield entry
+            if number % BATCH_ENTRIES == 0:
+                _stop_if(self.progress)
+                self.progress.compared(BATCH_ENTRIES)
+            if number % KEEP_ENTRIES == 0:
+                # Where few entries have changed, no batch is written for long.
+                self._keep()
+
+    def _write(self, batch: list[Change]) -> None:
+        appeared = [change.entry for change in batch if change.has_appeared]
+        left = [change.entry for change in batch if not change.has_appeared]
+        # First, so that whatever is on the list is in the table with the next flush.
+        _locate(appeared)
+        at, run = timezone.now(), self.run
+        with transaction.atomic():
+            self._keep()
+            ListedAddress.objects.appear(appeared, run, at)
+            ListedAddress.objects.leave(left, run, at)
+            ImportRun.objects.filter(pk=run.pk).update(
+                appeared_count=F("appeared_count") + len(appeared),
+                left_count=F("left_count") + len(left),
+            )
+
+    def _complete(self) -> None:
+        with transaction.atomic():
+            self._keep()
+            ImportRun.objects.filter(pk=self.run.pk).update(
+                state=ImportRun.State.COMPLETED, finished_at=timezone.now(), error=""
+            )
+            # Counted anew with the next flush, which brings the new answers.
+            ImportSource.objects.filter(pk=self.source.pk).update(
+                current_run=self.run, is_counted=False
+            )
+
+    def _keep(self) -> None:
+        self.source.keep(self.holder)
+
+
+def _applied(name: str, sha256: str) -> ImportRun | None:
+    """Return the run of a content if it is what the table holds."""
+    return ImportRun.objects.filter(
+        source__name=name,
+        sha256=sha256,
+        state=ImportRun.State.COMPLETED,
+        source__current_run=F("pk"),
+    ).first()
+
+
+def _found_again(name: str, run: ImportRun) -> Outcome:
+    run.seen_at = timezone.now()
+    run.save(update_fields=["seen_at"])
+    return Outcome(
+        name=name,
+        status=UNCHANGED,
+        sha256=run.sha256,
+        format_name=run.format_name,
+        line_count=run.line_count,
+        bad_count=run.bad_count,
+        bad_lines=run.bad_lines.splitlines(),
+        entry_count=run.entry_count,
+        network_count=run.network_count,
+    )
+
+
+def _entries_of(source: ImportSource | None) -> Iterator[Entry]:
+    """Give what the table says to be on a list, in order and a few at a time."""
+    if source is None:
+        return
+    rows = ListedAddress.objects.filter(source=source).listed().in_order()
+    page = rows
+    while held := list(
+        map(Entry._make, page.values_list("sort_key", "prefix_length", "entry")[:HELD_ROWS])
+    ):
+        yield from held
+        page = rows.behind(held[-1])
+
+
+def _locate(entries: list[Entry]) -> None:
+    # Kept for pages, where the same few addresses come again; a long list only fills it.
+    store.memory.clear()
+    lookup_many(one.text for one in entries if not one.is_network)
+
+
+def _stop_if(progress: Progress) -> None:
+    if progress.is_stopped():
+        raise ImportFailed("stopped before it was done")

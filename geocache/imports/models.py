@@ -1,0 +1,299 @@
+"""Lists, what each import of them did, what they hold, and what is banned because of them."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, ClassVar, Final, Self
+
+from django.db import connections, models, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from geocache.addresses import networks_around
+from geocache.exceptions import ImportBusy
+from geocache.imports.entries import Entry
+from geocache.imports.holders import is_gone
+from geocache.locations import EPOCH
+
+# How long a process that is not heard of keeps a list, if nobody can tell that it is gone.
+LEASE_SECONDS: Final = 120
+# Rows that one statement writes.
+ROWS: Final = 500
+
+
+class ImportSource(models.Model):
+    """One list, and the process that imports it."""
+
+    name = models.CharField(_("list"), max_length=100, unique=True)
+    # The content that the table holds.
+    current_run = models.ForeignKey(
+        "ImportRun", models.SET_NULL, null=True, blank=True, related_name="+", editable=False
+    )
+    # By whom it is imported at this moment, and until when that counts.
+    holder = models.CharField(max_length=200, blank=True, editable=False)
+    expires_at = models.DateTimeField(default=EPOCH, editable=False)
+    # What the service will know the content by that was fetched last.
+    url = models.TextField(blank=True, editable=False)
+    etag = models.CharField(max_length=1000, blank=True, editable=False)
+    last_modified = models.CharField(max_length=100, blank=True, editable=False)
+    # When it was last fetched or tried, and what was wrong; None: as soon as possible.
+    attempted_at = models.DateTimeField(_("last looked at"), null=True, blank=True, editable=False)
+    problem = models.TextField(_("problem"), blank=True, editable=False)
+    # JSON of the counts of its addresses, as ``imports.geography`` has them.
+    figures = models.TextField(blank=True, editable=False)
+    is_counted = models.BooleanField(default=True, editable=False)
+    counted_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("list")
+        verbose_name_plural = _("lists")
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def hold(self, holder: str) -> bool:
+        """Take or renew the list for ``holder``; False while another process is at it.
+
+        A compare-and-set: of two processes at the same moment one changes the row.
+        """
+        now = timezone.now()
+        mine_or_free = Q(holder=holder) | Q(expires_at__lt=now)
+        seen = type(self).objects.filter(pk=self.pk).values_list("holder", flat=True).first()
+        if seen and is_gone(seen):
+            mine_or_free |= Q(holder=seen)
+        until = now + timedelta(seconds=LEASE_SECONDS)
+        rows = type(self).objects.filter(mine_or_free, pk=self.pk)
+        return bool(rows.update(holder=holder, expires_at=until))
+
+    def keep(self, holder: str) -> None:
+        """Renew what ``holder`` holds, in the transaction of a write; raise ``ImportBusy``.
+
+        Whoever was stopped for longer than the lease then writes nothing more.
+        """
+        until = timezone.now() + timedelta(seconds=LEASE_SECONDS)
+        if not type(self).objects.filter(pk=self.pk, holder=holder).update(expires_at=until):
+            raise ImportBusy("another process has taken this import over")
+
+    def release(self, holder: str) -> None:
+        """Give the list back, if it is still held by ``holder``."""
+        type(self).objects.filter(pk=self.pk, holder=holder).update(holder="", expires_at=EPOCH)
+
+    def forget(self) -> None:
+        """Delete the list with all that it holds, in a few statements; an import of it then ends.
+
+        What is banned because of it alone is so until the next import of any list.
+        """
+        with transaction.atomic():
+            # First the entries, of which there are many: nothing refers to them.
+            self.entries.all().delete()
+            self.runs.all().delete()
+            self.delete()
+
+
+class ImportRun(models.Model):
+    """One content of one list, and what its import did; there is one run for each content."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", _("running")
+        COMPLETED = "completed", _("completed")
+        FAILED = "failed", _("failed")
+
+    source = models.ForeignKey(
+        ImportSource, models.CASCADE, related_name="runs", verbose_name=_("list"), db_index=False
+    )
+    sha256 = models.CharField(_("SHA-256 of the content"), max_length=64)
+    state = models.CharField(
+        _("state"), max_length=10, choices=State.choices, default=State.RUNNING
+    )
+    # Where it came from: a path, ``-``, or a host. Never a whole URL, which may hold a key.
+    origin = models.CharField(_("from"), max_length=200, blank=True)
+    format_name = models.CharField(_("format"), max_length=40, blank=True)
+    line_count = models.PositiveIntegerField(_("lines"), default=0)
+    bad_count = models.PositiveIntegerField(_("bad lines"), default=0)
+    bad_lines = models.TextField(_("first bad lines"), blank=True)
+    entry_count = models.PositiveIntegerField(_("entries"), default=0)
+    network_count = models.PositiveIntegerField(_("networks among them"), default=0)
+    appeared_count = models.PositiveIntegerField(_("appeared"), default=0)
+    left_count = models.PositiveIntegerField(_("left"), default=0)
+    started_at = models.DateTimeField(_("started at"))
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+    # When this content was last found again, with nothing to do.
+    seen_at = models.DateTimeField(_("seen at"), null=True, blank=True)
+    error = models.TextField(_("error"), blank=True)
+
+    class Meta:
+        verbose_name = _("import")
+        verbose_name_plural = _("imports")
+        ordering: ClassVar = ["-started_at"]
+        constraints: ClassVar = [
+            # Two imports of one content at once are one run.
+            models.UniqueConstraint(fields=["source", "sha256"], name="geocache_import_content")
+        ]
+        indexes: ClassVar = [
+            # The list of runs, newest first, and those of one list.
+            models.Index(fields=["started_at"], name="geocache_import_started"),
+            models.Index(fields=["source", "started_at"], name="geocache_import_of"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.started_at:%Y-%m-%d %H:%M:%S}"
+
+
+# The columns of an entry that appears, and their types in PostgreSQL.
+APPEARING: Final = {
+    "source_id": "bigint",
+    "entry": "text",
+    "sort_key": "text",
+    "prefix_length": "smallint",
+    "is_network": "boolean",
+    "first_listed_at": "timestamptz",
+    "appeared_run_id": "bigint",
+}
+# What is written of one that was on the list before.
+REAPPEARING: Final = ("is_listed", "last_listed_at", "appeared_run")
+REAPPEAR_SQL: Final = (
+    "ON CONFLICT (entry, source_id) DO UPDATE SET is_listed = TRUE, last_listed_at = NULL, "
+    "appeared_run_id = excluded.appeared_run_id"
+)
+
+
+class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
+    """What one can ask of the entries of lists, and how they change."""
+
+    def listed(self) -> Self:
+        """Return the entries that are on their lists now."""
+        # An equality for the index: of a flag alone, as Django writes it, SQLite uses none.
+        return self.filter(is_listed__in=[True])
+
+    def in_order(self) -> Self:
+        """Return them sorted as ``Entry`` is; a walk through an index for one list or run."""
+        return self.order_by("sort_key", "prefix_length")
+
+    def behind(self, entry: Entry) -> Self:
+        """Return those that come after ``entry`` in that order."""
+        same = Q(sort_key=entry.sort_key, prefix_length__gt=entry.prefix_length)
+        # The first condition is a range of the index, which an OR alone would not be.
+        return self.filter(Q(sort_key__gte=entry.sort_key), Q(sort_key__gt=entry.sort_key) | same)
+
+    def holding(self, address: IPv4Address | IPv6Address) -> Self:
+        """Return the entries that are ``address``, or a network around it."""
+        texts = [str(address), *networks_around(address)]
+        return self.filter(entry__in=texts).order_by("source__name", "-prefix_length")
+
+    def appear(self, entries: Iterable[Entry], run: ImportRun, at: datetime) -> None:
+        """Put entries on the list of ``run``, new ones or such as were on it before."""
+        values = [
+            (run.source_id, one.text, one.sort_key, one.prefix_length, one.is_network, at, run.pk)
+            for one in entries
+        ]
+        if connections[self.db].vendor in ("sqlite", "postgresql"):
+            self._write_rows(values)
+        else:
+            rows = [
+                ListedAddress(**dict(zip(APPEARING, row, strict=True)), is_listed=True)
+                for row in values
+            ]
+            # Databases that know no target of a conflict take any unique key.
+            has_target = connections[self.db].features.supports_update_conflicts_with_target
+            self.bulk_create(
+                rows,
+                batch_size=ROWS,
+                update_conflicts=True,
+                update_fields=REAPPEARING,
+                unique_fields=["entry", "source"] if has_target else None,
+            )
+
+    def _write_rows(self, values: list[tuple[Any, ...]]) -> None:
+        """Write rows in a third of the time that ``bulk_create`` takes."""
+        connection = connections[self.db]
+        quote = connection.ops.quote_name
+        columns = ", ".join(quote(name) for name in (*APPEARING, "is_listed"))
+        sql = f"INSERT INTO {quote(self.model._meta.db_table)} ({columns}) {{rows}} {REAPPEAR_SQL}"
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                # One statement with one array a column: PostgreSQL parses and plans once.
+                arrays = ", ".join(f"%s::{kind}[]" for kind in APPEARING.values())
+                rows = f"SELECT *, TRUE FROM unnest({arrays})"  # noqa: S608 - made of types only
+                if values:
+                    cursor.execute(
+                        sql.format(rows=rows), [list(one) for one in zip(*values, strict=True)]
+                    )
+            else:
+                adapt = connection.ops.adapt_datetimefield_value
+                rows = f"VALUES ({', '.join(['%s'] * len(APPEARING))}, TRUE)"
+                adapted = [(*row[:5], adapt(row[5]), row[6]) for row in values]
+                cursor.executemany(sql.format(rows=rows), adapted)
+
+    def leave(self, entries: Iterable[Entry], run: ImportRun, at: datetime) -> None:
+        """Take entries off the list of ``run``; they stay in the table."""
+        texts = [one.text for one in entries]
+        rows = self.filter(source_id=run.source_id, entry__in=texts)
+        rows.update(is_listed=False, last_listed_at=at, left_run=run)
+
+
+class ListedAddress(models.Model):
+    """An address or a network that is, or was, on one list."""
+
+    source = models.ForeignKey(
+        ImportSource, models.CASCADE, related_name="entries", verbose_name=_("list"), db_index=False
+    )
+    entry = models.CharField(_("address or network"), max_length=43)
+    sort_key = models.CharField(max_length=32, editable=False)
+    prefix_length = models.PositiveSmallIntegerField(editable=False)
+    is_network = models.BooleanField(_("network"), default=False)
+    is_listed = models.BooleanField(_("still listed"), default=True)
+    first_listed_at = models.DateTimeField(_("first listed"))
+    # When it left. What is still listed was seen with the last import of its list.
+    last_listed_at = models.DateTimeField(_("last listed"), null=True, blank=True)
+    # The last run that put it on the list, and the last that took it off.
+    appeared_run = models.ForeignKey(
+        ImportRun, models.SET_NULL, null=True, related_name="appeared", db_index=False
+    )
+    left_run = models.ForeignKey(
+        ImportRun, models.SET_NULL, null=True, related_name="left", db_index=False
+    )
+
+    objects: ClassVar[Any] = ListedAddressQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("listed address")
+        verbose_name_plural = _("listed addresses")
+        constraints: ClassVar = [
+            # An entry is on a list once. By entry first: which lists is an address on?
+            models.UniqueConstraint(fields=["entry", "source"], name="geocache_listed_once")
+        ]
+        indexes: ClassVar = [
+            # What is on a list, in order: the difference to a new content, and the list's pages.
+            models.Index(
+                fields=["source", "is_listed", "sort_key", "prefix_length"],
+                name="geocache_listed_order",
+            ),
+            # The difference that a run made, in order.
+            models.Index(
+                fields=["appeared_run", "sort_key", "prefix_length"], name="geocache_listed_new"
+            ),
+            models.Index(
+                fields=["left_run", "sort_key", "prefix_length"],
+                name="geocache_listed_left",
+                condition=Q(left_run__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.entry
+
+
+class Ban(models.Model):
+    """A ban that was applied and not ended; recorded with the step that applied it."""
+
+    entry = models.CharField(_("address or network"), max_length=43, primary_key=True)
+    banned_at = models.DateTimeField(_("banned at"))
+
+    class Meta:
+        verbose_name = _("ban")
+        verbose_name_plural = _("bans")
+
+    def __str__(self) -> str:
+        return self.entry

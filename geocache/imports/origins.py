@@ -1,0 +1,188 @@
+"""Where a list comes from: a file, standard input, or a URL of a host that the settings name."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from geocache import conf
+from geocache.exceptions import ImportFailed, UpdateError
+from geocache.imports.content import SQLITE, Spooled, snapshot, spooled
+from geocache.imports.models import ImportSource
+from geocache.updates.fetch import Client, Fetched, Progress
+from geocache.updates.limits import Patience
+
+STANDARD_INPUT: Final = "-"
+NAME_LENGTH: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One list: its name, and its place, a path, ``-`` or a URL."""
+
+    name: str
+    place: str
+
+    @property
+    def is_url(self) -> bool:
+        """Tell whether it has to be fetched."""
+        return "://" in self.place
+
+    @property
+    def shown(self) -> str:
+        """Return the place without what may be a key: of a URL its host."""
+        return _host(self.place) if self.is_url else self.place
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What came from an origin, and how the service will know whether it has changed."""
+
+    spooled: Spooled
+    fetched: Fetched | None = None
+
+
+def find_origin(text: str, name: str = "") -> Origin:
+    """Return the list that ``text`` means: a name of ``IMPORT_SOURCES``, a path, ``-`` or a URL.
+
+    Raises ``ImportFailed`` when it has no name.
+    """
+    configured = conf.get("IMPORT_SOURCES")
+    if text in configured:
+        return Origin(name or text, str(configured[text]))
+    # A place that the settings name has its name there.
+    named = next((one for one, place in configured.items() if str(place) == text), "")
+    name = name or named or ("" if text == STANDARD_INPUT else _name_of(text))
+    if not name or len(name) > NAME_LENGTH or not name.isprintable():
+        raise ImportFailed(f"say with --name what the list from {text[:80]!r} is called")
+    return Origin(name, text)
+
+
+def configured_origins() -> list[Origin]:
+    """Return the lists of the settings."""
+    return [Origin(name, str(place)) for name, place in conf.get("IMPORT_SOURCES").items()]
+
+
+@contextmanager
+def content_of(
+    origin: Origin,
+    *,
+    is_conditional: bool = True,
+    is_stopped: Callable[[], bool] = lambda: False,
+    progress: Progress = lambda *_: None,
+) -> Iterator[Content | None]:
+    """Give the content of a list for a while, None when its service says that it is the same.
+
+    It is the same only if the table holds what came last. Raises ``ImportFailed``.
+    """
+    if origin.is_url:
+        with _fetched(origin, is_conditional, is_stopped, progress) as content:
+            yield content
+    else:
+        with _opened(origin.place) as content:
+            yield content
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[Content]:
+    is_standard_input = path == STANDARD_INPUT
+    try:
+        file = open(  # noqa: SIM115 - closed below; what fails there is another's error
+            0 if is_standard_input else path, "rb", closefd=not is_standard_input
+        )
+    except (OSError, ValueError) as error:
+        raise ImportFailed(f"{path!r} cannot be read: {_reason(error)}") from error
+    with file:
+        try:
+            is_database = file.peek(len(SQLITE))[: len(SQLITE)] == SQLITE
+        except OSError as error:
+            raise ImportFailed(f"{path!r} cannot be read: {_reason(error)}") from error
+        if is_database and not is_standard_input:
+            # Somebody may be writing to it.
+            with snapshot(path) as copy, Path(copy).open("rb") as whole, spooled(whole) as kept:
+                yield Content(kept)
+            return
+        with spooled(file) as kept:
+            yield Content(kept)
+
+
+@contextmanager
+def _fetched(
+    origin: Origin, is_conditional: bool, is_stopped: Callable[[], bool], progress: Progress
+) -> Iterator[Content | None]:
+    _refuse_host(origin.place)
+    client = Client(
+        None,
+        Patience(time.monotonic() + conf.get("IMPORT_TIME_LIMIT_SECONDS"), is_stopped),
+        max_bytes=conf.get("IMPORT_MAX_BYTES"),
+        redirect_hosts=sorted(allowed_hosts()),
+    )
+    with tempfile.NamedTemporaryFile(prefix="geocache-import-") as target:
+        try:
+            fetched = client.fetch(
+                origin.place,
+                Path(target.name),
+                headers=_conditions(origin) if is_conditional else {},
+                progress=progress,
+            )
+        except UpdateError as error:
+            raise ImportFailed(str(error)) from error
+        if fetched is None:
+            yield None
+            return
+        with Path(target.name).open("rb") as file, spooled(file) as kept:
+            yield Content(kept, fetched)
+
+
+def remember(name: str, fetched: Fetched) -> None:
+    """Remember by what the service knows the content that the table holds now."""
+    ImportSource.objects.filter(name=name).update(
+        url=fetched.url, etag=fetched.etag[:1000], last_modified=fetched.last_modified[:100]
+    )
+
+
+def allowed_hosts() -> set[str]:
+    """Return the hosts that lists may be fetched from."""
+    places = [str(place) for place in conf.get("IMPORT_SOURCES").values()]
+    return {_host(place) for place in places if "://" in place} | {
+        str(name).lower() for name in conf.get("IMPORT_HOSTS")
+    }
+
+
+def _refuse_host(url: str) -> None:
+    host = _host(url)
+    if host not in allowed_hosts():
+        raise ImportFailed(f"{host or 'that URL'} is not asked: add it to IMPORT_HOSTS first")
+
+
+def _conditions(origin: Origin) -> dict[str, str]:
+    """Return the headers that ask only for what is not in the table."""
+    known = ImportSource.objects.filter(
+        name=origin.name, url=origin.place, current_run__isnull=False
+    ).first()
+    if known is None:
+        return {}
+    given = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
+    return {name: value for name, value in given.items() if value}
+
+
+def _name_of(place: str) -> str:
+    """Return what a list is called: the name of its file, without endings."""
+    path = urlsplit(place).path if "://" in place else place
+    name = Path(path).name
+    return name.partition(".")[0] or _host(place)
+
+
+def _host(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

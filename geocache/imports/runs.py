@@ -1,0 +1,82 @@
+"""The run of one import: who holds the list, and how it begins and fails."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from django.db import DatabaseError, InterfaceError, transaction
+from django.utils import timezone
+
+from geocache.exceptions import GeocacheError, ImportBusy, ImportFailed
+from geocache.imports.content import Report
+from geocache.imports.holders import this_holder
+from geocache.imports.models import ImportRun, ImportSource
+
+POLL_SECONDS: Final = 0.2
+
+
+@contextmanager
+def held(name: str, wait_seconds: float) -> Iterator[tuple[ImportSource, str]]:
+    """Hold a list, so that no other process imports it meanwhile; raise ``ImportBusy``."""
+    source, _ = ImportSource.objects.get_or_create(name=name)
+    holder, until = this_holder(), time.monotonic() + wait_seconds
+    while not source.hold(holder):
+        if time.monotonic() >= until:
+            raise ImportBusy(f"another process imports {name} at this moment")
+        time.sleep(POLL_SECONDS)
+    try:
+        yield source, holder
+    finally:
+        # A database that is away now lets the hold run out.
+        with suppress(DatabaseError, InterfaceError):
+            source.release(holder)
+
+
+def begin(source: ImportSource, sha256: str, report: Report, origin: str) -> ImportRun:
+    """Return the run of this content, new or as it was left."""
+    now = timezone.now()
+    with transaction.atomic():
+        # Until this one is done the table holds none of the contents that there were.
+        ImportSource.objects.filter(pk=source.pk).update(
+            current_run=None, url="", etag="", last_modified=""
+        )
+        others = source.runs.exclude(sha256=sha256)
+        others.filter(state=ImportRun.State.RUNNING).update(
+            state=ImportRun.State.FAILED, error="ended before it was done, and overtaken by another"
+        )
+        run, _ = source.runs.get_or_create(sha256=sha256, defaults={"started_at": now})
+        is_resumed = run.state != ImportRun.State.COMPLETED
+        if not is_resumed or others.filter(started_at__gt=run.started_at).exists():
+            # This content was on the list before, and others since: its difference is another one.
+            run.started_at, run.appeared_count, run.left_count = now, 0, 0
+        run.state, run.error, run.finished_at = ImportRun.State.RUNNING, "", None
+        run.origin, run.bad_lines = origin[:200], "\n".join(report.bad_lines)
+        for name in ("format_name", "line_count", "bad_count", "entry_count", "network_count"):
+            setattr(run, name, getattr(report, name))
+        run.save()
+    return run
+
+
+@contextmanager
+def failing(run: ImportRun, holder: str) -> Iterator[None]:
+    """Mark the run as failed when something fails; raise ``ImportFailed``."""
+    try:
+        yield
+    except ImportBusy:
+        # It is another's now.
+        raise
+    except (GeocacheError, DatabaseError, InterfaceError, OSError) as error:
+        said = " ".join(str(error).split())
+        _mark_failed(run, holder, said)
+        raise ImportFailed(said) from error
+    except BaseException:
+        _mark_failed(run, holder, "stopped before it was done")
+        raise
+
+
+def _mark_failed(run: ImportRun, holder: str, said: str) -> None:
+    with suppress(DatabaseError, InterfaceError):
+        ImportRun.objects.filter(pk=run.pk, source__holder=holder).update(
+            state=ImportRun.State.FAILED, finished_at=timezone.now(), error=said[:1000]
+        )

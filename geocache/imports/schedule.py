@@ -1,0 +1,83 @@
+"""The lists of the settings, each imported when it is due."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.utils import timezone
+
+from geocache import bans, conf
+from geocache.exceptions import BanError, ImportBusy, ImportFailed
+from geocache.imports import origins
+from geocache.imports.apply import Outcome, Progress, import_content
+from geocache.imports.models import ImportSource
+from geocache.imports.origins import Origin
+
+# After a failure a list is tried again so soon, unless it is due sooner; and an import that ended
+# without a word, as one does that is killed.
+RETRY: Final = timedelta(hours=1)
+RESUME: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one list: the outcome, or the problem."""
+
+    name: str
+    outcome: Outcome | None = None
+    problem: str = ""
+
+
+def import_due(
+    *, at: datetime | None = None, is_stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Result]:
+    """Import each list of the settings that is due, one after the other."""
+    for origin in origins.configured_origins():
+        if is_stopped():
+            return
+        source, _ = ImportSource.objects.get_or_create(name=origin.name)
+        if _is_due(source, at or timezone.now()):
+            yield _result(origin, source, is_stopped)
+
+
+def ask_for(source: ImportSource) -> bool:
+    """Have the scheduler import a list within a minute; False for one that it does not know."""
+    if source.name not in conf.get("IMPORT_SOURCES"):
+        return False
+    ImportSource.objects.filter(pk=source.pk).update(attempted_at=None)
+    return True
+
+
+def _is_due(source: ImportSource, at: datetime) -> bool:
+    if source.attempted_at is None:
+        return True
+    pause = timedelta(hours=conf.get("IMPORT_HOURS"))
+    if source.problem:
+        pause = min(pause, RETRY)
+    elif source.current_run_id is None:
+        pause = min(pause, RESUME)
+    # A clock that was set back must not close the door for years.
+    return abs(at - source.attempted_at) >= pause
+
+
+def _result(origin: Origin, source: ImportSource, is_stopped: Callable[[], bool]) -> Result:
+    rows = ImportSource.objects.filter(pk=source.pk)
+    # Before the service is asked: a process that is killed over and over does not ask each time.
+    rows.update(attempted_at=timezone.now(), problem="")
+    try:
+        is_conditional = not bans.are_due()
+        with origins.content_of(
+            origin, is_conditional=is_conditional, is_stopped=is_stopped
+        ) as content:
+            outcome = import_content(origin, content, progress=Progress(is_stopped=is_stopped))
+    except ImportBusy as error:
+        return Result(origin.name, problem=str(error))
+    except (BanError, ImportFailed) as error:
+        if is_stopped():
+            # It goes on with the next start.
+            rows.update(attempted_at=None)
+            return Result(origin.name)
+        rows.update(problem=str(error)[:1000])
+        return Result(origin.name, problem=str(error))
+    return Result(origin.name, outcome)

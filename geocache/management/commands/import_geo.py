@@ -1,0 +1,175 @@
+"""``manage.py import_geo``: lists of addresses into the table, each content once."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+
+from django.core.management.base import CommandError, CommandParser
+
+from geocache import bans
+from geocache.exceptions import BanError, ImportBusy, ImportFailed
+from geocache.imports import apply, origins
+from geocache.imports.apply import Outcome, Progress
+from geocache.imports.origins import Content, Origin
+from geocache.management import progress
+from geocache.management.shells import ShellCommand
+from geocache.status import database_problem
+
+# How long one waits for another import of the same list.
+WAIT_SECONDS: Final = 60.0
+
+
+class Command(ShellCommand):
+    """Import lists one after the other, and say what is new on each."""
+
+    help = (
+        "Import lists of addresses and networks: plain lists with counts and comments, CSV, "
+        "Spamhaus' JSON, a log or the database of fail2ban, dumps of nftables and ipset; gzipped "
+        "or not. A content that was the last to be applied is not applied again, and an import "
+        "that was interrupted goes on where it was. Exit code 1: a list was not applied; 75: "
+        "another process is importing it."
+    )
+    examples = """\
+  manage.py import_geo /srv/ipsum.txt /srv/drop.json
+  manage.py import_geo https://lists.example.org/banned.netset --name banned
+  zcat old.gz | manage.py import_geo - --name old --dry-run
+"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take lists, and what to do with them."""
+        parser.add_argument(
+            "places",
+            nargs="+",
+            metavar="SOURCE",
+            help="a file, - for standard input, a URL of a host in IMPORT_HOSTS, or a name in "
+            "IMPORT_SOURCES",
+        )
+        parser.add_argument(
+            "--name",
+            default="",
+            help="what the list is called (default: the name of its file); imports of one name "
+            "are compared with each other",
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            dest="is_dry",
+            help="say what is new on the list and what has left it, and write nothing",
+        )
+        parser.add_argument(
+            "--warm",
+            action="store_true",
+            dest="is_warming",
+            help="only look all addresses up, so that the table knows where they are",
+        )
+        parser.add_argument(
+            "--json", action="store_true", dest="is_json", help="the outcomes as one JSON list"
+        )
+
+    def handle(
+        self,
+        *,
+        places: list[str],
+        name: str,
+        is_dry: bool,
+        is_warming: bool,
+        is_json: bool,
+        **_: Any,
+    ) -> None:
+        """Import each; exit 1 when one failed, 75 when one only has to wait."""
+        if name and len(places) > 1:
+            raise CommandError("Give --name with one source only.")
+        if is_dry and is_warming:
+            raise CommandError("Choose one of --dry-run and --warm.")
+        if problem := database_problem():
+            raise CommandError(f"Nothing was imported: {problem}.")
+        do = apply.compare if is_dry else apply.warm if is_warming else _apply
+        outcomes, codes = [], set[int]()
+        for place in places:
+            try:
+                outcomes.append(outcome := self._one(place, name, do))
+            except (ImportFailed, BanError) as error:
+                codes.add(os.EX_TEMPFAIL if isinstance(error, ImportBusy) else 1)
+                self.stderr.write(f"{place} was not imported: {error}.")
+                continue
+            if not is_json:
+                self._say(outcome)
+        if is_json:
+            self.stdout.write(json.dumps([one.to_plain() for one in outcomes]))
+        if codes:
+            self.stdout.flush()
+            sys.exit(1 if 1 in codes else os.EX_TEMPFAIL)
+
+    def _one(self, place: str, name: str, do: Callable[..., Outcome]) -> Outcome:
+        origin = origins.find_origin(place, name)
+        # What is to be banned still is no reason to be told that nothing has changed.
+        is_conditional = do is _apply and not bans.are_due()
+        with (
+            _fetching(origin) as show,
+            origins.content_of(origin, is_conditional=is_conditional, progress=show) as content,
+        ):
+            if content is None:
+                return apply.import_content(origin, None)
+            with _bars(content) as bars:
+                if do is _apply:
+                    return _apply(origin, content, bars)
+                return do(origin.name, content.spooled, bars)
+
+    def _say(self, one: Outcome) -> None:
+        self.stdout.write(SENTENCES[one.status].format(one=one))
+        if one.banned_count or one.unbanned_count:
+            self.stdout.write(f"  {one.banned_count:,} banned, {one.unbanned_count:,} bans ended.")
+        if one.bad_count and one.status != apply.UNCHANGED:
+            shown = "; ".join(one.bad_lines)
+            lines = "line" if one.bad_count == 1 else "lines"
+            self.stderr.write(f"{one.name}: {one.bad_count:,} bad {lines} passed over: {shown}")
+
+
+SENTENCES: Final = {
+    apply.APPLIED: (
+        "{one.name}: {one.appeared_count:,} appeared, {one.left_count:,} left, "
+        "{one.entry_count:,} are listed ({one.format_name}), in {one.seconds:.2f} s."
+    ),
+    apply.UNCHANGED: "{one.name}: nothing has changed, {one.entry_count:,} are listed.",
+    apply.COMPARED: (
+        "{one.name}: {one.appeared_count:,} would appear and {one.left_count:,} leave, "
+        "{one.entry_count:,} would be listed ({one.format_name})."
+    ),
+    apply.WARMED: "{one.name}: {one.entry_count:,} looked up; nothing was applied.",
+}
+
+
+def _apply(origin: Origin, content: Content, bars: Progress) -> Outcome:
+    return apply.import_content(origin, content, wait_seconds=WAIT_SECONDS, progress=bars)
+
+
+@contextmanager
+def _fetching(origin: Origin) -> Iterator[Callable[[int, int | None], object]]:
+    """Show how far a download is."""
+    with progress.bar(
+        total=None, label="Fetching", unit="B", is_wanted=origin.is_url, delay_seconds=0.5
+    ) as bar:
+
+        def show(count: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(count - bar.n)
+
+        yield show
+
+
+@contextmanager
+def _bars(content: Content) -> Iterator[Progress]:
+    """Show how much is read, and then how much of it is applied."""
+    with ExitStack() as stack:
+        reading = stack.enter_context(
+            progress.bar(
+                total=content.spooled.byte_count, label="Reading", unit="B", delay_seconds=0.5
+            )
+        )
+        applying = stack.enter_context(
+            progress.bar(total=None, label="Applying", unit=" entries", delay_seconds=0.5)
+        )
+        yield Progress(read=reading.update, compared=applying.update, total=applying.reset)

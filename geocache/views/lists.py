@@ -1,0 +1,156 @@
+"""Lists: what each import did, where a list's addresses are, and "import now"."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from geocache import conf, maps
+from geocache.exceptions import InvalidAddress
+from geocache.imports.entries import parse_entries
+from geocache.imports.geography import geography_of
+from geocache.imports.models import ImportRun, ImportSource, ListedAddress
+from geocache.imports.schedule import ask_for
+from geocache.locations import Location
+from geocache.models import GeoCache
+from geocache.statistics import Operator, read_statistics
+from geocache.views.access import staff_only
+
+PAGE_ROWS: Final = 50
+SHOWN_RUNS: Final = 30
+SHOWN_SOURCES: Final = 200
+RANKED: Final = 15
+CHANGE: Final = "geocache.change_importsource"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Some entries with what the table knows of them, and behind which one the next page begins."""
+
+    rows: Sequence[tuple[ListedAddress, Location | None]]
+    after: str = ""
+
+
+@require_safe
+@staff_only
+def list_overview(request: HttpRequest) -> HttpResponse:
+    """Show all lists, and what the last imports have changed."""
+    sources = ImportSource.objects.defer("figures").select_related("current_run")
+    context = {
+        "sources": sources[:SHOWN_SOURCES],
+        "runs": ImportRun.objects.select_related("source")[:SHOWN_RUNS],
+        "has_schedule": bool(conf.get("IMPORT_SOURCES")),
+    }
+    return render(request, "geocache/lists.html", context)
+
+
+@require_safe
+@staff_only
+def list_page(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show one list: where its addresses are beside all others, its imports, its entries."""
+    source = get_object_or_404(ImportSource.objects.select_related("current_run"), pk=pk)
+    geography, everywhere = geography_of(source), read_statistics()
+    entries = ListedAddress.objects.listed().filter(source=source)
+    context: dict[str, Any] = {
+        "source": source,
+        "runs": source.runs.all()[:SHOWN_RUNS],
+        "page": _page(request, entries),
+        "may_import": source.name in conf.get("IMPORT_SOURCES") and request.user.has_perm(CHANGE),
+        "geography": geography,
+    }
+    if geography is not None:
+        others = everywhere.row_count if everywhere else 0
+        context |= {
+            "legend": maps.legend(geography.countries),
+            "countries": _beside(
+                geography.countries,
+                geography.address_count,
+                everywhere.countries if everywhere else {},
+                others,
+            ),
+            "operators": _operators_beside(
+                geography.operators,
+                geography.address_count,
+                everywhere.operators if everywhere else (),
+                others,
+            ),
+        }
+    return render(request, "geocache/list.html", context)
+
+
+@require_safe
+@staff_only
+def run_page(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show one import: its counts, what has appeared with it and what has left."""
+    run = get_object_or_404(ImportRun.objects.select_related("source"), pk=pk)
+    kind = request.GET.get("show", "appeared")
+    if kind not in ("appeared", "left"):
+        raise Http404
+    context = {
+        "run": run,
+        "kind": kind,
+        "page": _page(request, run.appeared.all() if kind == "appeared" else run.left.all()),
+    }
+    return render(request, "geocache/import_run.html", context)
+
+
+@require_POST
+@staff_only
+def import_now(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have the scheduler import a list within a minute."""
+    if not request.user.has_perm(CHANGE):
+        raise PermissionDenied
+    source = get_object_or_404(ImportSource, pk=pk)
+    if ask_for(source):
+        messages.success(request, _("The scheduler imports this list within a minute."))
+    else:
+        messages.error(request, _("This list is not in the settings: nobody knows from where."))
+    return redirect("geocache:list", source.pk)
+
+
+def _page(request: HttpRequest, entries: "QuerySet[ListedAddress]") -> EntryPage:
+    """Return the entries behind the one that is asked for, with where they are."""
+    rows: Any = entries
+    ordered = rows.in_order()
+    if after := request.GET.get("after", ""):
+        try:
+            ordered = ordered.behind(parse_entries(after)[0])
+        except InvalidAddress as error:
+            raise Http404 from error
+    found = list(ordered[: PAGE_ROWS + 1])
+    shown = found[:PAGE_ROWS]
+    # From the table: to open a page asks no provider.
+    known = GeoCache.objects.in_bulk([row.entry for row in shown if not row.is_network])
+    placed = [
+        (row, known[row.entry].to_location() if row.entry in known else None) for row in shown
+    ]
+    return EntryPage(placed, shown[-1].entry if len(found) > PAGE_ROWS else "")
+
+
+def _beside(
+    counts: Mapping[str, int], total: int, others: Mapping[str, int], other_total: int
+) -> list[tuple[str, int, float, float]]:
+    """Return each country with its count, its share of the list, and of all addresses."""
+    return [
+        (code, count, _share(count, total), _share(others.get(code, 0), other_total))
+        for code, count in list(counts.items())[:RANKED]
+    ]
+
+
+def _operators_beside(
+    counted: Sequence[Operator], total: int, others: Sequence[Operator], other_total: int
+) -> list[tuple[Operator, float, float | None]]:
+    """Return each operator with its share of the list, and of all where that is known."""
+    known = {one.asn: _share(one.address_count, other_total) for one in others}
+    return [(one, _share(one.address_count, total), known.get(one.asn)) for one in counted[:RANKED]]
+
+
+def _share(count: int, total: int) -> float:
+    return 100 * count / total if total else 0.0

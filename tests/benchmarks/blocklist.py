@@ -1,0 +1,176 @@
+"""``python -m tests.benchmarks.blocklist``: what does the import of a blocklist cost?
+
+With ``--out FILE`` it only writes the list: IPv4 addresses with counts, networks, comments and bad
+lines, the same for the same ``--lines``. The database is one of tests, the cache has a prefix of
+its own; ``DATABASE_URL`` and ``CACHE_URL`` choose both.
+"""
+
+import argparse
+import os
+import random
+import resource
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+WRITES = ("INSERT", "UPDATE", "DELETE")
+PAGE_ROUNDS = 15
+
+
+def lines(count: int) -> Iterator[str]:
+    """Of a hundred lines two are networks and one is bad; none stands twice but by chance."""
+    chance = random.Random(count)
+    yield "# a list that was made up\n"
+    for number in range(1, count):
+        address = ".".join(str(chance.randrange(*ends)) for ends in ((1, 224), *[(0, 256)] * 3))
+        if number % 100 == 0:
+            yield "no address\n"
+        elif number % 50 == 1:
+            yield f"{address.rpartition('.')[0]}.0/24\t{chance.randrange(1, 10)}\n"
+        else:
+            yield f"{address}\t{chance.randrange(1, 10)}\n"
+
+
+def main() -> None:
+    """Write a list, or measure its import."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lines", type=int, default=130_000, help="of the list (130000)")
+    parser.add_argument("--out", type=Path, help="only write the list to this file")
+    options = parser.parse_args()
+    if options.out:
+        options.out.write_text("".join(lines(options.lines)))
+        return
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    os.environ["CACHE_KEY_PREFIX"] = f"geocache-benchmark-{uuid.uuid4().hex[:12]}"
+    os.environ.setdefault("LOG_LEVEL", "ERROR")
+
+    import django
+
+    django.setup()
+    from django.test.utils import setup_databases, setup_test_environment, teardown_databases
+
+    from tests.benchmarks.measure import print_machine
+
+    setup_test_environment()
+    databases = setup_databases(verbosity=0, interactive=False)
+    try:
+        print_machine()
+        with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="made-up-") as file:
+            file.writelines(lines(options.lines))
+            file.flush()
+            measure(file.name)
+    finally:
+        teardown_databases(databases, verbosity=0)
+        forget_cache()
+
+
+def forget_cache() -> None:
+    """Delete what was put into a Redis that others may use, too."""
+    from geocache import caches
+
+    backend: Any = caches.current()
+    if "redis" in type(backend).__module__:
+        client = backend._cache.get_client(None, write=True)
+        keys = client.scan_iter(f"{os.environ['CACHE_KEY_PREFIX']}:*", count=1000)
+        for some in iter(lambda: list(islice(keys, 1000)), []):
+            client.delete(*some)
+
+
+def measure(path: str) -> None:
+    """Import once, again, and a list of which one line in a hundred is another."""
+    from django.db import connection
+
+    from geocache.flush import flush_dirty
+    from geocache.imports.geography import count_after_flush
+    from geocache.imports.models import ListedAddress
+    from geocache.models import GeoCache
+    from geocache.statistics import refresh_after_flush
+
+    say("import", *timed(lambda: imported(path)))
+    say("the same import", *timed(lambda: imported(path)))
+    seconds, _ = timed(lambda: flush_dirty(time_limit_seconds=600))
+    print(f"  {'flush':<28}{seconds:8.2f} s")
+    seconds, _ = timed(lambda: (refresh_after_flush(), count_after_flush()))
+    print(f"  {'counts of table and list':<28}{seconds:8.2f} s")
+    listed, located = ListedAddress.objects.count(), GeoCache.objects.count()
+    print(f"  {listed:,} entries and {located:,} addresses in the table")
+    text = Path(path).read_text().splitlines(keepends=True)
+    kept = [line for number, line in enumerate(text) if number % 100 != 50]
+    Path(path).write_text("".join(kept) + "".join(lines(len(text) // 100)))
+    say("another content", *timed(lambda: imported(path)))
+    with connection.cursor() as cursor:
+        # What a database does by itself, some minutes after so many rows.
+        cursor.execute("ANALYZE")
+    measure_pages()
+
+
+def imported(path: str) -> str:
+    """Import as the command does, and say what was done and written."""
+    from django.db import connection
+
+    from geocache.imports import origins
+    from geocache.imports.apply import import_content
+
+    origin = origins.find_origin(path, "made-up")
+    written: list[str] = []
+
+    def watch(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.lstrip().startswith(WRITES):
+            written.append(sql)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(watch), origins.content_of(origin) as content:
+        done = import_content(origin, content)
+    return (
+        f"{done.status}, +{done.appeared_count:,} -{done.left_count:,}, "
+        f"{len(written):,} statements that write"
+    )
+
+
+def measure_pages() -> None:
+    """Ask for the pages of the list, and for the addresses on it."""
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    from geocache.imports.models import ImportSource, ListedAddress
+
+    client = Client()
+    client.force_login(User.objects.create_superuser("benchmark"))
+    pk = ImportSource.objects.get().pk
+    run = ImportSource.objects.get().current_run_id
+    entries = ListedAddress.objects.listed().in_order()
+    middle = entries[entries.count() // 2].entry
+    for url in (
+        "/lists/",
+        f"/lists/{pk}/",
+        f"/lists/{pk}/?after={middle}",
+        f"/lists/imports/{run}/",
+        f"/addresses/{middle.partition('/')[0]}/",
+        "/addresses/?listed=made-up",
+        "/addresses/?listed=made-up&country=US",
+        "/addresses/?listed=made-up&sort=newest",
+        "/admin/geocache/listedaddress/",
+        "/admin/geocache/listedaddress/?is_listed__exact=1",
+    ):
+        assert client.get(url).status_code == 200, url
+        seconds = sorted(timed(lambda url=url: client.get(url))[0] for _ in range(PAGE_ROUNDS))
+        print(f"  {url:<56}{1000 * seconds[len(seconds) // 2]:8.0f} ms")
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.perf_counter()
+    result = work()
+    return time.perf_counter() - started, result
+
+
+def say(what: str, seconds: float, done: str) -> None:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"  {what:<28}{seconds:8.2f} s   peak {peak:,.0f} MiB   {done}")
+
+
+if __name__ == "__main__":
+    main()

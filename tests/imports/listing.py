@@ -1,0 +1,29 @@
+"""Lists, and what the table holds of them."""
+
+import io
+from typing import Any
+
+from geocache.imports import apply
+from geocache.imports.apply import Outcome
+from geocache.imports.content import spooled
+from geocache.imports.models import ListedAddress
+
+
+def kept(text: str | bytes) -> Any:
+    """The content of a list, spooled."""
+    data = text.encode() if isinstance(text, str) else text
+    return spooled(io.BufferedReader(io.BytesIO(data)))  # type: ignore[arg-type]
+
+
+def a_list(*entries: str) -> str:
+    return "".join(f"{entry}\n" for entry in entries)
+
+
+def imported(*entries: str, name: str = "test", **options: Any) -> Outcome:
+    with kept(a_list(*entries)) as content:
+        return apply.import_list(name, content, **options)
+
+
+def listed(name: str = "test") -> list[str]:
+    rows = ListedAddress.objects.listed().filter(source__name=name).in_order()
+    return list(rows.values_list("entry", flat=True))

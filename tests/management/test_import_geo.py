@@ -1,0 +1,126 @@
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from geocache.imports.models import ImportRun, ImportSource
+from tests.factories import use_dummy_provider
+from tests.imports.listing import listed
+from tests.management.commands import run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _provider(settings: Any) -> None:
+    use_dummy_provider(settings)
+
+
+def a_file(folder: Path, text: str, name: str = "ipsum.txt") -> str:
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def import_geo(*arguments: str) -> tuple[str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    call_command("import_geo", *arguments, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
+
+
+def test_import_geo__says_what_is_new(tmp_path: Path) -> None:
+    path = a_file(tmp_path, "1.1.1.1\n2.2.2.2\nx\n")
+    out, err = import_geo(path)
+    assert out.startswith("ipsum: 2 appeared, 0 left, 2 are listed (list), in ")
+    assert err == "ipsum: 1 bad line passed over: line 3: 'x' is no address\n"
+    assert import_geo(path) == ("ipsum: nothing has changed, 2 are listed.\n", "")
+
+
+def test_import_geo__gzip_is_the_same_content(tmp_path: Path) -> None:
+    import_geo(a_file(tmp_path, "1.1.1.1\n"))
+    packed = tmp_path / "ipsum.txt.gz"
+    packed.write_bytes(gzip.compress(b"1.1.1.1\n"))
+    assert import_geo(str(packed))[0] == "ipsum: nothing has changed, 1 are listed.\n"
+
+
+def test_import_geo__dry_run_writes_nothing(tmp_path: Path) -> None:
+    out, _ = import_geo("--dry-run", a_file(tmp_path, "1.1.1.1\n"))
+    assert out == "ipsum: 1 would appear and 0 leave, 1 would be listed (list).\n"
+    assert not ImportSource.objects.exists()
+
+
+def test_import_geo__warm(tmp_path: Path) -> None:
+    out, _ = import_geo("--warm", a_file(tmp_path, "1.1.1.1\n"))
+    assert out == "ipsum: 1 looked up; nothing was applied.\n"
+    assert not ImportRun.objects.exists()
+
+
+def test_import_geo__json(tmp_path: Path) -> None:
+    (one,) = json.loads(import_geo("--json", a_file(tmp_path, "1.1.1.1\n"))[0])
+    assert one.pop("seconds") >= 0
+    assert len(one.pop("sha256")) == 64
+    assert one == {
+        "name": "ipsum",
+        "status": "applied",
+        "format_name": "list",
+        "line_count": 1,
+        "bad_count": 0,
+        "bad_lines": [],
+        "entry_count": 1,
+        "network_count": 0,
+        "appeared_count": 1,
+        "left_count": 0,
+        "banned_count": 0,
+        "unbanned_count": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["a", "b", "--name", "x"], "one source only"),
+        (["a", "--dry-run", "--warm"], "Choose one of"),
+    ],
+)
+def test_import_geo__refuses_what_makes_no_sense(arguments: list[str], why: str) -> None:
+    with pytest.raises(CommandError, match=why):
+        import_geo(*arguments)
+
+
+def test_import_geo__each_failure_is_one_line_and_the_others_are_applied(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, bad = a_file(tmp_path, "1.1.1.1\n"), a_file(tmp_path, "<html>\n", "page.html")
+    err = io.StringIO()
+    with pytest.raises(SystemExit) as raised:
+        call_command("import_geo", "/nowhere/x", bad, "-", good, stderr=err)
+    assert raised.value.code == 1
+    assert err.getvalue().splitlines() == [
+        "/nowhere/x was not imported: '/nowhere/x' cannot be read: No such file or directory.",
+        f"{bad} was not imported: nothing in it is an address (line 1: '<html>' is no address).",
+        "- was not imported: say with --name what the list from '-' is called.",
+    ]
+    assert listed("ipsum") == ["1.1.1.1"]
+    assert "ipsum: 1 appeared" in capsys.readouterr().out
+
+
+def test_import_geo__held_by_another_is_75(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geocache.management.commands.import_geo.WAIT_SECONDS", 0)
+    ImportSource.objects.create(name="ipsum").hold("elsewhere 1 2 3")
+    with pytest.raises(SystemExit) as raised:
+        import_geo(a_file(tmp_path, "1.1.1.1\n"))
+    assert raised.value.code == 75
+
+
+@pytest.mark.slow
+def test_import_geo__reads_standard_input(tmp_path: Path) -> None:
+    run(tmp_path, "migrate", "--verbosity", "0")
+    packed = gzip.compress(b"1.1.1.1\n")
+    done = run(tmp_path, "import_geo", "-", "--name", "piped", given=packed)
+    assert done.stdout.startswith("piped: 1 appeared, 0 left, 1 are listed"), done.stderr
+    assert done.returncode == 0
