@@ -1,17 +1,16 @@
 """A flush: what does a row cost beside the raw driver, and the ways that Django offers?"""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
 
-from geocache import journal
+from geocache import journal, providers
 from geocache.flush import flush_dirty
 from geocache.locations import FIELDS, Location
 from geocache.models import ROW_FIELDS, GeoCache, _row
 from tests.benchmarks import raw_upsert
+from tests.benchmarks.addresses import supply
 from tests.benchmarks.measure import Answer, Effort, in_turn, speed, timed
-from tests.factories import many_locations
 
 # The slow ways are measured on fewer rows; all start from an empty table.
 SLOW_ROWS = 2_000
@@ -20,7 +19,8 @@ TIMES_UPDATE_OR_CREATE = {"sqlite": 40, "postgresql": 60}
 
 
 def measure(effort: Effort) -> list[Answer]:
-    given = many_locations(effort.rows, resolved_at=datetime.now(UTC))
+    given = list(providers.current().resolve_many(supply.take(effort.rows)).values())
+    slow_rows = effort.scaled(SLOW_ROWS, 200)
     rows = raw_upsert.prepared(sorted(map(_row, given)))
     figures = in_turn(
         {
@@ -28,7 +28,7 @@ def measure(effort: Effort) -> list[Answer]:
             "geocache flush, journaled one by one": lambda: _flush(given, 1),
             "the raw driver's bulk upsert, the limit": lambda: _raw(rows),
             "bulk_create(update_conflicts=True)": lambda: _bulk_create(given),
-            "update_or_create in a loop": lambda: _update_or_create(given[:SLOW_ROWS]),
+            "update_or_create in a loop": lambda: _update_or_create(given[:slow_rows]),
         },
         effort.rounds,
     )
