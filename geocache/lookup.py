@@ -106,9 +106,12 @@ def _ask(
         new = provider.resolve_many(missing)
     except ProviderError as error:
         return {}, error
-    # First the journal, then the hot entry: what another process can be told is journaled.
-    record(list(new.values()))
-    store.set_many(build, new.values())
+    answers = list(new.values())
+    entry = store.entry(build, answers[0]) if len(answers) == 1 else None
+    # First the journal, then the hot entry: what another process can be told is journaled. One new
+    # answer, as a request has it, may do both in one trip.
+    if not record(answers, entry):
+        store.set_many(build, answers)
     return new, ProviderError(metered.NOT_ALL)
 
 

@@ -7,7 +7,7 @@ from tests.benchmarks.measure import Answer, Effort, cost, in_turn, timed
 
 
 def measure(effort: Effort) -> list[Answer]:
-    addresses = supply.take(effort.scaled(3_000, 300))
+    addresses = supply.take(effort.scaled(200, 50))
     lookup_many(addresses)
     keys = [store.key(providers.current().build(), address) for address in addresses]
     cache = caches.current()
@@ -27,7 +27,7 @@ def measure(effort: Effort) -> list[Answer]:
 
     figures = in_turn(
         {"geocache lookup()": hot, "cache.get()": lambda: timed(get) / len(keys)},
-        effort.scaled(4 * effort.rounds, 1),
+        effort.scaled(40 * effort.rounds, 1),
     )
     own, peer = figures.values()
     bars = [cost("of what cache.get() costs", own, peer, 1.2)]

@@ -23,7 +23,7 @@ def measure(effort: Effort) -> list[Answer]:
 
 
 def _singly(effort: Effort, reader: geoip2.database.Reader) -> Answer:
-    count = effort.scaled(3_000, 300)
+    count = effort.scaled(200, 50)
     cache, text = caches.current(), dump_locations([lookup("81.2.69.142")])
 
     def record() -> float:
@@ -42,7 +42,7 @@ def _singly(effort: Effort, reader: geoip2.database.Reader) -> Answer:
 
     figures = in_turn(
         {"geocache lookup()": record, "Reader.city() and cache.set()": city_and_set},
-        effort.scaled(4 * effort.rounds, 1),
+        effort.scaled(40 * effort.rounds, 1),
     )
     own, peer = figures.values()
     bars = [cost("of what both cost", own, peer, 2.5)]
