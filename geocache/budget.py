@@ -23,9 +23,12 @@ log = structlog.get_logger(__name__)
 DAY_SECONDS: Final = 86_400
 # The share of a limit from which one is warned.
 LOW_SHARE: Final = 0.8
+# And the number of queries left, as the service says itself.
+LOW_COUNT: Final = 100
 
 _uncounted = Throttle(seconds=60)
 _spent = Throttle(seconds=60)
+_few_left = Throttle(seconds=3600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +41,22 @@ class Usage:
     remaining_count: int | None = None
 
     @property
+    def left_count(self) -> int | None:
+        """Return how many more may be asked today, by the limit and the service; None: any."""
+        by_limit = None if self.limit is None else max(0, self.limit - self.asked_count)
+        known = [count for count in (by_limit, self.remaining_count) if count is not None]
+        return min(known, default=None)
+
+    @property
+    def is_spent(self) -> bool:
+        """Tell whether the limit is reached; what a service says of itself stops nobody."""
+        return self.limit is not None and self.asked_count >= self.limit
+
+    @property
     def is_low(self) -> bool:
         """Tell whether the limit is near, or reached."""
         is_near = self.limit is not None and self.asked_count >= LOW_SHARE * self.limit
-        return is_near or self.remaining_count == 0
+        return is_near or _is_few(self.remaining_count)
 
 
 def ask(provider: Provider, addresses: Iterable[str]) -> dict[str, Location]:
@@ -65,7 +80,7 @@ def ask(provider: Provider, addresses: Iterable[str]) -> dict[str, Location]:
 
 def usages(provider: Provider) -> list[Usage]:
     """Return what each metered provider was asked today; raises what the cache raises."""
-    leaves = list(_metered_leaves(provider))
+    leaves = list(metered_leaves(provider))
     if not leaves:
         return []
     keys = [key for leaf in leaves for key in (_count_key(leaf), _remaining_key(leaf))]
@@ -81,10 +96,11 @@ def usages(provider: Provider) -> list[Usage]:
     ]
 
 
-def _metered_leaves(provider: Provider) -> Iterator[Provider]:
+def metered_leaves(provider: Provider) -> Iterator[Provider]:
+    """Give the providers that cost something: those of a chain, or the one itself."""
     if provider.members:
         for member in provider.members:
-            yield from _metered_leaves(member)
+            yield from metered_leaves(member)
     elif provider.is_metered:
         yield provider
 
@@ -131,12 +147,18 @@ def _share_remaining(provider: Provider) -> None:
     remaining = provider.queries_remaining
     if remaining is None:
         return
+    if _is_few(remaining) and _few_left.is_due():
+        log.warning("geo_budget_low", provider=provider.name, remaining=remaining)
     try:
         with caches.breaker.watch():
             caches.current().set(_remaining_key(provider), remaining, timeout=DAY_SECONDS)
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         if _uncounted.is_due():
             log.error("geo_queries_uncounted", provider=provider.name, error=str(error))
+
+
+def _is_few(remaining: int | None) -> bool:
+    return remaining is not None and remaining < LOW_COUNT
 
 
 def _count_key(provider: Provider) -> str:

@@ -8,7 +8,7 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from geocache import caches, conf, providers, proxies
+from geocache import caches, conf, providers, proxies, prune
 from geocache.exceptions import ProviderError
 
 # None of volatile-* evicts a record, which has no time to live; but a seal has one. Where it goes
@@ -146,6 +146,16 @@ def check_api_rate(**_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         hint = 'Write it as "120/minute" or "1000/2 hours"; None for no limit.'
         return [Error(str(error), hint=hint, id="geocache.E011")]
+    return []
+
+
+@register()
+def check_retention(**_: Any) -> list[CheckMessage]:
+    """Check that the days are a number after which rows are pruned."""
+    try:
+        prune.retention_days()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), hint="0 keeps all rows for ever.", id="geocache.E012")]
     return []
 
 

@@ -32,7 +32,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "ROW_TTL_SECONDS": 90 * DAY_SECONDS,
     # The memory of one process: number of answers, and seconds until one is asked for again.
     "MEMORY_SIZE": 100_000,
-    "MEMORY_TTL_SECONDS": 60,
+    "MEMORY_TTL_SECONDS": 50,
     # The flush job: seconds between runs, and seconds that one run may take.
     "FLUSH_INTERVAL_SECONDS": 60,
     "FLUSH_TIME_LIMIT_SECONDS": 60,
@@ -62,6 +62,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "UPDATE_TIME_LIMIT_SECONDS": 1800,
     # Seconds that one run of the job may take that resolves old rows again; 0: there is none.
     "REFRESH_TIME_LIMIT_SECONDS": 600,
+    # Days after which prune_geo and a daily job remove what nobody has asked for; 0: never.
+    "RETENTION_DAYS": 0,
 }
 
 

@@ -65,9 +65,22 @@ def download(
     chunks: Any = _chunks(KINDS[kind].lines(locations))
     if isinstance(request, ASGIRequest):
         # Django would first collect what is not asynchronous.
-        chunks = _asynchronous(chunks)
+        chunks = _Asynchronous(chunks)
     headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"'}
     return StreamingHttpResponse(chunks, content_type=KINDS[kind].content_type, headers=headers)
+
+
+class _Asynchronous:
+    """Chunks for an asynchronous server, made in a thread."""
+
+    def __init__(self, chunks: Generator[str, None, None]) -> None:
+        self._chunks = chunks
+        # Django calls it with the response's own: whoever stops reading ends the query, too.
+        self.close = chunks.close
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        while chunk := await sync_to_async(lambda: next(self._chunks, ""))():
+            yield chunk
 
 
 class _Echo:
@@ -91,12 +104,3 @@ def _object(location: Location) -> str:
 def _chunks(lines: Iterator[str]) -> Generator[str, None, None]:
     for first in lines:
         yield "".join(chain([first], islice(lines, LINES_PER_CHUNK - 1)))
-
-
-async def _asynchronous(chunks: Generator[str, None, None]) -> AsyncIterator[str]:
-    try:
-        while chunk := await sync_to_async(lambda: next(chunks, ""))():
-            yield chunk
-    finally:
-        # Whoever stops reading ends the query, too.
-        await sync_to_async(chunks.close)()

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from geocache.addresses import parse_network
 from geocache.collation import sort_text
 from geocache.exceptions import InvalidAddress
+from geocache.former import FormerAnswer, FormerAnswerQuerySet
 from geocache.models import GeoCache, GeoCacheQuerySet
 from geocache.paging import ORDERS
 from geocache.printable import printable
@@ -37,7 +38,26 @@ DAYS: Final = (
     MinValueValidator(date(1970, 1, 2), BAD_DAY),
     MaxValueValidator(date(2999, 12, 31), BAD_DAY),
 )
+BAD_COUNTRY: Final = _("The country is a code of two letters, such as DE.")
 BAD_ASN: Final = _("The operator is an AS number, such as AS64500.")
+
+
+def day_field(label: Any) -> forms.DateField:
+    """Return a field for one day."""
+    return forms.DateField(
+        label=label,
+        required=False,
+        input_formats=[DAY],
+        error_messages={"invalid": BAD_DAY},
+        validators=DAYS,
+        widget=forms.DateInput(format=DAY, attrs={"type": "date"}),
+    )
+
+
+class DayForm(forms.Form):
+    """The day on which somebody asks where an address was."""
+
+    on = day_field(_("On the day"))
 
 
 class AddressFilter(forms.Form):
@@ -46,11 +66,7 @@ class AddressFilter(forms.Form):
     country = forms.CharField(
         label=_("Country"),
         required=False,
-        validators=[
-            RegexValidator(
-                r"\A[A-Za-z]{2}\Z", _("The country is a code of two letters, such as DE.")
-            )
-        ],
+        validators=[RegexValidator(r"\A[A-Za-z]{2}\Z", BAD_COUNTRY)],
         widget=LongSelect,
     )
     asn = forms.CharField(
@@ -65,22 +81,8 @@ class AddressFilter(forms.Form):
         widget=forms.TextInput(attrs={"placeholder": "203.0.113.0/24", "size": 20}),
     )
     source = forms.CharField(label=_("Source"), required=False, widget=LongSelect)
-    since = forms.DateField(
-        label=_("From"),
-        required=False,
-        input_formats=[DAY],
-        error_messages={"invalid": BAD_DAY},
-        validators=DAYS,
-        widget=forms.DateInput(format=DAY, attrs={"type": "date"}),
-    )
-    until = forms.DateField(
-        label=_("To"),
-        required=False,
-        input_formats=[DAY],
-        error_messages={"invalid": BAD_DAY},
-        validators=DAYS,
-        widget=forms.DateInput(format=DAY, attrs={"type": "date"}),
-    )
+    since = day_field(_("From"))
+    until = day_field(_("To"))
     sort = forms.ChoiceField(
         label=_("Order"),
         required=False,
@@ -188,3 +190,48 @@ class AddressFilter(forms.Form):
             choices = [(given, given), *choices]
         widget: Any = self.fields[name].widget
         widget.choices = [("", _("all")), *choices]
+
+
+class MoveFilter(forms.Form):
+    """Which moves are listed: of some days, and out of or into a country."""
+
+    country = forms.RegexField(
+        r"\A[A-Za-z]{2}\Z",
+        label=_("Country before"),
+        required=False,
+        error_messages={"invalid": BAD_COUNTRY},
+        widget=forms.TextInput(attrs={"placeholder": "DE", "size": 4}),
+    )
+    new_country = forms.RegexField(
+        r"\A[A-Za-z]{2}\Z",
+        label=_("Country afterwards"),
+        required=False,
+        error_messages={"invalid": BAD_COUNTRY},
+        widget=forms.TextInput(attrs={"placeholder": "FR", "size": 4}),
+    )
+    since = day_field(_("From"))
+    until = day_field(_("To"))
+    before = forms.CharField(required=False, widget=forms.HiddenInput)
+    after = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, query: QueryDict) -> None:
+        given = {name: printable(str(query[name])) for name in query}
+        super().__init__(given, label_suffix="")
+
+    def problems(self) -> list[str]:
+        """Return what cannot be used, one line each."""
+        return [str(line) for lines in self.errors.values() for line in lines]
+
+    def is_filtered(self) -> bool:
+        """Tell whether less than everything is listed."""
+        return any(self.data.get(field.name) for field in self.visible_fields())
+
+    def rows(self) -> FormerAnswerQuerySet:
+        """Return the moves that are asked for. Only of a valid form."""
+        asked = self.cleaned_data
+        countries = {
+            "country_code": asked["country"].upper(),
+            "new_country_code": asked["new_country"].upper(),
+        }
+        rows = FormerAnswer.objects.filter(**{name: one for name, one in countries.items() if one})
+        return rows.changed_between(asked["since"], asked["until"])

@@ -7,8 +7,8 @@ upsert changes nothing. Two flushes at once are safe.
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime
 from itertools import count
 from typing import Final
 
@@ -16,11 +16,12 @@ import structlog
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from geocache import conf, journal, table
+from geocache import conf, journal, notes, table
 from geocache.exceptions import AllRefused, FlushError, JournalUnavailable, UndecodableRecord
 from geocache.journal import Backlog, ClosedSegment
 from geocache.locations import Location, load_locations
-from geocache.models import FlushRun, JournalHead, RejectedEntry
+from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
+from geocache.notes import Note
 
 log = structlog.get_logger(__name__)
 
@@ -49,12 +50,15 @@ class Batch:
     last: int = 0
     records: list[str] = field(default_factory=list)
     newest: dict[str, Location] = field(default_factory=dict)
+    # When addresses and networks were asked for that their answers do not tell.
+    asked: dict[str, date] = field(default_factory=dict)
     unreadable: list[RejectedEntry] = field(default_factory=list)
     segment_count: int = 0
 
     def is_full(self) -> bool:
         """Tell whether another segment would make the transaction too large."""
-        return len(self.newest) >= BATCH_ANSWERS or self.segment_count >= BATCH_SEGMENTS
+        count = len(self.newest) + len(self.asked)
+        return count >= BATCH_ANSWERS or self.segment_count >= BATCH_SEGMENTS
 
     def take(self, segment: ClosedSegment) -> None:
         """Add the records of a segment; of two answers for one address the newer counts."""
@@ -63,16 +67,28 @@ class Batch:
         for key, text in segment.records.items():
             self.records.append(key)
             try:
-                locations = load_locations(text)
+                if notes.is_note(text):
+                    self._take_note(notes.load_note(text))
+                else:
+                    self._take_answers(load_locations(text))
             except UndecodableRecord as error:
                 self.unreadable.append(
                     RejectedEntry(record=table.printable(text), error=str(error))
                 )
-                continue
-            for location in locations:
-                held = self.newest.get(location.address)
-                if held is None or held.resolved_at <= location.resolved_at:
-                    self.newest[location.address] = location
+
+    def _take_answers(self, locations: list[Location]) -> None:
+        for location in locations:
+            held = self.newest.get(location.address)
+            if held is None or held.resolved_at <= location.resolved_at:
+                self.newest[location.address] = location
+            if held is not None and held.is_renewed != location.is_renewed:
+                # Whichever is the newer: one of the two was asked for, at nearly the same time.
+                newer = self.newest[location.address]
+                self.newest[location.address] = replace(newer, is_renewed=False)
+
+    def _take_note(self, note: Note) -> None:
+        for name in note.names:
+            self.asked[name] = max(note.day, self.asked.get(name, note.day))
 
 
 def flush_dirty(time_limit_seconds: float | None = None) -> FlushReport:
@@ -187,6 +203,7 @@ class _Flush:
     def _write(self, batch: Batch, *, moves_head: bool) -> None:
         def also() -> None:
             RejectedEntry.objects.bulk_create(batch.unreadable)
+            GeoCache.objects.mark_asked(batch.asked)
             if moves_head:
                 JournalHead.advance(self.alias, position=batch.last, trimmed=self.trimmed)
 

@@ -1,8 +1,9 @@
-"""Forget addresses: afterwards neither row nor hot entry nor journal knows an answer.
+"""Forget addresses: afterwards neither row nor hot entry nor journal knows an answer, old or new.
 
 1. Flush: an answer that is dirty would come back with the next flush. So it becomes a row.
 2. Take the flushers' lock: none is at work that has read such an answer and not written it yet.
-3. Delete the rows, and before the commit the hot entries: if the cache is away, both stay.
+3. Delete the rows and their past, and before the commit the hot entries: if the cache is away,
+   all of them stay.
 4. Delete the hot entries again: until the commit a look-up could make one of the row.
 
 What remains is the memory of other processes, for up to ``MEMORY_TTL_SECONDS``. A process that kept
@@ -10,7 +11,8 @@ an answer while cache and database were both away records it later. A look-up at
 gives a new answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Final
 
 from django.db import DatabaseError, InterfaceError, router, transaction
@@ -18,17 +20,24 @@ from django.db import DatabaseError, InterfaceError, router, transaction
 from geocache import journal, providers, store
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.flush import flush_dirty
-from geocache.models import GeoCache
+from geocache.former import FormerAnswer
+from geocache.models import GeoCache, GeoCacheQuerySet
 
 # Far more than two deletions take, and longer than a flusher at work may be waited for.
 LOCK_SECONDS: Final = 60.0
 WAIT_SECONDS: Final = 10.0
 
 
-def forget(addresses: Sequence[str], time_limit_seconds: float | None = None) -> int:
+def forget(
+    addresses: Sequence[str],
+    time_limit_seconds: float | None = None,
+    *,
+    unasked_since: date | None = None,
+) -> int:
     """Forget the answers for normalised ``addresses``; return how many rows there were.
 
-    Flushes first, within ``time_limit_seconds`` as ``flush_dirty`` does. Raises ``FlushError`` and
+    With ``unasked_since`` only those that nobody has asked for on that day of UTC or later. Flushes
+    first, within ``time_limit_seconds`` as ``flush_dirty`` does. Raises ``FlushError`` and
     ``ProviderError``, and has then deleted nothing unless the message says so. Not to be called
     inside a transaction.
     """
@@ -40,20 +49,25 @@ def forget(addresses: Sequence[str], time_limit_seconds: float | None = None) ->
         with journal.lock(LOCK_SECONDS, WAIT_SECONDS) as is_held:
             if not is_held:
                 raise FlushError("another flush is under way; try again when it is done")
-            return _delete(build, addresses)
+            rows = GeoCache.objects.filter(pk__in=addresses)
+            if unasked_since is None:
+                return _delete(build, rows, addresses)
+            return _delete(build, rows.unasked_since(unasked_since))
     except JournalUnavailable as error:
         raise FlushError(str(error)) from error
     except (DatabaseError, InterfaceError) as error:
         raise FlushError(f"the database cannot be written: {error}") from error
 
 
-def _delete(build: str, addresses: Sequence[str]) -> int:
+def _delete(build: str, rows: GeoCacheQuerySet, addresses: Sequence[str] = ()) -> int:
+    """Delete rows, with the past and hot entries of theirs and of ``addresses``; count the rows."""
     with transaction.atomic(using=router.db_for_write(GeoCache), durable=True):
-        rows = GeoCache.objects.filter(pk__in=addresses)
+        networks = dict(rows.values_list("address", "network"))
+        gone = {*addresses, *networks}
         # A metered provider's answer for a network would answer for the address again.
-        networks = rows.exclude(network="").values_list("network", flat=True)
-        names = [*addresses, *set(networks)]
+        names = gone | set(filter(None, networks.values()))
         row_count, _ = rows.delete()
+        FormerAnswer.objects.filter(address__in=gone).delete()
         _delete_hot(build, names)
     _delete_hot(build, names)
     # Kept under the texts that were asked for, of which an address has many.
@@ -61,6 +75,6 @@ def _delete(build: str, addresses: Sequence[str]) -> int:
     return row_count
 
 
-def _delete_hot(build: str, names: Sequence[str]) -> None:
+def _delete_hot(build: str, names: Iterable[str]) -> None:
     if not store.delete_many(build, names):
         raise FlushError("the cache cannot be reached; hot entries may be left")

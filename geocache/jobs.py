@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from django_apscheduler import util
 from django_apscheduler.jobstores import DjangoJobStore
@@ -32,6 +33,8 @@ from geocache.exceptions import (
 )
 from geocache.flush import flush_dirty, read_backlog
 from geocache.models import SCHEDULER_LEASE, FlushRun, SchedulerLease
+from geocache.moves import count_moves
+from geocache.prune import prune, retention_days
 from geocache.refresh import refresh
 from geocache.statistics import refresh_after_flush
 
@@ -52,6 +55,8 @@ DAY_SECONDS: Final = 86_400
 # How often a job looks whether a newer database is due, and another whether rows are.
 UPDATE_INTERVAL_SECONDS: Final = 3600
 REFRESH_INTERVAL_SECONDS: Final = 3600
+# How long the job may take that prunes rows, once a day.
+PRUNE_TIME_LIMIT_SECONDS: Final = 600
 DATABASE_AWAY: Final = (DatabaseError, InterfaceError)
 
 
@@ -113,6 +118,19 @@ def geo_database_update() -> None:
             log.info("geo_database_updated", database=one.name, build=one.detail)
         elif one.status == updates.FAILED:
             log.error("geo_database_update_failed", database=one.name, error=one.detail)
+    if any(one.status == updates.INSTALLED for one in outcomes):
+        _say_moves()
+
+
+def _say_moves() -> None:
+    """Log how many known addresses the new databases put elsewhere."""
+    try:
+        report = count_moves(is_stopped=stopping.is_set)
+    except (ProviderError, *DATABASE_AWAY) as error:
+        log.error("geo_moves_not_counted", error=str(error))
+        return
+    if report:
+        log.info("geo_addresses_moved", **report.to_plain())
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]  # django-apscheduler is not typed
@@ -128,6 +146,22 @@ def geo_refresh() -> None:
         return
     if report.resolved or report.failed:
         log.info("geo_refresh_ran", resolved=report.resolved, failed=report.failed)
+
+
+@util.close_old_connections  # type: ignore[untyped-decorator]  # django-apscheduler is not typed
+def geo_prune() -> None:
+    """Remove rows that nobody has asked for in ``RETENTION_DAYS``; the next day goes on."""
+    try:
+        report = prune(
+            days=retention_days(),
+            time_limit_seconds=PRUNE_TIME_LIMIT_SECONDS,
+            is_stopped=stopping.is_set,
+        )
+    except (FlushError, ProviderError, ImproperlyConfigured, *DATABASE_AWAY) as error:
+        log.error("geo_prune_failed", error=str(error))
+        return
+    if report.pruned:
+        log.info("geo_prune_ran", pruned=report.pruned, is_complete=report.is_complete)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +187,8 @@ def jobs() -> list[Job]:
         found.append(Job(geo_database_update, UPDATE_INTERVAL_SECONDS))
     if conf.get("REFRESH_TIME_LIMIT_SECONDS"):
         found.append(Job(geo_refresh, REFRESH_INTERVAL_SECONDS))
+    if conf.get("RETENTION_DAYS"):
+        found.append(Job(geo_prune, DAY_SECONDS))
     return found
 
 

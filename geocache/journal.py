@@ -3,7 +3,7 @@
 Sealed segments over ``add`` and ``incr``, the only atomic operations of Django's cache API:
 
     t           ticket counter; a ticket is the number of a segment that one writer then owns
-    r:<n>:<i>   record i of segment n: the text of up to 200 answers, or SEAL
+    r:<n>:<i>   record i of segment n: the text of up to 200 answers, or a note, or SEAL
     h           a copy of the head, for writers; the true one is ``JournalHead`` in the database
     loss        set to a new text when a flusher finds something missing, for writers
     u           how many answers neither cache nor database took, for people to see
@@ -93,6 +93,11 @@ def append(locations: Sequence[Location], entry: Entry | None = None) -> bool:
         text = dump_locations(locations[start : start + ANSWERS_PER_RECORD])
         is_set |= _writer.append(text, None if start else entry)
     return is_set
+
+
+def append_text(text: str) -> None:
+    """Journal a record of another kind than answers; raise ``JournalUnavailable``."""
+    _writer.append(text)
 
 
 # --- writing ---------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ networks the narrowest answers, and of several answers for one network the newes
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
@@ -54,14 +54,14 @@ def recall(build: str, missing: Public) -> Known:
 
 
 def old_rows(missing: Public) -> dict[str, Location]:
-    """Return rows of any age, for when the provider fails."""
+    """Return rows of any age, which say that they are old, for when the provider fails."""
     try:
         with _savepoint():
             rows = GeoCache.objects.in_bulk(missing)
     except DATABASE_AWAY:
         table.drop_broken_connection()
         return {}
-    return {text: row.to_location() for text, row in rows.items()}
+    return {text: replace(row.to_location(), is_stale=True) for text, row in rows.items()}
 
 
 def _from_rows(missing: Public) -> Known:

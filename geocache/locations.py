@@ -1,16 +1,17 @@
 """``Location``, the answer for one address, and its text form in the cache.
 
 The text is JSON, ``{"v": 1, "n": 2, "answers": [[...], [...]]}``: a version, how many answers, and
-for each its fields in order. It is one text for hot entries and journal records. A later release
-may append fields: a reader ignores what it does not know and fills in what it misses.
+for each its fields in order, and a 1 behind them if it was renewed and not asked for. It is one
+text for hot entries and journal records. A later release may append fields: a reader ignores what
+it does not know and fills in what it misses.
 """
 
 import json
 import math
 import re
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, fields
+from datetime import UTC, date, datetime, timedelta
 from operator import attrgetter, contains
 from typing import Any, Final
 
@@ -19,6 +20,8 @@ from geocache.exceptions import UndecodableRecord
 RECORD_VERSION: Final = 1
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
+# Earlier than any day on which somebody has.
+NOBODY_ASKED: Final = EPOCH.date()
 
 NOT_FOUND: Final = "not_found"
 UNAVAILABLE: Final = "unavailable"
@@ -47,17 +50,28 @@ class Location:
     organization: str = ""
     source: str = ""
     reason: str = ""
+    # Resolved again although nobody asked: it does not count as asked for. No part of the answer.
+    is_renewed: bool = field(default=False, compare=False, repr=False)
+    # True of an old row that stands in while the provider fails. Said to the caller, never kept.
+    is_stale: bool = field(default=False, compare=False)
 
     def __bool__(self) -> bool:
         return not self.reason
 
+    @property
+    def asked_on(self) -> date:
+        """Return the day of UTC on which it was asked for; the first of all when it was not."""
+        return NOBODY_ASKED if self.is_renewed else self.resolved_at.astimezone(UTC).date()
+
     def to_plain(self) -> dict[str, Any]:
-        """Return the fields by name as plain JSON types, and ``found``."""
+        """Return the fields by name as plain JSON types, and ``found`` and ``stale``."""
         plain = {name: getattr(self, name) for name in FIELDS}
-        return plain | {"resolved_at": self.resolved_at.isoformat(), "found": bool(self)}
+        plain["resolved_at"] = self.resolved_at.isoformat()
+        return plain | {"found": bool(self), "stale": self.is_stale}
 
 
-FIELDS: Final = tuple(field.name for field in fields(Location))
+# Those that are kept.
+FIELDS: Final = tuple(one.name for one in fields(Location) if one.compare)
 _NOT_TEXT: Final[dict[str, set[type]]] = {
     "latitude": {float, int, type(None)},
     "longitude": {float, int, type(None)},
@@ -109,7 +123,7 @@ def load_locations(text: object) -> list[Location]:
 def _to_row(location: Location) -> list[Any]:
     row = list(_values(location))
     row[_RESOLVED_AT] = (location.resolved_at - EPOCH) // MICROSECOND
-    return row
+    return [*row, 1] if location.is_renewed else row
 
 
 def _from_row(row: list[Any]) -> Location:
@@ -122,4 +136,4 @@ def _from_row(row: list[Any]) -> Location:
         if not math.isfinite(values.get(name) or 0):
             raise ValueError(f"{name} is {values[name]}")
     values["resolved_at"] = EPOCH + timedelta(microseconds=values["resolved_at"])
-    return Location(**values)
+    return Location(**values, is_renewed=row[len(FIELDS) :][:1] == [1])

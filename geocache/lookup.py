@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 from asgiref.sync import sync_to_async
 
-from geocache import metered, providers, store
+from geocache import metered, notes, providers, store
 from geocache.addresses import parse_address, special_reason
 from geocache.exceptions import ProviderError
 from geocache.known import Public, old_rows, without
@@ -90,6 +90,7 @@ def _resolve(public: Public) -> dict[str, Location]:
     except ProviderError as error:
         return _despite_failure(public, error)
     known = store.get_many(build, public)
+    notes.asked.add(known)
     missing = without(public, known)
     if not missing:
         return known
@@ -112,6 +113,7 @@ def _ask(
     # answer, as a request has it, may do both in one trip.
     if not record(answers, entry):
         store.set_many(build, answers)
+    notes.asked.add_new(new)
     return new, ProviderError(metered.NOT_ALL)
 
 
@@ -123,4 +125,6 @@ def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Locatio
     answers = {
         text: Location(address=text, resolved_at=now, reason=UNAVAILABLE) for text in missing
     }
-    return answers | old_rows(missing)
+    rows = old_rows(missing)
+    notes.asked.add(rows)
+    return answers | rows

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Final
 
-from geocache import budget, claims, store
+from geocache import budget, claims, notes, store
 from geocache.addresses import networks_around
 from geocache.exceptions import ProviderError
 from geocache.known import Public, recall, without
@@ -31,9 +31,22 @@ def resolve(
     # An answer of a network does not become a hot entry of the address: it would hide the answer of
     # a narrower network that comes later.
     store.set_many(build, known.own.values())
+    # The row of a neighbour is asked for, too: without it somebody would pay for the network again.
+    notes.asked.add([*known.own, *{one.network for one in known.near.values()}])
     spared = free | known.near | known.own
-    paid, failure = _once_per_network(provider, build, without(missing, spared))
+    ask = _once_per_network if provider.names_networks else _at_once
+    paid, failure = ask(provider, build, without(missing, spared))
     return spared | paid, failure
+
+
+def _at_once(
+    provider: Provider, build: str, missing: Public
+) -> tuple[dict[str, Location], ProviderError]:
+    """Ask about all addresses together: none of the answers holds for another."""
+    try:
+        return _ask_once(provider, build, missing), ProviderError(NOT_ALL)
+    except ProviderError as error:
+        return {}, error
 
 
 def _once_per_network(
@@ -109,3 +122,4 @@ def _keep(build: str, new: Mapping[str, Location], *, is_paid: bool) -> None:
     # First the journal, then the hot entry: what another process can be told is journaled.
     record(list(new.values()))
     store.set_many(build, new.values(), with_networks=is_paid)
+    notes.asked.add_new(new)

@@ -2,9 +2,9 @@
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from operator import attrgetter
@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from geocache import conf
 from geocache.addresses import networks_around, parse_address, parse_network, sort_key
+from geocache.former import keep_changed, midnight
 from geocache.locations import EPOCH, FIELDS, NOT_FOUND, Location
 from geocache.upserts import Upsert
 
@@ -51,6 +52,8 @@ PRESENT_SQL: Final = """
 UNRESOLVED: Final = ~Q(reason="")
 # Rows that a stream holds at once.
 STREAMED_ROWS: Final = 2_000
+# Rows that one statement marks as asked for.
+MARKED_ROWS: Final = 1_000
 
 # The beginning of an IPv4 address: one to three numbers, each with its dot (the last may lack it).
 BEGINNING: Final = re.compile(r"(?=.*\.)\d{1,3}(\.\d{1,3}){0,2}\.?", re.ASCII)
@@ -77,8 +80,11 @@ NEXT_PERIOD: Final[dict[str, Callable[[datetime, int], datetime]]] = {
 }
 
 
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
+def _chunks(names: Iterable[str]) -> Iterator[list[str]]:
+    # Always in one order, so that two flushers cannot wait for each other's rows.
+    listed = sorted(names)
+    for start in range(0, len(listed), MARKED_ROWS):
+        yield listed[start : start + MARKED_ROWS]
 
 
 @contextmanager
@@ -128,10 +134,31 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         """Return rows resolved from one day to another, both in the current time zone."""
         rows = self
         if first:
-            rows = rows.filter(resolved_at__gte=_midnight(first))
+            rows = rows.filter(resolved_at__gte=midnight(first))
         if last:
-            rows = rows.filter(resolved_at__lt=_midnight(last + timedelta(days=1)))
+            rows = rows.filter(resolved_at__lt=midnight(last + timedelta(days=1)))
         return rows
+
+    def unasked_since(self, day: date) -> Self:
+        """Return rows that nobody has asked for on ``day``, of UTC, or later."""
+        return self.filter(asked_on__lt=day)
+
+    def mark_asked(self, days: Mapping[str, date]) -> None:
+        """Raise the day on which addresses were last asked for; what has no row is left out.
+
+        For a network that of its newest row, which answers for it. At most one write a row and day,
+        however often it is called.
+        """
+        rows = self.using(router.db_for_write(self.model))
+        asked = {name: day for name, day in days.items() if "/" not in name}
+        for networks in _chunks(set(days).difference(asked)):
+            oldest_first = rows.filter(network__in=networks).order_by("resolved_at")
+            newest = dict(oldest_first.values_list("network", "address"))
+            for network, address in newest.items():
+                asked[address] = max(days[network], asked.get(address, days[network]))
+        for day in sorted(set(asked.values())):
+            for addresses in _chunks(name for name in asked if asked[name] == day):
+                rows.unasked_since(day).filter(pk__in=addresses).update(asked_on=day)
 
     def stream(self) -> Iterator[Location]:
         """Give the rows as answers, a few at a time however many there are."""
@@ -183,6 +210,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
     def upsert(self, locations: Iterable[Location]) -> None:
         """Write the newest answer for each address; an older never replaces a newer one.
 
+        What a newer one replaces is kept as a ``FormerAnswer`` if it is another place or operator.
         In one transaction, or a savepoint of the one that is open. Raises what the database raises,
         and ``InvalidAddress``.
         """
@@ -192,12 +220,14 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
             rows[row[0]] = row
         using = router.db_for_write(self.model)
         with transaction.atomic(using=using):
+            keep_changed(connections[using], self.model, ROW_FIELDS, rows)
             Upsert(
                 connection=connections[using],
                 model=self.model,
                 fields=ROW_FIELDS,
                 newest_by="resolved_at",
                 insert_only=["created_at"],
+                raised=["asked_on"],
                 # Always in one order, so that two flushers cannot wait for each other's rows.
             ).write([rows[address] for address in sorted(rows)])
 
@@ -223,6 +253,9 @@ class GeoCache(models.Model):
     reason = models.CharField(_("reason"), max_length=20, blank=True, choices=Reason.choices)
     resolved_at = models.DateTimeField(_("resolved at"))
     created_at = models.DateTimeField(_("first resolved at"))
+    # A day of UTC, only ever raised. It has no index: nearly every write to it would then be one to
+    # all other indexes (PostgreSQL), and only a daily job looks for it, on one walk.
+    asked_on = models.DateField(_("last asked for"))
 
     objects: ClassVar[models.Manager["GeoCache"]] = GeoCacheQuerySet.as_manager()
 
@@ -285,7 +318,7 @@ class GeoCache(models.Model):
         return Location(**values | {"address": address or self.address})
 
 
-ROW_FIELDS: Final = (*FIELDS, "sort_key", "created_at")
+ROW_FIELDS: Final = (*FIELDS, "sort_key", "created_at", "asked_on")
 
 
 _values: Final = attrgetter(*FIELDS[1:], "resolved_at")
@@ -295,7 +328,8 @@ def _row(location: Location) -> tuple[Any, ...]:
     """Return the values of ``ROW_FIELDS`` for an answer; raise ``InvalidAddress``."""
     address = parse_address(location.address)
     *values, created_at = _values(location)
-    return (str(address), *values, sort_key(address), created_at)
+    own = (sort_key(address), created_at, location.asked_on)
+    return (str(address), *values, *own)
 
 
 class JournalHead(models.Model):

@@ -12,7 +12,7 @@ from typing import Any, Final
 from geocache.addresses import parse_address, sort_key
 from geocache.exceptions import InvalidCursor
 from geocache.locations import EPOCH, MICROSECOND
-from geocache.models import GeoCache, GeoCacheQuerySet
+from geocache.models import GeoCache
 
 PAGE_ROWS: Final = 50
 
@@ -22,19 +22,22 @@ ORDERS: Final[dict[str, tuple[str, ...]]] = {
     "oldest": ("resolved_at", "address"),
     "address": ("sort_key",),
 }
+MOVE_ORDER: Final = ("-valid_until", "-address")
+# What a cursor's moment is of: the row's own, or of a move.
+MOMENTS: Final = ("resolved_at", "valid_until")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some rows, and the cursors of the pages before and behind them; empty where there is none."""
 
-    rows: Sequence[GeoCache]
+    rows: Sequence[Any]
     before: str = ""
     after: str = ""
 
 
 def read_page(
-    rows: GeoCacheQuerySet,
+    rows: Any,
     order: Sequence[str],
     *,
     before: str = "",
@@ -43,7 +46,8 @@ def read_page(
 ) -> Page:
     """Return the first page of ``rows``, or the one beside a cursor.
 
-    ``order`` is one of ``ORDERS``, perhaps behind a field that has one value in all of the rows.
+    ``order`` is one of ``ORDERS``, or ``MOVE_ORDER`` of former answers, perhaps behind a field that
+    has one value in all of the rows.
     At most two queries. Raises ``InvalidCursor``.
     """
     # One more than is shown tells whether the pages go on.
@@ -66,7 +70,7 @@ def _reversed(order: Sequence[str]) -> list[str]:
     return [field[1:] if field.startswith("-") else f"-{field}" for field in order]
 
 
-def _beyond(rows: GeoCacheQuerySet, order: Sequence[str], cursor: str, size: int) -> list[GeoCache]:
+def _beyond(rows: Any, order: Sequence[str], cursor: str, size: int) -> list[Any]:
     """Return the next rows behind a cursor, or the first: those of its moment, then the others.
 
     Each of the two is a range of an index, which one query with OR would not be.
@@ -86,8 +90,9 @@ def _beyond(rows: GeoCacheQuerySet, order: Sequence[str], cursor: str, size: int
     return found
 
 
-def _cursor(row: GeoCache) -> str:
-    return f"{(row.resolved_at - EPOCH) // MICROSECOND}~{row.address}"
+def _cursor(row: Any) -> str:
+    at = row.resolved_at if isinstance(row, GeoCache) else row.valid_until
+    return f"{(at - EPOCH) // MICROSECOND}~{row.address}"
 
 
 def _parse(cursor: str) -> dict[str, Any]:
@@ -95,7 +100,8 @@ def _parse(cursor: str) -> dict[str, Any]:
     moment, _, text = cursor.partition("~")
     try:
         address = parse_address(text)
-        resolved_at = EPOCH + timedelta(microseconds=int(moment))
+        at = EPOCH + timedelta(microseconds=int(moment))
     except (ValueError, OverflowError) as error:
         raise InvalidCursor("this link to a page cannot be read") from error
-    return {"resolved_at": resolved_at, "address": str(address), "sort_key": sort_key(address)}
+    values = dict.fromkeys(MOMENTS, at)
+    return values | {"address": str(address), "sort_key": sort_key(address)}

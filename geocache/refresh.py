@@ -17,10 +17,12 @@ from geocache import conf, providers
 from geocache.exceptions import MeteredProvider
 from geocache.flush import flush_dirty
 from geocache.models import GeoCache, GeoCacheQuerySet
-from geocache.providers.base import Provider
+from geocache.providers.base import Provider, is_outdated
 from geocache.renewal import resolve_again
 
 BATCH_ROWS: Final = 1000
+# Of a provider that costs: it may be slow, and what it answered is recorded behind each batch.
+METERED_ROWS: Final = 50
 # Answers that wait in the cache before they are flushed.
 FLUSHED_ROWS: Final = 20 * BATCH_ROWS
 # What is never found is asked for once in so many days at last.
@@ -29,7 +31,7 @@ LONGEST_PAUSE: Final = timedelta(days=60)
 
 @dataclass(slots=True)
 class RefreshReport:
-    """What one refresh did; ``is_complete`` when it has seen every row that was due."""
+    """What one refresh did; ``is_complete`` when no row is left that was due."""
 
     resolved: int = 0
     failed: int = 0
@@ -56,9 +58,10 @@ def refresh(
         raise MeteredProvider("each answer of the provider may cost something")
     started = time.monotonic()
     report = RefreshReport()
+    batch_rows = METERED_ROWS if provider.is_metered else BATCH_ROWS
     due = islice(due_addresses(provider, datetime.now(UTC)), limit)
     try:
-        while batch := list(islice(due, BATCH_ROWS)):
+        while batch := list(islice(due, batch_rows)):
             if is_stopped() or time.monotonic() - started > time_limit_seconds:
                 break
             # A local database gives every process the same answer again; a service has to be told.
@@ -69,7 +72,8 @@ def refresh(
             if report.resolved % FLUSHED_ROWS < len(new):
                 flush_dirty()
         else:
-            report.is_complete = limit is None or report.resolved + report.failed < limit
+            is_limited = limit is not None and report.resolved + report.failed >= limit
+            report.is_complete = not (is_limited or report.failed)
     finally:
         if report.resolved:
             flush_dirty()
@@ -98,8 +102,8 @@ def due_addresses(provider: Provider, at: datetime) -> Iterator[str]:
 
 def _outdated_sources(provider: Provider) -> list[str]:
     """Return the sources in the table of which a part is not in use any more."""
-    present = {str(source) for source in provider.sources()}
-    return [text for text in GeoCache.sources() if not present.issuperset(text.split(", "))]
+    present = provider.sources()
+    return [text for text in GeoCache.sources() if is_outdated(text, present)]
 
 
 def _walk(rows: GeoCacheQuerySet) -> Iterator[GeoCache]:

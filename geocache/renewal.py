@@ -1,6 +1,7 @@
 """Ask the provider anew about addresses whose answers are known."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from geocache import budget, providers, store
 from geocache.addresses import parse_address, special_reason
@@ -24,7 +25,7 @@ def resolve_again(addresses: Iterable[str], *, is_hot: bool = True) -> dict[str,
     build = provider.build()
     new = budget.ask(provider, sorted(public))
     # First the journal, then the hot entry: what another process can be told is journaled.
-    record(list(new.values()))
+    record([replace(location, is_renewed=True) for location in new.values()])
     if is_hot:
         store.set_many(build, new.values(), with_networks=provider.is_metered)
         store.memory.clear()

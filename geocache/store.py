@@ -80,6 +80,11 @@ def key(build: str, address: str, kind: str = "e") -> str:
     return f"{kind}:{_digest(build)}:{address}"
 
 
+def full_key(build: str, address: str) -> str:
+    """Return the key of a hot entry as the cache's own tools know it, with prefix and version."""
+    return caches.current().make_key(key(build, address))
+
+
 def get_many(build: str, addresses: Iterable[str]) -> dict[str, Location]:
     """Return the hot entries there are, by address, in one round trip."""
     return _read({key(build, address): address for address in addresses})

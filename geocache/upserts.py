@@ -23,7 +23,8 @@ class Upsert:
     """How to write rows of ``fields`` into the table of ``model``.
 
     A row replaces the one with its primary key when its ``newest_by`` is equal or later. Fields in
-    ``insert_only`` keep the value that they were inserted with.
+    ``insert_only`` keep the value that they were inserted with; those in ``raised`` the greater one
+    of both rows.
     """
 
     connection: BaseDatabaseWrapper
@@ -31,6 +32,7 @@ class Upsert:
     fields: Sequence[str]
     newest_by: str
     insert_only: Sequence[str] = ()
+    raised: Sequence[str] = ()
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write ``rows``, each key once, in a transaction of the caller.
@@ -98,9 +100,10 @@ class Upsert:
         # Assigned from left to right: what is compared comes last.
         replaced = sorted(self._replaced(), key=lambda name: name == self.newest_by)
         is_newer = f"VALUES({newest}) >= {newest}"
+        new = {one: f"VALUES({columns[one]})" for one in replaced}
+        new |= {one: f"GREATEST({columns[one]}, {new[one]})" for one in self.raised}
         pairs = ", ".join(
-            f"{columns[one]} = IF({is_newer}, VALUES({columns[one]}), {columns[one]})"
-            for one in replaced
+            f"{columns[one]} = IF({is_newer}, {new[one]}, {columns[one]})" for one in replaced
         )
         table = quote(self.model._meta.db_table)
         return (
@@ -116,12 +119,16 @@ class Upsert:
             given = [self.model(**dict(zip(self.fields, row, strict=True))) for row in chunk]
             # Locked until the commit, so that no other flusher puts a newer one in between.
             locked = manager.select_for_update().filter(pk__in=[one.pk for one in given])
-            held = dict(locked.values_list(key, self.newest_by))
+            names = (self.newest_by, *self.raised)
+            held = {pk: values for pk, *values in locked.values_list(key, *names)}
+            for one in given:
+                for name, value in zip(self.raised, held.get(one.pk, ())[1:], strict=False):
+                    setattr(one, name, max(value, getattr(one, name)))
             manager.bulk_create(
                 [
                     one
                     for one in given
-                    if one.pk not in held or held[one.pk] <= getattr(one, self.newest_by)
+                    if one.pk not in held or held[one.pk][0] <= getattr(one, self.newest_by)
                 ],
                 update_conflicts=True,
                 update_fields=self._replaced(),
@@ -132,9 +139,10 @@ class Upsert:
         quote = self.connection.ops.quote_name
         columns = {field.name: quote(field.column) for field in self._model_fields()}
         table, newest = quote(self.model._meta.db_table), columns[self.newest_by]
-        replaced = ", ".join(
-            f"{columns[one]} = excluded.{columns[one]}" for one in self._replaced()
-        )
+        greater = "max" if self.connection.vendor == "sqlite" else "greatest"
+        new = {one: f"excluded.{columns[one]}" for one in self._replaced()}
+        new |= {one: f"{greater}({table}.{columns[one]}, {new[one]})" for one in self.raised}
+        replaced = ", ".join(f"{columns[one]} = {value}" for one, value in new.items())
         return (
             f"INSERT INTO {table} ({', '.join(columns.values())}) {values} "
             f"ON CONFLICT ({columns[self._key()]}) DO UPDATE SET {replaced} "

@@ -86,6 +86,7 @@ GEOCACHE = {
         "MAXMIND_EDITIONS", default=["GeoLite2-City", "GeoLite2-ASN"]
     ),
     "REFRESH_TIME_LIMIT_SECONDS": environment.whole("GEOCACHE_REFRESH_SECONDS", default=600),
+    "RETENTION_DAYS": environment.whole("GEOCACHE_RETENTION_DAYS", default=0),
 }
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -5,13 +5,14 @@ import signal
 import socket
 import uuid
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from axes.handlers.proxy import AxesProxyHandler
 
-from geocache import caches, journal, recorder, store
+from geocache import caches, journal, notes, recorder, store
 
 # The processes that tests start have to hear Ctrl-C, also where this runs in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -37,19 +38,25 @@ def is_listening(url: str, default_port: int) -> bool:
         return False
 
 
+@pytest.fixture(scope="session")
+def key_prefixes() -> Iterator[Iterator[str]]:
+    """Give a namespace for each test, and remove them all at the end: a look for keys reads all."""
+    session = f"geocache-test-{uuid.uuid4().hex[:12]}"
+    yield (f"{session}-{number}" for number in count())
+    _remove(caches.current(), session)
+
+
 @pytest.fixture(autouse=True)
-def fresh_cache(settings: Any) -> Iterator[None]:
+def fresh_cache(settings: Any, key_prefixes: Iterator[str]) -> Iterator[None]:
     """Give each test a namespace of its own: nothing is cleared that the tests did not write."""
-    prefix = f"geocache-test-{uuid.uuid4().hex[:12]}"
+    prefix = next(key_prefixes)
     settings.CACHES = {
         **settings.CACHES,
         "geocache": {**settings.CACHES["geocache"], "KEY_PREFIX": prefix},
     }
     _start_anew()
-    backend = caches.current()
     yield
     _start_anew()
-    _remove(backend, prefix)
 
 
 def _start_anew() -> None:
@@ -57,6 +64,7 @@ def _start_anew() -> None:
     store.memory.clear()
     journal._writer._reset()
     recorder.kept.take()
+    notes.asked.clear()
     caches.breaker._rests_until = 0.0
     # It holds on to the cache that it has seen first.
     AxesProxyHandler.implementation = None
@@ -67,7 +75,7 @@ def _remove(backend: Any, prefix: str) -> None:
     if "redis" not in type(backend).__module__:
         return
     client = backend._cache.get_client(None, write=True)
-    if keys := list(client.scan_iter(f"{prefix}:*", count=1000)):
+    if keys := list(client.scan_iter(f"{prefix}-*", count=1000)):
         client.delete(*keys)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.template.loader import render_to_string
+from django.utils import timezone
 from playwright.sync_api import Page, Route, ViewportSize
 
 from geocache.flush import flush_dirty
 from geocache.lookup import lookup_many
 from tests.browsers import CHROMIUM, chromium, log_in
 from tests.conftest import require
-from tests.factories import LONDON, MOSCOW_V6, an_admin
+from tests.factories import LONDON, MOSCOW_V6, a_row, an_admin
 
 pytestmark = [
     pytest.mark.browser,
@@ -28,7 +29,7 @@ LOOKS = [("light", PHONE), ("dark", WIDE)]
 ADDRESSES = [LONDON, MOSCOW_V6, *(f"1.{number}.1.1" for number in range(60))]
 PASTED = f"{LONDON} sshd\n{MOSCOW_V6}\n10.0.0.1\n1.2.3.4.5\nno address here"
 ANONYMOUS = ["/login/", "/nothing/"]
-EMPTY = ["/", "/lookup/", "/addresses/", f"/addresses/{LONDON}/", "/addresses/10.0.0.1/"]
+EMPTY = ["/", "/lookup/", "/addresses/", f"/addresses/{LONDON}/", "/addresses/10.0.0.1/", "/moves/"]
 FULL = [
     "/",
     f"/lookup/?ip={LONDON}",
@@ -36,7 +37,9 @@ FULL = [
     "/addresses/?country=GB",
     "/addresses/?country=AQ",
     "/addresses/?country=Atlantis",
-    f"/addresses/{LONDON}/",
+    f"/addresses/{LONDON}/?on=2026-05-01",
+    "/moves/",
+    "/moves/?country=Atlantis",
     "/addresses/nonsense/",
 ]
 # Rendered, as no request in order is answered by them.
@@ -52,6 +55,7 @@ def page(request: Any, live_server: Any) -> Iterator[Page]:
     if "is_full" in request.fixturenames:
         lookup_many(ADDRESSES)
         flush_dirty(10)
+        a_row(city="Leeds", resolved_at=timezone.now())
     scheme, size = request.param
     with chromium() as browser:
         context = browser.new_context(

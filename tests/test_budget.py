@@ -21,6 +21,7 @@ ADDRESSES = [f"20.0.0.{n}" for n in range(20)]
 def not_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "_spent", Throttle(seconds=60))
     monkeypatch.setattr(budget, "_uncounted", Throttle(seconds=60))
+    monkeypatch.setattr(budget, "_few_left", Throttle(seconds=3600))
 
 
 def dummy(limit: int | None = None, *, name: str = "Dummy", **options: Any) -> dict[str, Any]:
@@ -152,7 +153,7 @@ class Telling(DummyProvider):
 def test_ask__shares_what_the_service_says_is_left() -> None:
     provider = Telling(is_metered=True)
     ask(provider, ADDRESSES[:1])
-    assert (usage(Telling(is_metered=True)).remaining_count, usage(provider).is_low) == (7, False)
+    assert (usage(Telling(is_metered=True)).remaining_count, usage(provider).is_low) == (7, True)
     provider.is_failing = True
     with pytest.raises(ProviderError):
         ask(provider, ADDRESSES[:1])
@@ -163,6 +164,29 @@ def test_ask__shares_what_the_service_says_is_left() -> None:
 def test_usage__is_low_from_four_fifths_on(asked_count: int, is_low: bool) -> None:
     assert Usage(provider="a", asked_count=asked_count, limit=10).is_low is is_low
     assert not Usage(provider="a", asked_count=asked_count).is_low
+
+
+@pytest.mark.parametrize(("remaining", "is_low"), [(None, False), (100, False), (99, True)])
+def test_usage__is_low_when_the_service_has_few_left(remaining: int | None, is_low: bool) -> None:
+    assert Usage(provider="a", asked_count=1, remaining_count=remaining).is_low is is_low
+
+
+def test_ask__warns_when_the_service_has_few_left() -> None:
+    with capture_logs() as logs:
+        for _ in range(2):
+            ask(Telling(is_metered=True), ADDRESSES[:1])
+    assert [(one["event"], one["remaining"]) for one in logs] == [("geo_budget_low", 7)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "remaining", "left"),
+    [(None, None, None), (10, None, 7), (None, 5, 5), (10, 5, 5), (10, 50, 7), (2, None, 0)],
+)
+def test_usage__what_is_left_is_the_smaller_count(
+    limit: int | None, remaining: int | None, left: int | None
+) -> None:
+    counted = Usage(provider="a", asked_count=3, limit=limit, remaining_count=remaining)
+    assert counted.left_count == left
 
 
 def chain(*members: dict[str, Any]) -> Provider:

@@ -142,6 +142,13 @@ def test_check_api_rate__what_cannot_be_read_is_an_error(settings: Any) -> None:
     assert ids() == {"geocache.E011"}
 
 
+@pytest.mark.parametrize("days", ["30", -1, None])
+def test_check_retention__what_is_no_number_of_days_is_an_error(settings: Any, days: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "RETENTION_DAYS": days}
+
+    assert ids() == {"geocache.E012"}
+
+
 def test_checks__another_provider_has_nothing_to_tell(settings: Any) -> None:
     use_dummy_provider(settings)
 

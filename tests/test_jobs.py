@@ -12,8 +12,9 @@ from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from geocache import jobs, journal, updates
-from geocache.exceptions import UpdateBusy, UpdateError
+from geocache.exceptions import ProviderError, UpdateBusy, UpdateError
 from geocache.models import FlushRun, GeoCache, SchedulerLease
+from geocache.moves import MoveReport
 from geocache.statistics import read_statistics
 from geocache.updates import Outcome
 from tests import processes
@@ -146,6 +147,8 @@ def test_geo_database_update__says_what_came_and_what_did_not(
     failed = Outcome("asn", updates.FAILED, "no such database")
     same = Outcome("country", updates.UNCHANGED, "Country 2026-01-02")
     monkeypatch.setattr(updates, "update_databases", outcomes(came, failed, same))
+    counted = MoveReport(compared=9, moved=2, is_complete=True)
+    monkeypatch.setattr(jobs, "count_moves", lambda **_: counted)
     jobs.geo_database_update()
     assert events == [
         {
@@ -159,6 +162,13 @@ def test_geo_database_update__says_what_came_and_what_did_not(
             "database": "asn",
             "error": "no such database",
             "log_level": "error",
+        },
+        {
+            "event": "geo_addresses_moved",
+            "compared": 9,
+            "moved": 2,
+            "is_complete": True,
+            "log_level": "info",
         },
     ]
 
@@ -198,7 +208,27 @@ def test_geo_refresh__says_what_it_did(events: list[Any], settings: Any) -> None
     assert len(events) == 2
 
 
-def test_jobs__update_and_refresh_can_be_switched_off(settings: Any) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_geo_prune__says_what_it_did(events: list[Any], settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "RETENTION_DAYS": 90}
+    provider = use_dummy_provider(settings)
+    a_row(resolved_at=datetime.now(UTC) - timedelta(days=400))
+    jobs.geo_prune()
+    jobs.geo_prune()
+    assert events == [
+        {"event": "geo_prune_ran", "pruned": 1, "is_complete": True, "log_level": "info"}
+    ]
+    a_row(resolved_at=datetime.now(UTC) - timedelta(days=400))
+    provider.build = no_build  # type: ignore[method-assign]
+    jobs.geo_prune()
+    assert names(events)[1:] == ["geo_prune_failed"]
+
+
+def no_build() -> str:
+    raise ProviderError("no database")
+
+
+def test_jobs__update_refresh_and_prune_can_be_switched_off(settings: Any) -> None:
     def ids(**given: Any) -> list[str]:
         settings.GEOCACHE = {**settings.GEOCACHE, **given}
         return [job.id for job in jobs.jobs()]
@@ -209,6 +239,7 @@ def test_jobs__update_and_refresh_can_be_switched_off(settings: Any) -> None:
     # Nobody would read what it fetches.
     assert ids(DATABASES=["/srv/city.mmdb"]) == always
     assert ids(REFRESH_TIME_LIMIT_SECONDS=60) == [*always, "geo_refresh"]
+    assert ids(REFRESH_TIME_LIMIT_SECONDS=0, RETENTION_DAYS=1) == [*always, "geo_prune"]
 
 
 @pytest.mark.django_db(transaction=True)

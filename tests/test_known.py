@@ -79,3 +79,4 @@ def test_old_rows__are_there_whatever_their_age():
     row = a_row(resolved_at=datetime(2001, 1, 1, tzinfo=UTC))
     asked = {text: ip_address(text) for text in (LONDON, NEIGHBOUR)}
     assert old_rows(asked) == {LONDON: row.to_location()}
+    assert all(one.is_stale for one in old_rows(asked).values())

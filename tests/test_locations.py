@@ -2,13 +2,14 @@ import json
 import random
 import sys
 from dataclasses import FrozenInstanceError, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
 from geocache.exceptions import UndecodableRecord
 from geocache.locations import (
     FIELDS,
+    NOBODY_ASKED,
     NOT_FOUND,
     UNAVAILABLE,
     Location,
@@ -68,7 +69,7 @@ def test_location__is_frozen_hashable_and_takes_no_other_fields():
 def test_location__to_plain_is_json_with_every_field():
     plain = FULL.to_plain()
     assert plain == json.loads(json.dumps(plain))
-    assert set(plain) == {*FIELDS, "found"}
+    assert set(plain) == {*FIELDS, "found", "stale"}
     assert plain["resolved_at"] == "2026-01-02T12:00:00+00:00"
     assert plain["found"] is True
     assert EMPTY.to_plain()["found"] is False
@@ -268,3 +269,24 @@ def test_load__leaves_the_limit_on_digits_alone():
     with pytest.raises(UndecodableRecord):
         load_locations("9" * (limit + 1))
     assert sys.get_int_max_str_digits() == limit
+
+
+def test_is_renewed__comes_back_and_is_no_part_of_the_answer():
+    renewed = a_location(is_renewed=True)
+    (loaded,) = load_locations(dump_locations([renewed]))
+    assert loaded.is_renewed
+    assert loaded == a_location()
+    assert "is_renewed" not in loaded.to_plain()
+    assert not load_locations(dump_locations([a_location()]))[0].is_renewed
+
+
+def test_asked_on__is_the_day_of_utc_unless_nobody_asked():
+    at = datetime(2026, 3, 4, 23, 30, tzinfo=timezone(timedelta(hours=-2)))
+    assert a_location(resolved_at=at).asked_on == date(2026, 3, 5)
+    assert a_location(is_renewed=True).asked_on == NOBODY_ASKED
+
+
+def test_location__that_is_stale_is_the_same_answer_and_not_kept_as_stale():
+    old = replace(FULL, is_stale=True)
+    assert old == FULL
+    assert not load_locations(dump_locations([old]))[0].is_stale

@@ -20,6 +20,7 @@ from geocache.flush import flush_dirty
 from geocache.locations import NOT_FOUND, UNAVAILABLE, load_locations
 from geocache.lookup import alookup, alookup_many, lookup, lookup_many
 from geocache.models import GeoCache
+from geocache.notes import is_note
 from geocache.throttle import Throttle
 from tests.benchmarks.trips import counted_trips
 from tests.factories import LONDON, MOSCOW_V6, a_location, a_row, use_dummy_provider
@@ -89,13 +90,14 @@ def without_journal(settings):
 
 
 def journaled():
-    """Every journal record there is, as lists of addresses."""
+    """Every journal record of answers there is, as lists of addresses."""
     last = journal.last_ticket()
     first = journal.base_of(last) + 1
     return [
         [location.address for location in load_locations(text)]
         for number in range(first, last + 1)
         for text in journal.close_segment(number).records.values()
+        if not is_note(text)
     ]
 
 
@@ -406,7 +408,17 @@ def test_lookup__an_old_row_beats_nothing_when_the_provider_fails(settings, is_m
     row = a_row(LONDON, resolved_at=datetime(2001, 1, 1, tzinfo=UTC))
     answers = lookup_many([LONDON, UNKNOWN])
     assert answers[LONDON] == row.to_location()
+    assert answers[LONDON].is_stale
     assert answers[UNKNOWN].reason == UNAVAILABLE
+    # From the memory, too.
+    assert lookup(LONDON).to_plain()["stale"] is True
+
+
+@pytest.mark.django_db
+def test_lookup__metered_young_row_is_not_stale(settings):
+    use_dummy_provider(settings, is_metered=True)
+    a_row(LONDON, resolved_at=datetime.now(UTC))
+    assert not lookup(LONDON).is_stale
 
 
 @pytest.mark.parametrize("error", [OperationalError, InterfaceError])

@@ -82,6 +82,31 @@ def test_resolve__one_batch_asks_once_a_network_also_without_the_cache(
     assert len(asked(tally)) == len({answer.network for answer in answers.values()}) == 4
 
 
+def test_resolve__a_provider_that_names_no_network_is_asked_about_all_at_once(
+    settings, tally, monkeypatch
+):
+    provider = use_tallying_provider(settings, tally, empty="81.2.70.0/24")
+    monkeypatch.setattr(provider, "names_networks", False)
+    batches = []
+    resolve_many = provider.resolve_many
+    monkeypatch.setattr(
+        provider, "resolve_many", lambda some: batches.append(list(some)) or resolve_many(some)
+    )
+    addresses = [f"81.2.{n % 3 + 69}.{n}" for n in range(30)]
+    assert len(lookup_many(addresses)) == 30
+    assert [sorted(batch) for batch in batches] == [sorted(addresses)]
+
+
+def test_resolve__a_provider_that_names_no_network_may_fail(settings, tally, monkeypatch, tmp_path):
+    broken = tmp_path / "broken"
+    broken.touch()
+    provider = use_tallying_provider(settings, tally, broken=str(broken))
+    monkeypatch.setattr(provider, "names_networks", False)
+    assert {one.reason for one in lookup_many([LONDON, NEIGHBOUR]).values()} == {UNAVAILABLE}
+    broken.unlink()
+    assert all(lookup_many([LONDON, NEIGHBOUR]).values())
+
+
 def test_resolve__only_what_was_asked_for_goes_into_the_table(settings, tally):
     use_tallying_provider(settings, tally)
     lookup_many([LONDON, NEIGHBOUR, "81.2.70.1"])
@@ -93,11 +118,13 @@ def test_resolve__a_failure_is_not_remembered_and_the_claim_is_given_up(settings
     broken = tmp_path / "broken"
     use_tallying_provider(settings, tally, broken=str(broken))
     broken.touch()
-    started = time.monotonic()
     assert lookup(LONDON).reason == UNAVAILABLE
+    block = {LONDON: ip_address(LONDON)}
+    build = providers.current().build()
+    assert claims.take(build, block) == block
+    claims.release(build, block)
     broken.unlink()
     assert lookup(LONDON)
-    assert time.monotonic() - started < claims.CLAIM_SECONDS / 2
 
 
 # --- a chain -----------------------------------------------------------------------------------
@@ -195,7 +222,8 @@ def test_resolve__when_the_holder_is_killed_one_of_those_who_wait_takes_its_plac
     started = time.monotonic()
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lookup, [LONDON] * 4))
-    assert time.monotonic() - started < claims.WAIT_SECONDS + 1
+    # It would have answered after a minute, and nobody has waited for that.
+    assert time.monotonic() - started < 30
     assert {answer.city for answer in answers} == {"81.2.69.0/24"}
     assert asked(tally) == [LONDON] * 2
 

@@ -9,6 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from geocache import models
 from geocache.addresses import SPECIAL_NETWORKS, sort_key
 from geocache.locations import FIELDS, NOT_FOUND, UNAVAILABLE
 from geocache.models import (
@@ -137,7 +138,7 @@ def test_geocache__as_an_answer_for_a_neighbour():
 
 def test_geocache__has_a_column_for_each_field_of_an_answer():
     columns = {field.name for field in GeoCache._meta.get_fields()}
-    assert columns == {*FIELDS, "sort_key", "created_at"}
+    assert columns == {*FIELDS, "sort_key", "created_at", "asked_on"}
 
 
 def test_reason__knows_why_an_answer_can_be_empty():
@@ -327,6 +328,7 @@ def test_geocache__an_address_is_there_once():
             sort_key=sort_key(ip_address(LONDON)),
             resolved_at=NOON,
             created_at=NOON,
+            asked_on=NOON.date(),
         )
 
 
@@ -350,3 +352,57 @@ def test_datetimes__are_djangos_own_without_reading_every_row(zone: str, kind: s
     with timezone.override(zone):
         plain = QuerySet(GeoCache).datetimes("resolved_at", kind)
         assert GeoCache.objects.all().datetimes("resolved_at", kind) == list(plain)
+
+
+# --- mark_asked --------------------------------------------------------------------------------
+
+LATER_DAY = NOON.date() + timedelta(days=5)
+
+
+def asked_days():
+    return dict(GeoCache.objects.values_list("address", "asked_on"))
+
+
+def test_mark_asked__raises_the_days_of_rows_and_lowers_none(django_assert_num_queries):
+    for address in ("20.0.0.1", "20.0.0.2", "20.0.0.3"):
+        a_row(address)
+    earlier = NOON.date() - timedelta(days=5)
+    days = {"20.0.0.1": LATER_DAY, "20.0.0.2": earlier, "20.0.0.9": LATER_DAY}
+    with django_assert_num_queries(2):
+        GeoCache.objects.mark_asked(days)
+    assert asked_days() == {
+        "20.0.0.1": LATER_DAY,
+        "20.0.0.2": NOON.date(),
+        "20.0.0.3": NOON.date(),
+    }
+    with django_assert_num_queries(0):
+        GeoCache.objects.mark_asked({})
+
+
+def test_mark_asked__writes_a_row_once_a_day(monkeypatch):
+    a_row(LONDON)
+    counts = []
+    update = QuerySet.update
+    monkeypatch.setattr(
+        QuerySet, "update", lambda rows, **given: counts.append(update(rows, **given))
+    )
+    for _ in range(3):
+        GeoCache.objects.mark_asked({LONDON: LATER_DAY})
+    assert counts == [1, 0, 0]
+
+
+def test_mark_asked__of_a_network_is_that_of_its_newest_row():
+    network = {"network": "20.0.0.0/24"}
+    a_row("20.0.0.1", **network)
+    a_row("20.0.0.2", **network, resolved_at=NOON + timedelta(minutes=1))
+    a_row("20.0.1.1", network="20.0.1.0/24")
+    GeoCache.objects.mark_asked({"20.0.0.0/24": LATER_DAY, "30.0.0.0/8": LATER_DAY})
+    assert [address for address, day in asked_days().items() if day == LATER_DAY] == ["20.0.0.2"]
+
+
+def test_mark_asked__of_more_rows_than_a_statement_takes(monkeypatch):
+    monkeypatch.setattr(models, "MARKED_ROWS", 7)
+    locations = many_locations(30)
+    GeoCache.objects.upsert(locations)
+    GeoCache.objects.mark_asked(dict.fromkeys((one.address for one in locations), LATER_DAY))
+    assert set(asked_days().values()) == {LATER_DAY}

@@ -4,12 +4,13 @@ from ipaddress import ip_address
 import pytest
 from django.utils import timezone
 
-from geocache import journal, store
+from geocache import caches, journal, providers, store
 from geocache.exceptions import JournalUnavailable
 from geocache.flush import flush_dirty
 from geocache.lookup import lookup
 from geocache.models import GeoCache
-from geocache.provenance import Provenance, Tier, trace
+from geocache.plans import Tier
+from geocache.provenance import Provenance, Stale, trace
 from tests.assertions import no_database_write
 from tests.factories import LONDON, a_location, a_row, use_dummy_provider
 
@@ -142,3 +143,58 @@ def test_trace__asks_no_memory_that_only_this_process_has():
 def test_trace__a_network_that_is_not_flushed_answers_for_a_neighbour():
     lookup(LONDON)
     assert traced(NEIGHBOUR).tier == Tier.NETWORK
+
+
+# --- why it is stale -----------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("provider")
+@pytest.mark.parametrize(
+    ("fields", "age_days", "stale"),
+    [
+        ({}, 1, []),
+        ({}, 91, [Stale.OLDER_THAN_TTL]),
+        ({"source": "Dummy 0"}, 1, [Stale.OLDER_BUILD]),
+        ({"source": "Dummy 1, Dummy 0"}, 1, [Stale.OLDER_BUILD]),
+        ({"source": ""}, 1, []),
+        ({"reason": "not_found"}, 0.9, []),
+        ({"reason": "not_found"}, 2, [Stale.OLDER_THAN_TTL]),
+        ({"source": "Dummy 0"}, 91, [Stale.OLDER_BUILD, Stale.OLDER_THAN_TTL]),
+    ],
+)
+def test_stale__says_why(fields, age_days, stale):
+    now = timezone.now()
+    a_row(resolved_at=now - timedelta(days=age_days), **fields)
+    assert traced().stale(now) == stale
+
+
+@pytest.mark.usefixtures("provider")
+def test_stale__a_new_build_makes_the_answer_stale_at_once(settings):
+    lookup(LONDON)
+    flush_dirty()
+    assert traced().stale(timezone.now()) == []
+    use_dummy_provider(settings, answers={LONDON: ANSWER}, version="2")
+    known = traced()
+    assert known.stale(timezone.now()) == [Stale.OLDER_BUILD]
+    assert known.tier == Tier.PROVIDER
+
+
+def test_stale__provider_that_fails_is_a_reason_only_where_there_is_an_answer(settings, tmp_path):
+    given = {name: value for name, value in settings.GEOCACHE.items() if name != "PROVIDER"}
+    settings.GEOCACHE = given | {"DATABASES": [tmp_path / "gone.mmdb"]}
+    assert traced().stale(timezone.now()) == []
+    a_row(resolved_at=timezone.now())
+    known = traced()
+    assert known.stale(timezone.now()) == [Stale.PROVIDER_FAILS]
+    assert "gone.mmdb" in known.plan.failure
+
+
+@pytest.mark.usefixtures("provider")
+def test_trace__key_is_the_one_in_the_cache():
+    lookup(LONDON)
+    known = traced()
+    assert known.build == providers.current().build()
+    backend = caches.current()
+    prefix = backend.make_key("")
+    assert known.key.startswith(prefix)
+    assert backend.get(known.key.removeprefix(prefix)) is not None

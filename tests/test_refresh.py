@@ -127,6 +127,26 @@ def test_refresh__metered_provider_only_when_that_is_said(provider: DummyProvide
     assert len(store.get_many(provider.build(), provider.asked)) == 1
 
 
+def test_refresh__metered_provider_is_asked_within_its_budget(provider: DummyProvider) -> None:
+    GeoCache.objects.upsert(many_locations(10))
+    provider.version, provider.is_metered, provider.queries_per_day = "2", True, 3
+    report = run(is_metered=True, limit=20)
+    assert (report.resolved, report.failed, report.is_complete) == (3, 7, False)
+    assert len(provider.asked) == 3
+    with pytest.raises(ProviderError, match="nothing is left of today's queries"):
+        run(is_metered=True, limit=20)
+    assert len(provider.asked) == 3
+    assert GeoCache.objects.filter(source="Dummy 2").count() == 3
+
+
+def test_refresh__metered_answers_are_recorded_every_few_rows(provider: DummyProvider) -> None:
+    GeoCache.objects.upsert(many_locations(120))
+    provider.version, provider.is_metered = "2", True
+    watched: list[int] = []
+    report = run(is_metered=True, limit=500, watch=watched.append)
+    assert (report.is_complete, watched) == (True, [50, 50, 20])
+
+
 def test_refresh__failure_leaves_the_rows_as_they_were(provider: DummyProvider) -> None:
     a_young_row()
     provider.version = "2"

@@ -7,6 +7,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 
 from geocache import upserts
 from geocache.exceptions import InvalidAddress
+from geocache.locations import NOBODY_ASKED
 from geocache.models import GeoCache
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, many_locations
 
@@ -165,3 +166,33 @@ def test_upsert__at_once_in_opposite_order_does_not_deadlock(way):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     assert GeoCache.objects.count() == 500
+
+
+def asked_on(address=LONDON):
+    return GeoCache.objects.get(address=address).asked_on
+
+
+def test_upsert__a_new_answer_is_asked_for_on_its_day():
+    a_row(LONDON)
+    assert asked_on() == NOON.date()
+    a_row(LONDON, resolved_at=NOON + timedelta(days=3))
+    assert asked_on() == NOON.date() + timedelta(days=3)
+
+
+def test_upsert__the_day_of_asking_is_never_lowered():
+    later = NOON.date() + timedelta(days=9)
+    a_row(LONDON)
+    GeoCache.objects.update(asked_on=later)
+    for days in (3, -3):
+        a_row(LONDON, resolved_at=NOON + timedelta(days=days))
+        assert asked_on() == later
+
+
+def test_upsert__what_is_renewed_keeps_the_day_of_asking():
+    a_row(LONDON)
+    row = a_row(LONDON, city="Renewed", resolved_at=NOON + timedelta(days=9), is_renewed=True)
+    assert (row.city, row.asked_on) == ("Renewed", NOON.date())
+
+
+def test_upsert__what_is_renewed_without_a_row_was_never_asked_for():
+    assert a_row(LONDON, is_renewed=True).asked_on == NOBODY_ASKED

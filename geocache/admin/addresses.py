@@ -76,9 +76,10 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
             },
         ),
         (_("Network operator"), {"fields": ("operator",)}),
-        (_("Origin"), {"fields": ("source", "resolved_at", "created_at")}),
+        (_("Origin"), {"fields": ("source", "resolved_at", "created_at", "asked_on")}),
+        (_("Past"), {"fields": ("past",)}),
     )
-    readonly_fields = ("country", "operator", "outcome")
+    readonly_fields = ("country", "operator", "outcome", "past")
 
     def view_on_site(self, row: GeoCache) -> str | None:
         """Return the page of the address, where the project has these pages."""

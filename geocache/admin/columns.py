@@ -1,12 +1,15 @@
 """What the admin shows of an answer, in its list and in full."""
 
 from django.contrib import admin
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from geocache.history import former_spans
+from geocache.locations import Location
 from geocache.models import GeoCache
-from geocache.templatetags.geo import country_flag, country_name
+from geocache.templatetags.geo import country_flag, country_name, moment
 
 
 class AnswerColumns:
@@ -49,3 +52,21 @@ class AnswerColumns:
     def outcome(self, row: GeoCache) -> str:
         """Return whether something is known, or why not."""
         return row.get_reason_display() or gettext("found")
+
+    @admin.display(description=_("former answers"), empty_value="-")
+    def past(self, row: GeoCache) -> str:
+        """Return the answers of the past with their spans, one line each."""
+        return format_html_join(
+            SafeString("<br>"),
+            "{} - {}: {}",
+            (
+                (moment(one.valid_from), moment(one.valid_until), _line(one.answer))
+                for one in former_spans(row.address)
+            ),
+        )
+
+
+def _line(answer: Location) -> str:
+    country = country_name(answer.country_code) or answer.country_code
+    operator = f"AS{answer.asn} {answer.organization}" if answer.asn else answer.organization
+    return ", ".join(filter(None, (country or gettext("Nothing known"), answer.city, operator)))

@@ -4,6 +4,8 @@ import math
 from argparse import ArgumentTypeError
 from typing import Final
 
+from geocache.prune import MAX_DAYS
+
 MAX_SECONDS: Final = 86_400
 
 
@@ -15,6 +17,14 @@ def seconds(text: str) -> float:
         value = math.nan
     if not 0 < value <= MAX_SECONDS:
         raise ArgumentTypeError(f"{text!r} is not a number of seconds above 0, up to 86400")
+    return value
+
+
+def days(text: str) -> int:
+    """Return a number of days; raise ``ArgumentTypeError`` unless it is 1 to 100 years."""
+    value = int(text) if text.isascii() and text.isdecimal() and len(text) < 13 else 0
+    if not 0 < value <= MAX_DAYS:
+        raise ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MAX_DAYS}")
     return value
 
 

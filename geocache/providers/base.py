@@ -26,12 +26,19 @@ class Source:
         return f"{self.name} {self.built_at:%Y-%m-%d}" if self.built_at else self.name
 
 
+def is_outdated(source: str, present: Iterable[Source]) -> bool:
+    """Tell whether an answer's ``source`` names a database or service that is not in use now."""
+    return bool(source) and not {str(one) for one in present}.issuperset(source.split(", "))
+
+
 class Provider(ABC):
     """Resolve public addresses. Instances are shared by the threads of a process."""
 
     # True when an answer costs money or a trip over a network: rows and known networks are then
     # asked before the provider is.
     is_metered: bool = False
+    # False when no answer comes with a network: each address then has to be asked for.
+    names_networks: bool = True
     # The providers that a chain asks.
     members: tuple["Provider", ...] = ()
     # How many addresses a metered provider may be asked about in a day; None: any number.

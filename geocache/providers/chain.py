@@ -67,6 +67,8 @@ class ChainProvider(Provider):
         self._links = tuple(map(Link, providers))
         self.members = tuple(link.provider for link in self._links)
         self.is_metered = any(member.is_metered for member in self.members)
+        metered = [member for member in self.members if member.is_metered]
+        self.names_networks = any(member.names_networks for member in metered)
         self._free = tuple(takewhile(lambda link: not link.provider.is_metered, self._links))
 
     def build(self) -> str:

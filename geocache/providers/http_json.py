@@ -33,6 +33,7 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
         batch = given.pop("batch", None)
         self._service = Service(**given, batch=Batch(**batch) if batch else None)
         self._problems = self._service.problems()
+        self.names_networks = "network" in self._service.fields
         super().__init__(self._service.name, timeout_seconds)
 
     def build(self) -> str:
@@ -117,8 +118,9 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
         named = pick(record, service.address) if service.address else address
         if named is not None and address_text(named) != address:
             raise self.failure("answers for another address")
+        network = network_around(address, pick(record, service.fields.get("network", "")))
         if any(pick(record, path) == value for path, value in service.not_found.items()):
-            return self.location(address, reason=NOT_FOUND)
+            return self.location(address, network=network, reason=NOT_FOUND)
         # Were that "not found", a service that renames its fields would empty the cache.
         if named is None or not any(has_path(record, path) for path in service.fields.values()):
             raise self.failure("answers without the fields that are mapped")
@@ -127,5 +129,4 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
             for name, path in service.fields.items()
             if name in READERS and (value := READERS[name](pick(record, path))) not in ("", None)
         }
-        network = network_around(address, pick(record, service.fields.get("network", "")))
         return self.location(address, network=network, **(found or {"reason": NOT_FOUND}))

@@ -1,4 +1,4 @@
-"""Answers from MaxMind DB files: City, Country, ASN, Enterprise, ISP of MaxMind or DB-IP.
+"""Answers from MaxMind DB files: those of MaxMind and DB-IP, and files of flat records.
 
 The files are read with ``maxminddb``, the reader below ``geoip2``: the models that
 ``geoip2.database.Reader`` builds for each answer cost four times the search itself, and refuse a
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.util import find_spec
 from ipaddress import ip_network
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,18 +24,24 @@ from geocache import conf
 from geocache.exceptions import ProviderError
 from geocache.locations import NOT_FOUND, Location
 from geocache.providers.base import Provider, Source
-from geocache.providers.fields import maxmind_fields, text
+from geocache.providers.fields import text
+from geocache.providers.layouts import record_fields
 
 log = structlog.get_logger(__name__)
 
-# How often the files are looked at for a newer one, in seconds.
-RECHECK_SECONDS: Final = 30.0
+# How often the files are looked at for a newer one, in seconds. With the longest that an answer
+# stays in the memory of a process it makes a minute.
+RECHECK_SECONDS: Final = 10.0
 FALLBACK_PACKAGE: Final = "_geoip_geolite2"
+# Whose files are known by their types; of any other a few records are read.
+MAKERS: Final = ("GeoLite", "GeoIP", "DBIP")
 USABLE_TYPES: Final = ("city", "country", "asn", "enterprise", "isp", "insights", "location")
+SAMPLE_RECORDS: Final = 100
 ATTRIBUTIONS: Final = {
     "GeoLite2": "This product includes GeoLite2 data created by MaxMind (CC BY-SA 4.0), "
     "available from https://www.maxmind.com",
     "DBIP": "IP Geolocation by DB-IP (CC BY 4.0), https://db-ip.com",
+    "ipinfo": "IP address data powered by IPinfo, https://ipinfo.io",
 }
 
 
@@ -47,8 +54,13 @@ class Database:
     source: Source
     stamp: tuple[int, int, int]
     is_ipv4_only: bool
+    is_ipv6_only: bool
     # ``str(source)``, made once: it is part of every answer.
     label: str
+
+    def may_know(self, address: str) -> bool:
+        """Tell whether addresses of this version are in the file at all."""
+        return not (self.is_ipv4_only if ":" in address else self.is_ipv6_only)
 
 
 class MmdbProvider(Provider):
@@ -145,13 +157,16 @@ def _open(path: Path) -> Database:
     try:
         reader = maxminddb.open_database(path)
         metadata = reader.metadata()
+        name = text(metadata.database_type)
         built_at = datetime.fromtimestamp(metadata.build_epoch, UTC)
+        is_usable = _is_usable(name, reader)
+        is_ipv6_only = metadata.ip_version == 6 and _is_without_ipv4(reader)
     except (OSError, OverflowError, ValueError, maxminddb.InvalidDatabaseError) as error:
         raise ProviderError(f"{path}: not a readable MaxMind DB file") from error
-    name = text(metadata.database_type)
-    if not any(usable in name.lower() for usable in USABLE_TYPES):
+    if not is_usable:
         raise ProviderError(
-            f"{path}: a database of type {name}; needed is City, Country, ASN, Enterprise or ISP"
+            f"{path}: a database of type {name}; needed is City, Country, ASN, Enterprise or ISP, "
+            "or flat records with such fields as country_code or asn"
         )
     source = Source(
         name=name,
@@ -159,31 +174,45 @@ def _open(path: Path) -> Database:
         attribution=next((said for key, said in ATTRIBUTIONS.items() if name.startswith(key)), ""),
         is_fallback=FALLBACK_PACKAGE in path.parts,
     )
-    is_ipv4_only = metadata.ip_version == 4
-    return Database(path, reader, source, stamp, is_ipv4_only, label=str(source))
+    return Database(
+        path=path,
+        reader=reader,
+        source=source,
+        stamp=stamp,
+        is_ipv4_only=metadata.ip_version == 4,
+        is_ipv6_only=is_ipv6_only,
+        label=str(source),
+    )
+
+
+def _is_usable(name: str, reader: maxminddb.Reader) -> bool:
+    if name.startswith(MAKERS) and any(usable in name.lower() for usable in USABLE_TYPES):
+        return True
+    return any(record_fields(record) for _, record in islice(reader, SAMPLE_RECORDS))
+
+
+def _is_without_ipv4(reader: maxminddb.Reader) -> bool:
+    """Tell whether the branch of the tree that is for IPv4 is missing as a whole."""
+    return reader.get_with_prefix_len("1.0.0.0") == (None, 0)
 
 
 def _answer(address: str, databases: tuple[Database, ...], at: datetime) -> Location:
     found: dict[str, Any] = {}
     sources: list[str] = []
     prefix_length = 0
-    for database in databases:
-        if database.is_ipv4_only and ":" in address:
-            continue
+    asked = [database for database in databases if database.may_know(address)]
+    for database in asked:
         record, length = _search(database, address)
         # The merged answer holds only where each file's answer holds: the narrowest network.
         prefix_length = max(prefix_length, length)
-        fresh = {
-            name: value
-            for name, value in maxmind_fields(record).items()
-            if value not in ("", None) and name not in found
-        }
+        fields = record_fields(record)
+        fresh = {name: value for name, value in fields.items() if name not in found}
         if fresh:
             found |= fresh
             sources.append(database.label)
     if not found:
         found["reason"] = NOT_FOUND
-        sources = [database.label for database in databases]
+        sources = [database.label for database in asked or databases]
     return Location(
         address=address,
         resolved_at=at,
@@ -193,9 +222,8 @@ def _answer(address: str, databases: tuple[Database, ...], at: datetime) -> Loca
     )
 
 
-def _search(database: Database, address: str) -> tuple[dict[str, Any], int]:
+def _search(database: Database, address: str) -> tuple[object, int]:
     try:
-        record, length = database.reader.get_with_prefix_len(address)
+        return database.reader.get_with_prefix_len(address)
     except (ValueError, maxminddb.InvalidDatabaseError) as error:
         raise ProviderError(f"{database.path}: damaged: {error}") from error
-    return (record if isinstance(record, dict) else {}), length

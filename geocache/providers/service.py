@@ -1,19 +1,22 @@
 """What providers that ask over HTTP have in common: its faults in words, and when to give up."""
 
+import asyncio
 import os
 import threading
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
+import aiohttp
 import requests
 
 from geocache.exceptions import ProviderError
 from geocache.locations import Location
 from geocache.providers.base import Provider
 from geocache.providers.web import Rest, Resting, TooLarge
+from geocache.providers.web_async import CONNECTIONS, LeftAlone
 
 Client = TypeVar("Client")
 
@@ -22,6 +25,7 @@ TIMEOUT_SECONDS: Final = 5.0
 MAX_TIMEOUT_SECONDS: Final = 60.0
 # After so many failures in a row the rest of a batch is not asked for: each may cost the timeout.
 FAILURES_IN_A_ROW: Final = 3
+LEFT_ALONE: Final = "was asked too often, and is left alone for a while"
 MALFORMED: Final = "sends an answer that cannot be read"
 STATUSES: Final = {
     401: "refuses the account or the key (401)",
@@ -29,17 +33,26 @@ STATUSES: Final = {
     403: "does not allow this account to ask (403)",
     429: "is asked too often (429), and left alone for a while",
 }
-# The first that fits: a time-out while connecting is also a ConnectionError.
-FAULTS: Final[tuple[tuple[type[requests.RequestException], str], ...]] = (
-    (Resting, "was asked too often, and is left alone for a while"),
+# The first that fits: a time-out while connecting is also a ConnectionError, and all errors of
+# requests, which it raises itself for a missing file of certificates, are an OSError.
+FAULTS: Final[tuple[tuple[type[OSError | aiohttp.ClientError], str], ...]] = (
+    (Resting, LEFT_ALONE),
+    (LeftAlone, LEFT_ALONE),
     (TooLarge, "sends more than any answer"),
     (requests.TooManyRedirects, "redirects, which is not followed"),
+    (aiohttp.TooManyRedirects, "redirects, which is not followed"),
     (requests.exceptions.SSLError, "has no certificate that can be trusted"),
+    (aiohttp.ClientSSLError, "has no certificate that can be trusted"),
     (requests.Timeout, "did not answer in time"),
+    (TimeoutError, "did not answer in time"),
     (requests.ConnectionError, "cannot be reached, or broke off"),
+    (aiohttp.ClientConnectionError, "cannot be reached, or broke off"),
     (requests.exceptions.ChunkedEncodingError, "broke off in the middle of an answer"),
+    (aiohttp.ClientPayloadError, "broke off in the middle of an answer"),
     (requests.exceptions.ContentDecodingError, MALFORMED),
-    (requests.RequestException, "cannot be asked as it is set up"),
+    (aiohttp.ClientResponseError, MALFORMED),
+    (aiohttp.ClientError, "cannot be asked as it is set up"),
+    (OSError, "cannot be asked as it is set up"),
 )
 
 
@@ -84,6 +97,29 @@ class ServiceProvider(Provider, Generic[Client]):
             raise failures[-1]
         return answers
 
+    async def ask_at_once(
+        self, addresses: Iterable[str], ask: Callable[[str], Awaitable[Location]]
+    ) -> dict[str, Location]:
+        """Do what ``resolve_many`` does, about ``CONNECTIONS`` addresses at a time."""
+        left = iter(addresses)
+        answers: dict[str, Location] = {}
+        failures: list[ProviderError] = []
+
+        async def take_the_next() -> None:
+            for address in left:
+                try:
+                    answers[address] = await ask(address)
+                    failures.clear()
+                except ProviderError as error:
+                    failures.append(error)
+                if len(failures) >= FAILURES_IN_A_ROW:
+                    break
+
+        await asyncio.gather(*(take_the_next() for _ in range(CONNECTIONS)))
+        if failures and not answers:
+            raise failures[-1]
+        return answers
+
     def location(self, address: str, **fields: Any) -> Location:
         """Return what the service has just answered."""
         return Location(address=address, resolved_at=datetime.now(UTC), source=self.name, **fields)
@@ -98,13 +134,13 @@ class ServiceProvider(Provider, Generic[Client]):
 
     @contextmanager
     def faults_told(self) -> Iterator[None]:
-        """Turn what ``requests`` raises into ``ProviderError``.
+        """Turn what ``requests`` and ``aiohttp`` raise into ``ProviderError``.
 
         Without its cause, whose text names the URL and with it perhaps a key.
         """
         try:
             yield
-        except requests.RequestException as error:
+        except (OSError, aiohttp.ClientError) as error:
             fault = next(words for kind, words in FAULTS if isinstance(error, kind))
             raise self.failure(fault) from None
 

@@ -4,7 +4,12 @@ A query costs money, or one of a free account's thousand a day. Protocol:
 https://dev.maxmind.com/geoip/docs/web-services/
 """
 
+import asyncio
 import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import geoip2.webservice
@@ -28,8 +33,12 @@ from geocache.providers.fields import (
 )
 from geocache.providers.service import MALFORMED, TIMEOUT_SECONDS, ServiceProvider
 from geocache.providers.web import Rest, bound
+from geocache.providers.web_async import Sockets, bounded_session, proxy_of
 
 GEOLITE_HOST: Final = "geolite.info"
+# There is no batch endpoint: from so many addresses on, several are asked about at a time. Below,
+# the connections that would be opened for it cost more than they save.
+MANY: Final = 5
 SERVICES: Final = ("country", "city", "insights")
 # Raised when the same service begins to be read differently: older answers are then stale.
 RELEASE: Final = 1
@@ -48,6 +57,24 @@ class _Client(geoip2.webservice.Client):
     ) -> None:
         super().__init__(int(account_id), license_key, host, timeout=timeout)
         bound(self._session, rest, timeout)
+
+
+class _AsyncClient(geoip2.webservice.AsyncClient):
+    """The library's client for many questions at once, with a session of ours."""
+
+    def __init__(
+        self, account_id: str, license_key: str, host: str, timeout: float, rest: Rest
+    ) -> None:
+        proxy = proxy_of(f"https://{host}")
+        super().__init__(int(account_id), license_key, host, timeout=timeout, proxy=proxy)
+        basic = b64encode(f"{int(account_id)}:{license_key}".encode()).decode()
+        headers = {"Accept": "application/json", "Authorization": f"Basic {basic}"}
+        self._sockets = Sockets()
+        self._existing_session = bounded_session(rest, timeout, headers, self._sockets)
+
+    async def close(self) -> None:
+        await super().close()
+        await self._sockets.close()
 
 
 class MaxMindProvider(ServiceProvider[_Client]):
@@ -96,7 +123,40 @@ class MaxMindProvider(ServiceProvider[_Client]):
         return [f"{self.name} {words}" for words, is_wrong in wrong.items() if is_wrong]
 
     def make_client(self) -> _Client:
-        return _Client(
+        return _Client(*self._access())
+
+    def resolve(self, address: str) -> Location:
+        self.build()
+        with self._failures_told():
+            try:
+                record = getattr(self.client(), self._service)(address).to_dict()
+            except AddressNotFoundError:
+                return self._not_found(address)
+        return self._answer(address, record)
+
+    def resolve_many(self, addresses: Iterable[str]) -> dict[str, Location]:
+        wanted = list(addresses)
+        if len(wanted) < MANY or _is_in_event_loop():
+            return super().resolve_many(wanted)
+        self.build()
+        return asyncio.run(self._resolve_at_once(wanted))
+
+    async def _resolve_at_once(self, addresses: list[str]) -> dict[str, Location]:
+        with self.faults_told():
+            client = _AsyncClient(*self._access())
+        async with client:
+            return await self.ask_at_once(addresses, partial(self._aresolve, client))
+
+    async def _aresolve(self, client: _AsyncClient, address: str) -> Location:
+        with self._failures_told():
+            try:
+                record = (await getattr(client, self._service)(address)).to_dict()
+            except AddressNotFoundError:
+                return self._not_found(address)
+        return self._answer(address, record)
+
+    def _access(self) -> tuple[str, str, str, float, Rest]:
+        return (
             self._account_id,
             self._license_key,
             self._host,
@@ -104,19 +164,19 @@ class MaxMindProvider(ServiceProvider[_Client]):
             self.rest,
         )
 
-    def resolve(self, address: str) -> Location:
-        self.build()
+    def _not_found(self, address: str) -> Location:
+        # The network that this error has for a file is never known for a service.
+        return self.location(address, reason=NOT_FOUND)
+
+    @contextmanager
+    def _failures_told(self) -> Iterator[None]:
         try:
             with self.faults_told():
-                record = getattr(self.client(), self._service)(address).to_dict()
-        except AddressNotFoundError:
-            # The network that this error has for a file is never known for a service.
-            return self.location(address, reason=NOT_FOUND)
+                yield
         except GeoIP2Error as error:
             raise self._failure_of(error) from None
         except MISSHAPEN:
             raise self.failure(MALFORMED) from None
-        return self._answer(address, record)
 
     def _answer(self, address: str, record: dict[str, Any]) -> Location:
         traits = mapping(record.get("traits"))
@@ -143,3 +203,11 @@ class MaxMindProvider(ServiceProvider[_Client]):
         if not isinstance(status, int) or status == 200:
             return self.failure(MALFORMED)
         return self.status_failure(status)
+
+
+def _is_in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

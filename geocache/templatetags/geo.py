@@ -5,7 +5,7 @@ looked up, one at a time: for a page of rows use ``geocache.rows.geo_for``, and 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +76,11 @@ def percent(share: float) -> str:
 
 
 @register.filter
-def day(at: datetime) -> str:
-    """Return the day of an instant in numbers, as the reader's language writes it."""
+def day(at: date) -> str:
+    """Return a day, or that of an instant, in numbers, as the reader's language writes it."""
+    local = timezone.localtime(at) if isinstance(at, datetime) else at
     # Translators: the form of a day: Y is the year, m the month, d the day, all in digits.
-    return date_format(timezone.localtime(at), gettext("Y-m-d"))
+    return date_format(local, gettext("Y-m-d"))
 
 
 @register.filter

@@ -15,7 +15,10 @@ KNOWN: Final = (
     ("2001:4860:4860::8888", "2606:4700:4700::1111", "2620:fe::fe", "2620:119:35::35"),
 )
 # All over the tree: a file that is damaged in its middle may open and know the ones above.
-SPREAD: Final = tuple(f"{first}.{first}.64.1" for first in range(1, 224))
+SPREAD: Final = (
+    *(f"{first}.{first}.64.1" for first in range(1, 224)),
+    *(f"2{first:03x}:{first:x}::1" for first in range(0, 0x1000, 32)),
+)
 
 
 def read_source(path: Path) -> Source | None:

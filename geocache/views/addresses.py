@@ -6,13 +6,15 @@ from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from geocache import exports, provenance
 from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress, InvalidCursor
-from geocache.filters import AddressFilter
+from geocache.filters import AddressFilter, DayForm
+from geocache.history import answer_on, former_spans
 from geocache.models import GeoCache
 from geocache.paging import Page, read_page
 from geocache.printable import printable
@@ -78,15 +80,29 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
     network = parse_network(answer.network) if answer is not None and answer.network else None
     rows = GeoCache.objects.in_network(network).around(parsed, NEIGHBOURS) if network else []
     context: dict[str, Any] = {
+        **_past(request, address),
         "address": address,
         "known": known,
         "answer": answer,
+        "stale": known.stale(timezone.now()),
         "reason": reason,
         "places": [answer] if answer is not None else [],
         "neighbours": [row.to_location() for row in rows],
     }
     status = HTTPStatus.OK if answer is not None or reason else HTTPStatus.NOT_FOUND
     return render(request, "geocache/address.html", context, status=status)
+
+
+def _past(request: HttpRequest, address: str) -> dict[str, Any]:
+    """Return the former answers of an address, and where it was on the day that is asked for."""
+    form = DayForm(request.GET if "on" in request.GET else None, label_suffix="")
+    on = form.cleaned_data["on"] if form.is_valid() else None
+    return {
+        "spans": former_spans(address),
+        "day_form": form,
+        "on": on,
+        "then": answer_on(address, on) if on else None,
+    }
 
 
 def _page(form: AddressFilter) -> Page:

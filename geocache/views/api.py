@@ -1,7 +1,9 @@
 """Answers for programs, in JSON. Its texts are for developers, and not translated."""
 
 import json
+import re
 from collections.abc import Callable
+from datetime import date
 from functools import wraps
 from typing import Any, Final
 
@@ -13,12 +15,16 @@ from django.views.decorators.http import conditional_page
 
 from geocache.addresses import normalise
 from geocache.exceptions import InvalidAddress
+from geocache.history import answer_on
 from geocache.lookup import lookup, lookup_many
 from geocache.views.api_access import ApiError, admit
 
 MAX_ADDRESSES: Final = 1_000
 # A thousand of the longest addresses, each with spaces and an escape or two.
 MAX_BODY_BYTES: Final = 250_000
+# Days that exist in every time zone.
+FIRST_DAY: Final = date(1970, 1, 2)
+LAST_DAY: Final = date(2999, 12, 31)
 
 View = Callable[..., HttpResponse]
 
@@ -48,9 +54,11 @@ def api_view(*methods: str) -> Callable[[View], View]:
 
 
 @api_view("GET", "HEAD")
-def lookup_one(request: HttpRequest, address: str) -> HttpResponse:  # noqa: ARG001 - Django's
-    """Answer one address."""
+def lookup_one(request: HttpRequest, address: str) -> HttpResponse:
+    """Answer one address; with ``?on=``, as it was known on a day."""
     try:
+        if "on" in request.GET:
+            return _lookup_on(normalise(address), _day(request.GET.getlist("on")))
         return JsonResponse(lookup(address).to_plain())
     except InvalidAddress as error:
         raise _invalid(error) from error
@@ -81,6 +89,26 @@ def nothing_here(request: HttpRequest, path: str) -> HttpResponse:  # noqa: ARG0
     """Answer what the API does not have."""
     message = "There is nothing here. Try GET api/lookup/<address> or POST api/lookup."
     return ApiError(404, "not_found", message).to_response()
+
+
+def _lookup_on(address: str, day: date) -> HttpResponse:
+    span = answer_on(address, day)
+    if span is None:
+        raise ApiError(404, "not_known_then", f"Nothing was known about {address} on {day}.")
+    return JsonResponse(span.to_plain() | {"on": day.isoformat()})
+
+
+def _day(given: list[str]) -> date:
+    try:
+        (text,) = given
+        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            raise ValueError
+        day = date.fromisoformat(text)
+        if not FIRST_DAY <= day <= LAST_DAY:
+            raise ValueError
+    except ValueError as error:
+        raise ApiError(400, "invalid_day", "Give one day as on=2026-01-31.") from error
+    return day
 
 
 def _addresses(request: HttpRequest) -> list[str]:

@@ -37,6 +37,13 @@ def test_admin__detail_shows_numbers_of_systems_without_separators(viewer):
     assert 'name="_save"' not in text
 
 
+def test_detail__says_when_the_address_was_last_asked_for(viewer):
+    a_row(LONDON)
+    page = viewer.get(f"/admin/geocache/geocache/{LONDON}/change/").text
+    assert "Last asked for:" in page
+    assert "Jan. 2, 2026</div>" in page
+
+
 def test_list__shows_flag_country_operator_and_a_link_to_the_network(viewer):
     a_row(asn=64500, organization="<b>Networks")
     a_row("8.8.8.8", country_code="", city="", reason="not_found", network="")

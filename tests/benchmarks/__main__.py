@@ -13,6 +13,7 @@ from importlib import import_module
 QUESTIONS = (
     "known_address",
     "hot_entry",
+    "known_page",
     "new_address",
     "flush",
     "middleware",

@@ -34,6 +34,7 @@ DIALECTS = {
     "postgresql": {
         "as_address": "({0})::inet",
         "as_moment": "timestamptz 'epoch' + ({0}) * interval '1 second'",
+        "as_day": "resolved_at::date",
         "as_hex": "lpad(to_hex({0}), {1}, '0')",
         "short_hex": "to_hex({0})",
         "source": "(ARRAY[{sources}])[1 + {0}]",
@@ -42,6 +43,7 @@ DIALECTS = {
     "sqlite": {
         "as_address": "{0}",
         "as_moment": "datetime({0}, 'unixepoch')",
+        "as_day": "date(resolved_at)",
         "as_hex": "format('%0{1}x', {0})",
         "short_hex": "format('%x', {0})",
         "source": "json_extract(json_array({sources}), '$[' || ({0}) || ']')",
@@ -67,7 +69,8 @@ ROWS_SQL = """
     )
     INSERT INTO geocache_geocache (
         address, sort_key, network, country_code, region, city, postal_code, latitude, longitude,
-        accuracy_radius_km, time_zone, asn, organization, source, reason, resolved_at, created_at)
+        accuracy_radius_km, time_zone, asn, organization, source, reason, resolved_at, created_at,
+        asked_on)
     SELECT
         CASE WHEN is_v6 THEN {v6} ELSE {v4} END,
         CASE WHEN is_v6 THEN '2a00' || {v6_high} || '00000000000000000000' || {v6_low}
@@ -88,7 +91,8 @@ ROWS_SQL = """
         {source},
         CASE WHEN is_empty THEN 'not_found' ELSE '' END,
         resolved_at,
-        resolved_at
+        resolved_at,
+        {as_day}
     FROM networks JOIN benchmark_places ON benchmark_places.id = place_id
 """
 
@@ -161,6 +165,7 @@ def _make_rows(first: int, stop: int) -> None:
         places=PLACES,
         bigint=say["bigint"],
         # Scattered by a multiplication, as people come from everywhere at any time.
+        as_day=say["as_day"],
         moment=say["as_moment"].format(f"{oldest} + i * 2654435761 % {DAYS * 86_400}"),
         v6=say["as_address"].format(v6),
         v4=say["as_address"].format(f"{dotted} || (v4 % 256)"),

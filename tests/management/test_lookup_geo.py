@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 from geocache import journal
 from geocache.management.commands import lookup_geo
 from tests.conftest import require
-from tests.factories import LONDON, MOSCOW_V6, an_mmdb, use_dummy_provider
+from tests.factories import LONDON, MOSCOW_V6, a_row, an_mmdb, use_dummy_provider
 from tests.management.commands import COMMAND, environment, run, start
 from tests.processes import ROOT
 
@@ -133,6 +133,16 @@ def test_lookup_geo__an_address_that_could_not_be_answered_is_a_failure(settings
     assert [one["reason"] for one in objects(out)] == ["unavailable", "private"]
     assert err == "1 could not be answered: the provider failed\n"
     assert code == 1
+
+
+@pytest.mark.django_db
+def test_lookup_geo__old_answers_are_said_to_be_old(settings: Any) -> None:
+    use_dummy_provider(settings, is_failing=True)
+    a_row()
+    out, err, code = answered("--json", LONDON)
+    assert [(one["city"], one["stale"]) for one in objects(out)] == [("London", True)]
+    assert err == "1 may be out of date: the provider failed\n"
+    assert code == 0
 
 
 @pytest.mark.slow

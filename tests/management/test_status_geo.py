@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from geocache import journal
 from geocache.lookup import lookup
 from geocache.models import FlushRun, SchedulerLease
+from tests.assertions import no_database_write
 from tests.factories import LONDON, a_location, a_row, use_dummy_provider
 from tests.management.commands import run
 
@@ -134,3 +135,52 @@ def test_status_geo__shows_what_was_asked_of_a_provider_that_costs(settings: Any
     out, _, code = shown()
     shown_usage = "Dummy 1: 1 of 1,000, 12,000 left as the service says"
     assert (rows(out)["Queries today"], code) == (shown_usage, 0)
+
+
+# --- one address ---------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_explain__of_a_new_answer(settings: Any) -> None:
+    use_dummy_provider(settings, answers={LONDON: {"city": "London", "country_code": "GB"}})
+    lookup(LONDON)
+    with no_database_write(max_queries=4):
+        out, err, code = shown("--explain", LONDON)
+    table = rows(out)
+    assert table["Answer"] == "London, GB"
+    assert table["Source"] == "Dummy 1"
+    assert table["Build in use"] == "dummy-1"
+    assert table["Cache key"].endswith(f":{LONDON}")
+    assert table["Kept in"] == "the cache, as a hot entry"
+    assert (table["Stale"], table["It costs"]) == ("no", "nothing")
+    assert table["A look-up now"] == "is answered by the hot entry"
+    assert (err, code) == ("", 0)
+
+
+@pytest.mark.django_db
+def test_explain__asks_nobody_that_costs(settings: Any) -> None:
+    provider = use_dummy_provider(settings, is_metered=True, queries_per_day=1000)
+    table = rows(shown("--explain", LONDON)[0])
+    assert table["Answer"] == "none is remembered"
+    assert table["A look-up now"] == "asks Dummy 1"
+    assert table["It costs"] == "one query of Dummy 1, of which 1,000 are left today"
+    assert provider.asked == []
+
+
+@pytest.mark.django_db
+def test_explain__json(settings: Any) -> None:
+    use_dummy_provider(settings, is_metered=True)
+    a_row("81.2.69.7", resolved_at=timezone.now())
+    out, err, code = shown("--explain", f"::ffff:{LONDON}", "--json")
+    told = json.loads(out)
+    assert (told["address"], told["tier"]) == (LONDON, "network")
+    assert (told["known_network"], told["queries"]) == ("81.2.69.0/24", 0)
+    assert (err, code) == ("", 0)
+
+
+@pytest.mark.parametrize("bad", ["", "x", "1.2.3", "81.2.69.0/24", "1" * 500])
+def test_explain__what_is_no_address_is_one_line(bad: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        call_command("status_geo", "--explain", bad)
+    assert str(caught.value).endswith("is not an IP address")
+    assert len(str(caught.value)) < 80

@@ -9,8 +9,11 @@ from django.core.management.base import CommandError
 
 from geocache.management.commands.update_geo import Bars
 from geocache.updates.limits import alone
+from tests.factories import a_row
 from tests.management.commands import run
 from tests.updates.server import Service, a_database, serving
+
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -34,15 +37,24 @@ def test_update_geo__says_what_came_and_then_that_it_is_the_newest(
     service: Service, tmp_path: Path
 ) -> None:
     service.put("/city.mmdb", a_database(tmp_path))
-    assert updated() == ("city: GeoLite2-City 2025-06-15 is in use now.\n", "", 0)
+    assert updated() == (
+        "city: GeoLite2-City 2025-06-15 is in use now.\n0 of 0 known addresses moved.\n",
+        "",
+        0,
+    )
     assert updated()[0] == "city: GeoLite2-City 2025-06-15 is the newest there is.\n"
 
 
 def test_update_geo__json(service: Service, tmp_path: Path) -> None:
+    a_row(country_code="AQ")
     service.put("/city.mmdb", a_database(tmp_path))
     out, _, _ = updated("--json")
     detail = "GeoLite2-City 2025-06-15"
-    assert json.loads(out) == [{"name": "city", "status": "installed", "detail": detail}]
+    assert json.loads(out) == {
+        "databases": [{"name": "city", "status": "installed", "detail": detail}],
+        "moves": {"compared": 1, "moved": 1, "is_complete": True},
+    }
+    assert json.loads(updated("--json")[0])["moves"] is None
 
 
 @pytest.mark.usefixtures("service")
@@ -51,7 +63,7 @@ def test_update_geo__failure_is_one_line_and_1() -> None:
     assert (out, code) == ("", 1)
     assert err == ("city was not fetched: 127.0.0.1 has no such database (404); check its name.\n")
     out, _, code = updated("--json")
-    assert (json.loads(out)[0]["status"], code) == ("failed", 1)
+    assert (json.loads(out)["databases"][0]["status"], code) == ("failed", 1)
 
 
 def test_update_geo__asks_again_only_by_force(service: Service) -> None:

@@ -57,6 +57,7 @@ def test_settings__with_nothing_set_it_runs(tmp_path):
         ({"DEBUG": "maybe"}, ["DEBUG", "maybe"]),
         ({"GEOCACHE_PUBLIC_LOOKUP": "2"}, ["GEOCACHE_PUBLIC_LOOKUP"]),
         ({"GEOCACHE_BACKLOG_LIMIT": "many"}, ["GEOCACHE_BACKLOG_LIMIT", "many"]),
+        ({"GEOCACHE_RETENTION_DAYS": "-30"}, ["GEOCACHE_RETENTION_DAYS", "-30"]),
         ({"DATABASE_URL": "oops://u:hunter2@h"}, ["DATABASE_URL"]),
         ({"CACHE_URL": "memcached://h"}, ["CACHE_URL", "redis://"]),
         ({"TIME_ZONE": "Mars/Base"}, ["TIME_ZONE", "Mars/Base"]),

@@ -77,7 +77,7 @@ def _handler(service: StandIn) -> type[BaseHTTPRequestHandler]:
             with suppress(OSError):
                 self._send(service.next_reply(asked))
 
-        do_POST = do_GET  # noqa: N815 - the name that http.server looks for
+        do_POST = do_CONNECT = do_GET  # noqa: N815 - the names that http.server looks for
 
         def _send(self, reply: Reply) -> None:
             if reply.is_silent:
@@ -105,6 +105,8 @@ def _handler(service: StandIn) -> type[BaseHTTPRequestHandler]:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    # With the usual 5, one of many who come at once is let wait for a second.
+    request_queue_size = 64
 
     def handle_error(self, *_: Any) -> None:
         """Say nothing when somebody goes away."""

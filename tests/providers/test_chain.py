@@ -167,6 +167,15 @@ def test_chain__is_free_where_nobody_who_costs_could_add_to_it(fills, asked_addr
     assert chain.members[1].asked == []
 
 
+def test_chain__names_networks_if_one_that_costs_does():
+    nameless = {
+        "BACKEND": "geocache.providers.http_json.HttpJsonProvider",
+        "OPTIONS": {"preset": "ip-api"},
+    }
+    assert not ChainProvider([city(), nameless]).names_networks
+    assert ChainProvider([nameless, city(is_metered=True)]).names_networks
+
+
 def test_chain__nothing_is_free_behind_one_that_costs():
     chain = ChainProvider([member("Paid", is_metered=True), city()])
     assert chain.resolve_free([LONDON]) == {}

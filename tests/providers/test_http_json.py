@@ -55,6 +55,7 @@ PLACE = {
     "organization": "Test Networks",
     "reason": "",
     "found": True,
+    "stale": False,
 }
 
 
@@ -195,6 +196,12 @@ def test_resolve__ipv6(service):
 def test_resolve__not_found_is_an_answer(service, reply):
     service.answer(reply)
     assert a_provider(service).resolve(LONDON).reason == NOT_FOUND
+
+
+def test_resolve__not_found_holds_for_the_network_that_is_named(service):
+    service.answer(Reply(body={"error": {"code": 7}, "net": "81.2.69.0/24"}))
+    answer = a_provider(service).resolve(LONDON)
+    assert (answer.reason, answer.network) == (NOT_FOUND, "81.2.69.0/24")
 
 
 def test_resolve__an_answer_without_its_fields_is_a_failure_and_not_not_found(service):
@@ -365,6 +372,21 @@ def test_lookup_many__asks_in_one_batch_and_then_never_again(service, settings):
     for _ in range(2):
         answers = lookup_many(["1.1.1.1", "1.1.1.2"])
         assert [one.city for one in answers.values()] == ["at 1.1.1.1", "at 1.1.1.2"]
+    assert service.paths() == ["/many"]
+
+
+@pytest.mark.django_db
+def test_lookup_many__neighbours_are_in_one_batch_where_no_network_is_named(service, settings):
+    """Rounds of one address a network would only be more batches."""
+    batch = {"url": f"http://{service.host}/many"}
+    provider = {
+        "BACKEND": "geocache.providers.http_json.HttpJsonProvider",
+        "OPTIONS": {"preset": "ip-api", "batch": batch},
+    }
+    settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": provider}
+    addresses = [f"81.2.69.{n}" for n in range(60)] + [f"81.2.{n}.1" for n in range(40)]
+    service.answer(Reply(body=[{**IP_API_ANSWER, "query": one} for one in addresses]))
+    assert all(lookup_many(addresses).values())
     assert service.paths() == ["/many"]
 
 

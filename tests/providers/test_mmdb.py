@@ -9,6 +9,7 @@ from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 from structlog.testing import capture_logs
 
+from geocache import conf
 from geocache.exceptions import ProviderError
 from geocache.locations import NOT_FOUND, dump_locations, load_locations
 from geocache.providers import mmdb
@@ -69,6 +70,7 @@ def test_resolve__city(city):
         "source": "GeoLite2-City 2023-11-14",
         "reason": "",
         "found": True,
+        "stale": False,
     }
 
 
@@ -600,3 +602,8 @@ def test_damaged__a_build_day_beyond_the_calendar_is_refused(city, build_epoch):
     eight_bytes_of_uint64 = b"\x08\x02"
     city.write_bytes(data[:end] + eight_bytes_of_uint64 + build_epoch.to_bytes(8, "big"))
     assert_unusable(city, "not a readable MaxMind DB file")
+
+
+def test_replaced__every_process_answers_from_the_newer_file_within_a_minute():
+    """The longest way: just missed by the last look, and by the last answer of the memory."""
+    assert RECHECK_SECONDS + conf.DEFAULTS["MEMORY_TTL_SECONDS"] <= 60

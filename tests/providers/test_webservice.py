@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import copy
 import logging
@@ -6,6 +7,7 @@ import ssl
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import trustme
@@ -17,7 +19,8 @@ from geocache.flush import flush_dirty
 from geocache.locations import NOT_FOUND, dump_locations, load_locations
 from geocache.lookup import lookup
 from geocache.providers.service import FAILURES_IN_A_ROW
-from geocache.providers.webservice import ATTRIBUTION, SERVICES, MaxMindProvider
+from geocache.providers.web_async import CONNECTIONS
+from geocache.providers.webservice import ATTRIBUTION, MANY, SERVICES, MaxMindProvider
 from tests.factories import CITY_RECORD, LONDON, MOSCOW_V6
 from tests.providers.stand_in import CITY_TYPE, ERROR_TYPE, Reply, serving
 
@@ -67,10 +70,16 @@ def a_provider(stand_in, **options):
     return MaxMindProvider(**given | options)
 
 
-def refusal(provider, address=LONDON):
+def many(address):
+    """So many that several are asked about at a time."""
+    return [address, *(f"81.2.70.{n}" for n in range(MANY))]
+
+
+def refusal(provider, address=LONDON, is_batch=False):
     """The failure of a look-up; no form of it has a secret."""
+    ask, asked = (provider.resolve_many, many(address)) if is_batch else (provider.resolve, address)
     with capture_logs() as logs, pytest.raises(ProviderError) as caught:
-        provider.resolve(address)
+        ask(asked)
     basic = base64.b64encode(f"{ACCOUNT}:{KEY}".encode()).decode()
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(logs)
     assert KEY not in shown
@@ -113,6 +122,7 @@ def test_resolve__all_fields_and_the_network(service):
         "source": "MaxMind GeoIP city service",
         "reason": "",
         "found": True,
+        "stale": False,
     }
 
 
@@ -186,6 +196,12 @@ def test_lookup__an_address_in_a_known_network_costs_no_query(service, settings)
 # --- faults ------------------------------------------------------------------------------------
 
 
+@pytest.fixture(params=[False, True], ids=["one", "many"])
+def failure(request):
+    """What is said of a failure, of one question and of several at a time."""
+    return partial(refusal, is_batch=request.param)
+
+
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
@@ -211,46 +227,46 @@ def test_lookup__an_address_in_a_known_network_costs_no_query(service, settings)
     ],
     ids=lambda value: None if isinstance(value, str) else f"{value.status}-{value.data()[:40]}",
 )
-def test_fault__is_told_in_words(service, reply, words):
+def test_fault__is_told_in_words(service, reply, words, failure):
     service.answer(reply)
-    assert words in refusal(a_provider(service))
+    assert words in failure(a_provider(service))
 
 
 @pytest.mark.parametrize("reply", [Reply(is_silent=True), Reply(is_dripping=True)])
-def test_fault__an_answer_that_takes_too_long_is_given_up(service, reply):
+def test_fault__an_answer_that_takes_too_long_is_given_up(service, reply, failure):
     service.answer(reply)
-    assert "did not answer in time" in refusal(a_provider(service, timeout_seconds=0.2))
+    assert "did not answer in time" in failure(a_provider(service, timeout_seconds=0.2))
 
 
-def test_fault__nobody_listens():
+def test_fault__nobody_listens(failure):
     with serving() as gone:
         pass
-    assert "cannot be reached" in refusal(a_provider(gone))
+    assert "cannot be reached" in failure(a_provider(gone))
 
 
-def test_fault__a_certificate_that_nobody_vouches_for(service, monkeypatch):
+def test_fault__a_certificate_that_nobody_vouches_for(service, monkeypatch, failure):
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-    assert "no certificate" in refusal(a_provider(service))
+    assert "no certificate" in failure(a_provider(service))
 
 
-def test_fault__redirects_are_not_followed_and_the_account_stays_here(service, authority):
+def test_fault__redirects_are_not_followed_and_the_account_stays_here(service, authority, failure):
     with serving(authority[1]) as other:
         other.answer(ok())
         service.answer(Reply(status=302, headers={"Location": f"https://{other.host}/x"}))
-        assert "redirects" in refusal(a_provider(service))
+        assert "redirects" in failure(a_provider(service))
         assert other.asked == []
 
 
-def test_fault__out_of_queries_leaves_none_remaining(service):
+def test_fault__out_of_queries_leaves_none_remaining(service, failure):
     provider = a_provider(service)
     service.answer(error(402, "OUT_OF_QUERIES"))
-    refusal(provider)
+    failure(provider)
     assert provider.queries_remaining == 0
 
 
-def test_fault__an_answer_for_another_address_is_refused(service):
+def test_fault__an_answer_for_another_address_is_refused(service, failure):
     service.answer(ok())
-    assert "another address" in refusal(a_provider(service), "81.2.69.143")
+    assert "another address" in failure(a_provider(service), "81.2.69.143")
 
 
 @pytest.mark.parametrize(
@@ -264,9 +280,9 @@ def test_fault__an_answer_for_another_address_is_refused(service):
     ids=lambda body: body[:20].decode(errors="replace"),
 )
 @pytest.mark.parametrize("status", [200, 400])
-def test_fault__malformed_json(service, body, status):
+def test_fault__malformed_json(service, body, status, failure):
     service.answer(Reply(status=status, body=body, content_type=CITY_TYPE))
-    message = refusal(a_provider(service))
+    message = failure(a_provider(service))
     assert any(words in message for words in ("cannot be read", "another address", "status 400"))
 
 
@@ -341,22 +357,132 @@ def test_rest__holds_for_all_threads(service):
 def test_resolve_many__gives_up_after_failures_in_a_row(service):
     service.answer(Reply(status=500))
     with pytest.raises(ProviderError, match="status 500"):
-        a_provider(service).resolve_many([f"81.2.69.{n}" for n in range(100)])
+        a_provider(service).resolve_many([f"81.2.69.{n}" for n in range(MANY - 1)])
     assert len(service.asked) == FAILURES_IN_A_ROW
 
 
 def test_resolve_many__returns_what_was_answered_before(service):
     service.answer(ok(), Reply(status=500))
-    answers = a_provider(service).resolve_many([LONDON, *(f"81.2.69.{n}" for n in range(100))])
+    answers = a_provider(service).resolve_many([LONDON, *(f"81.2.69.{n}" for n in range(3))])
     assert set(answers) == {LONDON}
-    assert len(service.asked) == 1 + FAILURES_IN_A_ROW
 
 
 def test_resolve_many__single_failures_do_not_stop_it(service):
-    broken = Reply(status=500)
-    service.answer(broken, broken, ok(), broken, broken, error(404, "IP_ADDRESS_NOT_FOUND"))
-    addresses = ["1.1.1.1", "1.1.1.2", LONDON, "1.1.1.3", "1.1.1.4", "1.1.1.5"]
-    assert set(a_provider(service).resolve_many(addresses)) == {LONDON, "1.1.1.5"}
+    service.answer(Reply(status=500), Reply(status=500), ok(), Reply(status=500))
+    addresses = ["1.1.1.1", "1.1.1.2", LONDON, "1.1.1.3"]
+    assert set(a_provider(service).resolve_many(addresses)) == {LONDON}
+
+
+# --- several at a time ---------------------------------------------------------------------------
+
+
+def answering_each(service):
+    """Each is answered for itself, and that with its path."""
+
+    def reply(asked):
+        service.asked.append(asked)
+        address = asked.path.rpartition("/")[2]
+        return ok(traits={"ip_address": address}, postal={"code": address})
+
+    service.next_reply = reply
+
+
+ADDRESSES = [f"81.2.{n}.1" for n in range(40)]
+
+
+def test_resolve_many__asks_about_several_at_a_time_and_each_gets_its_answer(service):
+    answering_each(service)
+    provider = a_provider(service)
+    answers = provider.resolve_many(ADDRESSES)
+    assert {address: one.postal_code for address, one in answers.items()} == {
+        address: address for address in ADDRESSES
+    }
+    assert sorted(service.paths()) == sorted(f"/geoip/v2.1/city/{one}" for one in ADDRESSES)
+    assert provider.queries_remaining == 977
+
+
+def test_resolve_many__as_many_at_a_time_as_there_are_connections(service):
+    """Nobody is answered before so many have asked."""
+    together = threading.Barrier(CONNECTIONS)
+    answering_each(service)
+    answer = service.next_reply
+
+    def reply(asked):
+        together.wait(timeout=30)
+        return answer(asked)
+
+    service.next_reply = reply
+    provider = a_provider(service, timeout_seconds=60)
+    assert len(provider.resolve_many(ADDRESSES)) == len(ADDRESSES)
+
+
+def test_resolve_many__asks_one_and_many_alike(service):
+    answering_each(service)
+    provider = a_provider(service)
+    provider.resolve(LONDON)
+    provider.resolve_many(many(LONDON))
+    for name in ("Accept", "Authorization", "Host"):
+        assert len({asked.headers[name] for asked in service.asked}) == 1
+    assert {asked.method for asked in service.asked} == {"GET"}
+
+
+def test_resolve_many__not_found_is_an_answer_among_others(service):
+    service.answer(error(404, "IP_ADDRESS_NOT_FOUND"))
+    answers = a_provider(service).resolve_many(ADDRESSES)
+    assert {one.reason for one in answers.values()} == {NOT_FOUND}
+    assert len(answers) == len(ADDRESSES)
+
+
+def test_resolve_many__what_was_answered_before_failures_is_kept(service):
+    answering_each(service)
+    answer = service.next_reply
+    service.next_reply = lambda asked: (
+        answer(asked) if len(service.asked) < 10 else Reply(status=500)
+    )
+    assert len(a_provider(service).resolve_many(ADDRESSES)) >= 10
+
+
+def test_resolve_many__at_a_time_gives_up_after_failures_in_a_row(service):
+    service.answer(Reply(status=500))
+    with pytest.raises(ProviderError, match="status 500"):
+        a_provider(service).resolve_many(ADDRESSES)
+    assert len(service.asked) < FAILURES_IN_A_ROW + CONNECTIONS
+
+
+def test_resolve_many__who_is_asked_too_often_is_left_alone_by_all(service):
+    provider = a_provider(service)
+    service.answer(Reply(status=429, headers={"Retry-After": "30"}))
+    refusal(provider, is_batch=True)
+    asked_count = len(service.asked)
+    assert "left alone for a while" in refusal(provider, is_batch=True)
+    assert "left alone for a while" in refusal(provider)
+    assert len(service.asked) == asked_count
+
+
+def test_resolve_many__in_an_event_loop_they_are_asked_for_one_by_one(service):
+    answering_each(service)
+
+    async def ask():
+        return a_provider(service).resolve_many(ADDRESSES[:MANY])
+
+    assert set(asyncio.run(ask())) == set(ADDRESSES[:MANY])
+
+
+@pytest.mark.parametrize("names", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_fault__certificates_that_are_not_there(service, monkeypatch, names, is_batch, tmp_path):
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    monkeypatch.setenv(names, str(tmp_path / "none.pem"))
+    assert "as it is set up" in refusal(a_provider(service), is_batch=is_batch)
+
+
+@pytest.mark.parametrize("is_batch", [False, True], ids=["one", "many"])
+def test_resolve__through_the_proxy_of_the_environment(monkeypatch, is_batch):
+    with serving() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.host}")
+        proxy.answer(Reply(status=502))
+        refusal(a_provider(proxy, host="service.invalid"), is_batch=is_batch)
+    assert {(one.method, one.path) for one in proxy.asked} == {("CONNECT", "service.invalid:443")}
 
 
 # --- clients -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from geocache import paging
 from geocache.lookup import lookup
@@ -31,8 +32,9 @@ DOWNLOADS = ("/addresses/download.csv", "/addresses/download.jsonl")
 ONE = f"/addresses/{LONDON}/"
 # The session and its user; the countries and sources to choose from, the rows, the statistics.
 LIST_QUERIES = 2 + 2 + 1 + 1
-# The session, its user, its permissions; row, head of the journal, neighbours on either side.
-ONE_QUERIES = 4 + 2 + 2
+# The session, its user, its permissions; row, head of the journal, neighbours on either side,
+# former answers.
+ONE_QUERIES = 4 + 2 + 2 + 1
 
 
 @pytest.fixture(autouse=True)
@@ -259,6 +261,13 @@ def test_address__everything_is_shown(viewer):
         assert shown in text, shown
 
 
+def test_address__says_when_it_was_last_asked_for(viewer):
+    a_row(LONDON)
+    GeoCache.objects.update(asked_on=NOON + timedelta(days=9))
+    page = show(viewer, ONE, max_queries=ONE_QUERIES)
+    assert "<dt>Last asked for</dt><dd>2026-01-11</dd>" in page
+
+
 def test_address__v6_leads_to_its_object_in_the_admin(client):
     client.force_login(an_admin())
     a_row(MOSCOW_V6, network="2a02:6b8::/32")
@@ -301,10 +310,46 @@ def test_address__that_is_not_held_offers_a_look_up_and_asks_nobody(viewer, prov
 
 def test_address__metered_provider_is_not_paid(viewer, settings):
     provider = use_dummy_provider(settings, answers={}, is_metered=True)
-    assert "which may cost something" in show(viewer, ONE, 404, max_queries=ONE_QUERIES + 2)
+    text = show(viewer, ONE, 404, max_queries=ONE_QUERIES + 2)
+    assert "asks Dummy 1" in text
+    assert "one query, of any number a day" in text
     a_row()
     show(viewer, ONE, max_queries=ONE_QUERIES + 2)
     assert provider.asked == []
+
+
+def test_address__says_what_is_left_of_today(viewer, settings):
+    use_dummy_provider(settings, answers={}, is_metered=True, queries_per_day=1000)
+    lookup("9.9.9.9")
+    text = show(viewer, ONE, 404, max_queries=ONE_QUERIES + 2)
+    assert "one query, of 999 that are left today" in text
+
+
+def test_address__in_a_known_network_costs_nothing(viewer, settings):
+    use_dummy_provider(settings, answers={}, is_metered=True)
+    a_row("81.2.69.7", resolved_at=timezone.now())
+    text = show(viewer, ONE, 404, max_queries=ONE_QUERIES + 2)
+    assert "is answered by what is known of 81.2.69.0/24" in text
+
+
+def test_address__says_key_and_build_and_why_it_is_stale(viewer, provider):
+    a_row(source="Dummy 0")
+    text = show(viewer, ONE, max_queries=ONE_QUERIES)
+    assert f'<dd class="code">{provider.build()}</dd>' in text
+    assert f":{LONDON}</dd>" in text
+    assert "no: a part of its source is not in use any more" in text
+    assert "no: it is older than such an answer should be" in text
+    a_row(resolved_at=timezone.now())
+    assert "no: " not in show(viewer, ONE, max_queries=ONE_QUERIES)
+
+
+def test_address__provider_that_fails_is_said_to_staff(viewer, settings, tmp_path):
+    given = {name: value for name, value in settings.GEOCACHE.items() if name != "PROVIDER"}
+    settings.GEOCACHE = given | {"DATABASES": [tmp_path / "gone.mmdb"]}
+    a_row()
+    text = show(viewer, ONE, max_queries=ONE_QUERIES)
+    assert "perhaps not: no newer one can be had" in text
+    assert "gone.mmdb: No such file or directory</small>" in text
 
 
 @pytest.mark.parametrize(("address", "reason"), [("10.0.0.1", "private"), ("::1", "loopback")])

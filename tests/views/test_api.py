@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -9,7 +10,9 @@ from tests.assertions import no_database_write
 from tests.factories import (
     LONDON,
     MOSCOW_V6,
+    NOON,
     a_location,
+    a_row,
     a_stranger,
     a_token,
     a_viewer,
@@ -362,3 +365,50 @@ def test_api__guessing_tokens_is_slowed_down(client, settings):
     use(settings, API_RATE="1/hour")
     answers = [client.get(ONE, headers={"Authorization": f"Bearer {n}"}) for n in range(2)]
     assert [answer.status_code for answer in answers] == [401, 429]
+
+
+# --- where it was ----------------------------------------------------------------------------
+
+
+def test_lookup_on__the_answer_of_that_day_with_its_span(program, provider):
+    a_row()
+    a_row(city="Leeds", resolved_at=NOON + timedelta(days=5))
+    with no_database_write(max_queries=TOKEN_QUERIES + 3):
+        first = program.get(f"{ONE}?on=2026-01-03")
+    second = program.get(f"{ONE}?on=2026-05-01").json()
+    until = "2026-01-07T12:00:00+00:00"
+    assert first.json() == a_location().to_plain() | {
+        "on": "2026-01-03",
+        "valid_from": "2026-01-02T12:00:00+00:00",
+        "valid_until": until,
+    }
+    assert (second["city"], second["valid_from"], second["valid_until"]) == ("Leeds", until, None)
+    assert provider.asked == []
+    again = program.get(f"{ONE}?on=2026-01-03", headers={"If-None-Match": first["ETag"]})
+    assert again.status_code == 304
+
+
+def test_lookup_on__before_the_first_answer_nothing_was_known(program):
+    a_row()
+    assert_error(program.get(f"{ONE}?on=2026-01-01"), 404, "not_known_then")
+    assert_error(program.get(f"/api/lookup/{MOSCOW_V6}?on=2026-01-03"), 404, "not_known_then")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "on=",
+        "on=yesterday",
+        "on=2026-02-30",
+        "on=20260101",
+        "on=0001-01-01",
+        "on=9999-12-31",
+        "on=2026-01-01&on=2026-01-02",
+    ],
+)
+def test_lookup_on__what_is_no_day_is_said(program, query):
+    assert_error(program.get(f"{ONE}?{query}"), 400, "invalid_day")
+
+
+def test_lookup_on__what_is_no_address_is_said(program):
+    assert_error(program.get("/api/lookup/nonsense?on=2026-01-01"), 400, "invalid_address")

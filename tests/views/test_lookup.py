@@ -12,6 +12,7 @@ from geocache.providers.dummy import DummyProvider
 from tests.assertions import assert_is_page, assert_valid_html, no_database_write
 from tests.factories import (
     LONDON,
+    a_row,
     a_stranger,
     a_viewer,
     an_admin,
@@ -439,3 +440,11 @@ def test_lookup_page__links_to_nothing_on_another_host_but_the_attribution(viewe
     text = viewer.get(URL).text
     assert [part.split('"')[0] for part in text.split('="http')[1:]] == ["s://www.maxmind.com"]
     assert_valid_html(viewer.get(URL))
+
+
+def test_lookup__old_answer_that_stands_in_says_so(settings, viewer):
+    use_dummy_provider(settings, is_failing=True)
+    a_row()
+    assert "perhaps out of date" in viewer.get(f"/lookup/?ip={LONDON}&ip=8.8.8.8").text
+    use_dummy_provider(settings)
+    assert "perhaps out of date" not in viewer.get(f"/lookup/?ip={LONDON}&ip=8.8.8.8").text

@@ -73,6 +73,8 @@ class Command(ShellCommand):
             self.stderr.write(
                 f"{writer.unavailable_count:,} could not be answered: the provider failed"
             )
+        if writer.stale_count:
+            self.stderr.write(f"{writer.stale_count:,} may be out of date: the provider failed")
         if writer.problem_count or writer.unavailable_count:
             sys.exit(1)
 
@@ -86,6 +88,7 @@ class Writer:
         self.table: Table | None = None
         self.problem_count = 0
         self.unavailable_count = 0
+        self.stale_count = 0
 
     def write(self, all_lines: Iterable[Line]) -> None:
         """Answer chunk by chunk."""
@@ -106,6 +109,7 @@ class Writer:
         answers = lookup_many(addresses)
         locations = [answers[address] for address in addresses]
         self.unavailable_count += sum(one.reason == UNAVAILABLE for one in locations)
+        self.stale_count += sum(one.is_stale for one in locations)
         if locations:
             texts = map(_json, locations) if self.is_json else self._table_lines(locations)
             self.command.stdout.write("\n".join(texts))

@@ -23,8 +23,9 @@ class Command(ShellCommand):
     help = (
         "Resolve rows again that come from an older build of the database, are older than "
         "ROW_TTL_SECONDS, or of which nothing was known, each after a growing pause. Exit code 0: "
-        "none is left; 75: the time limit or --limit left some; 1: the provider, the cache or the "
-        "database cannot be used, or a provider that costs is not allowed by --metered."
+        "none is left; 75: the time limit, --limit or the budget left some, or the provider failed "
+        "on them; 1: the provider, the cache or the database cannot be used, or a provider that "
+        "costs is not allowed by --metered."
     )
     examples = """\
   manage.py refresh_geo

@@ -1,4 +1,4 @@
-"""``manage.py status_geo``: is everything all right?"""
+"""``manage.py status_geo``: is everything all right? And why is this the answer for an address?"""
 
 import json
 import sys
@@ -6,8 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils import timezone
 
+from geocache import provenance
+from geocache.addresses import parse_address
 from geocache.budget import Usage
+from geocache.management import explanations
 from geocache.management.shells import ShellCommand
 from geocache.management.sources import describe_source
 from geocache.management.tables import pairs
@@ -22,21 +26,44 @@ class Command(ShellCommand):
     help = (
         "Show what waits to be flushed, the last flush, the table, the provider's databases and "
         "their age, the cache, and whether a scheduler runs. Exit code 1: a part cannot be read; "
-        "it is named on stderr (with --json under problems), the others are shown."
+        "it is named on stderr (with --json under problems), the others are shown. With "
+        "--explain: why an address has the answer that it has; no provider is asked that costs "
+        "something."
     )
     examples = """\
   manage.py status_geo
   manage.py status_geo --json | jq .pending
+  manage.py status_geo --explain 81.2.69.142
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the form of the output."""
+        """Take an address to explain, and the form of the output."""
+        parser.add_argument(
+            "--explain",
+            metavar="ADDRESS",
+            help="instead: what is held of one address, what a look-up would do, and its cost",
+        )
         parser.add_argument(
             "--json", action="store_true", dest="is_json", help="the figures as one JSON object"
         )
 
-    def handle(self, *, is_json: bool, **_: Any) -> None:
-        """Show the state; exit 1 when a part cannot be read."""
+    def handle(self, *, explain: str | None, is_json: bool, **_: Any) -> None:
+        """Show the state, or one address; exit 1 when a part cannot be read."""
+        if explain is None:
+            self._show_status(is_json)
+        else:
+            self._explain(explain, is_json)
+
+    def _explain(self, text: str, is_json: bool) -> None:
+        address, now = parse_address(text), timezone.now()
+        known = provenance.trace(address)
+        if is_json:
+            plain = {"address": str(address), **known.to_plain(now)}
+            self.stdout.write(json.dumps(plain))
+        else:
+            self.stdout.write(pairs(explanations.rows(address, known, now)))
+
+    def _show_status(self, is_json: bool) -> None:
         status = read_status()
         if is_json:
             self.stdout.write(json.dumps(status.to_plain()))

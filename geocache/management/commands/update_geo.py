@@ -6,11 +6,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db import DatabaseError, InterfaceError
 
 from geocache import updates
-from geocache.exceptions import UpdateBusy
+from geocache.exceptions import ProviderError, UpdateBusy
 from geocache.management import progress
 from geocache.management.shells import ShellCommand
+from geocache.moves import MoveReport, count_moves
 from geocache.updates import FAILED, INSTALLED, Outcome
 
 if TYPE_CHECKING:
@@ -25,11 +27,11 @@ class Command(ShellCommand):
         "Those of MaxMind where MAXMIND_ACCOUNT_ID and MAXMIND_LICENSE_KEY are set, else the free "
         "ones of DB-IP, or what GEOCACHE_UPDATE_URLS names. What has not changed is not fetched. "
         "Exit code 1: one could not be fetched, the present one stays in use; 75: another process "
-        "is at it."
+        "is at it. Behind a new one it counts which known addresses moved, for up to a minute."
     )
     examples = """\
   manage.py update_geo
-  manage.py update_geo --json | jq '.[].status'
+  manage.py update_geo --json | jq '.databases[].status'
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -41,7 +43,10 @@ class Command(ShellCommand):
             help="ask also where a service was asked too often today; it may count each time",
         )
         parser.add_argument(
-            "--json", action="store_true", dest="is_json", help="the outcomes as one JSON list"
+            "--json",
+            action="store_true",
+            dest="is_json",
+            help="outcomes and moves as one JSON object",
         )
 
     def handle(self, *, is_forced: bool, is_json: bool, **_: Any) -> None:
@@ -59,16 +64,33 @@ class Command(ShellCommand):
             ) from error
         finally:
             bars.close()
+        is_new = any(one.status == INSTALLED for one in outcomes) and updates.is_used()
+        moves = self._count_moves() if is_new else None
         if is_json:
-            self.stdout.write(json.dumps([one.to_plain() for one in outcomes]))
+            plain = {
+                "databases": [one.to_plain() for one in outcomes],
+                "moves": moves.to_plain() if moves else None,
+            }
+            self.stdout.write(json.dumps(plain))
         for one in outcomes:
             if one.status == FAILED:
                 self.stderr.write(f"{one.name} was not fetched: {one.detail}.")
             elif not is_json:
                 self.stdout.write(_sentence(one))
+        if moves and not is_json:
+            self.stdout.write(_moves_sentence(moves))
         if any(one.status == FAILED for one in outcomes):
             self.stdout.flush()
             sys.exit(1)
+
+    def _count_moves(self) -> MoveReport | None:
+        try:
+            with progress.bar(total=None, label="Comparing", unit=" rows", delay_seconds=1) as bar:
+                return count_moves(watch=bar.update)
+        except (ProviderError, DatabaseError, InterfaceError) as error:
+            # The update itself is done.
+            self.stderr.write(f"Nobody knows how many addresses moved: {str(error).strip()}.")
+            return None
 
 
 class Bars:
@@ -96,3 +118,10 @@ def _sentence(one: Outcome) -> str:
     if one.status == INSTALLED:
         return f"{one.name}: {one.detail} is in use now."
     return f"{one.name}: {one.detail} is the newest there is."
+
+
+def _moves_sentence(moves: MoveReport) -> str:
+    said = f"{moves.moved:,} of {moves.compared:,} known addresses moved"
+    if moves.is_complete:
+        return f"{said}."
+    return f"{said}; the others were not compared, the time was over."

@@ -1,0 +1,30 @@
+"""Answers of the past."""
+
+from django.contrib import admin
+
+from geocache.admin.paging import LimitedPaginator
+from geocache.admin.read_only import ReadOnlyAdmin
+from geocache.former import FormerAnswer
+
+
+@admin.register(FormerAnswer)
+class FormerAnswerAdmin(ReadOnlyAdmin):
+    """Answers that were replaced, the latest first."""
+
+    paginator = LimitedPaginator
+    show_facets = admin.ShowFacets.NEVER
+    list_display = (
+        "address",
+        "country_code",
+        "city",
+        "organization",
+        "new_country_code",
+        "new_city",
+        "new_organization",
+        "valid_from",
+        "valid_until",
+    )
+    # Only what an index sorts.
+    sortable_by = ("valid_until",)
+    ordering = ("-valid_until", "-address")
+    search_fields = ("=address",)

@@ -1,0 +1,190 @@
+"""Answers that were replaced by different ones, each with the time for which it was valid.
+
+They are kept in the transaction that replaces them. A flush that is repeated finds the newer answer
+in its place already and keeps nothing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any, ClassVar, Final, Self
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Max
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from geocache.locations import FIELDS, Location
+
+# What a change is a change of.
+COMPARED: Final = ("country_code", "city", "asn", "organization")
+# Addresses of one query.
+CHUNK_ADDRESSES: Final = 1000
+
+
+def is_move(old: Sequence[Any], new: Sequence[Any]) -> bool:
+    """Tell whether the values of ``COMPARED`` in two answers are different places or operators.
+
+    To lose a country, or to gain one, is a change. A city or an operator that was not known before
+    is none: a database that knows more has not moved anybody.
+    """
+    if old[0] != new[0]:
+        return True
+    known = [(before, after) for before, after in zip(old, new, strict=True) if before]
+    return any(before != after for before, after in known)
+
+
+def midnight(day: date) -> datetime:
+    """Return the moment at which ``day`` begins in the current time zone."""
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+class FormerAnswerQuerySet(models.QuerySet["FormerAnswer"]):
+    """What one can ask of the answers of the past."""
+
+    def changed_between(self, first: date | None, last: date | None) -> Self:
+        """Return answers replaced from one day to another, both in the current time zone."""
+        rows = self
+        if first:
+            rows = rows.filter(valid_until__gte=midnight(first))
+        if last:
+            rows = rows.filter(valid_until__lt=midnight(last + timedelta(days=1)))
+        return rows
+
+
+class FormerAnswer(models.Model):
+    """An answer that was replaced by one of another country, city or operator."""
+
+    address = models.GenericIPAddressField(_("address"))
+    valid_from = models.DateTimeField(_("valid from"))
+    valid_until = models.DateTimeField(_("valid until"))
+    network = models.CharField(_("network"), max_length=43, blank=True)
+    country_code = models.CharField(_("country"), max_length=2, blank=True)
+    region = models.CharField(_("region"), max_length=200, blank=True)
+    city = models.CharField(_("city"), max_length=200, blank=True)
+    postal_code = models.CharField(_("postal code"), max_length=200, blank=True)
+    latitude = models.FloatField(_("latitude"), null=True, blank=True)
+    longitude = models.FloatField(_("longitude"), null=True, blank=True)
+    accuracy_radius_km = models.PositiveSmallIntegerField(_("accuracy (km)"), null=True, blank=True)
+    time_zone = models.CharField(_("time zone"), max_length=200, blank=True)
+    asn = models.BigIntegerField(_("AS number"), null=True, blank=True)
+    organization = models.CharField(_("operator"), max_length=200, blank=True)
+    source = models.CharField(_("source"), max_length=200, blank=True)
+    reason = models.CharField(_("reason"), max_length=20, blank=True)
+    # When it was last given: for how long after that it was right nobody knows.
+    resolved_at = models.DateTimeField(_("resolved at"))
+    # What took its place, so that a move is one row.
+    new_country_code = models.CharField(_("country afterwards"), max_length=2, blank=True)
+    new_city = models.CharField(_("city afterwards"), max_length=200, blank=True)
+    new_asn = models.BigIntegerField(_("AS number afterwards"), null=True, blank=True)
+    new_organization = models.CharField(_("operator afterwards"), max_length=200, blank=True)
+
+    objects: ClassVar[Any] = FormerAnswerQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("former answer")
+        verbose_name_plural = _("former answers")
+        constraints: ClassVar = [
+            # The past of an address; and of two flushers with one change, one keeps it.
+            models.UniqueConstraint(
+                fields=["address", "valid_until"], name="geocache_former_address"
+            )
+        ]
+        indexes: ClassVar = [
+            # Lists of what moved, newest first: all, and out of or into one country.
+            models.Index(fields=["valid_until", "address"], name="geocache_former_until"),
+            models.Index(
+                fields=["country_code", "valid_until", "address"], name="geocache_former_country"
+            ),
+            models.Index(
+                fields=["new_country_code", "valid_until", "address"], name="geocache_former_new"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.address
+
+    def to_location(self) -> Location:
+        """Return the answer as it was."""
+        return Location(**{name: getattr(self, name) for name in FIELDS})
+
+
+def keep_changed(
+    connection: BaseDatabaseWrapper,
+    model: type[Any],
+    fields: Sequence[str],
+    rows: Mapping[str, Sequence[Any]],
+) -> None:
+    """Keep the answers in the table of ``model`` that ``rows``, by address, are about to replace.
+
+    In the transaction that then writes ``rows``. Raises what the database raises.
+    """
+    places = [fields.index(name) for name in COMPARED]
+    new = {address: [row[place] for place in places] for address, row in rows.items()}
+    # Few are in the table, and fewer have changed: only these are read in full.
+    moved = [
+        address
+        for address, old in _held(connection, model, list(rows))
+        if is_move(old, new[address])
+    ]
+    resolved_at = fields.index("resolved_at")
+    for chunk in _chunks(moved):
+        # Locked: what another flusher wrote since is what is replaced now.
+        held = model._default_manager.using(connection.alias).filter(pk__in=chunk)
+        old_rows = [
+            row
+            for row in held.select_for_update().order_by("pk")
+            if row.resolved_at < rows[row.pk][resolved_at]
+            and is_move([getattr(row, name) for name in COMPARED], new[row.pk])
+        ]
+        _keep(connection.alias, old_rows, {one: rows[one][resolved_at] for one in chunk}, new)
+
+
+def _held(
+    connection: BaseDatabaseWrapper, model: type[Any], addresses: list[str]
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Give the values of ``COMPARED`` for those addresses that the table has."""
+    quote = connection.ops.quote_name
+    columns = ", ".join(map(quote, ("address", *COMPARED)))
+    table = quote(model._meta.db_table)
+    # To PostgreSQL an array is one value to parse, not a thousand.
+    is_array = connection.vendor == "postgresql"
+    with connection.cursor() as cursor:
+        for chunk in _chunks(addresses):
+            marks = ", ".join(["%s"] * len(chunk))
+            wanted = "= ANY(%s::inet[])" if is_array else f"IN ({marks})"
+            cursor.execute(
+                f"SELECT {columns} FROM {table} WHERE {quote('address')} {wanted}",  # noqa: S608 - names only
+                [chunk] if is_array else chunk,
+            )
+            for address, *values in cursor.fetchall():
+                yield str(address), tuple(values)
+
+
+def _keep(
+    using: str,
+    old_rows: Sequence[Any],
+    until: Mapping[str, datetime],
+    new: Mapping[str, Sequence[Any]],
+) -> None:
+    manager = FormerAnswer.objects.using(using)
+    earlier = manager.filter(address__in=[row.pk for row in old_rows]).values_list("address")
+    began = dict(earlier.annotate(Max("valid_until")))
+    manager.bulk_create(
+        [
+            FormerAnswer(
+                **{name: getattr(row, name) for name in FIELDS},
+                # One begins where the other ends; the first, with the row.
+                valid_from=max(began.get(row.pk, row.created_at), row.created_at),
+                valid_until=until[row.pk],
+                **{f"new_{name}": value for name, value in zip(COMPARED, new[row.pk], strict=True)},
+            )
+            for row in old_rows
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _chunks(addresses: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(addresses), CHUNK_ADDRESSES):
+        yield addresses[start : start + CHUNK_ADDRESSES]

@@ -1,0 +1,56 @@
+"""Where an address was: its former answers and the present one, each with its span of time."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from geocache.former import FormerAnswer, midnight
+from geocache.locations import Location
+from geocache.models import GeoCache
+
+# Former answers that are read of one address; the newest.
+SHOWN_SPANS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """An answer, and from when to when it was the one; ``valid_until`` is None for the present."""
+
+    answer: Location
+    valid_from: datetime
+    valid_until: datetime | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the answer and its span as plain JSON types."""
+        until = self.valid_until.isoformat() if self.valid_until else None
+        span = {"valid_from": self.valid_from.isoformat(), "valid_until": until}
+        return self.answer.to_plain() | span
+
+
+def former_spans(address: str) -> list[Span]:
+    """Return the newest of the former answers of a normalised ``address``, newest first."""
+    rows = FormerAnswer.objects.filter(address=address).order_by("-valid_until")
+    return [_former(row) for row in rows[:SHOWN_SPANS]]
+
+
+def answer_on(address: str, day: date) -> Span | None:
+    """Return what the table knew of a normalised ``address`` when ``day`` ended.
+
+    The day is one of the current time zone; of today, or later, the present answer. None when
+    nothing was known then. At most three queries.
+    """
+    end = midnight(day + timedelta(days=1))
+    former = FormerAnswer.objects.filter(address=address)
+    replaced = former.filter(valid_until__gte=end).order_by("valid_until").first()
+    if replaced is not None and replaced.valid_from < end:
+        return _former(replaced)
+    row = GeoCache.objects.filter(address=address).first()
+    if replaced is not None or row is None or row.created_at >= end:
+        return None
+    last = former.order_by("-valid_until").first()
+    began = max(last.valid_until, row.created_at) if last else row.created_at
+    return Span(row.to_location(), began)
+
+
+def _former(row: FormerAnswer) -> Span:
+    return Span(row.to_location(), row.valid_from, row.valid_until)

@@ -1,0 +1,99 @@
+"""Why an address has the answer that it has, in words."""
+
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+from geocache.addresses import special_reason
+from geocache.budget import Usage
+from geocache.locations import Location
+from geocache.plans import Tier
+from geocache.provenance import Provenance, Stale
+
+REASONS: Final = {
+    Stale.OLDER_BUILD: "it is of a build that is not in use any more",
+    Stale.OLDER_THAN_TTL: "it is older than its time to live",
+    Stale.PROVIDER_FAILS: "no newer one can be had: {failure}",
+}
+
+
+def rows(
+    address: IPv4Address | IPv6Address, known: Provenance, at: datetime
+) -> list[tuple[str, str]]:
+    """Return names and values for ``management.tables.pairs``."""
+    if known.tier == Tier.SPECIAL:
+        said = f"none: such an address ({special_reason(address)}) belongs to no place"
+        return [("Address", str(address)), ("Answer", said), ("It costs", "nothing, ever")]
+    answer = known.answer()
+    return [
+        ("Address", str(address)),
+        ("Answer", "none is remembered" if answer is None else _place(answer)),
+        *(_origin(answer, at) if answer is not None else []),
+        ("Kept in", _kept_in(known)),
+        *([("Stale", _stale(known, at))] if answer is not None else []),
+        ("Build in use", known.build or f"none: {known.plan.failure}"),
+        ("Cache key", known.key or "not known"),
+        ("A look-up now", _way(known)),
+        ("It costs", _cost(known)),
+    ]
+
+
+def _place(answer: Location) -> str:
+    operator = f"AS{answer.asn} {answer.organization}" if answer.asn else answer.organization
+    parts = (answer.city, answer.region, answer.country_code, operator.strip())
+    return ", ".join(filter(None, parts)) if answer else f"nothing known: {answer.reason}"
+
+
+def _origin(answer: Location, at: datetime) -> list[tuple[str, str]]:
+    age = timedelta(seconds=round((at - answer.resolved_at).total_seconds()))
+    return [
+        ("Network", answer.network or "none was named with it"),
+        ("Source", answer.source or "not known"),
+        ("Age", f"{age} (h:mm:ss), resolved {answer.resolved_at:%Y-%m-%d %H:%M:%S} UTC"),
+    ]
+
+
+def _kept_in(known: Provenance) -> str:
+    places = {
+        "the cache, as a hot entry": known.hot_entry is not None,
+        "the journal: it waits for the next flush": known.pending is not None,
+        "the table": known.row is not None,
+        "perhaps the journal, which cannot be read now": not known.is_journal_readable,
+    }
+    return "\n".join(place for place, is_there in places.items() if is_there) or "nothing"
+
+
+def _stale(known: Provenance, at: datetime) -> str:
+    reasons = known.stale(at)
+    return "\n".join(REASONS[one].format(failure=known.plan.failure) for one in reasons) or "no"
+
+
+def _way(known: Provenance) -> str:
+    plan = known.plan
+    match plan.tier:
+        case Tier.HOT_ENTRY:
+            return "is answered by the hot entry"
+        case Tier.NETWORK if plan.near is not None:
+            return f"is answered by what is known of {plan.near.network}: {_place(plan.near)}"
+        case Tier.ROW if plan.failure:
+            return "is answered by its old row: nobody can be asked"
+        case Tier.ROW:
+            return "is answered by its row in the table"
+        case Tier.PROVIDER:
+            return f"asks {plan.usage.provider}" if plan.usage else "asks the provider"
+    return f"is not answered: {plan.failure}"
+
+
+def _cost(known: Provenance) -> str:
+    plan = known.plan
+    if plan.usage:
+        return f"one query of {plan.usage.provider}, {_left(plan.usage)}"
+    if plan.near is not None:
+        return f"nothing, because {plan.near.network} is known"
+    return "nothing"
+
+
+def _left(usage: Usage) -> str:
+    if usage.left_count is None:
+        return "which has no limit a day"
+    return f"of which {usage.left_count:,} are left today"

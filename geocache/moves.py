@@ -1,0 +1,65 @@
+"""How many known addresses the present databases put elsewhere. Only compares; writes nothing.
+
+The rows are resolved again, and their past is kept, by ``refresh`` in its turn.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from geocache import conf
+from geocache.former import COMPARED, is_move
+from geocache.models import GeoCache
+from geocache.providers.configured import make
+
+BATCH_ROWS: Final = 1000
+# To know a figure nobody waits longer; a local database answers a million rows in about a minute.
+TIME_LIMIT_SECONDS: Final = 60.0
+
+
+@dataclass(slots=True)
+class MoveReport:
+    """How many rows were compared, and how many of them moved; all of them if ``is_complete``."""
+
+    compared: int = 0
+    moved: int = 0
+    is_complete: bool = False
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as plain JSON types."""
+        return asdict(self)
+
+
+def count_moves(
+    *,
+    time_limit_seconds: float = TIME_LIMIT_SECONDS,
+    is_stopped: Callable[[], bool] = lambda: False,
+    watch: Callable[[int], object] = lambda _: None,
+) -> MoveReport | None:
+    """Compare the table with what the databases answer now; None where an answer may cost.
+
+    Raises ``ProviderError`` and what the database raises.
+    """
+    # Of its own: the one of this process may not have looked for newer files yet.
+    provider = make(conf.get("PROVIDER"))
+    if provider.is_metered:
+        return None
+    until = time.monotonic() + time_limit_seconds
+    report = MoveReport()
+    last = ""
+    while not is_stopped() and time.monotonic() < until:
+        # A page at a time: on SQLite a reader that stays open for long holds the flush up.
+        rows = GeoCache.objects.filter(sort_key__gt=last).order_by("sort_key")
+        page = list(rows.values_list("sort_key", "address", *COMPARED)[:BATCH_ROWS])
+        new = provider.resolve_many(address for _, address, *_ in page)
+        for key, address, *old in page:
+            if address in new:
+                report.compared += 1
+                report.moved += is_move(old, [getattr(new[address], name) for name in COMPARED])
+            last = key
+        watch(len(page))
+        if len(page) < BATCH_ROWS:
+            report.is_complete = True
+            break
+    return report

@@ -1,0 +1,77 @@
+"""What a look-up of one address would do now, and what it would cost. Asks nobody that costs."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from geocache import budget
+from geocache.budget import Usage
+from geocache.exceptions import ProviderError
+from geocache.known import Public, recall
+from geocache.locations import Location
+from geocache.providers.base import Provider
+
+
+class Tier(StrEnum):
+    """What answers a look-up, behind the memory of each process."""
+
+    SPECIAL = "special"
+    HOT_ENTRY = "hot_entry"
+    ROW = "row"
+    NETWORK = "network"
+    PROVIDER = "provider"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a look-up would do now."""
+
+    tier: Tier
+    # Who would be paid for one query; None: it costs nothing.
+    usage: Usage | None = None
+    # The answer that holds for a network around the address.
+    near: Location | None = None
+    # Why nobody can be asked; then an old row stands in, if there is one.
+    failure: str = ""
+
+
+def plan(provider: Provider, build: str, wanted: Public, row: object) -> Plan:
+    """Go the way of a look-up that finds no hot entry, as far as it costs nothing.
+
+    ``wanted`` is one address, and ``row`` its row of any age, if there is one.
+    """
+    if not provider.is_metered or provider.resolve_free(wanted):
+        return Plan(tier=Tier.PROVIDER)
+    known = recall(build, wanted)
+    if known.own:
+        return Plan(tier=Tier.ROW)
+    if known.near:
+        return Plan(tier=Tier.NETWORK, near=next(iter(known.near.values())))
+    return _paid(provider, row)
+
+
+def _paid(provider: Provider, row: object) -> Plan:
+    try:
+        usages = budget.usages(provider)
+    except ProviderError as error:
+        return without_provider(str(error), row)
+    except Exception:  # noqa: BLE001 - each cache library has errors of its own
+        return _uncounted(provider, row)
+    if payable := [usage for usage in usages if not usage.is_spent]:
+        return Plan(tier=Tier.PROVIDER, usage=payable[0])
+    if any(not member.is_metered for member in provider.members):
+        return Plan(tier=Tier.PROVIDER)
+    return without_provider("nothing is left of today's queries", row)
+
+
+def _uncounted(provider: Provider, row: object) -> Plan:
+    """Without the cache only those without a limit are asked."""
+    for leaf in budget.metered_leaves(provider):
+        if leaf.queries_per_day is None:
+            return Plan(tier=Tier.PROVIDER, usage=Usage(provider=leaf.name, asked_count=0))
+    return without_provider("the cache, in which queries are counted, is away", row)
+
+
+def without_provider(failure: str, row: object) -> Plan:
+    """Return what is done while nobody can be asked: an old row beats nothing."""
+    return Plan(tier=Tier.ROW if row else Tier.NONE, failure=failure)

@@ -1,0 +1,95 @@
+"""Remove what nobody has asked for: a batch of rows at a time, on one walk through the table.
+
+Each batch is forgotten as ``geocache.forgetting`` forgets. First a flush: an answer or a note that
+waits in the journal counts. Then rows and hot entries are deleted, these too, so that none answers
+for a row that is gone: whoever asks again gets a new answer and a new row. Killed anywhere, whole
+batches are gone and the others are as they were.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from django.core.exceptions import ImproperlyConfigured
+
+from geocache import conf
+from geocache.forgetting import forget
+from geocache.models import GeoCache
+
+BATCH_ROWS: Final = 1000
+# A hundred years: beyond it there is no day to count from.
+MAX_DAYS: Final = 36_525
+
+
+@dataclass(slots=True)
+class PruneReport:
+    """What one pruning did; ``is_complete`` when it has seen every row that was due."""
+
+    pruned: int = 0
+    seconds: float = 0.0
+    is_complete: bool = False
+
+
+def retention_days() -> int:
+    """Return ``RETENTION_DAYS``, 0 for ever; raise ``ImproperlyConfigured`` if it is no number."""
+    days = conf.get("RETENTION_DAYS")
+    if type(days) is not int or not 0 <= days <= MAX_DAYS:
+        raise ImproperlyConfigured(
+            f"GEOCACHE has RETENTION_DAYS {days!r}; use a whole number from 0 to {MAX_DAYS}."
+        )
+    return days
+
+
+def prune(
+    *,
+    days: int,
+    time_limit_seconds: float,
+    is_stopped: Callable[[], bool] = lambda: False,
+    watch: Callable[[int], object] = lambda _: None,
+) -> PruneReport:
+    """Remove the rows that nobody has asked for in ``days`` whole days of UTC, today not counted.
+
+    Raises ``FlushError`` and ``ProviderError``; the batches before are then gone. Not to be called
+    inside a transaction.
+    """
+    started = time.monotonic()
+    report = PruneReport()
+    first_day = _first_day(days)
+    for addresses in _walk(first_day):
+        if is_stopped() or time.monotonic() - started > time_limit_seconds:
+            break
+        report.pruned += forget(addresses, unasked_since=first_day)
+        watch(len(addresses))
+    else:
+        report.is_complete = True
+    report.seconds = round(time.monotonic() - started, 3)
+    return report
+
+
+def count_unasked(days: int) -> int:
+    """Return how many rows ``prune`` would remove; what waits in the journal is not looked at."""
+    return GeoCache.objects.unasked_since(_first_day(days)).count()
+
+
+def _first_day(days: int) -> date:
+    return _today() - timedelta(days=days)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _walk(first_day: date) -> Iterator[list[str]]:
+    """Give the addresses of rows that nobody has asked for since, in their order.
+
+    Each page goes on where the last ended: all pages together read the index once. Not by an open
+    cursor, which deletions on the same connection would disturb.
+    """
+    rows = GeoCache.objects.unasked_since(first_day).order_by("sort_key")
+    page = list(rows.values_list("sort_key", "address")[:BATCH_ROWS])
+    while page:
+        yield [address for _, address in page]
+        behind = rows.filter(sort_key__gt=page[-1][0])
+        page = list(behind.values_list("sort_key", "address")[:BATCH_ROWS])

@@ -1,0 +1,31 @@
+"""The list of addresses whose country, city or operator changed."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from geocache.exceptions import InvalidCursor
+from geocache.filters import MoveFilter
+from geocache.paging import MOVE_ORDER, Page, read_page
+from geocache.views.access import staff_only
+
+
+@require_safe
+@staff_only
+def move_list(request: HttpRequest) -> HttpResponse:
+    """List the moves that the query asks for, newest first, a page at a time."""
+    form = MoveFilter(request.GET)
+    return render(request, "geocache/moves.html", {"form": form, "page": _page(form)})
+
+
+def _page(form: MoveFilter) -> Page:
+    """Return the page that is asked for, or an empty one and in ``form`` why."""
+    if not form.is_valid():
+        return Page(rows=[])
+    given = form.cleaned_data
+    try:
+        return read_page(form.rows(), MOVE_ORDER, before=given["before"], after=given["after"])
+    except InvalidCursor:
+        form.add_error(None, _("This link to a page of the list is broken; begin anew."))
+        return Page(rows=[])

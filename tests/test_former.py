@@ -1,0 +1,236 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from geocache import former, journal
+from geocache.flush import flush_dirty
+from geocache.forgetting import forget
+from geocache.former import FormerAnswer, is_move
+from geocache.models import GeoCache
+from geocache.prune import prune
+from geocache.recorder import record
+from tests.factories import LONDON, NOON, a_location, a_row, many_locations, use_dummy_provider
+
+pytestmark = pytest.mark.django_db
+
+DAY = timedelta(days=1)
+OTHER = "9.9.9.9"
+
+needs_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="needs PostgreSQL as the database"
+)
+
+
+class Killed(BaseException):
+    """Stands in for SIGKILL: nothing of ours catches it."""
+
+
+@pytest.fixture(params=["native", "portable"])
+def way(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each database's own upsert, and the one that any database understands."""
+    if request.param == "portable":
+        monkeypatch.setattr(connection, "vendor", "unheard of")
+    return str(request.param)
+
+
+def kept(address: str = LONDON) -> list[tuple[str, str, int, int]]:
+    """Country and city of the past, and for which days after ``NOON`` they were valid."""
+    rows = FormerAnswer.objects.filter(address=address).order_by("valid_until")
+    return [
+        (one.country_code, one.city, (one.valid_from - NOON).days, (one.valid_until - NOON).days)
+        for one in rows
+    ]
+
+
+def moved(days: int, address: str = LONDON, **fields: Any) -> None:
+    a_row(address, resolved_at=NOON + days * DAY, **fields)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (("GB", "London", 1, "A"), ("GB", "London", 1, "A"), False),
+        (("GB", "London", 1, "A"), ("FR", "London", 1, "A"), True),
+        (("GB", "London", 1, "A"), ("GB", "Leeds", 1, "A"), True),
+        (("GB", "London", 1, "A"), ("GB", "London", 2, "A"), True),
+        (("GB", "London", 1, "A"), ("GB", "London", 1, "B"), True),
+        (("GB", "London", 1, "A"), ("", "", None, ""), True),
+        (("", "", None, ""), ("GB", "London", 1, "A"), True),
+        (("GB", "London", 1, "A"), ("GB", "", 1, "A"), True),
+        (("GB", "", None, ""), ("GB", "London", 1, "A"), False),
+    ],
+)
+def test_is_move__country_city_or_operator(old: Any, new: Any, expected: bool) -> None:
+    assert is_move(old, new) is expected
+
+
+@pytest.mark.usefixtures("way")
+def test_keep_changed__first_answer_and_the_same_again_are_no_change() -> None:
+    moved(0)
+    moved(1, network="81.2.69.128/25", postal_code="E1", source="Dummy 2", latitude=1.0)
+    assert kept() == []
+
+
+@pytest.mark.usefixtures("way")
+def test_keep_changed__one_span_ends_where_the_next_begins() -> None:
+    moved(0)
+    moved(1)
+    moved(5, city="Leeds")
+    moved(6, city="Leeds")
+    moved(9, country_code="FR", city="Paris")
+    moved(11, country_code="", city="", reason="not_found")
+    assert kept() == [
+        ("GB", "London", 0, 5),
+        ("GB", "Leeds", 5, 9),
+        ("FR", "Paris", 9, 11),
+    ]
+    first = FormerAnswer.objects.earliest("valid_until")
+    assert first.to_location() == a_location(resolved_at=NOON + DAY)
+    assert (first.new_country_code, first.new_city) == ("GB", "Leeds")
+
+
+@pytest.mark.usefixtures("way")
+def test_keep_changed__operator_is_kept_before_and_afterwards() -> None:
+    moved(0, asn=64500, organization="Old")
+    moved(1, asn=64501, organization="New")
+    one = FormerAnswer.objects.get()
+    assert (one.asn, one.organization, one.new_asn, one.new_organization) == (
+        64500,
+        "Old",
+        64501,
+        "New",
+    )
+
+
+@pytest.mark.usefixtures("way")
+def test_keep_changed__older_answer_after_a_newer_one_changes_nothing() -> None:
+    moved(5)
+    moved(1, city="Leeds")
+    moved(5, city="York")  # of the same moment: a correction
+    assert kept() == []
+    assert GeoCache.objects.get().city == "York"
+
+
+@pytest.mark.usefixtures("way")
+def test_keep_changed__same_records_again_make_no_second_entry() -> None:
+    moved(0)
+    for _ in range(2):
+        moved(5, city="Leeds")
+    assert kept() == [("GB", "London", 0, 5)]
+
+
+@pytest.mark.usefixtures("way")
+def test_keep_changed__in_a_batch_of_more_than_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(former, "CHUNK_ADDRESSES", 10)
+    old = many_locations(35)
+    GeoCache.objects.upsert(old)
+    new = many_locations(45, city="Leeds", resolved_at=NOON + DAY)
+    GeoCache.objects.upsert(new)
+    assert set(FormerAnswer.objects.values_list("address", flat=True)) == {
+        one.address for one in old
+    }
+
+
+def test_keep_changed__new_rows_cost_one_query_a_chunk(django_assert_num_queries: Any) -> None:
+    rows = {one.address: ("GB", "London", None, "", NOON) for one in many_locations(2001)}
+    with django_assert_num_queries(3):
+        former.keep_changed(connection, GeoCache, [*former.COMPARED, "resolved_at"], rows)
+
+
+def test_keep_changed__write_through_keeps_too(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "BACKLOG_LIMIT": 0}
+    moved(0)
+    record([a_location(city="Leeds", resolved_at=NOON + DAY)])
+    flush_dirty()
+    assert kept() == [("GB", "London", 0, 1)]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("name", ["upsert", "forget"])
+@pytest.mark.django_db(transaction=True)
+def test_flush_dirty__killed_at_a_step_keeps_the_old_answer_once(
+    monkeypatch: pytest.MonkeyPatch, name: str, when: str
+) -> None:
+    owner: Any = type(GeoCache.objects) if name == "upsert" else journal
+    moved(0)
+    journal.append([a_location(city="Leeds", resolved_at=NOON + 5 * DAY)])
+    original = getattr(owner, name)
+
+    def killed(*args: Any, **kwargs: Any) -> None:
+        if when == "after":
+            original(*args, **kwargs)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, killed)
+        with pytest.raises(Killed):
+            flush_dirty()
+    # Before the commit neither is there, behind it both are.
+    assert bool(kept()) == (GeoCache.objects.get().city == "Leeds") == (name == "forget")
+
+    flush_dirty()
+
+    assert kept() == [("GB", "London", 0, 5)]
+
+
+@needs_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_keep_changed__two_flushers_with_the_same_change_keep_it_once() -> None:
+    GeoCache.objects.upsert(many_locations(200))
+    barrier = threading.Barrier(2)
+
+    def work(thread: int) -> None:
+        try:
+            for number in range(1, 6):
+                given = many_locations(200, city=f"City {number}", resolved_at=NOON + number * DAY)
+                barrier.wait(timeout=30)
+                GeoCache.objects.upsert(given if thread else given[::-1])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, range(2)))
+
+    assert FormerAnswer.objects.count() == 5 * 200
+    assert kept("20.0.0.7") == [
+        ("GB", city, number, number + 1)
+        for number, city in enumerate(["London", *(f"City {number}" for number in range(1, 5))])
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_forget__the_past_goes_too(settings: Any) -> None:
+    use_dummy_provider(settings)
+    for address in (LONDON, OTHER):
+        moved(0, address)
+        moved(5, address, city="Leeds")
+    assert forget([LONDON]) == 1
+    assert (kept(LONDON), len(kept(OTHER))) == ([], 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_prune__the_past_goes_with_its_row(settings: Any) -> None:
+    use_dummy_provider(settings)
+    for address in (LONDON, OTHER):
+        moved(0, address)
+        moved(5, address, city="Leeds")
+    asked_long_ago = datetime(2020, 1, 1).date()
+    GeoCache.objects.filter(pk=LONDON).update(asked_on=asked_long_ago)
+    GeoCache.objects.filter(pk=OTHER).update(asked_on=datetime.now(UTC).date())
+    assert prune(days=30, time_limit_seconds=60).pruned == 1
+    assert (kept(LONDON), len(kept(OTHER))) == ([], 1)
+
+
+def test_changed_between__days_are_those_of_the_time_zone(settings: Any) -> None:
+    settings.TIME_ZONE = "Pacific/Auckland"
+    moved(0)
+    a_row(city="Leeds", resolved_at=datetime(2026, 5, 1, 12, 30, tzinfo=UTC))
+    rows = FormerAnswer.objects.all()
+    second = datetime(2026, 5, 2).date()
+    assert rows.changed_between(second, second).exists()
+    assert not rows.changed_between(None, second - DAY).exists()
+    assert not rows.changed_between(second + DAY, None).exists()
