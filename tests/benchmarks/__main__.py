@@ -20,6 +20,7 @@ QUESTIONS = (
     "start",
     "memory",
     "growth",
+    "footprint",
 )
 
 
