@@ -68,7 +68,11 @@ class Upsert:
             cursor.execute(
                 f"CREATE TEMPORARY TABLE {copied} ON COMMIT DROP AS {chosen} {table} WITH NO DATA"
             )
-            with cursor.copy(f"COPY {copied} ({columns}) FROM STDIN") as copy:
+            # Django turns only what execute() raises into errors of its own.
+            with (
+                self.connection.wrap_database_errors,
+                cursor.copy(f"COPY {copied} ({columns}) FROM STDIN") as copy,
+            ):
                 for row in rows:
                     copy.write_row(row)
             cursor.execute(self._statement(f"{chosen} {copied}"))
