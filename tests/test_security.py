@@ -1,6 +1,7 @@
 """What every page sends along, and what hostile names of a provider become on it."""
 
 import json
+from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
@@ -9,10 +10,12 @@ from django.contrib.admin import site
 from django.urls import get_resolver, reverse
 
 from geocache.flush import flush_dirty
+from geocache.former import FormerAnswer
 from geocache.lookup import lookup
-from geocache.models import FlushRun, GeoCache, RejectedEntry
+from geocache.models import FlushRun, RejectedEntry
+from geocache.recorder import record
 from tests.assertions import assert_no_inline_code, assert_valid_html
-from tests.factories import ASN_RECORD, CITY_RECORD, LONDON, a_token, an_admin, an_mmdb
+from tests.factories import ASN_RECORD, CITY_RECORD, LONDON, a_location, a_token, an_admin, an_mmdb
 
 pytestmark = [
     pytest.mark.django_db,
@@ -25,6 +28,7 @@ ADMIN_PAGES = [
     "/admin/geocache/geocache/",
     f"/admin/geocache/geocache/?q={LONDON}",
     f"/admin/geocache/geocache/{LONDON}/change/",
+    "/admin/geocache/formeranswer/",
     "/admin/geocache/flushrun/",
     "/admin/geocache/rejectedentry/",
     "/admin/geocache/apitoken/",
@@ -61,7 +65,9 @@ def hostile(settings, tmp_path, client):
     }
     assert lookup(LONDON).organization == HOSTILE
     flush_dirty(10)
-    assert GeoCache.objects.get().city == HOSTILE
+    record([a_location(resolved_at=datetime.now(UTC), city=f"Other {HOSTILE}")])
+    flush_dirty(10)
+    assert FormerAnswer.objects.get().city == HOSTILE
     RejectedEntry.objects.create(address=LONDON, record=HOSTILE, error=HOSTILE)
     FlushRun.objects.update(error=HOSTILE)
     admin = an_admin()
@@ -84,7 +90,7 @@ def test_hostile_names__are_text_on_every_page(hostile, page):
 
 
 def test_hostile_names__are_shown_not_dropped(hostile):
-    for page in (f"/lookup/?ip={LONDON}", "/admin/geocache/geocache/"):
+    for page in (f"/lookup/?ip={LONDON}", "/moves/", "/admin/geocache/geocache/"):
         assert escape(HOSTILE) in hostile.get(page).text
 
 
