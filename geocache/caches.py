@@ -195,8 +195,9 @@ def _store(directory: str) -> "Store":
         eviction_policy="none",
         # A batch of answers stays in the database instead of becoming a file of its own.
         disk_min_file_size=2**22,
-        # A quarter of diskcache's own: it counts as memory of every process.
+        # A quarter of diskcache's own, and in pages an eighth: both are memory of every process.
         sqlite_mmap_size=2**24,
+        sqlite_cache_size=2**10,
     )
 
 
