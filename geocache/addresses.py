@@ -10,6 +10,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from socket import AF_INET, inet_pton
 from typing import Final
 
 from geocache.exceptions import InvalidAddress
@@ -140,7 +141,12 @@ def _from_text(text: str) -> IPv4Address | IPv6Address:
     # hold any character, so that ``ip_address`` itself takes a NUL there.
     if len(text) > MAX_TEXT_LENGTH or "\0" in text:
         raise ValueError
-    return ip_address(text.strip())
+    try:
+        # Most are plain IPv4, and ``ip_address`` takes four times as long. What this one takes is
+        # canonical: no zeros in front, no spaces.
+        return IPv4Address(inet_pton(AF_INET, text))
+    except OSError:
+        return ip_address(text.strip())
 
 
 def _without_zone(address: IPv6Address) -> IPv6Address:

@@ -6,6 +6,7 @@ It is the one that ``CACHES`` names under ``GEOCACHE["CACHE_ALIAS"]``, or else a
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -80,6 +81,33 @@ def redis_policy() -> str | None:
         return str(client.config_get("maxmemory-policy")["maxmemory-policy"])
     except Exception:  # noqa: BLE001 - down, or managed and not willing to say
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A hot entry on its way into the cache, with its time to live in seconds."""
+
+    key: str
+    text: str
+    seconds: float | None
+
+
+def add_both(backend: BaseCache, key: str, text: str, entry: Entry) -> bool:
+    """Add a record that lives for ever and an entry, both or neither, in one trip to Redis.
+
+    False: neither, as something stands under one of the keys, or because the cache is another.
+    """
+    if not isinstance(backend, RedisCache):
+        return False
+    client: Any = backend._cache
+    record, kept = (backend.make_and_validate_key(one) for one in (key, entry.key))
+    pipeline = client.get_client(record, write=True).pipeline()
+    dumps = client._serializer.dumps
+    pipeline.msetnx({record: dumps(text), kept: dumps(entry.text)})
+    seconds = backend.get_backend_timeout(entry.seconds)
+    if seconds is not None:
+        pipeline.expire(kept, seconds)
+    return bool(pipeline.execute()[0])
 
 
 class TextSerializer:
@@ -167,8 +195,9 @@ def _store(directory: str) -> "Store":
         eviction_policy="none",
         # A batch of answers stays in the database instead of becoming a file of its own.
         disk_min_file_size=2**22,
-        # A quarter of diskcache's own: it counts as memory of every process.
+        # A quarter of diskcache's own, and in pages an eighth: both are memory of every process.
         sqlite_mmap_size=2**24,
+        sqlite_cache_size=2**10,
     )
 
 

@@ -8,7 +8,7 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from geocache import bans, caches, conf, limiter, providers, proxies, prune
+from geocache import bans, caches, conf, providers, proxies, prune
 from geocache.exceptions import BanError, ProviderError
 
 # None of volatile-* evicts a record, which has no time to live; but a seal has one. Where it goes
@@ -139,6 +139,8 @@ def check_trusted_proxies(**_: Any) -> list[CheckMessage]:
 @register()
 def check_api_rate(**_: Any) -> list[CheckMessage]:
     """Check that the API's limit can be read."""
+    from geocache import limiter  # noqa: PLC0415 - its library takes commands 0.1 s to import
+
     try:
         limiter.rate()
     except ImproperlyConfigured as error:
@@ -200,7 +202,7 @@ def check_bans(**_: Any) -> list[CheckMessage]:
         bans.check()
     except BanError as error:
         hint = "See docs/blocklists.md; without BAN_ACTION nothing is banned."
-        return [Error(str(error), hint=hint, id="geocache.E012")]
+        return [Error(str(error), hint=hint, id="geocache.E013")]
     except ImproperlyConfigured:
         # The first check has said so.
         return []

@@ -9,7 +9,8 @@ Sealed segments over ``add`` and ``incr``, the only atomic operations of Django'
     u           how many answers neither cache nor database took, for people to see
     lock        held by a flusher to save work; safety never rests on it
 
-A record is created only by ``add``, so nothing is ever overwritten. A flusher passes a segment only
+A record is created only by ``add``, or on Redis by the one command that adds a record and its hot
+entry or neither, so nothing is ever overwritten. A flusher passes a segment only
 after its SEAL stands behind the last record, so nothing can land behind it: a writer whose ``add``
 is refused takes a new ticket. Clocks matter only in their rate, 60 s against the seal's 3600 s.
 
@@ -34,6 +35,7 @@ import structlog
 from django.core.cache import BaseCache
 
 from geocache import caches, conf
+from geocache.caches import Entry
 from geocache.exceptions import JournalUnavailable, UndecodableRecord
 from geocache.locations import Location, count_locations, dump_locations, load_locations
 
@@ -79,14 +81,18 @@ UNRECORDED_KEY: Final = "u"
 SEAL: Final = "SEAL"
 
 
-def append(locations: Sequence[Location]) -> None:
+def append(locations: Sequence[Location], entry: Entry | None = None) -> bool:
     """Journal answers, 200 a record; when this returns they will not be lost.
 
-    Raises ``JournalUnavailable``; some of the answers may then be in the journal all the same,
-    which does no harm.
+    Return whether ``entry``, the hot entry of the first one, was set together with it. Raises
+    ``JournalUnavailable``; some of the answers may then be in the journal all the same, which does
+    no harm.
     """
+    is_set = False
     for start in range(0, len(locations), ANSWERS_PER_RECORD):
-        _writer.append(dump_locations(locations[start : start + ANSWERS_PER_RECORD]))
+        text = dump_locations(locations[start : start + ANSWERS_PER_RECORD])
+        is_set |= _writer.append(text, None if start else entry)
+    return is_set
 
 
 def append_text(text: str) -> None:
@@ -114,8 +120,11 @@ class Writer:
     def __init__(self) -> None:
         self._reset()
 
-    def append(self, text: str) -> None:
-        """Add one record to a segment of this process; raise ``JournalUnavailable``."""
+    def append(self, text: str, entry: Entry | None = None) -> bool:
+        """Add one record to a segment of this process; raise ``JournalUnavailable``.
+
+        Return whether ``entry`` was set with it: nobody sees it before the record is there.
+        """
         if self._process_id != os.getpid():
             # A fork: the parent goes on with these segments, the child must not.
             self._reset()
@@ -125,8 +134,10 @@ class Writer:
                 started = _now()
                 segment = self._free_segment(started) or self._new_segment(backend, started)
                 record = _record_key(segment.number, segment.record_count)
-                if backend.add(record, text, timeout=None) and self._keep(segment, text, started):
-                    return
+                is_set = entry is not None and caches.add_both(backend, record, text, entry)
+                is_added = is_set or backend.add(record, text, timeout=None)
+                if is_added and self._keep(segment, text, started):
+                    return is_set
                 # Sealed by a flusher, late, or of a lost numbering: the segment is given up.
         raise JournalUnavailable(f"no segment took the record in {APPEND_ATTEMPTS} attempts")
 

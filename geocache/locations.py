@@ -9,9 +9,10 @@ it does not know and fills in what it misses.
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
+from operator import attrgetter, contains
 from typing import Any, Final
 
 from geocache.exceptions import UndecodableRecord
@@ -71,15 +72,20 @@ class Location:
 
 # Those that are kept.
 FIELDS: Final = tuple(one.name for one in fields(Location) if one.compare)
-_TYPES: Final[dict[str, tuple[type, ...]]] = {
-    "latitude": (float, int, type(None)),
-    "longitude": (float, int, type(None)),
-    "accuracy_radius_km": (int, type(None)),
-    "asn": (int, type(None)),
-    "resolved_at": (int,),
+_NOT_TEXT: Final[dict[str, set[type]]] = {
+    "latitude": {float, int, type(None)},
+    "longitude": {float, int, type(None)},
+    "accuracy_radius_km": {int, type(None)},
+    "asn": {int, type(None)},
+    "resolved_at": {int},
 }
-_CHECKS: Final = tuple((name, _TYPES.get(name, (str,))) for name in FIELDS)
+# The exact types of each field in a text: ``True`` is no number.
+_TYPES: Final[tuple[Container[object], ...]] = tuple(_NOT_TEXT.get(name, {str}) for name in FIELDS)
+_NUMBERS: Final = ("latitude", "longitude")
 _RESOLVED_AT: Final = FIELDS.index("resolved_at")
+_values: Final = attrgetter(*FIELDS)
+# Made once: ``json.dumps`` makes an encoder for each text.
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 _COUNT: Final = re.compile(r'\{"v":\d+,"n":(\d{1,9}),')
 
 
@@ -87,7 +93,7 @@ def dump_locations(locations: Iterable[Location]) -> str:
     """Return the text of one journal record or hot entry."""
     answers = [_to_row(location) for location in locations]
     record = {"v": RECORD_VERSION, "n": len(answers), "answers": answers}
-    return json.dumps(record, separators=(",", ":"))
+    return _encode(record)
 
 
 def count_locations(text: object) -> int:
@@ -115,18 +121,19 @@ def load_locations(text: object) -> list[Location]:
 
 
 def _to_row(location: Location) -> list[Any]:
-    row = [getattr(location, name) for name in FIELDS]
+    row = list(_values(location))
     row[_RESOLVED_AT] = (location.resolved_at - EPOCH) // MICROSECOND
     return [*row, 1] if location.is_renewed else row
 
 
 def _from_row(row: list[Any]) -> Location:
-    values: dict[str, Any] = {}
-    for (name, types), value in zip(_CHECKS, row, strict=False):
-        if not isinstance(value, types) or isinstance(value, bool):
-            raise TypeError(f"{name} is {type(value).__name__}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{name} is {value}")
-        values[name] = value
+    # Without a loop of Python's: a flush reads many.
+    if not all(map(contains, _TYPES, map(type, row))):
+        types = [type(value).__name__ for value in row]
+        raise TypeError(f"its fields are {', '.join(types)}")
+    values = dict(zip(FIELDS, row, strict=False))
+    for name in _NUMBERS:
+        if not math.isfinite(values.get(name) or 0):
+            raise ValueError(f"{name} is {values[name]}")
     values["resolved_at"] = EPOCH + timedelta(microseconds=values["resolved_at"])
     return Location(**values, is_renewed=row[len(FIELDS) :][:1] == [1])

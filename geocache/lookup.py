@@ -69,15 +69,15 @@ def _answer(askeds: list[Asked]) -> dict[Asked, Location]:
     now = datetime.now(UTC)
     answers: dict[str, Location] = {}
     public: dict[str, IPv4Address | IPv6Address] = {}
-    for address in parsed.values():
-        text = str(address)
+    texts = {asked: str(address) for asked, address in parsed.items()}
+    for text, address in zip(texts.values(), parsed.values(), strict=True):
         if reason := special_reason(address):
             answers[text] = Location(address=text, resolved_at=now, reason=reason)
         else:
             public[text] = address
     if public:
         answers |= _resolve(public)
-    result = {asked: answers[str(address)] for asked, address in parsed.items()}
+    result = {asked: answers[text] for asked, text in texts.items()}
     store.memory.put(pair for pair in result.items() if pair[1].reason != UNAVAILABLE)
     return result
 
@@ -107,9 +107,12 @@ def _ask(
         new = provider.resolve_many(missing)
     except ProviderError as error:
         return {}, error
-    # First the journal, then the hot entry: what another process can be told is journaled.
-    record(list(new.values()))
-    store.set_many(build, new.values())
+    answers = list(new.values())
+    entry = store.entry(build, answers[0]) if len(answers) == 1 else None
+    # First the journal, then the hot entry: what another process can be told is journaled. One new
+    # answer, as a request has it, may do both in one trip.
+    if not record(answers, entry):
+        store.set_many(build, answers)
     notes.asked.add_new(new)
     return new, ProviderError(metered.NOT_ALL)
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import date, datetime, timedelta, tzinfo
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from operator import attrgetter
 from typing import Any, ClassVar, Final, Self
 
 from django.db import connections, models, router, transaction
@@ -321,11 +322,14 @@ class GeoCache(models.Model):
 ROW_FIELDS: Final = (*FIELDS, "sort_key", "created_at", "asked_on")
 
 
+_values: Final = attrgetter(*FIELDS[1:], "resolved_at")
+
+
 def _row(location: Location) -> tuple[Any, ...]:
     """Return the values of ``ROW_FIELDS`` for an answer; raise ``InvalidAddress``."""
     address = parse_address(location.address)
-    values = (getattr(location, name) for name in FIELDS[1:])
-    own = (sort_key(address), location.resolved_at, location.asked_on)
+    *values, created_at = _values(location)
+    own = (sort_key(address), created_at, location.asked_on)
     return (str(address), *values, *own)
 
 

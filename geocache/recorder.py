@@ -9,6 +9,7 @@ import structlog
 from django.db import DatabaseError, InterfaceError
 
 from geocache import caches, journal, table
+from geocache.caches import Entry
 from geocache.exceptions import AllRefused, CacheSilent, JournalUnavailable
 from geocache.locations import Location
 from geocache.throttle import Throttle
@@ -55,14 +56,17 @@ class Kept:
 kept: Final = Kept()
 
 
-def record(locations: Sequence[Location]) -> None:
-    """Record new answers before they are returned, with those that could not be recorded before."""
+def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
+    """Record new answers before they are returned, with those that could not be recorded before.
+
+    Return whether ``entry``, the hot entry of the first one, was set together with it.
+    """
     if not locations:
-        return
+        return False
     earlier, dropped_count = kept.take()
     try:
         # The new ones first: those that were kept may be there because they are refused.
-        _write([*locations, *earlier])
+        is_set = _write([*locations, *earlier], entry)
     except NOT_WRITTEN as error:
         table.drop_broken_connection()
         kept_count, dropped_count = kept.put([*earlier, *locations], dropped_count)
@@ -73,20 +77,22 @@ def record(locations: Sequence[Location]) -> None:
                 given_up=dropped_count,
                 error=str(error),
             )
-    else:
-        _report(dropped_count)
+        return False
+    _report(dropped_count)
+    return is_set
 
 
-def _write(answers: Sequence[Location]) -> None:
+def _write(answers: Sequence[Location], entry: Entry | None) -> bool:
     try:
         with caches.breaker.watch():
-            journal.append(answers)
+            return journal.append(answers, entry)
     except (JournalUnavailable, CacheSilent) as unavailable:
         written = table.write(answers)
         if written.refused_count:
             log.warning("geo_answers_rejected", rejected=written.refused_count)
         if _written_through.is_due():
             log.warning("geo_cache_written_through", reason=str(unavailable))
+        return False
 
 
 def _report(dropped_count: int) -> None:

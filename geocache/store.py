@@ -18,6 +18,7 @@ from django.core.signals import setting_changed
 
 from geocache import caches, conf
 from geocache.addresses import networks_around
+from geocache.caches import Entry
 from geocache.exceptions import UndecodableRecord
 from geocache.locations import Location, dump_locations, load_locations
 from geocache.throttle import Throttle
@@ -126,6 +127,12 @@ def set_many(build: str, locations: Iterable[Location], *, with_networks: bool =
                     caches.current().set_many(entries, timeout=conf.get(ttl))
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         report_down(error)
+
+
+def entry(build: str, location: Location) -> Entry:
+    """Return an answer as the hot entry that ``set_many`` would keep."""
+    ttl = conf.get("TTL_SECONDS" if location else "NOT_FOUND_TTL_SECONDS")
+    return Entry(key(build, location.address), dump_locations([location]), ttl)
 
 
 def delete_many(build: str, names: Iterable[str]) -> bool:

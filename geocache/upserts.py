@@ -14,6 +14,8 @@ Row = tuple[Any, ...]
 
 # Rows that the portable way compares and writes at a time.
 CHUNK_ROWS: Final = 1000
+# Rows for which PostgreSQL makes a temporary table; fewer are not worth its entries in the catalog.
+COPY_ROWS: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +40,43 @@ class Upsert:
         Raises what the database raises; too long a text is refused, never cut.
         """
         ways = {
-            "postgresql": self._write_arrays,
+            "postgresql": self._write_to_postgres,
             "sqlite": self._write_many,
             "mysql": self._write_duplicates,
         }
         if rows:
             ways.get(self.connection.vendor, self._write_portably)(rows)
+
+    def _write_to_postgres(self, rows: Sequence[Row]) -> None:
+        is_copied = len(rows) >= COPY_ROWS and self._may_make_temporary_tables()
+        (self._write_copy if is_copied else self._write_arrays)(rows)
+
+    def _may_make_temporary_tables(self) -> bool:
+        # Everybody may, unless the right was revoked; to try would end the transaction.
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT has_database_privilege(current_database(), 'TEMPORARY')")
+            return bool(cursor.fetchone()[0])
+
+    def _write_copy(self, rows: Sequence[Row]) -> None:
+        # The driver's fastest way in. The columns are as wide as the table's: too long a text is
+        # refused here. Dropped at once, as a transaction may write several times.
+        quote = self.connection.ops.quote_name
+        columns = ", ".join(quote(field.column) for field in self._model_fields())
+        copied, table = quote("geocache_copied"), quote(self.model._meta.db_table)
+        chosen = f"SELECT {columns} FROM"
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"CREATE TEMPORARY TABLE {copied} ON COMMIT DROP AS {chosen} {table} WITH NO DATA"
+            )
+            # Django turns only what execute() raises into errors of its own.
+            with (
+                self.connection.wrap_database_errors,
+                cursor.copy(f"COPY {copied} ({columns}) FROM STDIN") as copy,
+            ):
+                for row in rows:
+                    copy.write_row(row)
+            cursor.execute(self._statement(f"{chosen} {copied}"))
+            cursor.execute(f"DROP TABLE {copied}")
 
     def _write_arrays(self, rows: Sequence[Row]) -> None:
         # One statement with one array a column: PostgreSQL parses and plans once.
@@ -137,12 +170,14 @@ class Upsert:
         return "text[]" if db_type.startswith("varchar") else f"{db_type}[]"
 
     def _adapted(self, rows: Sequence[Row]) -> list[Row]:
+        # Column by column: most need nothing, and moments of one column are often those of another.
         adapt = self.connection.ops.adapt_datetimefield_value
-        is_moment = [isinstance(field, models.DateTimeField) for field in self._model_fields()]
-        return [
-            tuple(
-                adapt(value) if moment else value
-                for value, moment in zip(row, is_moment, strict=True)
-            )
-            for row in rows
-        ]
+        columns = list(zip(*rows, strict=True))
+        given: Row = ()
+        adapted: Row = ()
+        for at, field in enumerate(self._model_fields()):
+            if isinstance(field, models.DateTimeField):
+                if columns[at] != given:
+                    given, adapted = columns[at], tuple(map(adapt, columns[at]))
+                columns[at] = adapted
+        return list(zip(*columns, strict=True))

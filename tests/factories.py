@@ -52,9 +52,11 @@ def a_row(address: str = LONDON, **fields: Any) -> GeoCache:
     return GeoCache.objects.get(address=address)
 
 
-def many_locations(count: int, **fields: Any) -> list[Location]:
-    """Distinct public addresses from 20.0.0.0 on."""
-    return [a_location(f"20.{n >> 16}.{n >> 8 & 255}.{n & 255}", **fields) for n in range(count)]
+def many_locations(stop: int, first: int = 0, **fields: Any) -> list[Location]:
+    """Distinct public addresses from 20.0.0.0 on, those from ``first`` on."""
+    return [
+        a_location(f"20.{n >> 16}.{n >> 8 & 255}.{n & 255}", **fields) for n in range(first, stop)
+    ]
 
 
 def an_mmdb(

@@ -7,6 +7,7 @@ import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -435,3 +436,35 @@ def test_require__is_what_skips_where_a_server_is_missing(monkeypatch):
     monkeypatch.setattr("tests.conftest.IS_CI", True)
     with pytest.raises(pytest.fail.Exception):
         require(False, "server")
+
+
+ENTRY = caches.Entry("e:1:81.2.69.142", "an answer", 60)
+
+
+def test_add_both__on_redis_adds_a_record_for_ever_and_an_entry_for_its_time(redis_cache):
+    assert caches.add_both(redis_cache, "r:1:0", "a record", ENTRY)
+    assert redis_cache.get_many(["r:1:0", ENTRY.key]) == {
+        "r:1:0": "a record",
+        ENTRY.key: "an answer",
+    }
+    client = redis_cache._cache.get_client(None, write=True)
+    assert client.ttl(redis_cache.make_key("r:1:0")) == -1
+    assert 0 < client.ttl(redis_cache.make_key(ENTRY.key)) <= 60
+
+
+@pytest.mark.parametrize("taken", ["r:1:0", ENTRY.key])
+def test_add_both__on_redis_adds_neither_where_one_is_taken(redis_cache, taken):
+    redis_cache.set(taken, "SEAL", timeout=60)
+    assert not caches.add_both(redis_cache, "r:1:0", "a record", ENTRY)
+    assert redis_cache.get_many(["r:1:0", ENTRY.key]) == {taken: "SEAL"}
+
+
+def test_add_both__an_entry_without_time_to_live_stays(redis_cache):
+    assert caches.add_both(redis_cache, "r:1:0", "a record", replace(ENTRY, seconds=None))
+    client = redis_cache._cache.get_client(None, write=True)
+    assert client.ttl(redis_cache.make_key(ENTRY.key)) == -1
+
+
+def test_add_both__on_another_cache_does_nothing(embedded):
+    assert not caches.add_both(embedded, "r:1:0", "a record", ENTRY)
+    assert not embedded.get_many(["r:1:0", ENTRY.key])

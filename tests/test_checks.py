@@ -170,4 +170,4 @@ def test_makemigrations__finds_nothing_to_do() -> None:
 def test_check_bans__settings_that_make_no_sense(settings: Any, given: dict[str, Any]) -> None:
     settings.GEOCACHE = {**settings.GEOCACHE, **given}
 
-    assert "geocache.E012" in ids()
+    assert "geocache.E013" in ids()

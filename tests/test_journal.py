@@ -49,6 +49,29 @@ def test_append__answer_is_in_a_record_without_timeout() -> None:
     assert not segment.lost_count
 
 
+def test_append__a_sealed_segment_takes_neither_record_nor_entry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    journal.append([a_location()])
+    journal.close_segment(journal.last_ticket())
+    refused = []
+
+    def add_both(backend: Any, key: str, text: str, entry: caches.Entry) -> bool:
+        is_set = real(backend, key, text, entry)
+        refused.append(backend.get(entry.key) is None and not is_set)
+        return is_set
+
+    real = caches.add_both
+    monkeypatch.setattr(caches, "add_both", add_both)
+    entry = caches.Entry("e:1:20.0.0.1", "an answer", 60)
+
+    is_set = journal.append([a_location("20.0.0.1")], entry)
+
+    assert refused[0]
+    assert addresses(all_records()) == {a_location().address, "20.0.0.1"}
+    assert (caches.current().get(entry.key) is not None) == is_set
+
+
 def test_append__puts_200_answers_into_one_record() -> None:
     journal.append(many_locations(401))
 

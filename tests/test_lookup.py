@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.cache.backends.redis import RedisCache
 from django.db import InterfaceError, OperationalError, connection
 from structlog.testing import capture_logs
 
@@ -21,6 +22,7 @@ from geocache.lookup import alookup, alookup_many, lookup, lookup_many
 from geocache.models import GeoCache
 from geocache.notes import is_note
 from geocache.throttle import Throttle
+from tests.benchmarks.trips import counted_trips
 from tests.factories import LONDON, MOSCOW_V6, a_location, a_row, use_dummy_provider
 
 ANSWERS = {
@@ -292,6 +294,21 @@ def test_lookup__the_journal_is_written_before_the_hot_entry(spy):
         if operation in ("add", "set_many") and keys[0][:2] in ("r:", "e:")
     ]
     assert written == ["record", "entry", "record", "entry", "entry"]
+
+
+@pytest.mark.usefixtures("dummy")
+def test_lookup__a_new_address_is_two_trips_to_redis():
+    if not isinstance(caches.current(), RedisCache):
+        pytest.skip("needs Redis as the cache")
+    lookup(LONDON)
+    with counted_trips() as trips:
+        lookup(MOSCOW_V6)
+    assert len(trips) == 2
+    assert journaled() == [[LONDON], [MOSCOW_V6]]
+    store.memory.clear()
+    with counted_trips() as trips:
+        assert lookup(MOSCOW_V6).country_code
+    assert len(trips) == 1
 
 
 @pytest.mark.django_db(transaction=True)

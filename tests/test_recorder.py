@@ -28,7 +28,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Any:
     return away
 
 
-def _no_journal(_: Any) -> None:
+def _no_journal(*_: Any) -> None:
     raise JournalUnavailable("the cache cannot be reached")
 
 

@@ -21,9 +21,13 @@ needs_postgresql = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(params=["native", "portable"], autouse=True)
+@pytest.fixture(params=["native", "copied", "portable"], autouse=True)
 def way(request, monkeypatch):
-    """Each database's own statement, and the one that any database understands."""
+    """Each database's own statement, PostgreSQL's for many rows, and one for any database."""
+    if request.param == "copied":
+        if connection.vendor != "postgresql":
+            pytest.skip("only PostgreSQL copies")
+        monkeypatch.setattr(upserts, "COPY_ROWS", 1)
     if request.param == "portable":
         monkeypatch.setattr(connection, "vendor", "unheard of")
     return request.param
@@ -196,3 +200,26 @@ def test_upsert__what_is_renewed_keeps_the_day_of_asking():
 
 def test_upsert__what_is_renewed_without_a_row_was_never_asked_for():
     assert a_row(LONDON, is_renewed=True).asked_on == NOBODY_ASKED
+
+
+@needs_postgresql
+def test_upsert__may_copy_twice_in_one_transaction():
+    with transaction.atomic():
+        GeoCache.objects.upsert(many_locations(600))
+        GeoCache.objects.upsert(many_locations(1200, 600))
+    assert GeoCache.objects.count() == 1200
+
+
+@needs_postgresql
+def test_upsert__without_the_right_to_temporary_tables_writes_all_the_same():
+    user, name = connection.settings_dict["USER"], connection.settings_dict["NAME"]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE geocache_without_rights")
+        cursor.execute(f'REVOKE TEMPORARY ON DATABASE "{name}" FROM PUBLIC')
+        cursor.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO geocache_without_rights")
+        cursor.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO geocache_without_rights")
+        cursor.execute("SET LOCAL ROLE geocache_without_rights")
+        GeoCache.objects.upsert(many_locations(600))
+        cursor.execute(f'SET LOCAL ROLE "{user}"')
+        assert GeoCache.objects.count() == 600
+        transaction.set_rollback(True)

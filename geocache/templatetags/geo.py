@@ -7,7 +7,7 @@ looked up, one at a time: for a page of rows use ``geocache.rows.geo_for``, and 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import template
 from django.template.defaultfilters import floatformat
@@ -18,13 +18,16 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 from django_countries import countries
 
-from geocache import charts, maps, providers
-from geocache.charts import Bar
+from geocache import providers
 from geocache.exceptions import InvalidAddress, ProviderError
 from geocache.locations import Location
 from geocache.lookup import lookup
 from geocache.models import Reason
 from geocache.providers.base import Source
+
+if TYPE_CHECKING:
+    from geocache.charts import Bar
+    from geocache.maps import Place
 
 register = template.Library()
 
@@ -112,18 +115,24 @@ def geo_sources() -> list[Source]:
 @register.simple_tag
 def world_map(counts: Mapping[str, int], url: str = "") -> SafeString:
     """Return a map coloured by ``counts`` of addresses; a country links to ``url`` and its code."""
+    from geocache import maps  # noqa: PLC0415 - commands import this module, and draw nothing
+
     return maps.world_map(counts, url.__add__ if url else None)
 
 
 @register.simple_tag
-def places_map(places: Iterable[maps.Place]) -> SafeString:
+def places_map(places: "Iterable[Place]") -> SafeString:
     """Return a map with a dot for each of the places, or nothing if none has coordinates."""
+    from geocache import maps  # noqa: PLC0415 - as above
+
     return maps.places_map(places)
 
 
 @register.simple_tag
-def bar_chart(bars: Sequence[Bar], label: str) -> SafeString:
+def bar_chart(bars: "Sequence[Bar]", label: str) -> SafeString:
     """Return the bars side by side; ``label`` says what they are to those who cannot see them."""
+    from geocache import charts  # noqa: PLC0415 - as above
+
     return charts.bar_chart(bars, label)
 
 

@@ -1,18 +1,44 @@
-"""``python -m tests.benchmarks``: the figures of the README, on the services of the environment.
+"""``python -m tests.benchmarks``: is it as fast as it should be, on the environment's services?
 
 Writes to a database and to cache keys of its own, which are removed again.
 """
 
 import argparse
+import json
 import os
+import sys
 import uuid
+from importlib import import_module
+
+QUESTIONS = (
+    "known_address",
+    "hot_entry",
+    "known_page",
+    "new_address",
+    "flush",
+    "middleware",
+    "start",
+    "memory",
+    "growth",
+    "footprint",
+)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rows, to see that it runs")
-    parser.add_argument("--rounds", type=int, default=3, help="of each way, in turn (3)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each way, in turn (5)")
+    parser.add_argument("--rows", type=int, default=100_000, help="that are flushed (100000)")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=QUESTIONS,
+        default=QUESTIONS,
+        metavar="NAME",
+        help=f"of {', '.join(QUESTIONS)}",
+    )
     options = parser.parse_args()
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     os.environ["CACHE_KEY_PREFIX"] = f"geocache-benchmark-{uuid.uuid4().hex[:8]}"
@@ -23,15 +49,28 @@ def main() -> None:
     django.setup()
     from django.test.utils import setup_databases, teardown_databases
 
-    from tests.benchmarks import flush, known_address, known_page, measure, middleware
+    from tests.benchmarks import keys, machine
+    from tests.benchmarks.measure import Effort
 
+    effort = (
+        Effort(1, 1_000, is_quick=True) if options.quick else Effort(options.rounds, options.rows)
+    )
     databases = setup_databases(verbosity=0, interactive=False)
     try:
-        measure.print_machine()
-        rounds, rows = (1, 1_000) if options.quick else (options.rounds, 100_000)
-        for question in (known_address, known_page, middleware, flush):
-            measure.print_table(question.QUESTION, question.measure(rounds, rows))
+        described = machine.describe()
+        answers = []
+        if not options.json:
+            print("\n".join(f"{name}: {text}" for name, text in described.items()))
+        for name in options.only:
+            for answer in import_module(f"tests.benchmarks.{name}").measure(effort):
+                answers.append(answer)
+                if not options.json:
+                    print(f"\n{answer}", flush=True)
+        if options.json:
+            json.dump({**described, "answers": [one.to_plain() for one in answers]}, sys.stdout)
+            print()
     finally:
+        keys.remove()
         teardown_databases(databases, verbosity=0)
 
 

@@ -1,31 +1,51 @@
-"""A flush: what does a row cost beside the ways that Django offers?"""
+"""A flush: what does a row cost beside the raw driver, and the ways that Django offers?"""
 
-from datetime import UTC, datetime
 from typing import Any
 
-from geocache import journal
+from django.db import connection
+
+from geocache import journal, providers
 from geocache.flush import flush_dirty
 from geocache.locations import FIELDS, Location
 from geocache.models import ROW_FIELDS, GeoCache, _row
-from tests.benchmarks.measure import Figure, in_turn, timed
-from tests.factories import many_locations
+from tests.benchmarks import raw_upsert
+from tests.benchmarks.addresses import supply
+from tests.benchmarks.measure import Answer, Effort, in_turn, speed, timed
 
-QUESTION = "New answers into the table, per row"
 # The slow ways are measured on fewer rows; all start from an empty table.
 SLOW_ROWS = 2_000
+# How many times as fast as ``update_or_create`` a flush has to be.
+TIMES_UPDATE_OR_CREATE = {"sqlite": 40, "postgresql": 60}
 
 
-def measure(rounds: int, rows: int) -> list[Figure]:
-    given = many_locations(rows, resolved_at=datetime.now(UTC))
-    return in_turn(
+def measure(effort: Effort) -> list[Answer]:
+    given = list(providers.current().resolve_many(supply.take(effort.rows)).values())
+    slow_rows = effort.scaled(SLOW_ROWS, 200)
+    rows = raw_upsert.prepared(sorted(map(_row, given)))
+    figures = in_turn(
         {
             "geocache flush, journaled in batches of 200": lambda: _flush(given, 200),
             "geocache flush, journaled one by one": lambda: _flush(given, 1),
+            "the raw driver's bulk upsert, the limit": lambda: _raw(rows),
             "bulk_create(update_conflicts=True)": lambda: _bulk_create(given),
-            "update_or_create in a loop": lambda: _update_or_create(given[:SLOW_ROWS]),
+            "update_or_create in a loop": lambda: _update_or_create(given[:slow_rows]),
         },
-        rounds,
+        effort.rounds,
     )
+    batches, singly, raw, bulk, loop = figures.values()
+    bars = [
+        speed("in batches, as fast as the raw driver", batches, raw, 0.8),
+        speed("one by one, as fast as the raw driver", singly, raw, 0.4),
+        speed("in batches, as fast as bulk_create", batches, bulk, 3),
+        speed(
+            "in batches, as fast as update_or_create",
+            batches,
+            loop,
+            TIMES_UPDATE_OR_CREATE[connection.vendor],
+        ),
+    ]
+    GeoCache.objects.all().delete()
+    return [Answer(f"A flush of {effort.rows:,} new answers, each", [*figures.values()], bars)]
 
 
 def _flush(given: list[Location], size: int) -> float:
@@ -36,6 +56,11 @@ def _flush(given: list[Location], size: int) -> float:
     seconds = timed(lambda: flush_dirty(time_limit_seconds=600))
     assert GeoCache.objects.count() == len(given)
     return seconds / len(given)
+
+
+def _raw(rows: list[tuple[Any, ...]]) -> float:
+    GeoCache.objects.all().delete()
+    return timed(lambda: raw_upsert.write(rows)) / len(rows)
 
 
 def _bulk_create(given: list[Location]) -> float:

@@ -1,32 +1,38 @@
 """A known address in the same process: what does the answer cost beside the database's own?"""
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
 
 import geoip2.database
+from django.contrib.gis.geoip2 import GeoIP2
 
 from geocache.lookup import lookup
-from tests.benchmarks.measure import Figure, in_turn, timed
+from tests.benchmarks.addresses import database_path
+from tests.benchmarks.measure import Answer, Effort, in_turn, speed, timed
 
 ADDRESS = "81.2.69.142"
-QUESTION = "A known address, same process, per lookup"
 
 
-def measure(rounds: int, _: int) -> list[Figure]:
-    spec = importlib.util.find_spec("_geoip_geolite2")
-    assert spec is not None
-    assert spec.origin is not None
-    reader = geoip2.database.Reader(Path(spec.origin).with_name("GeoLite2-City.mmdb"))
+def measure(effort: Effort) -> list[Answer]:
+    reader = geoip2.database.Reader(database_path())
+    django_reader = GeoIP2(path=database_path())
     limit = {ADDRESS: lookup(ADDRESS)}
-    return in_turn(
+    fast, slow = effort.scaled(300_000, 20_000), effort.scaled(5_000, 500)
+    figures = in_turn(
         {
-            "geocache lookup()": _each(lambda: lookup(ADDRESS), 200_000),
-            "geoip2 Reader.city()": _each(lambda: reader.city(ADDRESS), 5_000),
-            "dict.get(), the limit": _each(lambda: limit.get(ADDRESS), 200_000),
+            "geocache lookup()": _each(lambda: lookup(ADDRESS), fast),
+            "geoip2 Reader.city()": _each(lambda: reader.city(ADDRESS), slow),
+            "django.contrib.gis GeoIP2().city()": _each(lambda: django_reader.city(ADDRESS), slow),
+            "dict.get(), the limit": _each(lambda: limit.get(ADDRESS), fast),
         },
-        rounds,
+        effort.rounds,
     )
+    own, peer, django_peer, bound = figures.values()
+    bars = [
+        speed("as fast as Reader.city()", own, peer, 30),
+        speed("as fast as GeoIP2().city()", own, django_peer, 60),
+        speed("as fast as dict.get()", own, bound, 1 / 8),
+    ]
+    return [Answer("A known address, same process", [*figures.values()], bars)]
 
 
 def _each(work: Callable[[], object], count: int) -> Callable[[], float]:

@@ -4,23 +4,24 @@ from collections.abc import Callable
 
 from geocache import notes, store
 from geocache.lookup import lookup_many
-from tests.benchmarks.measure import Figure, in_turn, timed
+from tests.benchmarks.measure import Answer, Effort, in_turn, timed
 
 PAGE = [f"20.0.0.{n}" for n in range(50)]
 PAGES = 200
-QUESTION = "A page of 50 known addresses"
 
 
-def measure(rounds: int, _: int) -> list[Figure]:
+def measure(effort: Effort) -> list[Answer]:
     lookup_many(PAGE)
-    return in_turn(
+    pages = effort.scaled(PAGES, 10)
+    figures = in_turn(
         {
-            "hot entries, noted today": _each(store.memory.clear),
-            "hot entries, to be noted": _each(_begin_a_day),
-            "in memory": _each(lambda: None),
+            "hot entries, noted today": _each(pages, store.memory.clear),
+            "hot entries, to be noted": _each(pages, _begin_a_day),
+            "in memory": _each(pages, lambda: None),
         },
-        rounds,
+        effort.rounds,
     )
+    return [Answer("A page of 50 known addresses", [*figures.values()])]
 
 
 def _begin_a_day() -> None:
@@ -28,9 +29,9 @@ def _begin_a_day() -> None:
     notes.asked.clear()
 
 
-def _each(prepare: Callable[[], None]) -> Callable[[], float]:
+def _each(pages: int, prepare: Callable[[], None]) -> Callable[[], float]:
     def page() -> float:
         prepare()
         return timed(lambda: lookup_many(PAGE))
 
-    return lambda: sum(page() for _ in range(PAGES)) / PAGES
+    return lambda: sum(page() for _ in range(pages)) / pages

@@ -19,10 +19,10 @@ def main() -> None:
     options = parser.parse_args()
     set_up(options.rows, is_kept=not options.anew)
 
-    from tests.benchmarks import full_table, measure, page_costs
+    from tests.benchmarks import full_table, machine, page_costs
 
     full_table.fill(options.rows)
-    measure.print_machine()
+    machine.print_machine()
     print(f"{options.rows:,} rows; {options.requests} requests a page, after one to warm up\n")
     page_costs.print_head()
     for page in page_costs.pages():

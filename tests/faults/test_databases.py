@@ -16,7 +16,7 @@ from geocache import flush, jobs, journal, lookup
 from geocache.exceptions import FlushError
 from geocache.flush import flush_dirty
 from geocache.models import FlushRun, GeoCache, JournalHead
-from tests.factories import many_locations, use_dummy_provider
+from tests.factories import use_dummy_provider
 from tests.faults.proxy import a_proxy_to_the_database
 from tests.redis_server import a_redis_server
 
@@ -156,7 +156,8 @@ def test_postgres__back_end_terminated_flush_recovers_without_the_jobs_wrapper()
 def test_postgres__victim_of_a_deadlock_tries_again_by_itself() -> None:
     given = journaled(2)
     flush_dirty()
-    journal.append(many_locations(2))
+    # The same answers: what has changed would be locked before the rows are written.
+    journal.append([row.to_location() for row in GeoCache.objects.all()])
     has_first, is_waiting = threading.Event(), threading.Event()
 
     def lock_backwards() -> None:

@@ -103,22 +103,24 @@ from geocache import caches, journal
 from tests.factories import a_location
 journal.SEGMENT_SECONDS, journal.LATE_SECONDS = 0.5, 0.5
 journal.append([a_location("20.0.0.1")])
-backend = caches.current()
-real_add = backend.add
+owner, name, entry = {hooked}
+real_add = getattr(owner, name)
 def suspended_add(*args, **kwargs):
-    backend.add = real_add
+    setattr(owner, name, real_add)
     {before}
     added = real_add(*args, **kwargs)
     {after}
     return added
 if {is_within_add}:
-    backend.add = suspended_add
+    setattr(owner, name, suspended_add)
 else:
     os.kill(os.getpid(), signal.SIGSTOP)
-journal.append([a_location("20.0.0.2")])
+journal.append([a_location("20.0.0.2")], entry)
 journal.append([a_location("20.0.0.3")])
 """
 STOP = "os.kill(os.getpid(), signal.SIGSTOP)"
+ALONE = 'caches.current(), "add", None'
+WITH_ITS_ENTRY = 'caches, "add_both", caches.Entry("e:1:20.0.0.2", "an answer", 60)'
 
 
 @pytest.mark.parametrize(
@@ -126,10 +128,13 @@ STOP = "os.kill(os.getpid(), signal.SIGSTOP)"
     [("pass", "pass", False), (STOP, "pass", True), ("pass", STOP, True)],
     ids=["between", "before_the_add", "after_the_add"],
 )
+@pytest.mark.parametrize("hooked", [ALONE, WITH_ITS_ENTRY], ids=["alone", "with_its_entry"])
 def test_writer__suspended_for_longer_than_a_segments_age(
-    before: str, after: str, is_within_add: bool
+    before: str, after: str, is_within_add: bool, hooked: str
 ) -> None:
-    code = SUSPENDED_WRITER.format(before=before, after=after, is_within_add=is_within_add)
+    code = SUSPENDED_WRITER.format(
+        before=before, after=after, is_within_add=is_within_add, hooked=hooked
+    )
     writer = processes.start_script(code)
     try:
         processes.wait_until(lambda: is_stopped(writer), seconds=60)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from geocache import journal
+from geocache.caches import Entry
 from geocache.exceptions import JournalUnavailable
 from geocache.locations import Location
 from geocache.lookup import lookup, lookup_many
@@ -58,10 +59,10 @@ def write_through(folder: Path) -> None:
     """Ask on, now and then as if the journal could not be used: into the table, then."""
     original = journal.append
 
-    def append(locations: Sequence[Location]) -> None:
+    def append(locations: Sequence[Location], entry: Entry | None = None) -> bool:
         if random.random() < 0.3:
             raise JournalUnavailable("as if the cache were away")
-        original(locations)
+        return original(locations, entry)
 
     journal.append = append
     write_on(folder)
