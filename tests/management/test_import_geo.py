@@ -113,9 +113,8 @@ def test_import_geo__key_in_a_url_is_not_said() -> None:
     err = io.StringIO()
     with pytest.raises(SystemExit):
         call_command("import_geo", "https://lists.example/a?key=secret", stderr=err)
-    assert err.getvalue() == (
-        "lists.example was not imported: lists.example is not asked: add it to IMPORT_HOSTS first.\n"
-    )
+    refusal = "lists.example is not asked: add it to IMPORT_HOSTS first"
+    assert err.getvalue() == f"lists.example was not imported: {refusal}.\n"
 
 
 def test_import_geo__held_by_another_is_75(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
