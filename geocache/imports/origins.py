@@ -35,7 +35,7 @@ class Origin:
     @property
     def shown(self) -> str:
         """Return the place without what may be a key: of a URL its host."""
-        return _host(self.place) if self.is_url else self.place
+        return shown_place(self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,11 @@ class Content:
 
     spooled: Spooled
     fetched: Fetched | None = None
+
+
+def shown_place(place: str) -> str:
+    """Return a place without what may be a key: of a URL its host."""
+    return (_host(place) or "that URL") if "://" in place else place
 
 
 def find_origin(text: str, name: str = "") -> Origin:
@@ -58,7 +63,9 @@ def find_origin(text: str, name: str = "") -> Origin:
     named = next((one for one, place in configured.items() if str(place) == text), "")
     name = name or named or ("" if text == STANDARD_INPUT else _name_of(text))
     if not name or len(name) > NAME_LENGTH or not name.isprintable():
-        raise ImportFailed(f"say with --name what the list from {text[:80]!r} is called")
+        raise ImportFailed(
+            f"say with --name what the list from {shown_place(text)[:80]!r} is called"
+        )
     return Origin(name, text)
 
 

@@ -109,6 +109,14 @@ def test_import_geo__each_failure_is_one_line_and_the_others_are_applied(
     assert "ipsum: 1 appeared" in capsys.readouterr().out
 
 
+def test_import_geo__key_in_a_url_is_not_said() -> None:
+    err = io.StringIO()
+    with pytest.raises(SystemExit):
+        call_command("import_geo", "https://lists.example/a?key=secret", stderr=err)
+    refusal = "lists.example is not asked: add it to IMPORT_HOSTS first"
+    assert err.getvalue() == f"lists.example was not imported: {refusal}.\n"
+
+
 def test_import_geo__held_by_another_is_75(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("geocache.management.commands.import_geo.WAIT_SECONDS", 0)
     ImportSource.objects.create(name="ipsum").hold("elsewhere 1 2 3")

@@ -93,7 +93,7 @@ class Command(ShellCommand):
                 outcomes.append(outcome := self._one(place, name, do))
             except (ImportFailed, BanError) as error:
                 codes.add(os.EX_TEMPFAIL if isinstance(error, ImportBusy) else 1)
-                self.stderr.write(f"{place} was not imported: {error}.")
+                self.stderr.write(f"{origins.shown_place(place)} was not imported: {error}.")
                 continue
             if not is_json:
                 self._say(outcome)
