@@ -57,17 +57,18 @@ def main() -> None:
     )
     databases = setup_databases(verbosity=0, interactive=False)
     try:
-        described = machine.describe()
         answers = []
         if not options.json:
-            print("\n".join(f"{name}: {text}" for name, text in described.items()))
+            machine.print_machine()
         for name in options.only:
             for answer in import_module(f"tests.benchmarks.{name}").measure(effort):
                 answers.append(answer)
                 if not options.json:
                     print(f"\n{answer}", flush=True)
         if options.json:
-            json.dump({**described, "answers": [one.to_plain() for one in answers]}, sys.stdout)
+            json.dump(
+                {**machine.describe(), "answers": [one.to_plain() for one in answers]}, sys.stdout
+            )
             print()
     finally:
         keys.remove()
