@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy as _
 from geocache.admin.paging import LimitedPaginator
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.exceptions import InvalidAddress
+from geocache.imports.asking import ask_for
 from geocache.imports.entries import parse_entries
 from geocache.imports.models import Ban, ImportRun, ImportSource, ListedAddress
-from geocache.imports.schedule import ask_for
 
 
 @admin.register(ImportSource)

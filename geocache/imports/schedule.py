@@ -41,14 +41,6 @@ def import_due(
             yield _result(origin, source, is_stopped)
 
 
-def ask_for(source: ImportSource) -> bool:
-    """Have the scheduler import a list within a minute; False for one that it does not know."""
-    if source.name not in conf.get("IMPORT_SOURCES"):
-        return False
-    ImportSource.objects.filter(pk=source.pk).update(attempted_at=None)
-    return True
-
-
 def _is_due(source: ImportSource, at: datetime) -> bool:
     if source.attempted_at is None:
         return True

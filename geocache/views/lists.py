@@ -14,10 +14,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from geocache import conf, maps
 from geocache.exceptions import InvalidAddress
+from geocache.imports.asking import ask_for
 from geocache.imports.entries import parse_entries
 from geocache.imports.geography import geography_of
 from geocache.imports.models import ImportRun, ImportSource, ListedAddress
-from geocache.imports.schedule import ask_for
 from geocache.locations import Location
 from geocache.models import GeoCache
 from geocache.statistics import Operator, read_statistics

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from geocache.imports.asking import ask_for
 from geocache.imports.models import ImportSource
-from geocache.imports.schedule import Result, ask_for, import_due
+from geocache.imports.schedule import Result, import_due
 from tests.factories import use_dummy_provider
 from tests.imports.listing import listed
 
