@@ -11,5 +11,11 @@ if os.environ.get("DATABASE_URL", "").startswith("mysql:"):
 
 from project.settings import *  # noqa: F403 - after the driver is in place
 
-# A flusher that was killed keeps the lock for the time limit.
-GEOCACHE |= {"FLUSH_INTERVAL_SECONDS": 1, "FLUSH_TIME_LIMIT_SECONDS": 1}  # noqa: F405
+GEOCACHE |= {  # noqa: F405
+    # A flusher that was killed keeps the lock for the time limit.
+    "FLUSH_INTERVAL_SECONDS": 1,
+    "FLUSH_TIME_LIMIT_SECONDS": 1,
+    # Nothing leaves this machine, and nothing but the writers changes answers.
+    "UPDATE_DAYS": 0,
+    "REFRESH_TIME_LIMIT_SECONDS": 0,
+}
