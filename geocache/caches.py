@@ -4,17 +4,12 @@ It is the one that ``CACHES`` names under ``GEOCACHE["CACHE_ALIAS"]``, or else a
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from diskcache_community import Cache, SafeDisk, Timeout
-from diskcache_community.djangocache import DjangoCache
 from django.core.cache import BaseCache
 from django.core.cache import caches as django_caches
-from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.db import DatabaseCache
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
@@ -24,6 +19,7 @@ from django.core.cache.backends.redis import RedisCache, RedisSerializer
 
 from geocache import conf
 from geocache.breaker import Breaker
+from geocache.embedded import EmbeddedCache
 
 # Not shared by processes, not atomic, or free to evict: the journal does not fit in these.
 UNFIT_FOR_JOURNAL: Final = (
@@ -33,10 +29,6 @@ UNFIT_FOR_JOURNAL: Final = (
     FileBasedCache,
     LocMemCache,
 )
-# Keys per transaction: long enough to pay, short enough that no other writer waits for long.
-TRANSACTION_KEYS: Final = 500
-# How long the embedded cache may be locked by one process before others do without it.
-LOCK_SECONDS: Final = 5
 # Around all that a look-up asks of the cache: a server that has vanished costs one look-up of a
 # process its time-out every five seconds, not several time-outs each. A flush takes its time.
 breaker: Final = Breaker(slow_seconds=0.5, rest_seconds=5.0)
@@ -93,10 +85,17 @@ class Entry:
 
 
 def add_both(backend: BaseCache, key: str, text: str, entry: Entry) -> bool:
-    """Add a record that lives for ever and an entry, both or neither, in one trip to Redis.
+    """Add a record that lives for ever and an entry, both or neither, in one trip.
 
-    False: neither, as something stands under one of the keys, or because the cache is another.
+    False: neither, as something stands under the record's key (on Redis, also under the entry's),
+    or because the cache is another.
     """
+    if isinstance(backend, EmbeddedCache):
+        with backend.transact():
+            is_added: bool = backend.add(key, text, timeout=None)
+            if is_added:
+                backend.set(entry.key, entry.text, timeout=entry.seconds)
+        return is_added
     if not isinstance(backend, RedisCache):
         return False
     client: Any = backend._cache
@@ -130,78 +129,6 @@ class TextSerializer:
         return int(data) if REDIS_NUMBER.fullmatch(data) else data.decode("utf-8", "replace")
 
 
-class Store(Cache):
-    """A diskcache that fails where diskcache tries again without end.
-
-    A lock outlasts every wait when its holder is stopped, and a disk may be read-only for good.
-    """
-
-    # Private, and not in diskcache's stubs; but it is what every write goes through.
-    @contextmanager
-    def _transact(self, retry: bool = False, filename: str | None = None) -> Iterator[Any]:  # noqa: ARG002 - passed by position
-        try:
-            with super()._transact(False, filename) as transaction:  # type: ignore[misc]  # private
-                yield transaction
-        except Timeout as error:
-            raise Timeout(f"{self.directory} is locked or read-only") from error
-
-
-class EmbeddedCache(DjangoCache):
-    """A cache in a folder, shared by all processes of one machine, without a server.
-
-    diskcache, set up so that it can hold a journal (it never evicts) and cannot unpickle code.
-    One store a process is shared by its threads, and many keys are written in one transaction.
-    """
-
-    def __init__(self, directory: str, params: dict[str, Any]) -> None:
-        super(DjangoCache, self).__init__(params)
-        self._cache = _store(str(directory))
-
-    def set_many(
-        self,
-        data: Mapping[str, Any],
-        timeout: float | None = DEFAULT_TIMEOUT,
-        version: int | None = None,
-    ) -> list[str]:
-        """Set all of ``data`` with one ``timeout`` in seconds."""
-        for keys in _batches(data):
-            with self._cache.transact():
-                for key in keys:
-                    self.set(key, data[key], timeout=timeout, version=version)
-        return []
-
-    def delete_many(self, keys: Iterable[str], version: int | None = None) -> None:
-        """Delete all of ``keys``."""
-        for some in _batches(keys):
-            with self._cache.transact():
-                for key in some:
-                    self.delete(key, version=version)
-
-    def close(self, **_: object) -> None:
-        """Keep the store open: Django calls this after each request, opening costs milliseconds."""
-
-
 @cache
 def _embedded(directory: str) -> EmbeddedCache:
     return EmbeddedCache(directory, {"TIMEOUT": 300})
-
-
-@cache
-def _store(directory: str) -> "Store":
-    return Store(
-        directory,
-        timeout=LOCK_SECONDS,
-        disk=SafeDisk,
-        eviction_policy="none",
-        # A batch of answers stays in the database instead of becoming a file of its own.
-        disk_min_file_size=2**22,
-        # A quarter of diskcache's own, and in pages an eighth: both are memory of every process.
-        sqlite_mmap_size=2**24,
-        sqlite_cache_size=2**10,
-    )
-
-
-def _batches(keys: Iterable[str]) -> Iterable[list[str]]:
-    listed = list(keys)
-    for start in range(0, len(listed), TRANSACTION_KEYS):
-        yield listed[start : start + TRANSACTION_KEYS]

@@ -101,6 +101,7 @@ def get(name: str) -> Any:
     return _effective()[name]
 
 
+@cache
 def var_dir() -> Path:
     """Return the folder for everything that the embedded default writes."""
     if configured := get("VAR_DIR"):
@@ -124,8 +125,9 @@ def caches() -> dict[str, dict[str, Any]]:
 
 
 def _forget(*, setting: str, **_: object) -> None:
-    if setting == "GEOCACHE":
+    if setting in ("GEOCACHE", "BASE_DIR"):
         _effective.cache_clear()
+        var_dir.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="geocache.conf")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -14,9 +15,11 @@ import pytest
 from diskcache_community import ReadOnlyError, Timeout
 from django.core.cache import caches as django_caches
 from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.filebased import FileBasedCache
 
 from geocache import caches
-from geocache.caches import EmbeddedCache, Store, TextSerializer, can_hold_journal
+from geocache.caches import TextSerializer, can_hold_journal
+from geocache.embedded import LOCK_SECONDS, TRANSACTION_KEYS, EmbeddedCache, Store
 from tests.conftest import require
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,6 +46,10 @@ def redis_cache(settings, redis_url):
         },
     }
     return caches.current()
+
+
+# Longer than what stays in a row.
+LONG = "x" * (2**22 + 1)
 
 
 class Malicious:
@@ -203,7 +210,7 @@ def test_embedded__is_a_django_cache(embedded):
 
 
 def test_embedded__set_many_and_delete_many_take_more_keys_than_one_transaction(embedded):
-    count = caches.TRANSACTION_KEYS * 2 + 7
+    count = TRANSACTION_KEYS * 2 + 7
     data = {f"k{n}": f"v{n}" for n in range(count)}
     assert embedded.set_many(data, timeout=60) == []
     assert embedded.get_many(data) == data
@@ -244,6 +251,39 @@ def test_embedded__set_many_is_all_or_nothing(embedded):
     with pytest.raises(TypeError):
         embedded.set_many({"a": "new", "b": Malicious("x"), "c": "new"})
     assert embedded.get_many(["a", "b", "c"]) == {"a": "old"}
+
+
+def test_embedded__many_values_of_any_kind_come_back_as_they_would_one_by_one(embedded):
+    values = {"text": "x", "number": 7, "bytes": b"x", "list": [1, {"a": None}], "long": LONG}
+    embedded.set_many(values, timeout=60)
+    assert embedded.get_many([*values, "never there"]) == values
+    assert {key: embedded.get(key) for key in values} == values
+    assert embedded.incr("number") == 8
+    assert embedded.get_many(["text", "text"], version=2) == {}
+
+
+def test_embedded__many_values_take_the_place_of_what_was_there(embedded, tmp_path):
+    embedded.set_many({"a": LONG, "b": LONG, "c": "old"}, timeout=None)
+    assert len(value_files(tmp_path)) == 2
+    embedded.set_many({"a": "new", "c": "new"}, timeout=60)
+    assert len(value_files(tmp_path)) == 1
+    assert embedded.get_many(["a", "b", "c"]) == {"a": "new", "b": LONG, "c": "new"}
+    assert None not in expiries(embedded, "a", "c")
+    assert embedded._cache.check() == []
+    embedded.delete_many(["a", "b"])
+    assert value_files(tmp_path) == []
+    assert (embedded.get_many(["a", "b", "c"]), len(embedded._cache)) == ({"c": "new"}, 1)
+    assert embedded._cache.check() == []
+
+
+def test_embedded__what_has_expired_goes_as_others_come(embedded):
+    embedded.set_many({f"old {n}": "x" for n in range(30)}, timeout=-1)
+    embedded.set_many({f"new {n}": "x" for n in range(30)}, timeout=60)
+    assert len(embedded._cache) == 30
+
+
+def value_files(folder):
+    return list(folder.rglob("*.val"))
 
 
 def test_embedded__timeouts(embedded):
@@ -296,7 +336,7 @@ def fails_to_write(embedded):
 
 def test_embedded__locked_for_too_long_is_an_error_and_can_still_be_read(embedded, tmp_path):
     embedded.set_many({"a": "kept", "t": 1})
-    assert embedded._cache.timeout == caches.LOCK_SECONDS
+    assert embedded._cache.timeout == LOCK_SECONDS
     embedded._cache._sql("PRAGMA busy_timeout = 10")
     with closing(sqlite3.connect(tmp_path / "cache/cache.db")) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -465,6 +505,39 @@ def test_add_both__an_entry_without_time_to_live_stays(redis_cache):
     assert client.ttl(redis_cache.make_key(ENTRY.key)) == -1
 
 
-def test_add_both__on_another_cache_does_nothing(embedded):
+def test_add_both__on_the_embedded_cache_is_one_transaction(embedded):
+    assert transactions_of(
+        embedded, lambda: caches.add_both(embedded, "r:1:0", "a record", ENTRY)
+    ) == (1, 1)
+    assert embedded.get_many(["r:1:0", ENTRY.key]) == {
+        "r:1:0": "a record",
+        ENTRY.key: "an answer",
+    }
+    assert expiries(embedded, "r:1:0", ENTRY.key) == [None, pytest.approx(time.time() + 60, abs=5)]
+
+
+def test_add_both__on_the_embedded_cache_adds_neither_where_the_record_is_taken(embedded):
+    embedded.set("r:1:0", "SEAL", timeout=60)
     assert not caches.add_both(embedded, "r:1:0", "a record", ENTRY)
-    assert not embedded.get_many(["r:1:0", ENTRY.key])
+    assert embedded.get_many(["r:1:0", ENTRY.key]) == {"r:1:0": "SEAL"}
+
+
+def test_add_both__on_the_embedded_cache_leaves_no_record_without_its_entry(embedded, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("no set today")
+
+    monkeypatch.setattr(embedded, "set", fail)
+    with pytest.raises(OSError, match="no set today"):
+        caches.add_both(embedded, "r:1:0", "a record", ENTRY)
+    assert embedded.get_many(["r:1:0", ENTRY.key]) == {}
+
+
+def test_add_both__on_another_cache_does_nothing(tmp_path):
+    backend = FileBasedCache(str(tmp_path), {})
+    assert not caches.add_both(backend, "r:1:0", "a record", ENTRY)
+    assert not backend.get_many(["r:1:0", ENTRY.key])
+
+
+def expiries(embedded, *keys):
+    rows = [embedded._cache.get(embedded.make_key(key), expire_time=True) for key in keys]
+    return [at for _, at in rows]

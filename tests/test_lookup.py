@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from geocache import caches, journal, providers, store
 from geocache import lookup as lookup_module
-from geocache.caches import EmbeddedCache
+from geocache.embedded import EmbeddedCache
 from geocache.exceptions import InvalidAddress, ProviderError
 from geocache.flush import flush_dirty
 from geocache.locations import NOT_FOUND, UNAVAILABLE, load_locations
@@ -47,9 +47,17 @@ class SpyCache(EmbeddedCache):
         self._note("add", [key])
         return super().add(key, *args, **kwargs)
 
+    def get(self, key, *args, **kwargs):
+        self._note("get", [key])
+        return super().get(key, *args, **kwargs)
+
     def get_many(self, keys, *args, **kwargs):
         self._note("get_many", keys)
         return super().get_many(keys, *args, **kwargs)
+
+    def set(self, key, *args, **kwargs):
+        self._note("set", [key])
+        return super().set(key, *args, **kwargs)
 
     def set_many(self, data, *args, **kwargs):
         self._note("set_many", data)
@@ -151,7 +159,7 @@ def test_lookup__hot_entry_asks_no_provider_and_journals_nothing(dummy, spy):
     spy.told.clear()
     assert lookup(LONDON) == first
     assert dummy.asked == [LONDON]
-    assert [operation for operation, _ in spy.told] == ["get_many"]
+    assert [operation for operation, _ in spy.told] == ["get"]
 
 
 @pytest.mark.django_db(transaction=True)  # no savepoints, as outside of tests
@@ -291,7 +299,7 @@ def test_lookup__the_journal_is_written_before_the_hot_entry(spy):
     written = [
         "record" if keys[0].startswith("r:") else "entry"
         for operation, keys in spy.told
-        if operation in ("add", "set_many") and keys[0][:2] in ("r:", "e:")
+        if operation in ("add", "set", "set_many") and keys[0][:2] in ("r:", "e:")
     ]
     assert written == ["record", "entry", "record", "entry", "entry"]
 
@@ -316,12 +324,25 @@ def test_lookup__a_new_address_is_two_trips_to_redis():
 def test_lookup__an_answer_is_not_lost_when_its_hot_entry_cannot_be_written(spy):
     spy.refused.add("set_many")
     with capture_logs() as logs:
-        location = lookup(LONDON)
-    assert location.city == "London"
+        locations = lookup_many([LONDON, MOSCOW_V6])
+    assert locations[LONDON].city == "London"
     assert "geo_cache_unavailable" in [entry["event"] for entry in logs]
     spy.refused.clear()
-    assert flush_dirty().flushed == 1
+    assert flush_dirty().flushed == 2
+    assert GeoCache.objects.get(address=LONDON).to_location() == locations[LONDON]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("dummy")
+def test_lookup__an_answer_is_written_through_when_record_and_hot_entry_cannot_be_both(spy):
+    spy.refused.add("set")
+    location = lookup(LONDON)
+    assert location.city == "London"
     assert GeoCache.objects.get().to_location() == location
+    spy.refused.clear()
+    # Neither of the two was left in the cache.
+    assert flush_dirty().flushed == 0
+    assert store.get(providers.current().build(), LONDON) == location
 
 
 def test_lookup__a_new_build_makes_hot_entries_stale_at_once(settings):
