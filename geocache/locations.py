@@ -7,11 +7,11 @@ it does not know and fills in what it misses.
 """
 
 import json
-import math
 import re
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
+from math import isfinite
 from operator import attrgetter, contains
 from typing import Any, Final
 
@@ -71,7 +71,8 @@ class Location:
 
 
 # Those that are kept.
-FIELDS: Final = tuple(one.name for one in fields(Location) if one.compare)
+_KEPT: Final = tuple(one for one in fields(Location) if one.compare)
+FIELDS: Final = tuple(one.name for one in _KEPT)
 _NOT_TEXT: Final[dict[str, set[type]]] = {
     "latitude": {float, int, type(None)},
     "longitude": {float, int, type(None)},
@@ -81,11 +82,18 @@ _NOT_TEXT: Final[dict[str, set[type]]] = {
 }
 # The exact types of each field in a text: ``True`` is no number.
 _TYPES: Final[tuple[Container[object], ...]] = tuple(_NOT_TEXT.get(name, {str}) for name in FIELDS)
-_NUMBERS: Final = ("latitude", "longitude")
+_LATITUDE: Final = FIELDS.index("latitude")
+_LONGITUDE: Final = FIELDS.index("longitude")
 _RESOLVED_AT: Final = FIELDS.index("resolved_at")
+# What a text of an earlier release does not hold; the first two have always been there.
+_DEFAULTS: Final[list[Any]] = [None if one.default is MISSING else one.default for one in _KEPT]
+# Into the slots themselves: the constructor of a frozen dataclass takes twice as long, and a flush
+# or a page makes many.
+_put: Final = tuple(getattr(Location, one.name).__set__ for one in fields(Location))
 _values: Final = attrgetter(*FIELDS)
-# Made once: ``json.dumps`` makes an encoder for each text.
+# Made once: ``json.dumps`` makes an encoder for each text, ``json.loads`` looks at it first.
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
+_decode: Final = json.JSONDecoder().decode
 _COUNT: Final = re.compile(r'\{"v":\d+,"n":(\d{1,9}),')
 
 
@@ -108,7 +116,7 @@ def load_locations(text: object) -> list[Location]:
     Raises ``UndecodableRecord`` when it is anything else, or of a version not known here.
     """
     try:
-        record = json.loads(text) if isinstance(text, str) else None
+        record = _decode(text) if isinstance(text, str) else None
         if not isinstance(record, dict) or not isinstance(record.get("answers"), list):
             raise UndecodableRecord("the record is not one of this app")
         if record.get("v") != RECORD_VERSION:
@@ -127,13 +135,16 @@ def _to_row(location: Location) -> list[Any]:
 
 
 def _from_row(row: list[Any]) -> Location:
+    values = row[: len(FIELDS)] + _DEFAULTS[len(row) :]
     # Without a loop of Python's: a flush reads many.
-    if not all(map(contains, _TYPES, map(type, row))):
+    if not all(map(contains, _TYPES, map(type, values))):
         types = [type(value).__name__ for value in row]
         raise TypeError(f"its fields are {', '.join(types)}")
-    values = dict(zip(FIELDS, row, strict=False))
-    for name in _NUMBERS:
-        if not math.isfinite(values.get(name) or 0):
-            raise ValueError(f"{name} is {values[name]}")
-    values["resolved_at"] = EPOCH + timedelta(microseconds=values["resolved_at"])
-    return Location(**values, is_renewed=row[len(FIELDS) :][:1] == [1])
+    if not (isfinite(values[_LATITUDE] or 0) and isfinite(values[_LONGITUDE] or 0)):
+        raise ValueError(f"its place is {values[_LATITUDE]}, {values[_LONGITUDE]}")
+    values[_RESOLVED_AT] = EPOCH + timedelta(microseconds=values[_RESOLVED_AT])
+    is_renewed = row[len(FIELDS) :][:1] == [1]
+    location = object.__new__(Location)
+    for put, value in zip(_put, (*values, is_renewed, False), strict=True):
+        put(location, value)
+    return location
