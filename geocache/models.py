@@ -17,7 +17,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from geocache import conf
-from geocache.addresses import networks_around, parse_address, parse_network, sort_key
+from geocache.addresses import (
+    networks_around,
+    normalised_and_key,
+    parse_address,
+    parse_network,
+    sort_key,
+)
 from geocache.former import keep_changed, midnight
 from geocache.imports.models import Ban, ImportRun, ImportSource, ListedAddress  # noqa: F401 - Django finds models here
 from geocache.locations import EPOCH, FIELDS, NOT_FOUND, Location
@@ -327,10 +333,9 @@ _values: Final = attrgetter(*FIELDS[1:], "resolved_at")
 
 def _row(location: Location) -> tuple[Any, ...]:
     """Return the values of ``ROW_FIELDS`` for an answer; raise ``InvalidAddress``."""
-    address = parse_address(location.address)
+    address, key = normalised_and_key(location.address)
     *values, created_at = _values(location)
-    own = (sort_key(address), created_at, location.asked_on)
-    return (str(address), *values, *own)
+    return (address, *values, key, created_at, location.asked_on)
 
 
 class JournalHead(models.Model):

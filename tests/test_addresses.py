@@ -8,6 +8,7 @@ from geocache.addresses import (
     SPECIAL_NETWORKS,
     networks_around,
     normalise,
+    normalised_and_key,
     parse_address,
     parse_network,
     prefix_length,
@@ -296,3 +297,20 @@ def test_networks_around__hold_the_address_narrowest_first():
 )
 def test_prefix_length__of_no_network_is_that_of_one_address(network, length):
     assert prefix_length(network) == length
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["81.2.69.142", "0.0.0.0", "255.255.255.255", "2A02:6B8::0001", "::ffff:1.2.3.4", " 1.1.1.1"],
+)
+def test_normalised_and_key__are_those_of_the_address(text):
+    address = parse_address(text)
+    assert normalised_and_key(text) == (str(address), sort_key(address))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1.2.3", "1.2.3.256", "01.2.3.4", "1.2.3.4\0", "1.2.3.\uff14", "x" * 200]
+)
+def test_normalised_and_key__refuses_what_is_no_address(text):
+    with pytest.raises(InvalidAddress):
+        normalised_and_key(text)
