@@ -85,6 +85,18 @@ def full_key(build: str, address: str) -> str:
     return caches.current().make_key(key(build, address))
 
 
+def get(build: str, address: str) -> Location | None:
+    """Return the hot entry of one address; what ``get_many`` does, by the shortest way."""
+    name = key(build, address)
+    try:
+        with caches.breaker.watch():
+            text = caches.current().get(name)
+    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
+        report_down(error)
+        return None
+    return None if text is None else _loaded(name, text)
+
+
 def get_many(build: str, addresses: Iterable[str]) -> dict[str, Location]:
     """Return the hot entries there are, by address, in one round trip."""
     return _read({key(build, address): address for address in addresses})
@@ -175,13 +187,16 @@ def _read(names: Mapping[str, str]) -> dict[str, Location]:
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         report_down(error)
         return {}
-    found = {}
-    for name, text in texts.items():
-        try:
-            found[names[name]] = load_locations(text)[0]
-        except (UndecodableRecord, IndexError):
-            log.warning("geo_cache_entry_undecodable", key=name)
-    return found
+    read = ((names[name], _loaded(name, text)) for name, text in texts.items())
+    return {name: location for name, location in read if location is not None}
+
+
+def _loaded(name: str, text: object) -> Location | None:
+    try:
+        return load_locations(text)[0]
+    except (UndecodableRecord, IndexError):
+        log.warning("geo_cache_entry_undecodable", key=name)
+        return None
 
 
 def _forget(*, setting: str, **_: object) -> None:
