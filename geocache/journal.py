@@ -9,10 +9,10 @@ Sealed segments over ``add`` and ``incr``, the only atomic operations of Django'
     u           how many answers neither cache nor database took, for people to see
     lock        held by a flusher to save work; safety never rests on it
 
-A record is created only by ``add``, or on Redis by the one command that adds a record and its hot
-entry or neither, so nothing is ever overwritten. A flusher passes a segment only
-after its SEAL stands behind the last record, so nothing can land behind it: a writer whose ``add``
-is refused takes a new ticket. Clocks matter only in their rate, 60 s against the seal's 3600 s.
+A record is created only by ``add``, or by ``caches.add_both``, which adds a record and its hot
+entry or neither, so nothing is ever overwritten. A flusher passes a segment only after its SEAL
+stands behind the last record, so nothing can land behind it: a writer whose ``add`` is refused
+takes a new ticket. Clocks matter only in their rate, 60 s against the seal's 3600 s.
 
 A cache may still lose what it was given. Each writer holds its records until they are flushed, and
 journals them again when its tickets jump or a flusher tells of a loss.

@@ -30,6 +30,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few rows, to see that it runs")
     parser.add_argument("--rounds", type=int, default=5, help="of each way, in turn (5)")
     parser.add_argument("--rows", type=int, default=100_000, help="that are flushed (100000)")
+    parser.add_argument(
+        "--table-rows", type=int, default=1_000_000, help="of the table that has grown (1000000)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     parser.add_argument(
         "--only",
@@ -53,7 +56,9 @@ def main() -> None:
     from tests.benchmarks.measure import Effort
 
     effort = (
-        Effort(1, 1_000, is_quick=True) if options.quick else Effort(options.rounds, options.rows)
+        Effort(1, 1_000, 5_000, is_quick=True)
+        if options.quick
+        else Effort(options.rounds, options.rows, options.table_rows)
     )
     databases = setup_databases(verbosity=0, interactive=False)
     try:

@@ -17,11 +17,10 @@ FIRST = int(IPv4Address("11.0.0.0"))
 APART = 8
 SCATTER = 7_919
 SMALL = 10_000
-LARGE = 1_000_000
 
 
 def measure(effort: Effort) -> list[Answer]:
-    sizes = (1_000, 5_000) if effort.is_quick else (SMALL, LARGE)
+    sizes = (1_000, 5_000) if effort.is_quick else (SMALL, effort.table_rows)
     costs = {size: _costs(size, effort) for size in sizes}
     small, large = costs.values()
     limit = log(sizes[1]) / log(sizes[0])

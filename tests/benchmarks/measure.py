@@ -75,10 +75,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured: rounds, rows of a table, and how many times as much of all else."""
+    """How much is measured: rounds, rows that are flushed, and rows of a table that has grown."""
 
     rounds: int
     rows: int
+    table_rows: int
     is_quick: bool = False
 
     def scaled(self, count: int, quick_count: int) -> int:
