@@ -145,9 +145,10 @@ def _store(directory: str) -> Store:
         eviction_policy="none",
         # A batch of answers stays in the database instead of becoming a file of its own.
         disk_min_file_size=2**22,
-        # A quarter of diskcache's own, and in pages an eighth: both are memory of every process.
-        sqlite_mmap_size=2**24,
+        # Memory of every process: an eighth of diskcache's own pages, and no map of the file, with
+        # which reads among 200,000 entries are 2 % faster.
         sqlite_cache_size=2**10,
+        sqlite_mmap_size=0,
     )
 
 
