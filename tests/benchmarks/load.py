@@ -89,10 +89,16 @@ def load(port: int, page: str, seconds: int, *, seed: int) -> list[float]:
 
 @contextmanager
 def scheduler(is_wanted: bool) -> Iterator[None]:
+    from geocache.models import FlushRun
+    from tests.processes import wait_until
+
     if not is_wanted:
         yield
         return
+    earlier = FlushRun.objects.count()
     with process("django", "schedule_geo"):
+        # To start a process takes a core for two seconds, and is no part of a flush.
+        wait_until(lambda: FlushRun.objects.count() > earlier)
         yield
 
 
