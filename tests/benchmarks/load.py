@@ -12,6 +12,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 WORKERS = 4
@@ -62,10 +63,12 @@ def measure(seconds: int, rounds: int) -> None:
     with process("gunicorn", f"--bind=127.0.0.1:{port}", f"--workers={WORKERS}", "project.wsgi"):
         wait_for(port)
         load(port, "located", 3, seed=0)
-        for at in range(rounds):
+        # Each time other addresses: those of the time before are no longer new.
+        seeds = count(1)
+        for _ in range(rounds):
             for way, (page, is_flushed) in ways.items():
                 with scheduler(is_flushed):
-                    rate, *percentiles, errors = load(port, page, seconds, seed=at + 1)
+                    rate, *percentiles, errors = load(port, page, seconds, seed=next(seeds))
                 assert not errors, f"{errors} requests failed"
                 rates.setdefault(way, []).append(rate)
                 for name, one in zip(("p50", "p90", "p99"), percentiles, strict=True):
