@@ -11,12 +11,10 @@ from geocache.updates.archives import unpack
 from geocache.updates.limits import Patience
 from tests.updates.server import a_tar
 
-PATIENCE = Patience(time.monotonic() + 600)
-
 
 def unpacked(folder: Path, data: bytes) -> bytes:
     (folder / "archive").write_bytes(data)
-    unpack(folder / "archive", folder / "database", PATIENCE)
+    unpack(folder / "archive", folder / "database", Patience(time.monotonic() + 600))
     return (folder / "database").read_bytes()
 
 
