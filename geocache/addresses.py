@@ -118,14 +118,14 @@ def special_reason(address: IPv4Address | IPv6Address) -> str:
 
 def sort_key(address: IPv4Address | IPv6Address) -> str:
     """Return 32 hexadecimal digits that sort as addresses do, IPv4 in its IPv4-mapped place."""
-    number = int(address)
-    return f"{number | 0xFFFF_0000_0000:032x}" if address.version == 4 else f"{number:032x}"
+    digits = address.packed.hex()
+    return f"{IPV4_MAPPED}{digits}" if address.version == 4 else digits
 
 
 def normalised_and_key(text: str) -> tuple[str, str]:
     """Return the canonical text of an address and its ``sort_key``; raise ``InvalidAddress``."""
     try:
-        # Most are plain IPv4, and what this takes is canonical. Sixteen times as fast as to parse
+        # Most are plain IPv4, and what this takes is canonical. Seven times as fast as to parse
         # it and write it anew, of which a flush has many to do.
         packed = inet_pton(AF_INET, text)
     except (OSError, ValueError):

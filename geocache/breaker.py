@@ -46,7 +46,7 @@ class Breaker:
 
 
 class Watch:
-    """One use of a service. A class, as ``contextlib`` takes three times as long."""
+    """One use of a service. A class, as ``contextlib`` takes more than twice as long."""
 
     __slots__ = ("_breaker", "_started")
 

@@ -68,8 +68,7 @@ class Store(Cache):
             with self._transact() as (sql, remove):
                 now = time.time()
                 until = None if seconds is None else now + seconds
-                for (filename,) in sql(_for(FILES_SQL, short), short).fetchall():
-                    remove(filename)
+                _remove_files(sql, remove, short)
                 rows = [(key, now, until, now, MODE_RAW, values[key]) for key in short]
                 self._con.executemany(SET_SQL, rows)
                 for key in set(some).difference(short):
@@ -82,8 +81,7 @@ class Store(Cache):
         self._check_writable()
         for some in _batches(keys):
             with self._transact() as (sql, remove):
-                for (filename,) in sql(_for(FILES_SQL, some), some).fetchall():
-                    remove(filename)
+                _remove_files(sql, remove, some)
                 sql(_for(DELETE_SQL, some), some)
 
     def _is_short(self, value: object) -> bool:
@@ -156,6 +154,12 @@ def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
     listed = list(keys)
     for start in range(0, len(listed), TRANSACTION_KEYS):
         yield listed[start : start + TRANSACTION_KEYS]
+
+
+def _remove_files(sql: Any, remove: Any, keys: list[str]) -> None:
+    """Remove, once the transaction has committed, the files of values that are about to go."""
+    for (filename,) in sql(_for(FILES_SQL, keys), keys).fetchall():
+        remove(filename)
 
 
 def _for(statement: str, keys: list[str]) -> str:

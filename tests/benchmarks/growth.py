@@ -20,7 +20,7 @@ SMALL = 10_000
 
 
 def measure(effort: Effort) -> list[Answer]:
-    sizes = (1_000, 5_000) if effort.is_quick else (SMALL, effort.table_rows)
+    sizes = (effort.scaled(SMALL, 1_000), effort.table_rows)
     costs = {size: _costs(size, effort) for size in sizes}
     small, large = costs.values()
     limit = log(sizes[1]) / log(sizes[0])
