@@ -144,7 +144,9 @@ def test_text_serializer__keeps_whole_numbers_so_that_incr_works(value):
 
 
 @pytest.mark.parametrize(
-    "value", [True, None, 1.5, b"bytes", [], {}, ("a",), object(), Malicious("x")], ids=repr
+    "value",
+    [True, None, 1.5, b"bytes", [], {}, ("a",), object(), Malicious("x")],
+    ids=lambda value: type(value).__name__,
 )
 def test_text_serializer__refuses_what_is_not_text(value):
     with pytest.raises(TypeError):
