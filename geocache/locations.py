@@ -1,25 +1,24 @@
 """``Location``, the answer for one address, and its text form in the cache.
 
-The text is JSON, ``{"v": 1, "n": 2, "answers": [[...], [...]]}``: a version, how many answers, and
-for each its fields in order, and a 1 behind them if it was renewed and not asked for. It is one
-text for hot entries and journal records. A later release may append fields: a reader ignores what
-it does not know and fills in what it misses.
+The text is JSON, ``{"v":2,"n":2,"answers":[[...],[...]]}``: a version, how many answers, and for
+each its fields in order, at last whether it was renewed and not asked for. It is one text for hot
+entries and journal records. A later release may append fields: a reader ignores what it does not
+know and fills in what it misses.
 """
 
-import json
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, fields
-from datetime import UTC, date, datetime, timedelta
-from math import isfinite
-from operator import attrgetter, contains
-from typing import Any, Final
+from datetime import UTC, date, datetime
+from operator import attrgetter
+from typing import Annotated, Any, Final, get_type_hints
+
+import msgspec
 
 from geocache.exceptions import UndecodableRecord
 
-RECORD_VERSION: Final = 1
+RECORD_VERSION: Final = 2
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND: Final = timedelta(microseconds=1)
 # Earlier than any day on which somebody has.
 NOBODY_ASKED: Final = EPOCH.date()
 
@@ -70,38 +69,42 @@ class Location:
         return plain | {"found": bool(self), "stale": self.is_stale}
 
 
-# Those that are kept.
-_KEPT: Final = tuple(one for one in fields(Location) if one.compare)
-FIELDS: Final = tuple(one.name for one in _KEPT)
-_NOT_TEXT: Final[dict[str, set[type]]] = {
-    "latitude": {float, int, type(None)},
-    "longitude": {float, int, type(None)},
-    "accuracy_radius_km": {int, type(None)},
-    "asn": {int, type(None)},
-    "resolved_at": {int},
+# Those that are kept in a text; with ``is_renewed`` behind them.
+FIELDS: Final = tuple(one.name for one in fields(Location) if one.compare)
+_KEPT: Final = tuple(one for one in fields(Location) if one.name in {*FIELDS, "is_renewed"})
+_TYPES: Final[dict[str, Any]] = get_type_hints(Location) | {
+    "resolved_at": Annotated[datetime, msgspec.Meta(tz=True)]
 }
-# The exact types of each field in a text: ``True`` is no number.
-_TYPES: Final[tuple[Container[object], ...]] = tuple(_NOT_TEXT.get(name, {str}) for name in FIELDS)
-_LATITUDE: Final = FIELDS.index("latitude")
-_LONGITUDE: Final = FIELDS.index("longitude")
-_RESOLVED_AT: Final = FIELDS.index("resolved_at")
-# What a text of an earlier release does not hold; the first two have always been there.
-_DEFAULTS: Final[list[Any]] = [None if one.default is MISSING else one.default for one in _KEPT]
+# An answer in a text: a list, whose reader checks the exact type of each field.
+_Row: Final[Any] = msgspec.defstruct(
+    "_Row",
+    [
+        (one.name, _TYPES[one.name], msgspec.NODEFAULT if one.default is MISSING else one.default)
+        for one in _KEPT
+    ],
+    array_like=True,
+    gc=False,
+)
+_Record: Final[Any] = msgspec.defstruct(
+    "_Record", [("v", int), ("n", int), ("answers", list[_Row])]
+)
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(_Record).decode
+_COUNT: Final = re.compile(r'\{"v":\d+,"n":(\d{1,9}),')
 # Into the slots themselves: the constructor of a frozen dataclass takes twice as long, and a flush
 # or a page makes many.
 _put: Final = tuple(getattr(Location, one.name).__set__ for one in fields(Location))
-_values: Final = attrgetter(*FIELDS)
-# Made once: ``json.dumps`` makes an encoder for each text, ``json.loads`` looks at it first.
-_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
-_decode: Final = json.JSONDecoder().decode
-_COUNT: Final = re.compile(r'\{"v":\d+,"n":(\d{1,9}),')
+_values: Final = attrgetter(*(one.name for one in _KEPT))
 
 
 def dump_locations(locations: Iterable[Location]) -> str:
     """Return the text of one journal record or hot entry."""
-    answers = [_to_row(location) for location in locations]
-    record = {"v": RECORD_VERSION, "n": len(answers), "answers": answers}
-    return _encode(record)
+    rows = [_Row(*_values(location)) for location in locations]
+    try:
+        return _encode(_Record(RECORD_VERSION, len(rows), rows)).decode()
+    except UnicodeEncodeError:
+        rows = [_Row(*map(_whole, _values(row))) for row in rows]
+        return _encode(_Record(RECORD_VERSION, len(rows), rows)).decode()
 
 
 def count_locations(text: object) -> int:
@@ -115,36 +118,26 @@ def load_locations(text: object) -> list[Location]:
 
     Raises ``UndecodableRecord`` when it is anything else, or of a version not known here.
     """
+    if not isinstance(text, str):
+        raise UndecodableRecord("the record is not one of this app")
     try:
-        record = _decode(text) if isinstance(text, str) else None
-        if not isinstance(record, dict) or not isinstance(record.get("answers"), list):
-            raise UndecodableRecord("the record is not one of this app")
-        if record.get("v") != RECORD_VERSION:
-            raise UndecodableRecord(f"the record has version {record.get('v')!r}")
-        return [_from_row(row) for row in record["answers"]]
-    except UndecodableRecord:
-        raise
-    except (ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
+        record = _decode(text)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise UndecodableRecord(f"the record cannot be read: {error}") from error
+    if record.v != RECORD_VERSION:
+        raise UndecodableRecord(f"the record has version {record.v}")
+    return [_location(row) for row in record.answers]
 
 
-def _to_row(location: Location) -> list[Any]:
-    row = list(_values(location))
-    row[_RESOLVED_AT] = (location.resolved_at - EPOCH) // MICROSECOND
-    return [*row, 1] if location.is_renewed else row
-
-
-def _from_row(row: list[Any]) -> Location:
-    values = row[: len(FIELDS)] + _DEFAULTS[len(row) :]
-    # Without a loop of Python's: a flush reads many.
-    if not all(map(contains, _TYPES, map(type, values))):
-        types = [type(value).__name__ for value in row]
-        raise TypeError(f"its fields are {', '.join(types)}")
-    if not (isfinite(values[_LATITUDE] or 0) and isfinite(values[_LONGITUDE] or 0)):
-        raise ValueError(f"its place is {values[_LATITUDE]}, {values[_LONGITUDE]}")
-    values[_RESOLVED_AT] = EPOCH + timedelta(microseconds=values[_RESOLVED_AT])
-    is_renewed = row[len(FIELDS) :][:1] == [1]
+def _location(row: Any) -> Location:
     location = object.__new__(Location)
-    for put, value in zip(_put, (*values, is_renewed, False), strict=True):
+    for put, value in zip(_put, (*_values(row), False), strict=True):
         put(location, value)
     return location
+
+
+def _whole(value: Any) -> Any:
+    """Return a text without halves of characters, which JSON can write and UTF-8 cannot."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -2,7 +2,7 @@
 
 A process notes an address, or the network that answered for one, once a day in the journal::
 
-    {"v": 1, "n": 0, "day": "2026-11-24", "asked": ["81.2.69.142", "81.2.70.0/24"]}
+    {"v": 2, "n": 0, "day": "2026-11-24", "asked": ["81.2.69.142", "81.2.70.0/24"]}
 
 A note is no answer: many wait for each other, and those of a process that is killed are lost, until
 the address is asked for on another day. A new answer says its day itself, and needs none.

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from geocache.addresses import parse_address, sort_key
 from geocache.exceptions import InvalidCursor
-from geocache.locations import EPOCH, MICROSECOND
+from geocache.locations import EPOCH
 from geocache.models import GeoCache
 
 PAGE_ROWS: Final = 50
@@ -92,7 +92,7 @@ def _beyond(rows: Any, order: Sequence[str], cursor: str, size: int) -> list[Any
 
 def _cursor(row: Any) -> str:
     at = row.resolved_at if isinstance(row, GeoCache) else row.valid_until
-    return f"{(at - EPOCH) // MICROSECOND}~{row.address}"
+    return f"{(at - EPOCH) // timedelta(microseconds=1)}~{row.address}"
 
 
 def _parse(cursor: str) -> dict[str, Any]:

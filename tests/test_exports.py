@@ -88,6 +88,7 @@ def test_download__is_the_same_where_the_server_is_asynchronous():
         assert given == b"".join(plain)
 
 
+@pytest.mark.django_db
 def test_download__that_is_broken_off_ends_the_query():
     ended = []
 

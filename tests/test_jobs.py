@@ -141,6 +141,7 @@ def outcomes(*given: Outcome) -> Any:
     return lambda **_: list(given)
 
 
+@pytest.mark.django_db
 def test_geo_database_update__says_what_came_and_what_did_not(
     events: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +175,7 @@ def test_geo_database_update__says_what_came_and_what_did_not(
     ]
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("error", "expected"),
     [

@@ -3,6 +3,7 @@ import random
 import sys
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, date, datetime, timedelta, timezone
+from math import inf, nan
 
 import pytest
 
@@ -11,6 +12,7 @@ from geocache.locations import (
     FIELDS,
     NOBODY_ASKED,
     NOT_FOUND,
+    RECORD_VERSION,
     UNAVAILABLE,
     Location,
     count_locations,
@@ -39,14 +41,18 @@ FULL = Location(
 EMPTY = Location(address=LONDON, resolved_at=NOON, reason=NOT_FOUND)
 
 
+# In the order of a text.
+NAMES = (*FIELDS, "is_renewed")
+
+
 def a_record(row, **changed):
-    return json.dumps({"v": 1, "n": 1, "answers": [row]} | changed)
+    return json.dumps({"v": RECORD_VERSION, "n": 1, "answers": [row]} | changed)
 
 
 def a_row_with(**changed):
     values = json.loads(dump_locations([FULL]))["answers"][0]
     for name, value in changed.items():
-        values[FIELDS.index(name)] = value
+        values[NAMES.index(name)] = value
     return values
 
 
@@ -81,7 +87,7 @@ def test_location__to_plain_is_json_with_every_field():
         FULL,
         EMPTY,
         replace(FULL, city="Zürich\N{LINE SEPARATOR}東京 \N{GRINNING FACE}", region='"\\\n\t'),
-        replace(FULL, city="\0", organization="\ud800"),
+        replace(FULL, city="\0", region="\x7f\x85"),
         replace(FULL, resolved_at=NOON + timedelta(microseconds=1)),
         replace(FULL, resolved_at=datetime(2026, 1, 2, 3, 4, 5, 999999, tzinfo=UTC)),
         replace(FULL, resolved_at=datetime(1969, 12, 31, 23, 59, 59, 1, tzinfo=UTC)),
@@ -90,6 +96,7 @@ def test_location__to_plain_is_json_with_every_field():
         replace(FULL, latitude=0.1 + 0.2, longitude=5e-324),
         replace(FULL, latitude=None, longitude=None, accuracy_radius_km=None, asn=None),
         replace(FULL, asn=0, accuracy_radius_km=0),
+        replace(FULL, asn=10**30, accuracy_radius_km=-(10**30)),
     ],
 )
 def test_load__gives_back_what_was_dumped(location):
@@ -117,13 +124,26 @@ def test_load__another_zone_is_the_same_moment():
     east = timezone(timedelta(hours=5, minutes=30))
     loaded = load_locations(dump_locations([replace(FULL, resolved_at=NOON.astimezone(east))]))[0]
     assert loaded.resolved_at == NOON
-    assert loaded.resolved_at.tzinfo is UTC
+    assert load_locations(dump_locations([FULL]))[0].resolved_at.tzinfo is UTC
 
 
-def test_dump__is_one_line_of_plain_ascii():
-    text = dump_locations([replace(FULL, city="東京\n\N{LINE SEPARATOR}")])
-    assert text.isascii()
-    assert len(text.splitlines()) == 1
+def test_dump__is_one_line():
+    text = dump_locations([replace(FULL, city="a\nb\r\0")])
+    assert not set(text) & set("\n\r\0")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"city": "\ud800 half"}, {"city": "\N{REPLACEMENT CHARACTER} half"}),
+        ({"city": "\ud83d\ude00"}, {"city": "\N{GRINNING FACE}"}),
+        ({"latitude": nan, "longitude": -inf}, {"latitude": None, "longitude": None}),
+    ],
+)
+def test_dump__leaves_out_what_no_text_can_hold(given, kept):
+    """A provider's mistake: the rest of the answer, and the others beside it, are kept."""
+    loaded = load_locations(dump_locations([replace(FULL, **given), FULL]))
+    assert loaded == [replace(FULL, **kept), FULL]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +163,9 @@ def test_dump__is_one_line_of_plain_ascii():
         dump_locations([FULL])[:30],
         dump_locations([FULL]) + "x",
         "[" * 100_000,
-        '{"v":1,"n":1,"answers":[["1.2.3.4",' + "9" * 5000 + "]]}",
+        '{"v":2,"n":1,"answers":[["1.2.3.4",' + "9" * 5000 + "]]}",
+        dump_locations([FULL]) + "\ud800",
+        dump_locations([FULL]).replace("London", "\ud800"),
     ],
     ids=lambda text: repr(text)[:40],
 )
@@ -152,9 +174,15 @@ def test_load__refuses_what_is_no_record(text):
         load_locations(text)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None, [], 10**400])
+@pytest.mark.parametrize("version", [0, RECORD_VERSION - 1, RECORD_VERSION + 1])
 def test_load__refuses_another_version(version):
-    with pytest.raises(UndecodableRecord, match="version"):
+    with pytest.raises(UndecodableRecord, match=f"version {version}"):
+        load_locations(a_record(a_row_with(), v=version))
+
+
+@pytest.mark.parametrize("version", ["2", None, [], 2.5, 10**400])
+def test_load__refuses_what_is_no_version(version):
+    with pytest.raises(UndecodableRecord):
         load_locations(a_record(a_row_with(), v=version))
 
 
@@ -192,12 +220,13 @@ def test_load__refuses_an_answer_that_is_no_row(row):
         ("asn", True),
         ("asn", 64500.0),
         ("resolved_at", "2026-01-02"),
+        ("resolved_at", "2026-01-02T12:00:00"),
+        ("resolved_at", "2026-02-30T12:00:00Z"),
+        ("resolved_at", "10000-01-02T12:00:00Z"),
         ("resolved_at", None),
         ("resolved_at", True),
-        ("resolved_at", 1.5),
-        ("resolved_at", 10**30),
-        ("resolved_at", -(10**18)),
-        ("resolved_at", 10**400),
+        ("resolved_at", 1767355200),
+        ("is_renewed", 1),
     ],
 )
 def test_load__refuses_a_field_of_a_wrong_type_or_size(name, value):

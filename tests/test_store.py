@@ -167,7 +167,7 @@ def test_set_many__not_found_lives_shorter(settings):
     [
         "nonsense",
         "SEAL",
-        '{"v":2,"n":1,"answers":[]}',
+        '{"v":99,"n":1,"answers":[]}',
         dump_locations([]),
         dump_locations([a_location()])[:-9],
     ],

@@ -3,10 +3,11 @@
 import os
 import time
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
-from geocache.locations import EPOCH, MICROSECOND, UNAVAILABLE, Location
+from geocache.locations import EPOCH, UNAVAILABLE, Location
 
 # An address, and when it was resolved, in microseconds.
 Entry = tuple[str, int]
@@ -28,7 +29,7 @@ class Ledger:
 
 
 def microseconds(location: Location) -> int:
-    return (location.resolved_at - EPOCH) // MICROSECOND
+    return (location.resolved_at - EPOCH) // timedelta(microseconds=1)
 
 
 def chunks(folder: Path, size: int = 1000) -> Iterator[list[Entry]]:

@@ -56,7 +56,7 @@ def a_record_of_version(version: int, **changes: Any) -> str:
     return json.dumps(record | {"v": version} | changes, separators=(",", ":"))
 
 
-@pytest.mark.parametrize("version", [0, 2, 10**6])
+@pytest.mark.parametrize("version", [0, 1, 10**6])
 def test_record__of_an_unknown_version_is_kept_whole_beside_the_others(version: int) -> None:
     journal.append([a_location("20.0.0.1")])
     text = a_record_of_version(version)
