@@ -5,6 +5,7 @@ All do the same: insert; where the primary key exists, replace the row unless it
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from django.db import models
@@ -171,13 +172,18 @@ class Upsert:
 
     def _adapted(self, rows: Sequence[Row]) -> list[Row]:
         # Column by column: most need nothing, and moments of one column are often those of another.
-        adapt = self.connection.ops.adapt_datetimefield_value
         columns = list(zip(*rows, strict=True))
         given: Row = ()
         adapted: Row = ()
         for at, field in enumerate(self._model_fields()):
             if isinstance(field, models.DateTimeField):
                 if columns[at] != given:
-                    given, adapted = columns[at], tuple(map(adapt, columns[at]))
+                    given, adapted = columns[at], tuple(map(self._adapted_moment, columns[at]))
                 columns[at] = adapted
         return list(zip(*columns, strict=True))
+
+    def _adapted_moment(self, moment: datetime) -> Any:
+        if moment.tzinfo is self.connection.timezone:
+            # Nearly all are: Django converts each, which takes as long as all else here.
+            moment = moment.replace(tzinfo=None)
+        return self.connection.ops.adapt_datetimefield_value(moment)
