@@ -19,7 +19,6 @@ from django.core.cache.backends.redis import RedisCache, RedisSerializer
 
 from geocache import conf
 from geocache.breaker import Breaker
-from geocache.embedded import EmbeddedCache
 
 # Not shared by processes, not atomic, or free to evict: the journal does not fit in these.
 UNFIT_FOR_JOURNAL: Final = (
@@ -90,8 +89,8 @@ def add_both(backend: BaseCache, key: str, text: str, entry: Entry) -> bool:
     False: neither, as something stands under the record's key (on Redis, also under the entry's),
     or because the cache is another.
     """
-    if isinstance(backend, EmbeddedCache):
-        with backend.transact():
+    if transact := getattr(backend, "transact", None):
+        with transact():
             is_added: bool = backend.add(key, text, timeout=None)
             if is_added:
                 backend.set(entry.key, entry.text, timeout=entry.seconds)
@@ -130,5 +129,7 @@ class TextSerializer:
 
 
 @cache
-def _embedded(directory: str) -> EmbeddedCache:
+def _embedded(directory: str) -> BaseCache:
+    from geocache.embedded import EmbeddedCache  # noqa: PLC0415 - 50 ms that others need not wait
+
     return EmbeddedCache(directory, {"TIMEOUT": 300})

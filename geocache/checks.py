@@ -34,7 +34,7 @@ def check_journal(**_: Any) -> list[CheckMessage]:
             Error(
                 f"{name} cannot hold geocache's journal: it is not shared by all processes, not "
                 "atomic, or it evicts. Every new answer is written to the database at once.",
-                hint=f"Use Redis, Valkey or geocache.caches.EmbeddedCache for the cache "
+                hint=f"Use Redis, Valkey or geocache.embedded.EmbeddedCache for the cache "
                 f'"{conf.get("CACHE_ALIAS")}", or leave it out of CACHES.',
                 id="geocache.E001",
             )
@@ -44,7 +44,7 @@ def check_journal(**_: Any) -> list[CheckMessage]:
             Error(
                 f"{name} evicts entries, and with them answers that are not flushed yet.",
                 hint='Set OPTIONS={"eviction_policy": "none"}, or use '
-                "geocache.caches.EmbeddedCache.",
+                "geocache.embedded.EmbeddedCache.",
                 id="geocache.E002",
             )
         ]

@@ -141,7 +141,7 @@ def geocache_cache(folder: Path) -> dict[str, Any]:
     prefix = os.environ.get("CACHE_KEY_PREFIX", "geocache")
     if not url:
         return {
-            "BACKEND": "geocache.caches.EmbeddedCache",
+            "BACKEND": "geocache.embedded.EmbeddedCache",
             "LOCATION": str(folder / "cache"),
             "KEY_PREFIX": prefix,
             "TIMEOUT": 300,

@@ -104,7 +104,7 @@ def test_current__another_var_dir_is_another_embedded_cache(settings, tmp_path):
         ("django.core.cache.backends.memcached.PyMemcacheCache", "127.0.0.1:1", False),
         ("django.core.cache.backends.memcached.PyLibMCCache", "127.0.0.1:1", False),
         ("django.core.cache.backends.redis.RedisCache", "redis://127.0.0.1:1", True),
-        ("geocache.caches.EmbeddedCache", "x", True),
+        ("geocache.embedded.EmbeddedCache", "x", True),
         ("diskcache_community.DjangoCache", "x", True),
     ],
 )
@@ -438,7 +438,7 @@ def test_embedded__four_processes_add_each_key_once_and_lose_no_count(tmp_path):
     directory = str(tmp_path / "cache")
     backend = EmbeddedCache(directory, {"KEY_PREFIX": "race"})
     backend.set("t", 0, timeout=None)
-    assert race("geocache.caches.EmbeddedCache", directory, "race") == (500, 2000)
+    assert race("geocache.embedded.EmbeddedCache", directory, "race") == (500, 2000)
     assert backend.get("t") == 2000
     backend._cache.close()
 
@@ -455,7 +455,7 @@ def test_redis__four_processes_add_each_key_once_and_lose_no_count(redis_cache, 
 def test_embedded__another_process_sees_what_this_one_wrote(embedded, tmp_path):
     embedded.set("a", "from here", timeout=None)
     code = (
-        "import sys; from geocache.caches import EmbeddedCache as C; c = C(sys.argv[1], {});"
+        "import sys; from geocache.embedded import EmbeddedCache as C; c = C(sys.argv[1], {});"
         "print(c.get('a')); c.set('b', 'from there', timeout=None)"
     )
     setup = "from django.conf import settings; settings.configure();"

@@ -26,7 +26,7 @@ def embedded(settings: Any, tmp_path: Path) -> None:
     settings.CACHES = {
         **settings.CACHES,
         "geocache": {
-            "BACKEND": "geocache.caches.EmbeddedCache",
+            "BACKEND": "geocache.embedded.EmbeddedCache",
             "LOCATION": str(tmp_path / "cache"),
             "KEY_PREFIX": settings.CACHES["geocache"]["KEY_PREFIX"],
         },

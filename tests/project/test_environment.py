@@ -275,7 +275,7 @@ def test_cache__by_default_is_the_embedded_one(monkeypatch, tmp_path, given):
     if given is not None:
         monkeypatch.setenv("CACHE_URL", given)
     configured = environment.geocache_cache(tmp_path)
-    assert configured["BACKEND"] == "geocache.caches.EmbeddedCache"
+    assert configured["BACKEND"] == "geocache.embedded.EmbeddedCache"
     assert configured["LOCATION"] == str(tmp_path / "cache")
 
 
