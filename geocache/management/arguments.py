@@ -1,12 +1,29 @@
-"""Types of options that several commands take."""
+"""Options that several commands take alike, and the types of their values."""
 
 import math
 from argparse import ArgumentTypeError
 from typing import Final
 
+from django.core.management.base import CommandParser
+
 from geocache.prune import MAX_DAYS
 
 MAX_SECONDS: Final = 86_400
+
+
+def add_time_limit(parser: CommandParser, default: str = "never") -> None:
+    """Take ``--time-limit``; ``default`` says when a command ends without it."""
+    parser.add_argument(
+        "--time-limit",
+        type=seconds,
+        metavar="SECONDS",
+        help=f"stop behind the batch at hand after so many seconds (default: {default})",
+    )
+
+
+def add_json(parser: CommandParser, form: str = "the figures as one JSON object") -> None:
+    """Take ``--json`` as ``is_json``; ``form`` says what is then written."""
+    parser.add_argument("--json", action="store_true", dest="is_json", help=form)
 
 
 def seconds(text: str) -> float:

@@ -15,6 +15,7 @@ from django.urls import NoReverseMatch, reverse
 import geocache
 from geocache import conf, providers
 from geocache.management import admins, lines, progress
+from geocache.management.arguments import add_json
 from geocache.management.children import Children, stopping_signals
 from geocache.management.shells import ShellCommand
 from geocache.management.sources import describe_source
@@ -62,12 +63,7 @@ class Command(ShellCommand):
         parser.add_argument(
             "--port", type=port_number, default=8000, help=f"port on {HOST} (default: 8000)"
         )
-        parser.add_argument(
-            "--json",
-            action="store_true",
-            dest="is_json",
-            help="the figures as one JSON object on stdout, all else on stderr",
-        )
+        add_json(parser, "the figures as one JSON object on stdout, all else on stderr")
 
     def handle(
         self, *, addresses: str, is_serving: bool, port: int, is_json: bool, **_: Any

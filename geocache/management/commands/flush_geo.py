@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from geocache.flush import FlushReport, flush_dirty
 from geocache.imports.geography import count_after_flush
-from geocache.management.arguments import seconds
+from geocache.management.arguments import add_json, add_time_limit
 from geocache.management.shells import ShellCommand
 from geocache.statistics import refresh_after_flush
 from geocache.status import database_problem
@@ -30,17 +30,9 @@ class Command(ShellCommand):
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the time limit."""
-        parser.add_argument(
-            "--time-limit",
-            type=seconds,
-            metavar="SECONDS",
-            help="stop behind the batch at hand after so many seconds (default: the setting "
-            "FLUSH_TIME_LIMIT_SECONDS)",
-        )
-        parser.add_argument(
-            "--json", action="store_true", dest="is_json", help="the figures as one JSON object"
-        )
+        """Take the time limit, and the form of the output."""
+        add_time_limit(parser, default="the setting FLUSH_TIME_LIMIT_SECONDS")
+        add_json(parser)
 
     def handle(self, *, time_limit: float | None, is_json: bool, **_: Any) -> None:
         """Flush once."""

@@ -15,6 +15,7 @@ from geocache.imports import apply, origins
 from geocache.imports.apply import Outcome, Progress
 from geocache.imports.origins import Content, Origin
 from geocache.management import progress
+from geocache.management.arguments import add_json
 from geocache.management.shells import ShellCommand
 from geocache.status import database_problem
 
@@ -65,9 +66,7 @@ class Command(ShellCommand):
             dest="is_warming",
             help="only look all addresses up, so that the table knows where they are",
         )
-        parser.add_argument(
-            "--json", action="store_true", dest="is_json", help="the outcomes as one JSON list"
-        )
+        add_json(parser, "the outcomes as one JSON list")
 
     def handle(
         self,

@@ -13,6 +13,7 @@ from geocache import providers, store
 from geocache.locations import UNAVAILABLE, Location
 from geocache.lookup import lookup_many
 from geocache.management import lines, progress
+from geocache.management.arguments import add_json
 from geocache.management.lines import Line
 from geocache.management.shells import ShellCommand
 from geocache.management.tables import Column, Table
@@ -54,9 +55,7 @@ class Command(ShellCommand):
             help="text with one address first on each line, - for standard input; blank lines and "
             "what stands behind a # are passed over",
         )
-        parser.add_argument(
-            "--json", action="store_true", dest="is_json", help="one JSON object a line"
-        )
+        add_json(parser, "one JSON object a line")
 
     def handle(self, *, addresses: list[str], file: str | None, is_json: bool, **_: Any) -> None:
         """Answer in chunks; exit 1 when there was something that could not be answered."""

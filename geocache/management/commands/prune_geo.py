@@ -39,15 +39,8 @@ class Command(ShellCommand):
         parser.add_argument(
             "--dry-run", action="store_true", dest="is_dry_run", help="only count the rows"
         )
-        parser.add_argument(
-            "--time-limit",
-            type=arguments.seconds,
-            metavar="SECONDS",
-            help="stop behind the batch at hand after so many seconds (default: never)",
-        )
-        parser.add_argument(
-            "--json", action="store_true", dest="is_json", help="the figures as one JSON object"
-        )
+        arguments.add_time_limit(parser)
+        arguments.add_json(parser)
 
     def handle(
         self,

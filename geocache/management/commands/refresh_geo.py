@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from geocache.exceptions import MeteredProvider
 from geocache.management import progress
-from geocache.management.arguments import count, seconds
+from geocache.management.arguments import add_json, add_time_limit, count
 from geocache.management.shells import ShellCommand
 from geocache.refresh import RefreshReport, refresh
 from geocache.statistics import refresh_after_flush
@@ -35,12 +35,7 @@ class Command(ShellCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the limits."""
-        parser.add_argument(
-            "--time-limit",
-            type=seconds,
-            metavar="SECONDS",
-            help="stop behind the batch at hand after so many seconds (default: never)",
-        )
+        add_time_limit(parser)
         parser.add_argument(
             "--limit", type=count, metavar="ROWS", help="resolve no more than so many rows"
         )
@@ -50,9 +45,7 @@ class Command(ShellCommand):
             dest="is_metered",
             help="also ask a provider whose answers may cost something; needs --limit",
         )
-        parser.add_argument(
-            "--json", action="store_true", dest="is_json", help="the figures as one JSON object"
-        )
+        add_json(parser)
 
     def handle(
         self,

@@ -12,6 +12,7 @@ from geocache import provenance
 from geocache.addresses import parse_address
 from geocache.budget import Usage
 from geocache.management import explanations
+from geocache.management.arguments import add_json
 from geocache.management.shells import ShellCommand
 from geocache.management.sources import describe_source
 from geocache.management.tables import pairs
@@ -43,9 +44,7 @@ class Command(ShellCommand):
             metavar="ADDRESS",
             help="instead: what is held of one address, what a look-up would do, and its cost",
         )
-        parser.add_argument(
-            "--json", action="store_true", dest="is_json", help="the figures as one JSON object"
-        )
+        add_json(parser)
 
     def handle(self, *, explain: str | None, is_json: bool, **_: Any) -> None:
         """Show the state, or one address; exit 1 when a part cannot be read."""

@@ -11,6 +11,7 @@ from django.db import DatabaseError, InterfaceError
 from geocache import updates
 from geocache.exceptions import ProviderError, UpdateBusy
 from geocache.management import progress
+from geocache.management.arguments import add_json
 from geocache.management.shells import ShellCommand
 from geocache.moves import MoveReport, count_moves
 from geocache.updates import FAILED, INSTALLED, Outcome
@@ -35,19 +36,14 @@ class Command(ShellCommand):
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take whether to ask in spite of earlier attempts."""
+        """Take whether to ask in spite of earlier attempts, and the form of the output."""
         parser.add_argument(
             "--force",
             action="store_true",
             dest="is_forced",
             help="ask also where a service was asked too often today; it may count each time",
         )
-        parser.add_argument(
-            "--json",
-            action="store_true",
-            dest="is_json",
-            help="outcomes and moves as one JSON object",
-        )
+        add_json(parser, "outcomes and moves as one JSON object")
 
     def handle(self, *, is_forced: bool, is_json: bool, **_: Any) -> None:
         """Update once; exit 1 when a database could not be fetched."""
