@@ -15,6 +15,7 @@ from geocache import budget, caches, journal, providers
 from geocache.budget import Usage
 from geocache.exceptions import ProviderError
 from geocache.flush import read_backlog
+from geocache.imports.overview import BanOverview, ListOverview, read_bans, read_lists
 from geocache.models import SCHEDULER_LEASE, FlushRun, GeoCache, RejectedEntry, SchedulerLease
 from geocache.providers.base import Source
 
@@ -45,6 +46,9 @@ class Status:
     database_vendor: str = ""
     is_scheduler_alive: bool | None = None
     scheduler_holder: str = ""
+    lists: tuple[ListOverview, ...] = ()
+    # None as well where nothing is banned and nothing shall be.
+    bans: BanOverview | None = None
     problems: tuple[str, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
@@ -63,6 +67,8 @@ class Status:
             "cache": {"backend": self.cache_backend, "holds_journal": self.is_journal_possible},
             "database": self.database_vendor,
             "scheduler": {"is_alive": self.is_scheduler_alive, "holder": self.scheduler_holder},
+            "lists": [one.to_plain() for one in self.lists],
+            "bans": self.bans.to_plain() if self.bans else None,
             "problems": list(self.problems),
         }
 
@@ -70,7 +76,7 @@ class Status:
 def read_status(at: datetime | None = None, *, is_counting_rows: bool = True) -> Status:
     """Return the state at ``at`` (now). A part that cannot be read is a problem, never an error.
 
-    To count the rows takes seconds when there are millions; whoever cannot wait goes without.
+    To count rows and bans takes seconds when there are millions; whoever cannot wait goes without.
     """
     at = at or timezone.now()
     fields: dict[str, Any] = {"database_vendor": _connection().vendor}
@@ -78,7 +84,7 @@ def read_status(at: datetime | None = None, *, is_counting_rows: bool = True) ->
     problems = [database] if database else []
     parts = [*UNSTORED_PARTS, *(() if database else STORED_PARTS)]
     if is_counting_rows and not database:
-        parts.append(ROWS_PART)
+        parts += COUNTED_PARTS
     for name, read in parts:
         try:
             fields |= read(at)
@@ -195,6 +201,14 @@ def _read_scheduler(at: datetime) -> dict[str, Any]:
     }
 
 
+def _read_lists(at: datetime) -> dict[str, Any]:
+    return {"lists": read_lists(at)}
+
+
+def _read_bans(_: datetime) -> dict[str, Any]:
+    return {"bans": read_bans()}
+
+
 Part = tuple[str, Callable[[datetime], dict[str, Any]]]
 UNSTORED_PARTS: Final[tuple[Part, ...]] = (
     ("provider", _read_provider),
@@ -206,5 +220,6 @@ STORED_PARTS: Final[tuple[Part, ...]] = (
     ("journal", _read_journal),
     ("flushes", _read_runs),
     ("scheduler", _read_scheduler),
+    ("lists", _read_lists),
 )
-ROWS_PART: Final[Part] = ("table", _read_rows)
+COUNTED_PARTS: Final[tuple[Part, ...]] = (("table", _read_rows), ("bans", _read_bans))

@@ -13,7 +13,9 @@ from geocache.models import FlushRun, JournalHead, RejectedEntry, SchedulerLease
 from geocache.providers.base import Source
 from geocache.status import database_problem, first_line, is_old, read_status
 from tests.assertions import WRITES
+from tests.bans.recording import RecordingAction, use_action
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, use_dummy_provider
+from tests.imports.listing import imported
 
 pytestmark = pytest.mark.django_db
 
@@ -92,6 +94,18 @@ def test_read_status__can_go_without_counting_rows() -> None:
     assert status.rejected_count == 0
     assert status.problems == ()
     assert not [query for query in queries if "geocache_geocache" in query["sql"].split("WHERE")[0]]
+
+
+def test_read_status__without_counting_rows_no_ban_is_counted(settings: Any) -> None:
+    use_dummy_provider(settings)
+    use_action(settings, RecordingAction)
+    imported("1.1.1.1")
+    with CaptureQueriesContext(connection) as queries:
+        status = read_status(is_counting_rows=False)
+    assert ([one.name for one in status.lists], status.bans) == (["test"], None)
+    assert not [query for query in queries if "listedaddress" in query["sql"]]
+    assert (bans := read_status().bans) is not None
+    assert bans.count == 1
 
 
 def test_read_status__writes_nothing_to_the_database() -> None:

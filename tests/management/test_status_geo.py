@@ -1,5 +1,6 @@
 import io
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from geocache import journal
+from geocache.imports.models import Ban, ImportRun, ImportSource
 from geocache.lookup import lookup
 from geocache.models import FlushRun, SchedulerLease
 from tests.assertions import no_database_write
+from tests.bans.recording import RecordingAction, use_action
 from tests.factories import LONDON, a_location, a_row, use_dummy_provider
+from tests.imports.listing import imported
 from tests.management.commands import run
 
 
@@ -135,6 +139,95 @@ def test_status_geo__shows_what_was_asked_of_a_provider_that_costs(settings: Any
     out, _, code = shown()
     shown_usage = "Dummy 1: 1 of 1,000, 12,000 left as the service says"
     assert (rows(out)["Queries today"], code) == (shown_usage, 0)
+
+
+# --- lists ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lists(settings: Any) -> None:
+    """One that is complete, one that is overdue and fails, and one that never came; no bans."""
+    use_dummy_provider(settings)
+    sources = {"fails": "/srv/fails.txt", "new": "/srv/new.txt"}
+    settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_SOURCES": sources, "IMPORT_HOURS": 6}
+    imported("1.1.1.1", "2.2.2.2", "5.6.7.0/24", name="by hand")
+    imported("1.1.1.1", name="fails")
+    now = timezone.now()
+    ImportRun.objects.update(finished_at=now - timedelta(hours=13, seconds=10))
+    ImportSource.objects.filter(name="fails").update(problem="gone\nfor good", attempted_at=now)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("lists")
+def test_status_geo__says_how_each_list_is() -> None:
+    out, err, code = shown()
+    age = "imported 13:00:10 (h:mm:ss) ago"
+    said = re.sub(r"13:00:1\d", "13:00:10", out).split("\nLists")[1].splitlines()
+    assert [line.strip() for line in said] == [
+        f"by hand: 3 entries, 1 networks among them, {age}, not in IMPORT_SOURCES",
+        f"fails: 1 entries, 0 networks among them, {age}. This is OVERDUE.",
+        "failed: gone for good",
+        "new: not imported yet",
+    ]
+    # As a flush that failed: it is said, and no part is unreadable.
+    assert (err, code) == ("", 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("lists")
+def test_status_geo__lists_as_json() -> None:
+    status = json.loads(shown("--json")[0])
+    by_hand, fails, new = status["lists"]
+    assert (by_hand["entries"], by_hand["networks"], by_hand["state"]) == (3, 1, "complete")
+    assert fails["age_seconds"] == pytest.approx(46_810, abs=30)
+    assert (fails["state"], fails["is_overdue"]) == ("failed", True)
+    assert fails["problem"] == "gone for good"
+    assert (new["state"], new["imported_at"], new["entries"]) == ("never", None, None)
+    assert (status["bans"], status["problems"]) == (None, [])
+
+
+@pytest.mark.django_db
+def test_status_geo__list_that_is_not_wholly_imported(settings: Any) -> None:
+    use_dummy_provider(settings)
+    imported("1.1.1.1")
+    ImportRun.objects.update(state="running")
+    ImportSource.objects.update(current_run=None)
+    assert rows(shown()[0])["Lists"] == "test: not wholly imported, not in IMPORT_SOURCES"
+    ImportSource.objects.update(holder="host:1", expires_at=timezone.now() + timedelta(minutes=1))
+    assert rows(shown()[0])["Lists"] == "test: being imported now, not in IMPORT_SOURCES"
+
+
+@pytest.mark.django_db
+def test_status_geo__bans(settings: Any) -> None:
+    use_dummy_provider(settings)
+    use_action(settings, RecordingAction)
+    imported("1.1.1.1", "2.2.2.2", "10.0.0.1")
+    out = shown()[0]
+    assert ", 2 banned" in rows(out)["Lists"]
+    assert rows(out)["Bans"] == "2 in force"
+    assert json.loads(shown("--json")[0])["bans"] == {
+        "count": 2,
+        "has_action": True,
+        "is_due": False,
+        "by_list": {"test": 2},
+    }
+    Ban.objects.filter(entry="1.1.1.1").delete()
+    said = "1 in force; others are due with the next import of any list"
+    assert rows(shown()[0])["Bans"] == said
+    settings.GEOCACHE = {**settings.GEOCACHE, "BAN_ACTION": None}
+    said = "1 recorded, but no action is configured that could end them"
+    assert rows(shown()[0])["Bans"] == said
+
+
+@pytest.mark.django_db
+def test_status_geo__bans_that_make_no_sense_are_a_problem(settings: Any) -> None:
+    use_dummy_provider(settings)
+    imported("1.1.1.1")
+    use_action(settings, "no.such.Action")
+    out, err, code = shown()
+    assert err.startswith("Problem: bans: BAN_ACTION makes no sense: ")
+    assert rows(out)["Lists"].startswith("test: 1 entries")
+    assert ("Bans" in rows(out), code) == (False, 1)
 
 
 # --- one address ---------------------------------------------------------------------------------

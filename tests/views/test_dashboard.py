@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from geocache import journal, urls
 from geocache.budget import ask
+from geocache.imports.models import ImportRun, ImportSource
 from geocache.models import FlushRun, GeoCache, RejectedEntry, SchedulerLease
 from geocache.outlines import outlines
 from geocache.providers.base import Source
@@ -24,6 +25,7 @@ from tests.factories import (
     many_locations,
     use_dummy_provider,
 )
+from tests.imports.listing import imported
 
 pytestmark = [
     pytest.mark.django_db,
@@ -31,9 +33,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 URL = "/"
-# The session and its user; the statistics; seven for the state of all parts, one of them to see
+# The session and its user; the statistics; eight for the state of all parts, one of them to see
 # which tables there are; the last flushes.
-QUERIES = 10
+QUERIES = 11
 MANY = {"country_code": "DE", "asn": 64500, "organization": "Test <Networks>"}
 
 # What the list of addresses will be.
@@ -331,6 +333,24 @@ def test_dashboard_page__old_database_is_a_warning(viewer, monkeypatch):
     )
     text = see(viewer)
     assert "City is 3\xa0months, 1\xa0week old." in text
+
+
+def test_dashboard_page__list_that_failed_or_is_overdue_is_said(viewer, settings):
+    sources = {"late <1>": "/srv/late.txt", "fails": "/srv/fails.txt", "fine": "/srv/fine.txt"}
+    settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_SOURCES": sources}
+    for name in sources:
+        imported("1.1.1.1", name=name)
+    now = timezone.now()
+    ImportSource.objects.filter(name="fails").update(problem="<gone>", attempted_at=now)
+    old = now - timedelta(days=2)
+    ImportRun.objects.filter(source__name="late <1>").update(finished_at=old)
+    text = see(viewer)
+    assert "<strong>fails: The last import has failed.</strong>" in text
+    assert '<span lang="en">&lt;gone&gt;</span>' in text
+    assert "<strong>late &lt;1&gt;: The next import of this list is overdue.</strong>" in text
+    assert f'It was last imported <time datetime="{old:%Y-%m-%dT%H:%M}' in text
+    assert text.count('<a href="/lists/">All lists</a>') == 2
+    assert "fine:" not in text
 
 
 # --- weight ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from django.utils import timezone
 from geocache import provenance
 from geocache.addresses import parse_address
 from geocache.budget import Usage
+from geocache.imports.overview import BanOverview, ListOverview, ListState
 from geocache.management import explanations
 from geocache.management.arguments import add_json
 from geocache.management.shells import ShellCommand
@@ -26,14 +27,16 @@ class Command(ShellCommand):
 
     help = (
         "Show what waits to be flushed, the last flush, the table, the provider's databases and "
-        "their age, the cache, and whether a scheduler runs. Exit code 1: a part cannot be read; "
-        "it is named on stderr (with --json under problems), the others are shown. With "
-        "--explain: why an address has the answer that it has; no provider is asked that costs "
-        "something."
+        "their age, the cache, whether a scheduler runs, and the lists and bans, if there are any. "
+        "Exit code 1: a part cannot be read; it is named on stderr (with --json under problems), "
+        "the others are shown. What is old, low, overdue or has failed is said, and is no reason "
+        "for it. With --explain: why an address has the answer that it has; no provider is asked "
+        "that costs something."
     )
     examples = """\
   manage.py status_geo
   manage.py status_geo --json | jq .pending
+  manage.py status_geo --json | jq '.lists[] | select(.is_overdue or .problem != "")'
   manage.py status_geo --explain 81.2.69.142
 """
 
@@ -86,6 +89,8 @@ def _rows(status: Status) -> list[tuple[str, str]]:
         *([("Queries today", "\n".join(map(_usage, status.usages)))] if status.usages else []),
         ("Cache", _cache(status)),
         ("Scheduler", _scheduler(status)),
+        *([("Lists", _lists(status))] if status.lists else []),
+        *([("Bans", _bans(status.bans))] if status.bans else []),
     ]
 
 
@@ -151,3 +156,39 @@ def _scheduler(status: Status) -> str:
     if status.is_scheduler_alive:
         return f"running, {status.scheduler_holder}"
     return "none is running: start manage.py schedule_geo, or use manage.py flush_geo"
+
+
+def _lists(status: Status) -> str:
+    banned = status.bans.by_list if status.bans else {}
+    return "\n".join(_list(one, banned.get(one.name, 0)) for one in status.lists)
+
+
+def _list(one: ListOverview, banned_count: int) -> str:
+    text = f"{one.name}: {_held(one)}"
+    if banned_count:
+        text += f", {banned_count:,} banned"
+    if not one.is_configured:
+        text += ", not in IMPORT_SOURCES"
+    if one.is_overdue:
+        text += ". This is OVERDUE."
+    return f"{text}\n  failed: {one.problem}" if one.problem else text
+
+
+def _held(one: ListOverview) -> str:
+    if one.state == ListState.RUNNING:
+        return "being imported now"
+    if one.age_seconds is None:
+        is_new = one.state == ListState.NEVER
+        return "not imported yet" if is_new else "not wholly imported"
+    age = timedelta(seconds=round(one.age_seconds))
+    return (
+        f"{one.entry_count:,} entries, {one.network_count:,} networks among them, "
+        f"imported {age} (h:mm:ss) ago"
+    )
+
+
+def _bans(bans: BanOverview) -> str:
+    if not bans.has_action:
+        return f"{bans.count:,} recorded, but no action is configured that could end them"
+    text = f"{bans.count:,} in force"
+    return f"{text}; others are due with the next import of any list" if bans.is_due else text
