@@ -1,5 +1,6 @@
 """Where an address was: its former answers and the present one, each with its span of time."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -10,6 +11,7 @@ from geocache.models import GeoCache
 
 # Former answers that are read of one address; the newest.
 SHOWN_SPANS: Final = 50
+DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,13 @@ class Span:
         until = self.valid_until.isoformat() if self.valid_until else None
         span = {"valid_from": self.valid_from.isoformat(), "valid_until": until}
         return self.answer.to_plain() | span
+
+
+def parse_day(text: str) -> date:
+    """Return the day that is written as 2026-01-31, and in no other way; raise ``ValueError``."""
+    if not DAY.fullmatch(text):
+        raise ValueError(f"{text!r} is no day such as 2026-01-31")
+    return date.fromisoformat(text)
 
 
 def former_spans(address: str) -> list[Span]:

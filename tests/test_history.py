@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from geocache.history import answer_on, former_spans
+from geocache.history import answer_on, former_spans, parse_day
 from tests.factories import LONDON, NOON, a_row
 
 pytestmark = pytest.mark.django_db
@@ -61,3 +61,16 @@ def test_former_spans__newest_first() -> None:
     spans = former_spans(LONDON)
     assert [one.answer.city for one in spans] == ["Leeds", "London"]
     assert spans[0].valid_from == spans[1].valid_until
+
+
+def test_parse_day__as_iso_writes_it() -> None:
+    assert parse_day("2026-01-31") == date(2026, 1, 31)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "31.1.2026", "20260131", "2026-W05-6", "2026-01-31 ", "\uff12026-01-31", "2026-02-29"],
+)
+def test_parse_day__refuses_all_else(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_day(text)

@@ -2,10 +2,12 @@
 
 import math
 from argparse import ArgumentTypeError
+from datetime import UTC, date, datetime
 from typing import Final
 
 from django.core.management.base import CommandParser
 
+from geocache.history import parse_day
 from geocache.prune import MAX_DAYS
 
 MAX_SECONDS: Final = 86_400
@@ -50,4 +52,15 @@ def count(text: str) -> int:
     value = int(text) if text.isascii() and text.isdecimal() and len(text) < 13 else 0
     if not value:
         raise ArgumentTypeError(f"{text!r} is not a number of rows above 0")
+    return value
+
+
+def past_day(text: str) -> date:
+    """Return a day of UTC; raise ``ArgumentTypeError`` unless it is today or before."""
+    try:
+        value = parse_day(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no day such as 2026-01-31") from error
+    if value > datetime.now(UTC).date():
+        raise ArgumentTypeError(f"{text} is in the future: nobody knows what will be known then")
     return value

@@ -1,7 +1,6 @@
 """Answers for programs, in JSON. Its texts are for developers, and not translated."""
 
 import json
-import re
 from collections.abc import Callable
 from datetime import date
 from functools import wraps
@@ -15,7 +14,7 @@ from django.views.decorators.http import conditional_page
 
 from geocache.addresses import normalise
 from geocache.exceptions import InvalidAddress
-from geocache.history import answer_on
+from geocache.history import answer_on, parse_day
 from geocache.lookup import lookup, lookup_many
 from geocache.views.api_access import ApiError, admit
 
@@ -101,9 +100,7 @@ def _lookup_on(address: str, day: date) -> HttpResponse:
 def _day(given: list[str]) -> date:
     try:
         (text,) = given
-        if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-            raise ValueError
-        day = date.fromisoformat(text)
+        day = parse_day(text)
         if not FIRST_DAY <= day <= LAST_DAY:
             raise ValueError
     except ValueError as error:

@@ -1,11 +1,12 @@
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
-from geocache.management.arguments import add_json, add_time_limit
+from geocache.management.arguments import add_json, add_time_limit, past_day
 
 Add = Callable[[CommandParser], None]
 
@@ -49,3 +50,18 @@ def test_add_json__is_off_unless_given() -> None:
 def test_add_json__help_says_what_is_written() -> None:
     assert help_of(add_json).endswith("--json the figures as one JSON object")
     assert help_of(lambda parser: add_json(parser, "one a line")).endswith("--json one a line")
+
+
+def test_past_day__is_today_or_before() -> None:
+    today = datetime.now(UTC).date()
+    assert past_day("2026-01-02") == date(2026, 1, 2)
+    assert past_day(today.isoformat()) == today
+    with pytest.raises(ArgumentTypeError, match=r"is in the future"):
+        # By two days, as midnight may come in between.
+        past_day((today + timedelta(days=2)).isoformat())
+
+
+@pytest.mark.parametrize("text", ["", "x", "2026-1-2", "2026-02-30", "20260102", "2026-W01-1"])
+def test_past_day__refuses(text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match=f"^'{text}' is no day such as 2026-01-31$"):
+        past_day(text)

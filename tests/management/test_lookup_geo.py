@@ -4,20 +4,24 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 
 from geocache import journal
-from geocache.management.commands import lookup_geo
+from geocache.management import answers
+from tests.assertions import no_database_write
 from tests.conftest import require
-from tests.factories import LONDON, MOSCOW_V6, a_row, an_mmdb, use_dummy_provider
+from tests.factories import LONDON, MOSCOW_V6, NOON, a_row, an_mmdb, use_dummy_provider
 from tests.management.commands import COMMAND, environment, run, start
 from tests.processes import ROOT
 
+DAY = timedelta(days=1)
 ANSWERS = {
     LONDON: {"country_code": "GB", "city": "London", "region": "England", "network": "81.2.69.0/24"}
 }
@@ -93,14 +97,14 @@ def test_lookup_geo__a_long_file_asks_for_chunks(
     path = tmp_path / "addresses"
     path.write_text("".join(f"20.0.0.{n}\n" for n in range(25)))
     sizes: list[int] = []
-    wanted = lookup_geo.lookup_many
+    wanted = answers.lookup_many
 
     def counted(addresses: list[str]) -> Any:
         sizes.append(len(addresses))
         return wanted(addresses)
 
-    monkeypatch.setattr(lookup_geo, "lookup_many", counted)
-    monkeypatch.setattr(lookup_geo, "CHUNK_LINES", 10)
+    monkeypatch.setattr(answers, "lookup_many", counted)
+    monkeypatch.setattr(answers, "CHUNK_LINES", 10)
     out, _, code = answered("--file", str(path))
     assert sizes == [10, 10, 5]
     assert len(out.splitlines()) == 27
@@ -143,6 +147,96 @@ def test_lookup_geo__old_answers_are_said_to_be_old(settings: Any) -> None:
     assert [(one["city"], one["stale"]) for one in objects(out)] == [("London", True)]
     assert err == "1 may be out of date: the provider failed\n"
     assert code == 0
+
+
+# --- on a day ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def moved(provider: Any) -> Any:
+    """London from the second of January 2026 on, and from the seventh on Paris."""
+    a_row(network="81.2.69.0/24", region="", asn=64500, organization="Test Net")
+    a_row(country_code="FR", city="Paris", network="81.2.0.0/16", resolved_at=NOON + 5 * DAY)
+    return provider
+
+
+@pytest.mark.django_db
+def test_lookup_geo__on_a_day_says_what_the_table_knew_then(moved: Any) -> None:
+    out, err, code = answered(LONDON, "--on", "2026-01-06")
+    assert out.splitlines() == [
+        "ADDRESS      COUNTRY  PLACE   NETWORK       VALID FROM        VALID UNTIL       OPERATOR",
+        "-----------  -------  ------  ------------  ----------------  ----------------  --------",
+        "81.2.69.142  GB       London  81.2.69.0/24  2026-01-02 12:00  2026-01-07 12:00  Test Net",
+    ]
+    assert (err, code) == ("", 0)
+    assert moved.asked == []
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("moved")
+def test_lookup_geo__on_a_day_that_the_present_answer_covers() -> None:
+    out, _, code = answered(LONDON, "--on", "2026-01-07")
+    assert "  Paris  " in out
+    assert out.endswith("  2026-01-07 12:00  -\n")
+    assert code == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("moved")
+def test_lookup_geo__on_a_day_as_json_is_what_the_api_says() -> None:
+    (told,) = objects(answered("--json", LONDON, "--on", "2026-01-06")[0])
+    assert (told["city"], told["on"]) == ("London", "2026-01-06")
+    assert told["valid_from"] == "2026-01-02T12:00:00+00:00"
+    assert told["valid_until"] == "2026-01-07T12:00:00+00:00"
+
+
+@pytest.mark.django_db
+def test_lookup_geo__on_a_day_nothing_was_known_is_one_line_each(
+    moved: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "addresses"
+    path.write_text(f"8.8.8.8\nfoo\n{LONDON}\n")
+    out, err, code = answered("--json", "10.0.0.1", "--file", str(path), "--on", "2026-01-06")
+    assert [one["address"] for one in objects(out)] == [LONDON]
+    assert err.splitlines() == [
+        "Nothing was known about 10.0.0.1 on 2026-01-06.",
+        "line 2: 'foo' is not an IP address",
+        "Nothing was known about 8.8.8.8 on 2026-01-06.",
+    ]
+    assert (code, moved.asked) == (1, [])
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("moved")
+def test_lookup_geo__on_a_day_without_any_answer_there_is_no_table() -> None:
+    out, err, code = answered(LONDON, "--on", "2026-01-01")
+    assert (out, err) == ("", f"Nothing was known about {LONDON} on 2026-01-01.\n")
+    assert code == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("moved")
+def test_lookup_geo__day_is_one_of_utc_whatever_the_time_zone(settings: Any) -> None:
+    settings.TIME_ZONE = "Pacific/Auckland"  # there the day ends at eleven in the morning
+    (told,) = objects(answered("--json", LONDON, "--on", "2026-01-02")[0])
+    assert told["city"] == "London"
+
+
+@pytest.mark.django_db
+def test_lookup_geo__on_a_day_writes_nothing_and_needs_no_provider(settings: Any) -> None:
+    a_row()
+    settings.GEOCACHE = {**settings.GEOCACHE, "DATABASES": ["/none.mmdb"]}
+    with no_database_write(max_queries=4):
+        out, err, code = answered("--json", LONDON, "--on", "2026-01-02")
+    assert [one["city"] for one in objects(out)] == ["London"]
+    assert (err, code) == ("", 0)
+
+
+@pytest.mark.django_db
+def test_lookup_geo__on_a_day_of_an_unmigrated_database(monkeypatch: Any) -> None:
+    monkeypatch.setattr(connection.introspection, "table_names", list)
+    with pytest.raises(CommandError, match=r"^Nothing was looked up: .* run manage\.py migrate\.$"):
+        call_command("lookup_geo", LONDON, "--on", "2026-01-02")
 
 
 @pytest.mark.slow

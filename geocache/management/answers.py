@@ -1,0 +1,130 @@
+"""Answers as people and programs read them on a terminal: a table, or one JSON object a line."""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
+from itertools import islice
+from typing import Any, ClassVar, Final
+
+from django.utils import timezone
+
+from geocache import store
+from geocache.history import Span, answer_on
+from geocache.locations import UNAVAILABLE, Location
+from geocache.lookup import lookup_many
+from geocache.management import progress
+from geocache.management.lines import Line
+from geocache.management.shells import ShellCommand
+from geocache.management.tables import Column, Table
+from geocache.models import Reason
+
+# Lines that are answered together: bounds memory, whatever the length of the file.
+CHUNK_LINES: Final = 1000
+COLUMNS: Final = (
+    Column("ADDRESS"),
+    Column("COUNTRY"),
+    Column("PLACE", 32),
+    Column("NETWORK"),
+    Column("OPERATOR", 30),
+)
+PAST_COLUMNS: Final = (*COLUMNS[:-1], Column("VALID FROM"), Column("VALID UNTIL"), COLUMNS[-1])
+
+
+class Writer:
+    """Write answers in the order of their lines, and count what went wrong."""
+
+    columns: ClassVar[tuple[Column, ...]] = COLUMNS
+
+    def __init__(self, command: ShellCommand, *, is_json: bool) -> None:
+        self.command = command
+        self.is_json = is_json
+        self.table: Table | None = None
+        self.problem_count = 0
+        self.unavailable_count = 0
+        self.stale_count = 0
+
+    def write(self, all_lines: Iterable[Line]) -> None:
+        """Answer chunk by chunk."""
+        iterator = iter(all_lines)
+        while chunk := list(islice(iterator, CHUNK_LINES)):
+            # Kept for pages, where the same few addresses come again; a long file only fills it.
+            store.memory.clear()
+            self._report([line.problem for line in chunk if line.problem])
+            self._answer([line.address for line in chunk if not line.problem])
+
+    def _report(self, problems: list[str]) -> None:
+        self.problem_count += len(problems)
+        if problems:
+            with progress.cleared():
+                self.command.stderr.write("\n".join(problems))
+
+    def _answer(self, addresses: list[str]) -> None:
+        answers = lookup_many(addresses)
+        locations = [answers[address] for address in addresses]
+        self.unavailable_count += sum(one.reason == UNAVAILABLE for one in locations)
+        self.stale_count += sum(one.is_stale for one in locations)
+        self._show(one.to_plain() if self.is_json else _row(one) for one in locations)
+
+    def _show(self, shown: Iterable[Any]) -> None:
+        """Write plain JSON types, or rows of the table."""
+        texts = list(map(json.dumps, shown) if self.is_json else self._table_lines(list(shown)))
+        if texts:
+            self.command.stdout.write("\n".join(texts))
+
+    def _table_lines(self, rows: list[tuple[str, ...]]) -> Iterator[str]:
+        if self.table is None and rows:
+            self.table = Table(self.columns, rows)
+            yield self.command.style.MIGRATE_HEADING(self.table.heading())
+        if self.table is not None:
+            yield from map(self.table.line, rows)
+
+
+class PastWriter(Writer):
+    """Write what the table knew when a day of UTC ended."""
+
+    columns: ClassVar[tuple[Column, ...]] = PAST_COLUMNS
+
+    def __init__(self, command: ShellCommand, day: date, *, is_json: bool) -> None:
+        super().__init__(command, is_json=is_json)
+        self.day = day
+
+    def _answer(self, addresses: list[str]) -> None:
+        with timezone.override(UTC):
+            spans = [answer_on(address, self.day) for address in addresses]
+        self._report(
+            [
+                f"Nothing was known about {address} on {self.day}."
+                for address, span in zip(addresses, spans, strict=True)
+                if span is None
+            ]
+        )
+        self._show(
+            span.to_plain() | {"on": self.day.isoformat()} if self.is_json else _past_row(span)
+            for span in spans
+            if span is not None
+        )
+
+
+def _row(location: Location) -> tuple[str, ...]:
+    names = (location.city, location.region)
+    place = ", ".join(dict.fromkeys(name for name in names if name))
+    if not location:
+        place = f"({Reason(location.reason).label})"
+    return (
+        location.address,
+        location.country_code or "-",
+        place or "-",
+        location.network or "-",
+        # Nothing but spaces would stand behind it: rows stay narrow without this database.
+        location.organization,
+    )
+
+
+def _past_row(span: Span) -> tuple[str, ...]:
+    *cells, organization = _row(span.answer)
+    until = _minute(span.valid_until) if span.valid_until else "-"
+    return (*cells, _minute(span.valid_from), until, organization)
+
+
+def _minute(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"
