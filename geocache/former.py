@@ -14,7 +14,8 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from geocache.locations import FIELDS, Location
+from geocache.answers import AnswerColumns
+from geocache.locations import FIELDS
 
 # What a change is a change of.
 COMPARED: Final = ("country_code", "city", "asn", "organization")
@@ -52,27 +53,13 @@ class FormerAnswerQuerySet(models.QuerySet["FormerAnswer"]):
         return rows
 
 
-class FormerAnswer(models.Model):
+class FormerAnswer(AnswerColumns):
     """An answer that was replaced by one of another country, city or operator."""
 
     address = models.GenericIPAddressField(_("address"))
     valid_from = models.DateTimeField(_("valid from"))
+    # ``resolved_at``, when it was last given, is earlier: when it ceased to be right nobody knows.
     valid_until = models.DateTimeField(_("valid until"))
-    network = models.CharField(_("network"), max_length=43, blank=True)
-    country_code = models.CharField(_("country"), max_length=2, blank=True)
-    region = models.CharField(_("region"), max_length=200, blank=True)
-    city = models.CharField(_("city"), max_length=200, blank=True)
-    postal_code = models.CharField(_("postal code"), max_length=200, blank=True)
-    latitude = models.FloatField(_("latitude"), null=True, blank=True)
-    longitude = models.FloatField(_("longitude"), null=True, blank=True)
-    accuracy_radius_km = models.PositiveSmallIntegerField(_("accuracy (km)"), null=True, blank=True)
-    time_zone = models.CharField(_("time zone"), max_length=200, blank=True)
-    asn = models.BigIntegerField(_("AS number"), null=True, blank=True)
-    organization = models.CharField(_("operator"), max_length=200, blank=True)
-    source = models.CharField(_("source"), max_length=200, blank=True)
-    reason = models.CharField(_("reason"), max_length=20, blank=True)
-    # When it was last given: for how long after that it was right nobody knows.
-    resolved_at = models.DateTimeField(_("resolved at"))
     # What took its place, so that a move is one row.
     new_country_code = models.CharField(_("country afterwards"), max_length=2, blank=True)
     new_city = models.CharField(_("city afterwards"), max_length=200, blank=True)
@@ -103,10 +90,6 @@ class FormerAnswer(models.Model):
 
     def __str__(self) -> str:
         return self.address
-
-    def to_location(self) -> Location:
-        """Return the answer as it was."""
-        return Location(**{name: getattr(self, name) for name in FIELDS})
 
 
 def keep_changed(

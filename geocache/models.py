@@ -24,6 +24,7 @@ from geocache.addresses import (
     parse_network,
     sort_key,
 )
+from geocache.answers import AnswerColumns
 from geocache.former import keep_changed, midnight
 from geocache.imports.models import Ban, ImportRun, ImportSource, ListedAddress  # noqa: F401 - Django finds models here
 from geocache.locations import EPOCH, FIELDS, NOT_FOUND, Location
@@ -239,26 +240,14 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
             ).write([rows[address] for address in sorted(rows)])
 
 
-class GeoCache(models.Model):
+class GeoCache(AnswerColumns):
     """The newest answer for one address."""
 
     address = models.GenericIPAddressField(_("address"), primary_key=True)
     # 32 hexadecimal digits: sorts, and finds the addresses of a network, on every database.
     sort_key = models.CharField(max_length=32, editable=False)
-    network = models.CharField(_("network"), max_length=43, blank=True)
-    country_code = models.CharField(_("country"), max_length=2, blank=True)
-    region = models.CharField(_("region"), max_length=200, blank=True)
-    city = models.CharField(_("city"), max_length=200, blank=True)
-    postal_code = models.CharField(_("postal code"), max_length=200, blank=True)
-    latitude = models.FloatField(_("latitude"), null=True, blank=True)
-    longitude = models.FloatField(_("longitude"), null=True, blank=True)
-    accuracy_radius_km = models.PositiveSmallIntegerField(_("accuracy (km)"), null=True, blank=True)
-    time_zone = models.CharField(_("time zone"), max_length=200, blank=True)
-    asn = models.BigIntegerField(_("AS number"), null=True, blank=True)
-    organization = models.CharField(_("operator"), max_length=200, blank=True)
-    source = models.CharField(_("source"), max_length=200, blank=True)
+    # Its choices are part of a migration, which the table of former answers never had.
     reason = models.CharField(_("reason"), max_length=20, blank=True, choices=Reason.choices)
-    resolved_at = models.DateTimeField(_("resolved at"))
     created_at = models.DateTimeField(_("first resolved at"))
     # A day of UTC, only ever raised. It has no index: nearly every write to it would then be one to
     # all other indexes (PostgreSQL), and only a daily job looks for it, on one walk.
@@ -318,11 +307,6 @@ class GeoCache(models.Model):
         with connection.cursor() as cursor:
             cursor.execute(sql)
             return [held for (held,) in cursor.fetchall()]
-
-    def to_location(self, address: str | None = None) -> Location:
-        """Return the row as an answer, for ``address`` when it stands in for a neighbour's."""
-        values = {name: getattr(self, name) for name in FIELDS}
-        return Location(**values | {"address": address or self.address})
 
 
 ROW_FIELDS: Final = (*FIELDS, "sort_key", "created_at", "asked_on")

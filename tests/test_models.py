@@ -129,13 +129,6 @@ def test_geocache__row_and_answer_are_the_same():
         assert GeoCache.objects.get(address=location.address).to_location() == location
 
 
-def test_geocache__as_an_answer_for_a_neighbour():
-    row = a_row(LONDON)
-    neighbour = row.to_location("81.2.69.1")
-    assert neighbour == a_location("81.2.69.1")
-    assert str(row) == LONDON
-
-
 def test_geocache__has_a_column_for_each_field_of_an_answer():
     columns = {field.name for field in GeoCache._meta.get_fields()}
     assert columns == {*FIELDS, "sort_key", "created_at", "asked_on"}

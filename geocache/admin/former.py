@@ -28,3 +28,27 @@ class FormerAnswerAdmin(ReadOnlyAdmin):
     sortable_by = ("valid_until",)
     ordering = ("-valid_until", "-address")
     search_fields = ("=address",)
+    # The order of the page of one: by itself it would begin with the columns of any answer.
+    fields = (
+        "address",
+        "valid_from",
+        "valid_until",
+        "network",
+        "country_code",
+        "region",
+        "city",
+        "postal_code",
+        "latitude",
+        "longitude",
+        "accuracy_radius_km",
+        "time_zone",
+        "asn",
+        "organization",
+        "source",
+        "reason",
+        "resolved_at",
+        "new_country_code",
+        "new_city",
+        "new_asn",
+        "new_organization",
+    )

@@ -1,0 +1,26 @@
+from datetime import timedelta
+
+import pytest
+
+from geocache.answers import AnswerColumns
+from geocache.former import FormerAnswer
+from geocache.locations import FIELDS
+from geocache.models import GeoCache
+from tests.factories import LONDON, NOON, a_location, a_row
+
+
+def test_answer_columns__are_the_fields_of_an_answer_but_its_address():
+    columns = {field.name for field in AnswerColumns._meta.get_fields()}
+    assert columns == {*FIELDS} - {"address"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", [GeoCache, FormerAnswer])
+def test_to_location__as_an_answer_for_itself_and_for_a_neighbour(model):
+    a_row(LONDON)
+    if model is FormerAnswer:
+        a_row(LONDON, city="Leeds", resolved_at=NOON + timedelta(days=1))
+    row = model.objects.get()
+    assert row.to_location() == a_location(LONDON)
+    assert row.to_location("81.2.69.1") == a_location("81.2.69.1")
+    assert str(row) == LONDON
