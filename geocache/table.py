@@ -6,6 +6,7 @@ A transaction that a deadlock ended is tried once more.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from django.db import (
@@ -112,6 +113,8 @@ def _upsert(
             if not accepted_count and len(refused) >= ALL_REFUSED:
                 raise AllRefused(printable(error)) from error
             return accepted_count
+    # One half below the other: the order in which two flushers wait for rows is that of the whole.
+    locations = sorted(locations, key=attrgetter("address"))
     middle = len(locations) // 2
     accepted_count = _upsert(locations[:middle], refused, accepted_count)
     return _upsert(locations[middle:], refused, accepted_count)

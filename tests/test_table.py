@@ -47,6 +47,22 @@ def test_write__puts_aside_what_is_refused_and_the_rest_lands() -> None:
     assert RejectedEntry.objects.get().address == REFUSED.address
 
 
+def test_write__halves_are_written_in_the_order_of_addresses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, written = GeoCacheQuerySet.upsert, []
+
+    def upsert(self: GeoCacheQuerySet, locations: Any) -> None:
+        real(self, locations)
+        written.extend(sorted(one.address for one in locations))
+
+    monkeypatch.setattr(GeoCacheQuerySet, "upsert", upsert)
+    table.write([REFUSED, *reversed(many_locations(20))])
+
+    assert len(written) == 20
+    assert written == sorted(written)
+
+
 def test_write__of_nothing_else_than_refused_answers_writes_nothing() -> None:
     with pytest.raises(AllRefused, match="refuses every answer"):
         table.write([REFUSED], lambda: a_row() and None)
