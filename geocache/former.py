@@ -92,34 +92,48 @@ class FormerAnswer(AnswerColumns):
         return self.address
 
 
-def keep_changed(
+def find_changed(
     connection: BaseDatabaseWrapper,
     model: type[Any],
     fields: Sequence[str],
     rows: Mapping[str, Sequence[Any]],
-) -> None:
-    """Keep the answers in the table of ``model`` that ``rows``, by address, are about to replace.
+) -> dict[str, list[Any]]:
+    """Return the values of ``COMPARED`` in those ``rows``, by address, that move an answer.
 
-    In the transaction that then writes ``rows``. Raises what the database raises.
+    Compared with the table of ``model``. Locks nothing: two flushers that lock here, before they
+    write all in one order, wait for each other. Raises what the database raises.
     """
     places = [fields.index(name) for name in COMPARED]
-    # Few are in the table, and fewer have changed: only these are read in full.
     new: dict[str, list[Any]] = {}
     for address, old in _held(connection, model, list(rows)):
         compared = [rows[address][place] for place in places]
         if is_move(old, compared):
             new[address] = compared
-    resolved_at = fields.index("resolved_at")
+    return new
+
+
+def keep_changed(
+    connection: BaseDatabaseWrapper,
+    model: type[Any],
+    new: Mapping[str, Sequence[Any]],
+    until: Mapping[str, datetime],
+) -> None:
+    """Keep the answers in the table of ``model`` that ``new``, by address, is about to replace.
+
+    ``new`` is what ``find_changed`` found, ``until`` when each was resolved. In the transaction
+    that holds the rows already and replaces them next. Raises what the database raises.
+    """
     for chunk in _chunks(list(new)):
-        # Locked: what another flusher wrote since is what is replaced now.
+        # A read that locks sees what another flusher wrote before we held the row, whatever the
+        # isolation: that is what is replaced now.
         held = model._default_manager.using(connection.alias).filter(pk__in=chunk)
         old_rows = [
             row
-            for row in held.select_for_update().order_by("pk")
-            if row.resolved_at < rows[row.pk][resolved_at]
+            for row in held.select_for_update()
+            if row.resolved_at < until[row.pk]
             and is_move([getattr(row, name) for name in COMPARED], new[row.pk])
         ]
-        _keep(connection.alias, old_rows, {one: rows[one][resolved_at] for one in chunk}, new)
+        _keep(connection.alias, old_rows, until, new)
 
 
 def _held(

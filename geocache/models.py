@@ -25,7 +25,7 @@ from geocache.addresses import (
     sort_key,
 )
 from geocache.answers import AnswerColumns
-from geocache.former import keep_changed, midnight
+from geocache.former import find_changed, keep_changed, midnight
 from geocache.imports.models import Ban, ImportRun, ImportSource, ListedAddress  # noqa: F401 - Django finds models here
 from geocache.locations import EPOCH, FIELDS, NOT_FOUND, Location
 from geocache.upserts import Upsert
@@ -226,18 +226,25 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         for location in sorted(locations, key=lambda one: one.resolved_at):
             row = _row(location)
             rows[row[0]] = row
-        using = router.db_for_write(self.model)
-        with transaction.atomic(using=using):
-            keep_changed(connections[using], self.model, ROW_FIELDS, rows)
-            Upsert(
-                connection=connections[using],
-                model=self.model,
-                fields=ROW_FIELDS,
-                newest_by="resolved_at",
-                insert_only=["created_at"],
-                raised=["asked_on"],
-                # Always in one order, so that two flushers cannot wait for each other's rows.
-            ).write([rows[address] for address in sorted(rows)])
+        connection = connections[router.db_for_write(self.model)]
+        upsert = Upsert(
+            connection=connection,
+            model=self.model,
+            fields=ROW_FIELDS,
+            newest_by="resolved_at",
+            insert_only=["created_at"],
+            raised=["asked_on"],
+        )
+        with transaction.atomic(using=connection.alias):
+            changed = find_changed(connection, self.model, ROW_FIELDS, rows)
+            # Always in one order, and rows that are new among the others, so that two flushers
+            # cannot wait for each other's. What changes loses at first: its row is only locked.
+            first = rows | {address: _too_old(rows[address]) for address in changed}
+            upsert.write([first[address] for address in sorted(first)])
+            if changed:
+                until = {address: rows[address][RESOLVED_AT] for address in changed}
+                keep_changed(connection, self.model, changed, until)
+                upsert.write([rows[address] for address in changed])
 
 
 class GeoCache(AnswerColumns):
@@ -310,6 +317,7 @@ class GeoCache(AnswerColumns):
 
 
 ROW_FIELDS: Final = (*FIELDS, "sort_key", "created_at", "asked_on")
+RESOLVED_AT: Final = ROW_FIELDS.index("resolved_at")
 
 
 _values: Final = attrgetter(*FIELDS[1:], "resolved_at")
@@ -320,6 +328,11 @@ def _row(location: Location) -> tuple[Any, ...]:
     address, key = normalised_and_key(location.address)
     *values, created_at = _values(location)
     return (address, *values, key, created_at, location.asked_on)
+
+
+def _too_old(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a row that no row of the table gives way to."""
+    return (*row[:RESOLVED_AT], EPOCH, *row[RESOLVED_AT + 1 :])
 
 
 class JournalHead(models.Model):

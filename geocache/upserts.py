@@ -38,6 +38,8 @@ class Upsert:
     def write(self, rows: Sequence[Row]) -> None:
         """Write ``rows``, each key once, in a transaction of the caller.
 
+        PostgreSQL, MariaDB and MySQL lock and insert in the order of ``rows``: two that write in
+        one order cannot wait for each other. A row that is too old locks the one that it leaves.
         Raises what the database raises; too long a text is refused, never cut.
         """
         ways = {

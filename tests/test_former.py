@@ -1,15 +1,17 @@
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 
-from geocache import former, journal
+from geocache import former, journal, models
 from geocache.flush import flush_dirty
 from geocache.forgetting import forget
 from geocache.former import FormerAnswer, is_move
+from geocache.locations import Location
 from geocache.models import GeoCache
 from geocache.prune import prune
 from geocache.recorder import record
@@ -124,6 +126,24 @@ def test_keep_changed__same_records_again_make_no_second_entry() -> None:
 
 
 @pytest.mark.usefixtures("way")
+def test_upsert__row_that_is_gone_before_its_change_is_written_is_a_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def find_and_lose(*args: Any) -> Any:
+        changed = former.find_changed(*args)
+        GeoCache.objects.all().delete()
+        return changed
+
+    moved(0)
+    monkeypatch.setattr(models, "find_changed", find_and_lose)
+    moved(5, city="Leeds")
+
+    row = GeoCache.objects.get()
+    assert (row.city, row.resolved_at, row.created_at) == ("Leeds", NOON + 5 * DAY, NOON + 5 * DAY)
+    assert kept() == []
+
+
+@pytest.mark.usefixtures("way")
 def test_keep_changed__in_a_batch_of_more_than_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(former, "CHUNK_ADDRESSES", 10)
     old = many_locations(35)
@@ -135,10 +155,10 @@ def test_keep_changed__in_a_batch_of_more_than_a_chunk(monkeypatch: pytest.Monke
     }
 
 
-def test_keep_changed__new_rows_cost_one_query_a_chunk(django_assert_num_queries: Any) -> None:
-    rows = {one.address: ("GB", "London", None, "", NOON) for one in many_locations(2001)}
+def test_find_changed__new_rows_cost_one_query_a_chunk(django_assert_num_queries: Any) -> None:
+    rows = {one.address: ("GB", "London", None, "") for one in many_locations(2001)}
     with django_assert_num_queries(3):
-        former.keep_changed(connection, GeoCache, [*former.COMPARED, "resolved_at"], rows)
+        assert former.find_changed(connection, GeoCache, former.COMPARED, rows) == {}
 
 
 def test_keep_changed__write_through_keeps_too(settings: Any) -> None:
@@ -200,6 +220,85 @@ def test_keep_changed__two_flushers_with_the_same_change_keep_it_once() -> None:
         ("GB", city, number, number + 1)
         for number, city in enumerate(["London", *(f"City {number}" for number in range(1, 5))])
     ]
+
+
+@needs_postgresql
+@pytest.mark.parametrize("is_first_new", [False, True])
+@pytest.mark.django_db(transaction=True)
+def test_upsert__who_waits_for_a_row_holds_none_behind_it(is_first_new: bool) -> None:
+    first, changed, new = (f"20.0.0.{number}" for number in (1, 2, 3))
+    moved(0, changed)
+    if not is_first_new:
+        moved(0, first)
+    given = [
+        a_location(first, resolved_at=NOON + DAY),
+        a_location(changed, city="Leeds", resolved_at=NOON + DAY),
+        a_location(new, resolved_at=NOON + DAY),
+    ]
+
+    def work() -> None:
+        try:
+            GeoCache.objects.upsert(given)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '5s'")
+            moved(0, first)
+            other = pool.submit(work)
+            wait_until_another_waits_for_us()
+            # As the other one would, had it come first.
+            moved(0, changed)
+            moved(0, new)
+        other.result()
+
+    assert kept(changed) == [("GB", "London", 0, 1)]
+    assert GeoCache.objects.filter(resolved_at=NOON + DAY).count() == 3
+
+
+def wait_until_another_waits_for_us() -> None:
+    patience_ends_at = time.monotonic() + 30
+    waiting = "SELECT count(*) FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    with connection.cursor() as cursor:
+        while not cursor.execute(waiting).fetchone()[0]:
+            assert time.monotonic() < patience_ends_at, "nobody waits"
+
+
+@needs_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_upsert__at_once_with_different_changes_and_the_same_new_rows_does_not_deadlock() -> None:
+    GeoCache.objects.upsert(many_locations(200, city="City 0"))
+    barrier = threading.Barrier(2)
+
+    def given(thread: int, number: int) -> list[Location]:
+        """Every row, changed if it is this thread's to change, and 100 that are new."""
+        at = NOON + number * DAY
+        row_count = 100 + 100 * number
+        changed = many_locations(row_count, city=f"City {number}", resolved_at=at + DAY / 2)
+        same = many_locations(row_count, city=f"City {number - 1}", resolved_at=at)
+        new = many_locations(row_count + 100, row_count, city=f"City {number}", resolved_at=at)
+        mine = [changed[row] if row % 2 == thread else same[row] for row in range(row_count)]
+        return mine + new
+
+    def work(thread: int) -> None:
+        try:
+            for number in range(1, 11):
+                locations = given(thread, number)
+                barrier.wait(timeout=30)
+                GeoCache.objects.upsert(locations)
+        except threading.BrokenBarrierError:
+            return  # The other one has failed, and says why.
+        except DatabaseError:
+            barrier.abort()
+            raise
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, range(2)))
+
+    assert FormerAnswer.objects.count() == sum(100 + 100 * number for number in range(1, 11))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -156,7 +156,7 @@ def test_postgres__back_end_terminated_flush_recovers_without_the_jobs_wrapper()
 def test_postgres__victim_of_a_deadlock_tries_again_by_itself() -> None:
     given = journaled(2)
     flush_dirty()
-    # The same answers: what has changed would be locked before the rows are written.
+    # The same answers once more: their rows are there to be locked.
     journal.append([row.to_location() for row in GeoCache.objects.all()])
     has_first, is_waiting = threading.Event(), threading.Event()
 
