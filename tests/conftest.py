@@ -1,5 +1,6 @@
 """What every test gets: a cache of its own, an empty journal, an empty memory."""
 
+import gc
 import os
 import signal
 import socket
@@ -36,6 +37,13 @@ def is_listening(url: str, default_port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:  # noqa: ARG001 - ends before it
+    """Let go of the connections of threads that have ended: a database in use is not dropped."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from geocache.flush import flush_dirty
 from geocache.locations import dump_locations
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
 from tests.factories import NOON, a_location, many_locations
+from tests.losses import lose_journal
 
 pytestmark = pytest.mark.django_db
 
@@ -299,19 +300,12 @@ def test_flush_dirty__finds_the_records_of_a_counter_that_was_deleted() -> None:
 def test_flush_dirty__cache_cleared_twice_loses_only_what_no_live_writer_holds() -> None:
     journal.append([a_location("20.0.0.1")])
     for number in (2, 3):
-        caches.current().clear() if connection.vendor == "sqlite" else _forget_all()
-        journal._writer._free.clear()
+        lose_journal()
         journal.append([a_location(f"20.0.0.{number}")])
 
     flush_dirty()
 
     assert stored() == {"20.0.0.1", "20.0.0.2", "20.0.0.3"}
-
-
-def _forget_all() -> None:
-    """Do what clear() does, to the keys of this test alone."""
-    journal.forget_segments(journal.base_of(journal.last_ticket()), journal.last_ticket())
-    caches.current().delete_many([journal.TICKET_KEY, journal.HEAD_KEY])
 
 
 def test_flush_dirty__follows_a_clock_that_went_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from geocache import caches, journal
 from geocache.exceptions import JournalUnavailable
 from geocache.locations import dump_locations, load_locations
 from tests.factories import NOON, a_location, many_locations
+from tests.losses import lose_journal
 
 
 @pytest.fixture
@@ -228,15 +229,10 @@ def down_after(count: int) -> Callable[..., bool]:
     return add
 
 
-def lose_memory() -> None:
-    caches.current().clear()
-    journal._writer._free.clear()
-
-
 def test_append__finishes_a_repair_that_was_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
     for location in many_locations(5):
         journal.append([location])
-    lose_memory()
+    lose_journal()
     with monkeypatch.context() as patch:
         patch.setattr(caches.current(), "add", down_after(5))
         with pytest.raises(JournalUnavailable):
@@ -259,7 +255,7 @@ def test_append__does_not_trust_a_segment_from_before_a_loss_that_another_thread
 
     def lose_and_notice(*args: Any, **kwargs: Any) -> bool:
         monkeypatch.setattr(backend, "add", real_add)
-        lose_memory()
+        lose_journal()
         journal.append([a_location("20.0.0.2")])
         return real_add(*args, **kwargs)
 
