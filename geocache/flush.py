@@ -7,7 +7,7 @@ upsert changes nothing. Two flushes at once are safe.
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from itertools import count
 from typing import Final
@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
+from msgspec.structs import replace
 
 from geocache import conf, journal, notes, table
 from geocache.exceptions import AllRefused, FlushError, JournalUnavailable, UndecodableRecord

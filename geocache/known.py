@@ -6,13 +6,14 @@ networks the narrowest answers, and of several answers for one network the newes
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 import structlog
 from django.db import DatabaseError, InterfaceError, connections, router, transaction
+from msgspec.structs import replace
 
 from geocache import conf, store, table
 from geocache.addresses import networks_around, prefix_length

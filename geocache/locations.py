@@ -1,19 +1,18 @@
 """``Location``, the answer for one address, and its text form in the cache.
 
 The text is JSON, ``{"v":2,"n":2,"answers":[[...],[...]]}``: a version, how many answers, and for
-each its fields in order, at last whether it was renewed and not asked for. It is one text for hot
-entries and journal records. A later release may append fields: a reader ignores what it does not
+each its fields in order. It is one text for hot entries and journal records, and its reader checks
+the exact type of each field. A later release may append fields: a reader ignores what it does not
 know and fills in what it misses.
 """
 
 import re
 from collections.abc import Iterable
-from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, date, datetime
-from operator import attrgetter
-from typing import Annotated, Any, Final, get_type_hints
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec.structs import asdict, replace
 
 from geocache.exceptions import UndecodableRecord
 
@@ -26,16 +25,16 @@ NOT_FOUND: Final = "not_found"
 UNAVAILABLE: Final = "unavailable"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Location:
+class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """Where an address is. False when nothing is known; ``reason`` then says why.
 
     ``latitude`` and ``longitude`` are WGS 84 degrees. ``network`` is the block, in CIDR notation,
     for which the answer holds. ``source`` names each database and the day it was built.
+    ``msgspec.structs.replace`` makes a changed copy.
     """
 
     address: str
-    resolved_at: datetime
+    resolved_at: Annotated[datetime, msgspec.Meta(tz=True)]
     network: str = ""
     country_code: str = ""
     region: str = ""
@@ -49,10 +48,10 @@ class Location:
     organization: str = ""
     source: str = ""
     reason: str = ""
-    # Resolved again although nobody asked: it does not count as asked for. No part of the answer.
-    is_renewed: bool = field(default=False, compare=False, repr=False)
-    # True of an old row that stands in while the provider fails. Said to the caller, never kept.
-    is_stale: bool = field(default=False, compare=False)
+    # Resolved again although nobody asked: it does not count as asked for.
+    is_renewed: bool = False
+    # True of an old row that stands in while the provider fails. Such answers are not journaled.
+    is_stale: bool = False
 
     def __bool__(self) -> bool:
         return not self.reason
@@ -69,42 +68,28 @@ class Location:
         return plain | {"found": bool(self), "stale": self.is_stale}
 
 
-# Those that are kept in a text; with ``is_renewed`` behind them.
-FIELDS: Final = tuple(one.name for one in fields(Location) if one.compare)
-_KEPT: Final = tuple(one for one in fields(Location) if one.name in {*FIELDS, "is_renewed"})
-_TYPES: Final[dict[str, Any]] = get_type_hints(Location) | {
-    "resolved_at": Annotated[datetime, msgspec.Meta(tz=True)]
-}
-# An answer in a text: a list, whose reader checks the exact type of each field.
-_Row: Final[Any] = msgspec.defstruct(
-    "_Row",
-    [
-        (one.name, _TYPES[one.name], msgspec.NODEFAULT if one.default is MISSING else one.default)
-        for one in _KEPT
-    ],
-    array_like=True,
-    gc=False,
-)
-_Record: Final[Any] = msgspec.defstruct(
-    "_Record", [("v", int), ("n", int), ("answers", list[_Row])]
-)
+# Of the answer itself: what a row has, and what pages and files show.
+FIELDS: Final = Location.__struct_fields__[: Location.__struct_fields__.index("is_renewed")]
+
+
+class _Record(msgspec.Struct):
+    v: int
+    n: int
+    answers: list[Location]
+
+
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(_Record).decode
 _COUNT: Final = re.compile(r'\{"v":\d+,"n":(\d{1,9}),')
-# Into the slots themselves: the constructor of a frozen dataclass takes twice as long, and a flush
-# or a page makes many.
-_put: Final = tuple(getattr(Location, one.name).__set__ for one in fields(Location))
-_values: Final = attrgetter(*(one.name for one in _KEPT))
 
 
 def dump_locations(locations: Iterable[Location]) -> str:
     """Return the text of one journal record or hot entry."""
-    rows = [_Row(*_values(location)) for location in locations]
+    answers = list(locations)
     try:
-        return _encode(_Record(RECORD_VERSION, len(rows), rows)).decode()
+        return _encode(_Record(RECORD_VERSION, len(answers), answers)).decode()
     except UnicodeEncodeError:
-        rows = [_Row(*map(_whole, _values(row))) for row in rows]
-        return _encode(_Record(RECORD_VERSION, len(rows), rows)).decode()
+        return dump_locations(map(_whole, answers))
 
 
 def count_locations(text: object) -> int:
@@ -126,18 +111,16 @@ def load_locations(text: object) -> list[Location]:
         raise UndecodableRecord(f"the record cannot be read: {error}") from error
     if record.v != RECORD_VERSION:
         raise UndecodableRecord(f"the record has version {record.v}")
-    return [_location(row) for row in record.answers]
+    return record.answers
 
 
-def _location(row: Any) -> Location:
-    location = object.__new__(Location)
-    for put, value in zip(_put, (*_values(row), False), strict=True):
-        put(location, value)
-    return location
-
-
-def _whole(value: Any) -> Any:
-    """Return a text without halves of characters, which JSON can write and UTF-8 cannot."""
-    if not isinstance(value, str):
-        return value
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def _whole(location: Location) -> Location:
+    """Return an answer without halves of characters, which JSON can write and UTF-8 cannot."""
+    texts = {name: value for name, value in asdict(location).items() if isinstance(value, str)}
+    return replace(
+        location,
+        **{
+            name: text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            for name, text in texts.items()
+        },
+    )

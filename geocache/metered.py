@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import count
 from typing import Final
+
+from msgspec.structs import replace
 
 from geocache import budget, claims, notes, store
 from geocache.addresses import networks_around

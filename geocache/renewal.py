@@ -1,7 +1,8 @@
 """Ask the provider anew about addresses whose answers are known."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from geocache import budget, providers, store
 from geocache.addresses import parse_address, special_reason

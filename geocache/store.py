@@ -7,7 +7,6 @@ A cache that is down is a miss, said once a minute, never an error.
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
@@ -15,6 +14,7 @@ from typing import Final
 
 import structlog
 from django.core.signals import setting_changed
+from msgspec.structs import replace
 
 from geocache import caches, conf
 from geocache.addresses import networks_around

@@ -10,6 +10,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.core.cache.backends.redis import RedisCache
 from django.db import InterfaceError, OperationalError, connection
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from geocache import caches, journal, providers, store
@@ -428,9 +429,11 @@ def test_lookup__an_old_row_beats_nothing_when_the_provider_fails(settings, is_m
     use_dummy_provider(settings, is_failing=True, is_metered=is_metered)
     row = a_row(LONDON, resolved_at=datetime(2001, 1, 1, tzinfo=UTC))
     answers = lookup_many([LONDON, UNKNOWN])
-    assert answers[LONDON] == row.to_location()
-    assert answers[LONDON].is_stale
+    assert answers[LONDON] == replace(row.to_location(), is_stale=True)
     assert answers[UNKNOWN].reason == UNAVAILABLE
+    # It stays what it was: nothing new is remembered.
+    assert journaled() == []
+    assert store.get_many(providers.current().build(), [LONDON, UNKNOWN]) == {}
     # From the memory, too.
     assert lookup(LONDON).to_plain()["stale"] is True
 

@@ -1,11 +1,11 @@
 """Several providers in order: the first that finds an address answers, others fill its gaps."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import takewhile
 from typing import Any, Final
 
 import structlog
+from msgspec.structs import replace
 
 from geocache import budget
 from geocache.addresses import prefix_length
