@@ -78,7 +78,18 @@ class _Record(msgspec.Struct):
     answers: list[Location]
 
 
-_encode: Final = msgspec.json.Encoder().encode
+def _plain(value: object) -> object:
+    """Return text or a number of a class of its own, such as Django's safe text, as what it is."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    raise TypeError(f"{type(value).__name__} is no part of an answer")
+
+
+_encode: Final = msgspec.json.Encoder(enc_hook=_plain).encode
 _decode: Final = msgspec.json.Decoder(_Record).decode
 _COUNT: Final = re.compile(r'\{"v":\d+,"n":(\d{1,9}),')
 

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from math import inf, nan
 
 import pytest
+from django.utils.safestring import mark_safe
 from msgspec.structs import replace
 
 from geocache.exceptions import UndecodableRecord
@@ -130,6 +131,26 @@ def test_load__another_zone_is_the_same_moment():
 def test_dump__is_one_line():
     text = dump_locations([replace(FULL, city="a\nb\r\0")])
     assert not set(text) & set("\n\r\0")
+
+
+class Whole(int):
+    """A number as some libraries give it."""
+
+
+class Real(float):
+    """Another one."""
+
+
+def test_dump__takes_text_and_numbers_of_other_classes():
+    given = replace(FULL, city=mark_safe("London"), asn=Whole(64500), latitude=Real(1.5))
+    loaded = load_locations(dump_locations([given]))[0]
+    assert loaded == replace(FULL, city="London", asn=64500, latitude=1.5)
+    assert [type(one) for one in (loaded.city, loaded.asn, loaded.latitude)] == [str, int, float]
+
+
+def test_dump__says_what_is_no_part_of_an_answer():
+    with pytest.raises(TypeError, match="object is no part of an answer"):
+        dump_locations([replace(FULL, city=object())])
 
 
 @pytest.mark.parametrize(
