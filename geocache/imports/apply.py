@@ -124,6 +124,15 @@ def import_content(
     progress: Progress | None = None,
 ) -> Outcome:
     """Apply what came from ``origin``, as ``import_list`` does; None is what the table holds."""
+    outcome = _apply_content(origin, content, wait_seconds, progress)
+    # Also of the scheduler, when a person has done by hand what it could not.
+    ImportSource.objects.filter(name=origin.name).update(problem="")
+    return outcome
+
+
+def _apply_content(
+    origin: Origin, content: Content | None, wait_seconds: float, progress: Progress | None
+) -> Outcome:
     if content is None:
         rows = ImportRun.objects.filter(source__name=origin.name, source__current_run=F("pk"))
         if run := rows.first():

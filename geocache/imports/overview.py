@@ -120,7 +120,7 @@ def _overview(source: Any, is_configured: bool, at: datetime) -> ListOverview:
     run = source.current_run
     imported_at = max(filter(None, (run.finished_at, run.seen_at)), default=None) if run else None
     age = at - imported_at if imported_at else None
-    problem = _problem(source, imported_at)
+    problem = _problem(source)
     return ListOverview(
         name=source.name,
         state=_state(source, problem, at),
@@ -134,11 +134,9 @@ def _overview(source: Any, is_configured: bool, at: datetime) -> ListOverview:
     )
 
 
-def _problem(source: Any, imported_at: datetime | None) -> str:
+def _problem(source: Any) -> str:
     """Return what was wrong with the last import, or the empty text."""
-    tried_at = source.attempted_at
-    if source.problem and not (imported_at and tried_at and imported_at > tried_at):
-        # What the scheduler has met, and nobody has imported the list by hand since.
+    if source.problem:
         return str(source.problem)
     if source.current_run is None and source.newest_state == ImportRun.State.FAILED:
         return source.newest_error or "stopped before it was done"

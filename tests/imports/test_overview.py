@@ -142,13 +142,6 @@ def test_read_lists__look_that_failed_leaves_what_the_table_holds() -> None:
     assert one.entry_count == 1
 
 
-def test_read_lists__import_by_hand_since_then_is_no_failure() -> None:
-    imported("1.1.1.1")
-    an_hour_ago = timezone.now() - timedelta(hours=1)
-    ImportSource.objects.update(problem="the host is away", attempted_at=an_hour_ago)
-    assert (seen().state, seen().problem) == (ListState.COMPLETE, "")
-
-
 # --- bans ----------------------------------------------------------------------------------------
 
 

@@ -1,8 +1,10 @@
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from geocache.imports.asking import ask_for
@@ -57,6 +59,16 @@ def test_import_due__failure_is_kept_and_tried_again_in_an_hour(path: Path) -> N
     (again,) = results(hours=1)
     assert again.outcome is not None
     assert ImportSource.objects.get().problem == ""
+
+
+def test_import_due__failure_is_forgotten_when_somebody_imports_the_list(path: Path) -> None:
+    path.write_text("<html>")
+    results()
+    path.write_text("1.1.1.1\n")
+    for _ in ("new", "unchanged"):
+        ImportSource.objects.update(problem="nothing in it is an address")
+        call_command("import_geo", str(path), stdout=StringIO())
+        assert ImportSource.objects.get().problem == ""
 
 
 @pytest.mark.usefixtures("path")
