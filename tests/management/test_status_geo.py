@@ -164,8 +164,8 @@ def test_status_geo__says_how_each_list_is() -> None:
     age = "imported 13:00:10 (h:mm:ss) ago"
     said = re.sub(r"13:00:1\d", "13:00:10", out).split("\nLists")[1].splitlines()
     assert [line.strip() for line in said] == [
-        f"by hand: 3 entries, 1 networks among them, {age}, not in IMPORT_SOURCES",
-        f"fails: 1 entries, 0 networks among them, {age}. This is OVERDUE.",
+        f"by hand: 3 listed, 1 as networks, {age}, not in IMPORT_SOURCES",
+        f"fails: 1 listed, 0 as networks, {age}. This is OVERDUE.",
         "failed: gone for good",
         "new: not imported yet",
     ]
@@ -226,7 +226,7 @@ def test_status_geo__bans_that_make_no_sense_are_a_problem(settings: Any) -> Non
     use_action(settings, "no.such.Action")
     out, err, code = shown()
     assert err.startswith("Problem: bans: BAN_ACTION makes no sense: ")
-    assert rows(out)["Lists"].startswith("test: 1 entries")
+    assert rows(out)["Lists"].startswith("test: 1 listed")
     assert ("Bans" in rows(out), code) == (False, 1)
 
 

@@ -346,7 +346,7 @@ def test_dashboard_page__list_that_failed_or_is_overdue_is_said(viewer, settings
     ImportRun.objects.filter(source__name="late <1>").update(finished_at=old)
     text = see(viewer)
     assert "<strong>fails: The last import has failed.</strong>" in text
-    assert '<span lang="en">&lt;gone&gt;</span>' in text
+    assert '<p class="detail" lang="en">&lt;gone&gt;</p>' in text
     assert "<strong>late &lt;1&gt;: The next import of this list is overdue.</strong>" in text
     assert f'It was last imported <time datetime="{old:%Y-%m-%dT%H:%M}' in text
     assert text.count('<a href="/lists/">All lists</a>') == 2

@@ -81,7 +81,7 @@ def test_lists__lists_and_their_last_imports(viewer: Client) -> None:
 
 def test_list__where_its_addresses_are_beside_all_others(viewer: Client) -> None:
     text = show(viewer, a_full_list(), max_queries=8)
-    assert "3 entries, with 1 networks among them." in text
+    assert "3 entries; networks among them: 1." in text
     assert '<svg class="map' in text
     assert "?listed=test&amp;country=GB" in text
     # Half of the list, and one of three in the table.

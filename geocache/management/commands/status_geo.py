@@ -182,7 +182,7 @@ def _held(one: ListOverview) -> str:
         return "not imported yet" if is_new else "not wholly imported"
     age = timedelta(seconds=round(one.age_seconds))
     return (
-        f"{one.entry_count:,} entries, {one.network_count:,} networks among them, "
+        f"{one.entry_count:,} listed, {one.network_count:,} as networks, "
         f"imported {age} (h:mm:ss) ago"
     )
 
