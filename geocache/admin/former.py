@@ -5,6 +5,7 @@ from django.contrib import admin
 from geocache.admin.paging import LimitedPaginator
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.former import FormerAnswer
+from geocache.locations import FIELDS
 
 
 @admin.register(FormerAnswer)
@@ -33,19 +34,7 @@ class FormerAnswerAdmin(ReadOnlyAdmin):
         "address",
         "valid_from",
         "valid_until",
-        "network",
-        "country_code",
-        "region",
-        "city",
-        "postal_code",
-        "latitude",
-        "longitude",
-        "accuracy_radius_km",
-        "time_zone",
-        "asn",
-        "organization",
-        "source",
-        "reason",
+        *FIELDS[2:],
         "resolved_at",
         "new_country_code",
         "new_city",
