@@ -40,6 +40,8 @@ class RedisServer:
             # Only what a test saves by hand.
             "save": "",
             "appendonly": "yes" if self.has_append_only_file else "no",
+            # With "everysec", the default, it holds writes back while the disk is slow.
+            "appendfsync": "always",
         }
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen(
