@@ -127,11 +127,9 @@ def load_locations(text: object) -> list[Location]:
 
 def _whole(location: Location) -> Location:
     """Return an answer without halves of characters, which JSON can write and UTF-8 cannot."""
-    texts = {name: value for name, value in asdict(location).items() if isinstance(value, str)}
-    return replace(
-        location,
-        **{
-            name: text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            for name, text in texts.items()
-        },
-    )
+    texts = {
+        name: value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        for name, value in asdict(location).items()
+        if isinstance(value, str)
+    }
+    return replace(location, **texts)
