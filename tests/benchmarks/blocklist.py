@@ -53,7 +53,7 @@ def main() -> None:
     django.setup()
     from django.test.utils import setup_databases, setup_test_environment, teardown_databases
 
-    from tests.benchmarks.measure import print_machine
+    from tests.benchmarks.machine import print_machine
 
     setup_test_environment()
     databases = setup_databases(verbosity=0, interactive=False)
