@@ -12,6 +12,8 @@ from django.conf import settings
 from django.db import connection
 
 ROOT = Path(__file__).parent.parent
+# For what is measured: with DEBUG Django keeps a list of all queries.
+WITHOUT_DEBUG = {"DEBUG": "false", "SECRET_KEY": "x", "ALLOWED_HOSTS": "*"}
 
 
 def environment(**overrides: str) -> dict[str, str]:

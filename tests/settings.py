@@ -29,5 +29,8 @@ structlog.configure(cache_logger_on_first_use=False)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
+# As in production, and as pytest has it: benchmarks, too, are without Django's list of all queries.
+DEBUG = False
+
 # Another app beside geocache, as every project has.
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.visits"]  # noqa: F405 - from the settings

@@ -50,11 +50,8 @@ def main() -> None:
     import django
 
     django.setup()
-    from django.conf import settings
     from django.test.utils import setup_databases, teardown_databases
 
-    # As in production: Django keeps no list of its queries.
-    settings.DEBUG = False
     from tests.benchmarks import keys, machine
     from tests.benchmarks.measure import Effort
 

@@ -6,7 +6,7 @@ from geocache import journal
 from geocache.models import GeoCache
 from tests.benchmarks.measure import Answer, Effort, Figure, more
 from tests.factories import many_locations
-from tests.processes import start_script
+from tests.processes import WITHOUT_DEBUG, start_script
 
 # The most that a process ever held, in MB: before and behind a flush of all that is journaled.
 FLUSHER = """
@@ -42,8 +42,7 @@ def measure(effort: Effort) -> list[Answer]:
 
 def _peak(rows: int) -> tuple[float, float]:
     GeoCache.objects.all().delete()
-    # With DEBUG Django would keep the queries.
-    process = start_script(FLUSHER, DEBUG="false", SECRET_KEY="x", ALLOWED_HOSTS="*")
+    process = start_script(FLUSHER, **WITHOUT_DEBUG)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     at = datetime.now(UTC)

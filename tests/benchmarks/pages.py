@@ -43,8 +43,6 @@ def set_up(rows: int, *, is_kept: bool) -> None:
     from django.db import connection
     from django.test.utils import setup_databases
 
-    # As in production: Django keeps no list of its queries.
-    settings.DEBUG = False
     settings.ALLOWED_HOSTS = ["testserver"]
     name = f"{connection.settings_dict['NAME']}_pages_{rows}"
     if connection.vendor == "sqlite":

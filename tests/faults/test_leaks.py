@@ -95,9 +95,7 @@ print("GREW", after - before)
 )
 def test_memory__of_a_writer_and_flusher_is_flat(tmp_path: Path, settings: Any) -> None:
     with a_redis_server(tmp_path, settings) as server:
-        process = processes.start_script(
-            MEMORY, CACHE_URL=server.url, DEBUG="false", SECRET_KEY="x", ALLOWED_HOSTS="*"
-        )
+        process = processes.start_script(MEMORY, CACHE_URL=server.url, **processes.WITHOUT_DEBUG)
         try:
             output = process.communicate(timeout=300)[0]
         finally:
