@@ -49,7 +49,11 @@ class ShellCommand(BaseCommand):
         """Run on a command line, where a terminal may not know every letter of a place name."""
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")
-        super().run_from_argv(argv)
+        try:
+            super().run_from_argv(argv)
+        except KeyboardInterrupt:
+            # Once more behind the work, while Django closes its connections.
+            sys.exit(INTERRUPTED)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run, and turn the expected failures into one line and an exit code."""

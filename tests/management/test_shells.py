@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.core.management.base import CommandError
+from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError
 
 from geocache.exceptions import ProviderError
@@ -48,6 +48,17 @@ def test_shell_command__ctrl_c_is_130() -> None:
     with pytest.raises(SystemExit) as raised:
         call_command(Failing(KeyboardInterrupt()))
     assert raised.value.code == 130
+
+
+def test_shell_command__ctrl_c_behind_the_work_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    # As Django closes its connections.
+    monkeypatch.setattr(BaseCommand, "run_from_argv", interrupted)
+    with pytest.raises(SystemExit) as exit_:
+        ShellCommand().run_from_argv(["manage.py", "any"])
+    assert exit_.value.code == 130
 
 
 def test_shell_command__help_keeps_the_lines_of_the_examples() -> None:
