@@ -14,9 +14,14 @@ from django.utils.translation import gettext_lazy as _
 from geocache.addresses import parse_network
 from geocache.collation import sort_text
 from geocache.exceptions import InvalidAddress
-from geocache.former import FormerAnswer, FormerAnswerQuerySet
-from geocache.imports.models import ImportSource, ListedAddress
-from geocache.models import GeoCache, GeoCacheQuerySet
+from geocache.models import (
+    FormerAnswer,
+    FormerAnswerQuerySet,
+    GeoCache,
+    GeoCacheQuerySet,
+    ImportSource,
+    ListedAddress,
+)
 from geocache.paging import ORDERS
 from geocache.printable import printable
 from geocache.templatetags.geo import country_name

@@ -20,8 +20,7 @@ from django.db import DatabaseError, InterfaceError, router, transaction
 from geocache import journal, providers, store
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.flush import flush_dirty
-from geocache.former import FormerAnswer
-from geocache.models import GeoCache, GeoCacheQuerySet
+from geocache.models import FormerAnswer, GeoCache, GeoCacheQuerySet
 
 # Far more than two deletions take, and longer than a flusher at work may be waited for.
 LOCK_SECONDS: Final = 60.0

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from geocache.former import FormerAnswer, midnight
 from geocache.locations import Location
-from geocache.models import GeoCache
+from geocache.models import FormerAnswer, GeoCache
+from geocache.models.history import midnight
 
 # Former answers that are read of one address; the newest.
 SHOWN_SPANS: Final = 50

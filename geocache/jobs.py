@@ -35,7 +35,8 @@ from geocache.flush import flush_dirty, read_backlog
 from geocache.imports.apply import APPLIED
 from geocache.imports.geography import count_after_flush
 from geocache.imports.schedule import import_due
-from geocache.models import SCHEDULER_LEASE, FlushRun, SchedulerLease
+from geocache.models import FlushRun, SchedulerLease
+from geocache.models.scheduler import SCHEDULER_LEASE
 from geocache.moves import count_moves
 from geocache.prune import prune, retention_days
 from geocache.refresh import refresh

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from geocache import conf
-from geocache.former import COMPARED, is_move
 from geocache.models import GeoCache
+from geocache.models.history import COMPARED, is_move
 from geocache.providers.configured import make
 
 BATCH_ROWS: Final = 1000

@@ -16,7 +16,8 @@ from geocache.budget import Usage
 from geocache.exceptions import ProviderError
 from geocache.flush import read_backlog
 from geocache.imports.overview import BanOverview, ListOverview, read_bans, read_lists
-from geocache.models import SCHEDULER_LEASE, FlushRun, GeoCache, RejectedEntry, SchedulerLease
+from geocache.models import FlushRun, GeoCache, RejectedEntry, SchedulerLease
+from geocache.models.scheduler import SCHEDULER_LEASE
 from geocache.providers.base import Source
 
 # A database of places is old when so many addresses have moved that one should fetch a newer one.

@@ -2,10 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from geocache.answers import AnswerColumns
-from geocache.former import FormerAnswer
 from geocache.locations import FIELDS
-from geocache.models import GeoCache
+from geocache.models import FormerAnswer, GeoCache
+from geocache.models.columns import AnswerColumns
 from tests.factories import LONDON, NOON, a_location, a_row
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from geocache import former, journal, models
+from geocache import journal
 from geocache.flush import flush_dirty
 from geocache.forgetting import forget
-from geocache.former import FormerAnswer, is_move
 from geocache.locations import Location
-from geocache.models import GeoCache
+from geocache.models import FormerAnswer, GeoCache, answers, history
+from geocache.models.history import is_move
 from geocache.prune import prune
 from geocache.recorder import record
 from tests.factories import LONDON, NOON, a_location, a_row, many_locations, use_dummy_provider
@@ -130,12 +130,12 @@ def test_upsert__row_that_is_gone_before_its_change_is_written_is_a_new_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def find_and_lose(*args: Any) -> Any:
-        changed = former.find_changed(*args)
+        changed = history.find_changed(*args)
         GeoCache.objects.all().delete()
         return changed
 
     moved(0)
-    monkeypatch.setattr(models, "find_changed", find_and_lose)
+    monkeypatch.setattr(answers, "find_changed", find_and_lose)
     moved(5, city="Leeds")
 
     row = GeoCache.objects.get()
@@ -145,7 +145,7 @@ def test_upsert__row_that_is_gone_before_its_change_is_written_is_a_new_one(
 
 @pytest.mark.usefixtures("way")
 def test_keep_changed__in_a_batch_of_more_than_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(former, "CHUNK_ADDRESSES", 10)
+    monkeypatch.setattr(history, "CHUNK_ADDRESSES", 10)
     old = many_locations(35)
     GeoCache.objects.upsert(old)
     new = many_locations(45, city="Leeds", resolved_at=NOON + DAY)
@@ -158,7 +158,7 @@ def test_keep_changed__in_a_batch_of_more_than_a_chunk(monkeypatch: pytest.Monke
 def test_find_changed__new_rows_cost_one_query_a_chunk(django_assert_num_queries: Any) -> None:
     rows = {one.address: ("GB", "London", None, "") for one in many_locations(2001)}
     with django_assert_num_queries(3):
-        assert former.find_changed(connection, GeoCache, former.COMPARED, rows) == {}
+        assert history.find_changed(connection, GeoCache, history.COMPARED, rows) == {}
 
 
 def test_keep_changed__write_through_keeps_too(settings: Any) -> None:

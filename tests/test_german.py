@@ -17,9 +17,8 @@ from django.utils.translation import override
 from geocache import recorder
 from geocache.imports import apply
 from geocache.imports.geography import count_after_flush
-from geocache.imports.models import ImportRun, ImportSource, ListedAddress
 from geocache.lookup import lookup
-from geocache.models import FlushRun, RejectedEntry
+from geocache.models import FlushRun, ImportRun, ImportSource, ListedAddress, RejectedEntry
 from geocache.statistics import refresh_after_flush
 from tests.assertions import assert_valid_html
 from tests.factories import (

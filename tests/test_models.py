@@ -9,7 +9,6 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from geocache import models
 from geocache.addresses import SPECIAL_NETWORKS, sort_key
 from geocache.locations import FIELDS, NOT_FOUND, UNAVAILABLE
 from geocache.models import (
@@ -19,6 +18,7 @@ from geocache.models import (
     Reason,
     RejectedEntry,
     SchedulerLease,
+    answers,
 )
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, many_locations
 
@@ -394,7 +394,7 @@ def test_mark_asked__of_a_network_is_that_of_its_newest_row():
 
 
 def test_mark_asked__of_more_rows_than_a_statement_takes(monkeypatch):
-    monkeypatch.setattr(models, "MARKED_ROWS", 7)
+    monkeypatch.setattr(answers, "MARKED_ROWS", 7)
     locations = many_locations(30)
     GeoCache.objects.upsert(locations)
     GeoCache.objects.mark_asked(dict.fromkeys((one.address for one in locations), LATER_DAY))

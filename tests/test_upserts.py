@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 
-from geocache import upserts
 from geocache.exceptions import InvalidAddress
 from geocache.locations import NOBODY_ASKED
 from geocache.models import GeoCache
+from geocache.models import upsert as upsert_module
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, many_locations
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +27,7 @@ def way(request, monkeypatch):
     if request.param == "copied":
         if connection.vendor != "postgresql":
             pytest.skip("only PostgreSQL copies")
-        monkeypatch.setattr(upserts, "COPY_ROWS", 1)
+        monkeypatch.setattr(upsert_module, "COPY_ROWS", 1)
     if request.param == "portable":
         monkeypatch.setattr(connection, "vendor", "unheard of")
     return request.param
@@ -87,7 +87,7 @@ def test_upsert__of_one_batch_each_row_is_judged_for_itself():
 
 
 def test_upsert__more_rows_than_any_chunk():
-    count = upserts.CHUNK_ROWS * 2 + 1
+    count = upsert_module.CHUNK_ROWS * 2 + 1
     GeoCache.objects.upsert(many_locations(count, resolved_at=EARLIER))
     GeoCache.objects.upsert(many_locations(count, city="Replaced"))
     assert GeoCache.objects.filter(city="Replaced", created_at=EARLIER).count() == count

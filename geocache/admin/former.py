@@ -4,8 +4,8 @@ from django.contrib import admin
 
 from geocache.admin.paging import LimitedPaginator
 from geocache.admin.read_only import ReadOnlyAdmin
-from geocache.former import FormerAnswer
 from geocache.locations import FIELDS
+from geocache.models import FormerAnswer
 
 
 @admin.register(FormerAnswer)

@@ -15,7 +15,7 @@ from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.exceptions import InvalidAddress
 from geocache.imports.asking import ask_for
 from geocache.imports.entries import parse_entries
-from geocache.imports.models import Ban, ImportRun, ImportSource, ListedAddress
+from geocache.models import Ban, ImportRun, ImportSource, ListedAddress
 
 
 @admin.register(ImportSource)

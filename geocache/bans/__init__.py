@@ -21,7 +21,7 @@ from geocache import conf
 from geocache.addresses import SPECIAL_NETWORKS, parse_network
 from geocache.bans.base import BanAction
 from geocache.exceptions import BanError, InvalidAddress
-from geocache.imports.models import Ban, ListedAddress
+from geocache.models import Ban, ListedAddress
 
 ROWS: Final = 2_000
 # How long one waits for the bans of another import on this machine.

@@ -25,10 +25,10 @@ from geocache.imports import origins
 from geocache.imports.content import Entries, Spooled, Watch
 from geocache.imports.differences import Change, differences
 from geocache.imports.entries import Entry
-from geocache.imports.models import ImportRun, ImportSource, ListedAddress
 from geocache.imports.origins import Content, Origin
 from geocache.imports.runs import begin, failing, held
 from geocache.lookup import lookup_many
+from geocache.models import ImportRun, ImportSource, ListedAddress
 
 APPLIED: Final = "applied"
 UNCHANGED: Final = "unchanged"

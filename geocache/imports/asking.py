@@ -1,7 +1,7 @@
 """Ask for an import; apart from what imports, whose libraries no page has to load."""
 
 from geocache import conf
-from geocache.imports.models import ImportSource
+from geocache.models import ImportSource
 
 
 def ask_for(source: ImportSource) -> bool:

@@ -10,8 +10,7 @@ import structlog
 from django.db.models import Count, Max
 from django.utils import timezone
 
-from geocache.imports.models import ImportSource, ListedAddress
-from geocache.models import FlushRun, GeoCache
+from geocache.models import FlushRun, GeoCache, ImportSource, ListedAddress
 from geocache.statistics import TOP_OPERATORS, Operator
 
 log = structlog.get_logger(__name__)

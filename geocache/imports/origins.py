@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from geocache import conf
 from geocache.exceptions import ImportFailed, UpdateError
 from geocache.imports.content import SQLITE, Spooled, snapshot, spooled
-from geocache.imports.models import ImportSource
+from geocache.models import ImportSource
 from geocache.updates.fetch import Client, Fetched, Progress
 from geocache.updates.limits import Patience
 

@@ -10,7 +10,7 @@ from django.db.models import Count, OuterRef, Subquery
 
 from geocache import bans, conf
 from geocache.imports.holders import is_gone
-from geocache.imports.models import Ban, ImportRun, ImportSource, ListedAddress
+from geocache.models import Ban, ImportRun, ImportSource, ListedAddress
 
 # A list of the settings is overdue when it was not looked at for so many of its pauses, and an hour
 # at least.

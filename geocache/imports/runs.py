@@ -11,7 +11,7 @@ from django.utils import timezone
 from geocache.exceptions import GeocacheError, ImportBusy, ImportFailed
 from geocache.imports.content import Report
 from geocache.imports.holders import this_holder
-from geocache.imports.models import ImportRun, ImportSource
+from geocache.models import ImportRun, ImportSource
 
 POLL_SECONDS: Final = 0.2
 

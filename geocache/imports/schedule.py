@@ -11,8 +11,8 @@ from geocache import bans, conf
 from geocache.exceptions import BanError, ImportBusy, ImportFailed
 from geocache.imports import origins
 from geocache.imports.apply import Outcome, Progress, import_content
-from geocache.imports.models import ImportSource
 from geocache.imports.origins import Origin
+from geocache.models import ImportSource
 
 # After a failure a list is tried again so soon, unless it is due sooner; and an import that ended
 # without a word, as one does that is killed.

@@ -15,8 +15,7 @@ from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress, InvalidCursor
 from geocache.filters import AddressFilter, DayForm
 from geocache.history import answer_on, former_spans
-from geocache.imports.models import ListedAddress
-from geocache.models import GeoCache
+from geocache.models import GeoCache, ListedAddress
 from geocache.paging import Page, read_page
 from geocache.printable import printable
 from geocache.statistics import read_statistics

@@ -17,9 +17,8 @@ from geocache.exceptions import InvalidAddress
 from geocache.imports.asking import ask_for
 from geocache.imports.entries import parse_entries
 from geocache.imports.geography import geography_of
-from geocache.imports.models import ImportRun, ImportSource, ListedAddress
 from geocache.locations import Location
-from geocache.models import GeoCache
+from geocache.models import GeoCache, ImportRun, ImportSource, ListedAddress
 from geocache.statistics import Operator, read_statistics
 from geocache.views.access import staff_only
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from geocache.former import FormerAnswer
+from geocache.models import FormerAnswer
 from tests.factories import LONDON, NOON, a_row
 
 pytestmark = [

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from geocache.imports.models import Ban, ImportRun, ImportSource, ListedAddress
+from geocache.models import Ban, ImportRun, ImportSource, ListedAddress
 from tests.assertions import assert_valid_html, no_database_write
 from tests.bans.recording import RecordingAction, use_action
 from tests.factories import a_viewer, an_admin, use_dummy_provider

@@ -4,7 +4,7 @@ import pytest
 
 from geocache import bans
 from geocache.exceptions import BanError, ImportFailed
-from geocache.imports.models import Ban, ImportRun
+from geocache.models import Ban, ImportRun
 from tests.bans.recording import RecordingAction, WholeAction, use_action
 from tests.factories import use_dummy_provider
 from tests.imports.listing import imported

@@ -9,7 +9,7 @@ import pytest
 from geocache.bans.fail2ban import Fail2banAction
 from geocache.exceptions import BanError, ImportFailed
 from geocache.imports import apply, origins
-from geocache.imports.models import ImportRun
+from geocache.models import ImportRun
 from tests.bans.jail import JAIL, Jail, a_jail
 from tests.bans.recording import use_action
 from tests.factories import use_dummy_provider

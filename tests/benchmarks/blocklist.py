@@ -86,8 +86,7 @@ def measure(path: str) -> None:
 
     from geocache.flush import flush_dirty
     from geocache.imports.geography import count_after_flush
-    from geocache.imports.models import ListedAddress
-    from geocache.models import GeoCache
+    from geocache.models import GeoCache, ListedAddress
     from geocache.statistics import refresh_after_flush
 
     say("import", *timed(lambda: imported(path)))
@@ -136,7 +135,7 @@ def measure_pages() -> None:
     from django.contrib.auth.models import User
     from django.test import Client
 
-    from geocache.imports.models import ImportSource, ListedAddress
+    from geocache.models import ImportSource, ListedAddress
 
     client = Client()
     client.force_login(User.objects.create_superuser("benchmark"))

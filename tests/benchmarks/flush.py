@@ -7,7 +7,8 @@ from django.db import connection
 from geocache import journal, providers
 from geocache.flush import flush_dirty
 from geocache.locations import FIELDS, Location
-from geocache.models import ROW_FIELDS, GeoCache, _row
+from geocache.models import GeoCache
+from geocache.models.answers import ROW_FIELDS, _row
 from tests.benchmarks import raw_upsert
 from tests.benchmarks.addresses import supply
 from tests.benchmarks.measure import Answer, Effort, in_turn, speed, timed

@@ -4,8 +4,9 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from geocache.models import ROW_FIELDS, GeoCache
-from geocache.upserts import Row, Upsert
+from geocache.models import GeoCache
+from geocache.models.answers import ROW_FIELDS
+from geocache.models.upsert import Row, Upsert
 
 TABLE = GeoCache._meta.db_table
 COLUMNS = ", ".join(ROW_FIELDS)

@@ -6,7 +6,7 @@ from typing import Any
 from geocache.imports import apply
 from geocache.imports.apply import Outcome
 from geocache.imports.content import spooled
-from geocache.imports.models import ListedAddress
+from geocache.models import ListedAddress
 
 
 def kept(text: str | bytes) -> Any:

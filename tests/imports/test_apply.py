@@ -9,8 +9,7 @@ from geocache.exceptions import ImportBusy, ImportFailed
 from geocache.flush import flush_dirty
 from geocache.imports import apply
 from geocache.imports.apply import Progress
-from geocache.imports.models import ImportRun, ImportSource, ListedAddress
-from geocache.models import GeoCache
+from geocache.models import GeoCache, ImportRun, ImportSource, ListedAddress
 from tests.factories import LONDON, use_dummy_provider
 from tests.imports.listing import a_list, imported, kept, listed
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from geocache.imports.models import ImportRun, ListedAddress
+from geocache.models import ImportRun, ListedAddress
 from tests import processes
 from tests.bans.jail import JAIL, a_jail
 from tests.bans.recording import use_action

@@ -10,8 +10,8 @@ import pytest
 from geocache.exceptions import ImportFailed
 from geocache.imports import origins
 from geocache.imports.apply import Outcome, import_content
-from geocache.imports.models import ImportSource
 from geocache.imports.origins import find_origin
+from geocache.models import ImportSource
 from tests.factories import use_dummy_provider
 from tests.imports.listing import imported, listed
 from tests.updates.server import Service, serving

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from geocache.exceptions import BanError, ImportFailed
 from geocache.imports.holders import this_holder
-from geocache.imports.models import Ban, ImportRun, ImportSource
 from geocache.imports.overview import BanOverview, ListOverview, ListState, read_bans, read_lists
+from geocache.models import Ban, ImportRun, ImportSource
 from tests.assertions import no_database_write
 from tests.bans.recording import RecordingAction, use_action
 from tests.factories import use_dummy_provider

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from geocache.imports.models import ImportRun, ImportSource
+from geocache.models import ImportRun, ImportSource
 from tests.factories import use_dummy_provider
 from tests.imports.listing import listed
 from tests.management.commands import run

@@ -10,9 +10,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from geocache import journal
-from geocache.imports.models import Ban, ImportRun, ImportSource
 from geocache.lookup import lookup
-from geocache.models import FlushRun, SchedulerLease
+from geocache.models import Ban, FlushRun, ImportRun, ImportSource, SchedulerLease
 from tests.assertions import no_database_write
 from tests.bans.recording import RecordingAction, use_action
 from tests.factories import LONDON, a_location, a_row, use_dummy_provider

@@ -9,8 +9,14 @@ from django.utils import timezone
 
 from geocache import journal, urls
 from geocache.budget import ask
-from geocache.imports.models import ImportRun, ImportSource
-from geocache.models import FlushRun, GeoCache, RejectedEntry, SchedulerLease
+from geocache.models import (
+    FlushRun,
+    GeoCache,
+    ImportRun,
+    ImportSource,
+    RejectedEntry,
+    SchedulerLease,
+)
 from geocache.outlines import outlines
 from geocache.providers.base import Source
 from geocache.providers.dummy import DummyProvider

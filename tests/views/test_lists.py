@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from geocache.flush import flush_dirty
 from geocache.imports.geography import count_due
-from geocache.imports.models import ImportRun, ImportSource
+from geocache.models import ImportRun, ImportSource
 from geocache.statistics import refresh_statistics
 from tests.assertions import assert_is_page, no_database_write
 from tests.factories import LONDON, MOSCOW_V6, a_stranger, a_viewer, an_admin, use_dummy_provider

@@ -1,22 +1,18 @@
 """The table of answers and what is known about its filling. QuerySets are the vocabulary."""
 
 import re
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, tzinfo
-from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from operator import attrgetter
 from typing import Any, ClassVar, Final, Self
 
 from django.db import connections, models, router, transaction
 from django.db.models import Max, Min, Q
-from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from geocache import conf
 from geocache.addresses import (
     networks_around,
     normalised_and_key,
@@ -24,11 +20,10 @@ from geocache.addresses import (
     parse_network,
     sort_key,
 )
-from geocache.answers import AnswerColumns
-from geocache.former import find_changed, keep_changed, midnight
-from geocache.imports.models import Ban, ImportRun, ImportSource, ListedAddress  # noqa: F401 - Django finds models here
 from geocache.locations import EPOCH, FIELDS, NOT_FOUND, Location
-from geocache.upserts import Upsert
+from geocache.models.columns import AnswerColumns
+from geocache.models.history import find_changed, keep_changed, midnight
+from geocache.models.upsert import Upsert
 
 
 class Reason(models.TextChoices):
@@ -333,186 +328,3 @@ def _row(location: Location) -> tuple[Any, ...]:
 def _too_old(row: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return a row that no row of the table gives way to."""
     return (*row[:RESOLVED_AT], EPOCH, *row[RESOLVED_AT + 1 :])
-
-
-class JournalHead(models.Model):
-    """How far the journal of one cache is flushed, moved in the transaction of the upsert."""
-
-    alias = models.CharField(max_length=100, primary_key=True)
-    # Every segment up to this one is in the table.
-    position = models.BigIntegerField(default=0)
-    # Every segment up to this one is also deleted from the cache.
-    trimmed = models.BigIntegerField(default=0)
-
-    class Meta:
-        verbose_name = _("head of the journal")
-        verbose_name_plural = _("heads of the journal")
-
-    def __str__(self) -> str:
-        return f"{self.alias}: {self.position}"
-
-    @classmethod
-    def of(cls, alias: str) -> "JournalHead":
-        """Return the head of the journal in cache ``alias``, made when it is first asked for."""
-        return cls.objects.get_or_create(alias=alias)[0]
-
-    @classmethod
-    def position_of(cls, alias: str) -> int:
-        """Return how far the journal in cache ``alias`` is flushed; only reads."""
-        head = cls.objects.filter(alias=alias).first()
-        return head.position if head else 0
-
-    @classmethod
-    def advance(cls, alias: str, *, position: int = 0, trimmed: int = 0) -> None:
-        """Move a head up, never down: another flusher may be further already."""
-        cls.objects.filter(alias=alias).update(
-            position=Greatest("position", position), trimmed=Greatest("trimmed", trimmed)
-        )
-
-
-class FlushRun(models.Model):
-    """One flush that did something."""
-
-    started_at = models.DateTimeField(_("started at"))
-    seconds = models.FloatField(_("seconds"))
-    flushed = models.PositiveIntegerField(_("flushed"))
-    rejected = models.PositiveIntegerField(_("rejected"))
-    # Records that the cache had and lost; each held one answer, or up to 200.
-    lost = models.PositiveIntegerField(_("lost records"), default=0)
-    pending = models.PositiveIntegerField(_("pending"))
-    timed_out = models.BooleanField(_("timed out"))
-    error = models.TextField(_("error"), blank=True)
-
-    class Meta:
-        verbose_name = _("flush")
-        verbose_name_plural = _("flushes")
-        ordering: ClassVar = ["-started_at"]
-        # The newest run, and those old enough to be forgotten.
-        indexes: ClassVar = [models.Index(fields=["started_at"], name="geocache_flush_started")]
-
-    def __str__(self) -> str:
-        return f"{self.started_at:%Y-%m-%d %H:%M:%S}: {self.flushed}"
-
-
-class Statistics(models.Model):
-    """The counts of the whole table, in one row: to count millions for a page is too slow."""
-
-    # Always 1: whoever counts replaces what was counted before.
-    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
-    made_at = models.DateTimeField()
-    # How long it took to count.
-    seconds = models.FloatField()
-    # The newest flush that is counted in; 0 if there was none.
-    last_run = models.BigIntegerField()
-    # JSON of the counts, as ``geocache.statistics`` has them.
-    figures = models.TextField()
-
-    class Meta:
-        verbose_name = _("statistics")
-        verbose_name_plural = _("statistics")
-
-    def __str__(self) -> str:
-        return f"{self.made_at:%Y-%m-%d %H:%M:%S}"
-
-
-class RejectedEntry(models.Model):
-    """An answer that the database refused, or a record that could not be read."""
-
-    address = models.CharField(_("address"), max_length=100, blank=True)
-    # The text of the journal record, so that nothing is lost and it can be tried again.
-    record = models.TextField(_("record"))
-    error = models.TextField(_("error"))
-    rejected_at = models.DateTimeField(_("rejected at"), default=timezone.now)
-
-    class Meta:
-        verbose_name = _("rejected entry")
-        verbose_name_plural = _("rejected entries")
-        ordering: ClassVar = ["-rejected_at"]
-
-    def __str__(self) -> str:
-        return self.address or self.error[:50]
-
-
-# The lease of the process that runs the jobs.
-SCHEDULER_LEASE: Final = "geo_scheduler"
-
-
-class SchedulerLease(models.Model):
-    """Which scheduler runs the jobs; the others stand by until its lease runs out."""
-
-    name = models.CharField(max_length=100, primary_key=True)
-    holder = models.CharField(max_length=200, blank=True)
-    expires_at = models.DateTimeField()
-
-    class Meta:
-        verbose_name = _("lease of the scheduler")
-        verbose_name_plural = _("leases of the scheduler")
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.holder}"
-
-    @classmethod
-    def take(cls, name: str, holder: str, *, seconds: int) -> bool:
-        """Take or renew the lease; False while another scheduler holds it.
-
-        A compare-and-set: of two schedulers at the same moment one changes the row. Their clocks
-        may differ by less than ``seconds``.
-        """
-        now = timezone.now()
-        cls.objects.get_or_create(name=name, defaults={"expires_at": EPOCH})
-        # Nobody takes it for so long: the clock of who did was set back since.
-        of_another_time = Q(expires_at__gt=now + 2 * timedelta(seconds=seconds))
-        mine_or_free = Q(holder=holder) | Q(expires_at__lt=now) | of_another_time
-        held = cls.objects.filter(mine_or_free, name=name)
-        return bool(held.update(holder=holder, expires_at=now + timedelta(seconds=seconds)))
-
-    @classmethod
-    def release(cls, name: str, holder: str) -> None:
-        """Give the lease back, if it is still held by ``holder``."""
-        cls.objects.filter(name=name, holder=holder).update(expires_at=EPOCH)
-
-
-# How every token begins, so that a scanner for secrets recognises one that was published.
-TOKEN_PREFIX: Final = "geocache_"  # noqa: S105 - not a token
-
-
-class ApiToken(models.Model):
-    """A key to the API for a program of one user; revoked by deleting it.
-
-    Only the digest of the token is kept. It needs no salt and no slow hash, as the token is 256
-    random bits; and it is found through an index, so that no comparison tells by its time how much
-    of a guess is right.
-    """
-
-    user = models.ForeignKey(conf.user_model(), models.CASCADE, verbose_name=_("user"))
-    name = models.CharField(_("name"), max_length=100, help_text=_("What it is for."))
-    digest = models.CharField(max_length=64, unique=True, editable=False)
-    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
-
-    class Meta:
-        verbose_name = _("API token")
-        verbose_name_plural = _("API tokens")
-        ordering: ClassVar = ["-created_at"]
-
-    def __str__(self) -> str:
-        return self.name
-
-    def set_token(self) -> str:
-        """Give it a new token, and return that; it can never be read again."""
-        token = TOKEN_PREFIX + secrets.token_urlsafe(32)
-        self.digest = _digest(token)
-        return token
-
-    @classmethod
-    def holder_of(cls, token: str) -> Any:
-        """Return the user who holds ``token``, or None unless that is active staff."""
-        held = cls.objects.select_related("user").filter(
-            digest=_digest(token), user__is_active=True, user__is_staff=True
-        )
-        found = held.first()
-        return found.user if found else None
-
-
-def _digest(token: str) -> str:
-    # Whatever bytes a header held: they are no token, and no error.
-    return sha256(token.encode(errors="surrogateescape")).hexdigest()

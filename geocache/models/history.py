@@ -14,8 +14,8 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from geocache.answers import AnswerColumns
 from geocache.locations import FIELDS
+from geocache.models.columns import AnswerColumns
 
 # What a change is a change of.
 COMPARED: Final = ("country_code", "city", "asn", "organization")

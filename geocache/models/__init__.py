@@ -1,0 +1,34 @@
+"""The tables; their QuerySets are the vocabulary."""
+
+from geocache.models.answers import GeoCache, GeoCacheQuerySet, Reason
+from geocache.models.blocklists import (
+    Ban,
+    ImportRun,
+    ImportSource,
+    ListedAddress,
+    ListedAddressQuerySet,
+)
+from geocache.models.history import FormerAnswer, FormerAnswerQuerySet
+from geocache.models.journal import FlushRun, JournalHead, RejectedEntry
+from geocache.models.scheduler import SchedulerLease
+from geocache.models.statistics import Statistics
+from geocache.models.tokens import ApiToken
+
+__all__ = [
+    "ApiToken",
+    "Ban",
+    "FlushRun",
+    "FormerAnswer",
+    "FormerAnswerQuerySet",
+    "GeoCache",
+    "GeoCacheQuerySet",
+    "ImportRun",
+    "ImportSource",
+    "JournalHead",
+    "ListedAddress",
+    "ListedAddressQuerySet",
+    "Reason",
+    "RejectedEntry",
+    "SchedulerLease",
+    "Statistics",
+]

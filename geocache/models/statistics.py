@@ -1,0 +1,25 @@
+"""Counts of the whole table."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Statistics(models.Model):
+    """The counts of the whole table, in one row: to count millions for a page is too slow."""
+
+    # Always 1: whoever counts replaces what was counted before.
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    made_at = models.DateTimeField()
+    # How long it took to count.
+    seconds = models.FloatField()
+    # The newest flush that is counted in; 0 if there was none.
+    last_run = models.BigIntegerField()
+    # JSON of the counts, as ``geocache.statistics`` has them.
+    figures = models.TextField()
+
+    class Meta:
+        verbose_name = _("statistics")
+        verbose_name_plural = _("statistics")
+
+    def __str__(self) -> str:
+        return f"{self.made_at:%Y-%m-%d %H:%M:%S}"
