@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from geocache import caches
+from geocache.cache import backends
 from geocache.exceptions import ProviderError
 from geocache.locations import Location
 from geocache.providers.base import Provider
@@ -84,7 +84,7 @@ def usages(provider: Provider) -> list[Usage]:
     if not leaves:
         return []
     keys = [key for leaf in leaves for key in (_count_key(leaf), _remaining_key(leaf))]
-    held = caches.current().get_many(keys)
+    held = backends.current().get_many(keys)
     return [
         Usage(
             provider=leaf.name,
@@ -109,7 +109,7 @@ def _spend(provider: Provider, count: int) -> int:
     """Count questions that are about to be asked; return how many of them may be."""
     limit = provider.queries_per_day
     try:
-        with caches.breaker.watch():
+        with backends.breaker.watch():
             total = _add(_count_key(provider), count)
             if limit is None:
                 return count
@@ -125,7 +125,7 @@ def _spend(provider: Provider, count: int) -> int:
 
 
 def _add(key: str, count: int) -> int:
-    backend = caches.current()
+    backend = backends.current()
     try:
         return backend.incr(key, count)
     except ValueError:
@@ -150,8 +150,8 @@ def _share_remaining(provider: Provider) -> None:
     if _is_few(remaining) and _few_left.is_due():
         log.warning("geo_budget_low", provider=provider.name, remaining=remaining)
     try:
-        with caches.breaker.watch():
-            caches.current().set(_remaining_key(provider), remaining, timeout=DAY_SECONDS)
+        with backends.breaker.watch():
+            backends.current().set(_remaining_key(provider), remaining, timeout=DAY_SECONDS)
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         if _uncounted.is_due():
             log.error("geo_queries_uncounted", provider=provider.name, error=str(error))

@@ -8,7 +8,8 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from geocache import bans, caches, conf, providers, proxies, prune
+from geocache import bans, conf, providers, proxies, prune
+from geocache.cache import backends
 from geocache.exceptions import BanError, ProviderError
 
 # None of volatile-* evicts a record, which has no time to live; but a seal has one. Where it goes
@@ -23,36 +24,36 @@ SCHEDULER_APP = "django_apscheduler"
 def check_journal(**_: Any) -> list[CheckMessage]:
     """Check that the cache can hold the journal: shared, atomic, and never evicting."""
     try:
-        backend = caches.current()
+        backend = backends.current()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="geocache.E003")]
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         return [Caution(f"The cache cannot be opened: {error}", id="geocache.W001")]
     name = type(backend).__name__
-    if not caches.can_hold_journal(backend):
+    if not backends.can_hold_journal(backend):
         return [
             Error(
                 f"{name} cannot hold geocache's journal: it is not shared by all processes, not "
                 "atomic, or it evicts. Every new answer is written to the database at once.",
-                hint=f"Use Redis, Valkey or geocache.embedded.EmbeddedCache for the cache "
+                hint=f"Use Redis, Valkey or geocache.cache.embedded.EmbeddedCache for the cache "
                 f'"{conf.get("CACHE_ALIAS")}", or leave it out of CACHES.',
                 id="geocache.E001",
             )
         ]
-    if caches.eviction_policy(backend) not in (None, "none"):
+    if backends.eviction_policy(backend) not in (None, "none"):
         return [
             Error(
                 f"{name} evicts entries, and with them answers that are not flushed yet.",
                 hint='Set OPTIONS={"eviction_policy": "none"}, or use '
-                "geocache.embedded.EmbeddedCache.",
+                "geocache.cache.embedded.EmbeddedCache.",
                 id="geocache.E002",
             )
         ]
-    if caches.does_unpickle(backend):
+    if backends.does_unpickle(backend):
         return [
             Caution(
                 f"{name} unpickles what it reads: who can write to it can run code here.",
-                hint='Set OPTIONS={"serializer": "geocache.caches.TextSerializer"}.',
+                hint='Set OPTIONS={"serializer": "geocache.cache.backends.TextSerializer"}.',
                 id="geocache.W002",
             )
         ]
@@ -62,7 +63,7 @@ def check_journal(**_: Any) -> list[CheckMessage]:
 @register(Tags.caches, deploy=True)
 def check_redis_policy(**_: Any) -> list[CheckMessage]:
     """Check that Redis keeps records and seals; on deploy only, as it has to ask."""
-    policy = caches.redis_policy()
+    policy = backends.redis_policy()
     if policy is None or policy in KEEPING_POLICIES:
         return []
     return [

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-from geocache import caches, store
+from geocache import store
 from geocache.addresses import networks_around
+from geocache.cache import backends
 from geocache.locations import Location
 
 # How long a claim lives when its holder does not release it: longer than a provider's answer takes.
@@ -29,14 +30,14 @@ Public = Mapping[str, IPv4Address | IPv6Address]
 
 def take(build: str, public: Public) -> Public:
     """Claim the blocks of addresses; return those addresses whose blocks nobody else holds."""
-    backend = caches.current()
+    backend = backends.current()
     taken: dict[str, bool] = {}
     for address in public.values():
         name = _key(build, address)
         if name in taken:
             continue
         try:
-            with caches.breaker.watch():
+            with backends.breaker.watch():
                 taken[name] = backend.add(name, 1, timeout=CLAIM_SECONDS)
         except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
             store.report_down(error)
@@ -49,8 +50,8 @@ def release(build: str, public: Public) -> None:
     if not public:
         return
     try:
-        with caches.breaker.watch():
-            caches.current().delete_many({_key(build, address) for address in public.values()})
+        with backends.breaker.watch():
+            backends.current().delete_many({_key(build, address) for address in public.values()})
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         store.report_down(error)
 
@@ -73,8 +74,8 @@ def wait(build: str, public: Public, until: float) -> dict[str, Location]:
 def _are_held(build: str, public: Public) -> bool:
     names = {_key(build, address) for address in public.values()}
     try:
-        with caches.breaker.watch():
-            return len(caches.current().get_many(names)) == len(names)
+        with backends.breaker.watch():
+            return len(backends.current().get_many(names)) == len(names)
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         store.report_down(error)
         return False

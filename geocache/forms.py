@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 
-from geocache.extraction import find_addresses, is_network
+from geocache.addresses.extraction import find_addresses, is_network
 from geocache.printable import printable
 from geocache.uploads import read_text
 

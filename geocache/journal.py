@@ -34,8 +34,9 @@ from typing import Final
 import structlog
 from django.core.cache import BaseCache
 
-from geocache import caches, conf
-from geocache.caches import Entry
+from geocache import conf
+from geocache.cache import backends
+from geocache.cache.backends import Entry
 from geocache.exceptions import JournalUnavailable, UndecodableRecord
 from geocache.locations import Location, count_locations, dump_locations, load_locations
 
@@ -134,7 +135,7 @@ class Writer:
                 started = _now()
                 segment = self._free_segment(started) or self._new_segment(backend, started)
                 record = _record_key(segment.number, segment.record_count)
-                is_set = entry is not None and caches.add_both(backend, record, text, entry)
+                is_set = entry is not None and backends.add_both(backend, record, text, entry)
                 is_added = is_set or backend.add(record, text, timeout=None)
                 if is_added and self._keep(segment, text, started):
                     return is_set
@@ -418,8 +419,8 @@ def _resolved_at(texts: list[str]) -> datetime | None:
 def _journal() -> Iterator[BaseCache]:
     """Give the cache, and turn each cache library's own errors into one."""
     try:
-        backend = caches.current()
-        if not caches.can_hold_journal(backend):
+        backend = backends.current()
+        if not backends.can_hold_journal(backend):
             name = type(backend).__name__
             raise JournalUnavailable(f"{name} cannot hold the journal; see geocache.E001")
         yield backend

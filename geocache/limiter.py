@@ -10,7 +10,8 @@ from limits import RateLimitItem, parse
 from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 
-from geocache import caches, conf
+from geocache import conf
+from geocache.cache import backends
 from geocache.throttle import Throttle
 
 log = structlog.get_logger(__name__)
@@ -35,11 +36,11 @@ class CacheStorage(Storage):
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         # Longer than its period: it must not run out between the two commands.
-        caches.current().add(self._key(key), 0, timeout=2 * expiry)
-        return caches.current().incr(self._key(key), amount)
+        backends.current().add(self._key(key), 0, timeout=2 * expiry)
+        return backends.current().incr(self._key(key), amount)
 
     def get(self, key: str) -> int:
-        count: int = caches.current().get(self._key(key), 0)
+        count: int = backends.current().get(self._key(key), 0)
         return count
 
     def get_expiry(self, key: str) -> float:  # noqa: ARG002 - the same for all
@@ -52,7 +53,7 @@ class CacheStorage(Storage):
         raise NotImplementedError("the cache holds more than counters")
 
     def clear(self, key: str) -> None:
-        caches.current().delete(self._key(key))
+        backends.current().delete(self._key(key))
 
     def _key(self, key: str) -> str:
         return f"{KEY_PREFIX}:{key}:{self._period()}"

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 
-from geocache import caches, conf, journal
+from geocache import conf, journal
 from geocache.addresses import parse_address, parse_network
+from geocache.cache import backends
 from geocache.exceptions import CacheSilent, InvalidAddress, JournalUnavailable, UndecodableRecord
 from geocache.locations import RECORD_VERSION
 
@@ -104,7 +105,7 @@ class Notes:
         try:
             for start in range(0, len(listed), NAMES_PER_RECORD):
                 note = Note(self.day, listed[start : start + NAMES_PER_RECORD])
-                with caches.breaker.watch():
+                with backends.breaker.watch():
                     journal.append_text(dump_note(note))
         except (JournalUnavailable, CacheSilent):
             self.noted.difference_update(names)

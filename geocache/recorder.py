@@ -8,8 +8,9 @@ from typing import Final
 import structlog
 from django.db import DatabaseError, InterfaceError
 
-from geocache import caches, journal, table
-from geocache.caches import Entry
+from geocache import journal, table
+from geocache.cache import backends
+from geocache.cache.backends import Entry
 from geocache.exceptions import AllRefused, CacheSilent, JournalUnavailable
 from geocache.locations import Location
 from geocache.throttle import Throttle
@@ -84,7 +85,7 @@ def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
 
 def _write(answers: Sequence[Location], entry: Entry | None) -> bool:
     try:
-        with caches.breaker.watch():
+        with backends.breaker.watch():
             return journal.append(answers, entry)
     except (JournalUnavailable, CacheSilent) as unavailable:
         written = table.write(answers)

@@ -11,8 +11,9 @@ from django.db import DatabaseError, InterfaceError, connections, router
 from django.db.models import Sum
 from django.utils import timezone
 
-from geocache import budget, caches, journal, providers
+from geocache import budget, journal, providers
 from geocache.budget import Usage
+from geocache.cache import backends
 from geocache.exceptions import ProviderError
 from geocache.flush import read_backlog
 from geocache.imports.overview import BanOverview, ListOverview, read_bans, read_lists
@@ -166,10 +167,10 @@ def _read_queries(_: datetime) -> dict[str, Any]:
 
 
 def _read_cache(_: datetime) -> dict[str, Any]:
-    backend = caches.current()
+    backend = backends.current()
     # The class alone: a location may be a URL with a password.
     name = f"{type(backend).__module__}.{type(backend).__qualname__}"
-    return {"cache_backend": name, "is_journal_possible": caches.can_hold_journal(backend)}
+    return {"cache_backend": name, "is_journal_possible": backends.can_hold_journal(backend)}
 
 
 def _read_journal(at: datetime) -> dict[str, Any]:

@@ -16,9 +16,10 @@ import structlog
 from django.core.signals import setting_changed
 from msgspec.structs import replace
 
-from geocache import caches, conf
+from geocache import conf
 from geocache.addresses import networks_around
-from geocache.caches import Entry
+from geocache.cache import backends
+from geocache.cache.backends import Entry
 from geocache.exceptions import UndecodableRecord
 from geocache.locations import Location, dump_locations, load_locations
 from geocache.throttle import Throttle
@@ -82,15 +83,15 @@ def key(build: str, address: str, kind: str = "e") -> str:
 
 def full_key(build: str, address: str) -> str:
     """Return the key of a hot entry as the cache's own tools know it, with prefix and version."""
-    return caches.current().make_key(key(build, address))
+    return backends.current().make_key(key(build, address))
 
 
 def get(build: str, address: str) -> Location | None:
     """Return the hot entry of one address; what ``get_many`` does, by the shortest way."""
     name = key(build, address)
     try:
-        with caches.breaker.watch():
-            text = caches.current().get(name)
+        with backends.breaker.watch():
+            text = backends.current().get(name)
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         report_down(error)
         return None
@@ -135,8 +136,8 @@ def set_many(build: str, locations: Iterable[Location], *, with_networks: bool =
     try:
         for entries, ttl in ((found, "TTL_SECONDS"), (not_found, "NOT_FOUND_TTL_SECONDS")):
             if entries:
-                with caches.breaker.watch():
-                    caches.current().set_many(entries, timeout=conf.get(ttl))
+                with backends.breaker.watch():
+                    backends.current().set_many(entries, timeout=conf.get(ttl))
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         report_down(error)
 
@@ -150,7 +151,7 @@ def entry(build: str, location: Location) -> Entry:
 def delete_many(build: str, names: Iterable[str]) -> bool:
     """Delete hot entries of addresses and networks; False when the cache is away: they may stay."""
     try:
-        caches.current().delete_many([_name_key(build, name) for name in names])
+        backends.current().delete_many([_name_key(build, name) for name in names])
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         report_down(error)
         return False
@@ -182,8 +183,8 @@ def _near(address: IPv4Address | IPv6Address) -> list[str]:
 def _read(names: Mapping[str, str]) -> dict[str, Location]:
     """Return the entries there are under the keys of ``names``, by name."""
     try:
-        with caches.breaker.watch():
-            texts = caches.current().get_many(names)
+        with backends.breaker.watch():
+            texts = backends.current().get_many(names)
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         report_down(error)
         return {}

@@ -141,7 +141,7 @@ def geocache_cache(folder: Path) -> dict[str, Any]:
     prefix = os.environ.get("CACHE_KEY_PREFIX", "geocache")
     if not url:
         return {
-            "BACKEND": "geocache.embedded.EmbeddedCache",
+            "BACKEND": "geocache.cache.embedded.EmbeddedCache",
             "LOCATION": str(folder / "cache"),
             "KEY_PREFIX": prefix,
             "TIMEOUT": 300,
@@ -153,7 +153,7 @@ def geocache_cache(folder: Path) -> dict[str, Any]:
         "LOCATION": url,
         "KEY_PREFIX": prefix,
         "OPTIONS": {
-            "serializer": "geocache.caches.TextSerializer",
+            "serializer": "geocache.cache.backends.TextSerializer",
             "socket_connect_timeout": 2,
             "socket_timeout": 5,
         },

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from axes.handlers.proxy import AxesProxyHandler
 
-from geocache import caches, journal, notes, recorder, store
+from geocache import journal, notes, recorder, store
+from geocache.cache import backends
 
 # The processes that tests start have to hear Ctrl-C, also where this runs in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -51,7 +52,7 @@ def key_prefixes() -> Iterator[Iterator[str]]:
     """Give a namespace for each test, and remove them all at the end: a look for keys reads all."""
     session = f"geocache-test-{uuid.uuid4().hex[:12]}"
     yield (f"{session}-{number}" for number in count())
-    _remove(caches.current(), session)
+    _remove(backends.current(), session)
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +74,7 @@ def _start_anew() -> None:
     journal._writer._reset()
     recorder.kept.take()
     notes.asked.clear()
-    caches.breaker._rests_until = 0.0
+    backends.breaker._rests_until = 0.0
     # It holds on to the cache that it has seen first.
     AxesProxyHandler.implementation = None
     recorder._written_through._due_at = recorder._unrecorded._due_at = 0.0

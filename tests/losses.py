@@ -1,6 +1,7 @@
 """What a cache may lose."""
 
-from geocache import caches, journal
+from geocache import journal
+from geocache.cache import backends
 
 
 def lose_journal() -> None:
@@ -10,6 +11,6 @@ def lose_journal() -> None:
     """
     last = journal.last_ticket()
     journal.forget_segments(journal.base_of(last), last)
-    caches.current().delete_many([journal.TICKET_KEY, journal.HEAD_KEY])
+    backends.current().delete_many([journal.TICKET_KEY, journal.HEAD_KEY])
     # The next answer takes a new ticket, as it does half a minute later.
     journal._writer._free.clear()

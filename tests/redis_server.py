@@ -15,7 +15,7 @@ from tests.conftest import require
 from tests.processes import wait_until
 
 OPTIONS = {
-    "serializer": "geocache.caches.TextSerializer",
+    "serializer": "geocache.cache.backends.TextSerializer",
     "socket_connect_timeout": 1,
     "socket_timeout": 1,
 }

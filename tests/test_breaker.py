@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from geocache import breaker
-from geocache.breaker import Breaker
+from geocache.cache import circuit_breaker
+from geocache.cache.circuit_breaker import Breaker
 from geocache.exceptions import CacheSilent, ProviderError
 
 
@@ -17,7 +17,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(breaker, "time", clock)
+    monkeypatch.setattr(circuit_breaker, "time", clock)
     return clock
 
 

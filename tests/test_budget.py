@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from geocache import budget, caches
+from geocache import budget
 from geocache.budget import Usage, ask, usages
+from geocache.cache import backends
 from geocache.exceptions import ProviderError
 from geocache.locations import Location
 from geocache.providers.base import Provider
@@ -133,7 +134,7 @@ class Down:
 
 def test_ask__what_cannot_be_counted_is_not_spent(monkeypatch: pytest.MonkeyPatch) -> None:
     limited, free = made(10), made(name="Unlimited")
-    monkeypatch.setattr(caches, "current", Down)
+    monkeypatch.setattr(backends, "current", Down)
     with capture_logs() as logs:
         with pytest.raises(ProviderError):
             ask(limited, ADDRESSES)

@@ -17,9 +17,9 @@ from django.core.cache import caches as django_caches
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.filebased import FileBasedCache
 
-from geocache import caches
-from geocache.caches import TextSerializer, can_hold_journal
-from geocache.embedded import LOCK_SECONDS, TRANSACTION_KEYS, EmbeddedCache, Store
+from geocache.cache import backends
+from geocache.cache.backends import TextSerializer, can_hold_journal
+from geocache.cache.embedded import LOCK_SECONDS, TRANSACTION_KEYS, EmbeddedCache, Store
 from tests.conftest import require
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,10 +42,10 @@ def redis_cache(settings, redis_url):
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": redis_url,
             "KEY_PREFIX": settings.CACHES["geocache"]["KEY_PREFIX"],
-            "OPTIONS": {"serializer": "geocache.caches.TextSerializer"},
+            "OPTIONS": {"serializer": "geocache.cache.backends.TextSerializer"},
         },
     }
-    return caches.current()
+    return backends.current()
 
 
 # Longer than what stays in a row.
@@ -71,27 +71,27 @@ def test_current__is_the_alias_that_the_project_names(settings):
         "other": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     }
     settings.GEOCACHE = {**settings.GEOCACHE, "CACHE_ALIAS": "other"}
-    assert caches.current() is django_caches["other"]
+    assert backends.current() is django_caches["other"]
 
 
 def test_current__without_the_alias_is_an_embedded_one_in_var_dir(settings, tmp_path):
     settings.CACHES = {"default": settings.CACHES["default"]}
     settings.GEOCACHE = {"VAR_DIR": tmp_path}
-    backend = caches.current()
+    backend = backends.current()
     assert isinstance(backend, EmbeddedCache)
-    assert backend is caches.current()
+    assert backend is backends.current()
     backend.set("kept", "yes", timeout=None)
     assert (tmp_path / "cache").is_dir()
     with ThreadPoolExecutor(1) as other:
-        assert other.submit(caches.current().get, "kept").result() == "yes"
+        assert other.submit(backends.current().get, "kept").result() == "yes"
 
 
 def test_current__another_var_dir_is_another_embedded_cache(settings, tmp_path):
     settings.CACHES = {"default": settings.CACHES["default"]}
     settings.GEOCACHE = {"VAR_DIR": tmp_path / "one"}
-    caches.current().set("kept", "yes", timeout=None)
+    backends.current().set("kept", "yes", timeout=None)
     settings.GEOCACHE = {"VAR_DIR": tmp_path / "two"}
-    assert caches.current().get("kept") is None
+    assert backends.current().get("kept") is None
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_current__another_var_dir_is_another_embedded_cache(settings, tmp_path):
         ("django.core.cache.backends.memcached.PyMemcacheCache", "127.0.0.1:1", False),
         ("django.core.cache.backends.memcached.PyLibMCCache", "127.0.0.1:1", False),
         ("django.core.cache.backends.redis.RedisCache", "redis://127.0.0.1:1", True),
-        ("geocache.embedded.EmbeddedCache", "x", True),
+        ("geocache.cache.embedded.EmbeddedCache", "x", True),
         ("diskcache_community.DjangoCache", "x", True),
     ],
 )
@@ -400,7 +400,7 @@ RACER = """
     import django
     from django.conf import settings
     backend, location, prefix = sys.argv[1:]
-    options = {"serializer": "geocache.caches.TextSerializer"} if "redis" in backend else {}
+    options = {"serializer": "geocache.cache.backends.TextSerializer"} if "redis" in backend else {}
     cache = {"BACKEND": backend, "LOCATION": location, "KEY_PREFIX": prefix, "OPTIONS": options}
     settings.configure(CACHES={"default": cache})
     from django.core.cache import cache
@@ -438,7 +438,7 @@ def test_embedded__four_processes_add_each_key_once_and_lose_no_count(tmp_path):
     directory = str(tmp_path / "cache")
     backend = EmbeddedCache(directory, {"KEY_PREFIX": "race"})
     backend.set("t", 0, timeout=None)
-    assert race("geocache.embedded.EmbeddedCache", directory, "race") == (500, 2000)
+    assert race("geocache.cache.embedded.EmbeddedCache", directory, "race") == (500, 2000)
     assert backend.get("t") == 2000
     backend._cache.close()
 
@@ -455,7 +455,8 @@ def test_redis__four_processes_add_each_key_once_and_lose_no_count(redis_cache, 
 def test_embedded__another_process_sees_what_this_one_wrote(embedded, tmp_path):
     embedded.set("a", "from here", timeout=None)
     code = (
-        "import sys; from geocache.embedded import EmbeddedCache as C; c = C(sys.argv[1], {});"
+        "import sys; from geocache.cache.embedded import EmbeddedCache;"
+        "c = EmbeddedCache(sys.argv[1], {});"
         "print(c.get('a')); c.set('b', 'from there', timeout=None)"
     )
     setup = "from django.conf import settings; settings.configure();"
@@ -480,11 +481,11 @@ def test_require__is_what_skips_where_a_server_is_missing(monkeypatch):
         require(False, "server")
 
 
-ENTRY = caches.Entry("e:1:81.2.69.142", "an answer", 60)
+ENTRY = backends.Entry("e:1:81.2.69.142", "an answer", 60)
 
 
 def test_add_both__on_redis_adds_a_record_for_ever_and_an_entry_for_its_time(redis_cache):
-    assert caches.add_both(redis_cache, "r:1:0", "a record", ENTRY)
+    assert backends.add_both(redis_cache, "r:1:0", "a record", ENTRY)
     assert redis_cache.get_many(["r:1:0", ENTRY.key]) == {
         "r:1:0": "a record",
         ENTRY.key: "an answer",
@@ -497,19 +498,19 @@ def test_add_both__on_redis_adds_a_record_for_ever_and_an_entry_for_its_time(red
 @pytest.mark.parametrize("taken", ["r:1:0", ENTRY.key])
 def test_add_both__on_redis_adds_neither_where_one_is_taken(redis_cache, taken):
     redis_cache.set(taken, "SEAL", timeout=60)
-    assert not caches.add_both(redis_cache, "r:1:0", "a record", ENTRY)
+    assert not backends.add_both(redis_cache, "r:1:0", "a record", ENTRY)
     assert redis_cache.get_many(["r:1:0", ENTRY.key]) == {taken: "SEAL"}
 
 
 def test_add_both__an_entry_without_time_to_live_stays(redis_cache):
-    assert caches.add_both(redis_cache, "r:1:0", "a record", replace(ENTRY, seconds=None))
+    assert backends.add_both(redis_cache, "r:1:0", "a record", replace(ENTRY, seconds=None))
     client = redis_cache._cache.get_client(None, write=True)
     assert client.ttl(redis_cache.make_key(ENTRY.key)) == -1
 
 
 def test_add_both__on_the_embedded_cache_is_one_transaction(embedded):
     assert transactions_of(
-        embedded, lambda: caches.add_both(embedded, "r:1:0", "a record", ENTRY)
+        embedded, lambda: backends.add_both(embedded, "r:1:0", "a record", ENTRY)
     ) == (1, 1)
     assert embedded.get_many(["r:1:0", ENTRY.key]) == {
         "r:1:0": "a record",
@@ -520,7 +521,7 @@ def test_add_both__on_the_embedded_cache_is_one_transaction(embedded):
 
 def test_add_both__on_the_embedded_cache_adds_neither_where_the_record_is_taken(embedded):
     embedded.set("r:1:0", "SEAL", timeout=60)
-    assert not caches.add_both(embedded, "r:1:0", "a record", ENTRY)
+    assert not backends.add_both(embedded, "r:1:0", "a record", ENTRY)
     assert embedded.get_many(["r:1:0", ENTRY.key]) == {"r:1:0": "SEAL"}
 
 
@@ -530,13 +531,13 @@ def test_add_both__on_the_embedded_cache_leaves_no_record_without_its_entry(embe
 
     monkeypatch.setattr(embedded, "set", fail)
     with pytest.raises(OSError, match="no set today"):
-        caches.add_both(embedded, "r:1:0", "a record", ENTRY)
+        backends.add_both(embedded, "r:1:0", "a record", ENTRY)
     assert embedded.get_many(["r:1:0", ENTRY.key]) == {}
 
 
 def test_add_both__on_another_cache_does_nothing(tmp_path):
     backend = FileBasedCache(str(tmp_path), {})
-    assert not caches.add_both(backend, "r:1:0", "a record", ENTRY)
+    assert not backends.add_both(backend, "r:1:0", "a record", ENTRY)
     assert not backend.get_many(["r:1:0", ENTRY.key])
 
 

@@ -5,7 +5,7 @@ from django.core import checks
 from django.core.management import call_command
 from django.db import connections
 
-from geocache import caches
+from geocache.cache import backends
 from tests.factories import use_dummy_provider
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
@@ -45,7 +45,7 @@ def test_check_journal__refuses_a_diskcache_that_evicts(settings: Any, tmp_path:
     use_cache(settings, {"BACKEND": backend, "LOCATION": str(tmp_path)})
 
     assert "geocache.E002" in ids()
-    caches.current().close()
+    backends.current().close()
 
 
 def test_check_journal__warns_of_a_redis_that_unpickles(settings: Any) -> None:
@@ -71,7 +71,7 @@ def test_check_journal__warns_of_a_redis_that_unpickles(settings: Any) -> None:
 def test_check_redis_policy__warns_of_one_that_evicts_records_or_seals(
     monkeypatch: pytest.MonkeyPatch, policy: str | None, is_warned_of: bool
 ) -> None:
-    monkeypatch.setattr(caches, "redis_policy", lambda: policy)
+    monkeypatch.setattr(backends, "redis_policy", lambda: policy)
 
     assert ("geocache.W003" in ids(deploy=True)) is is_warned_of
 
@@ -80,7 +80,7 @@ def test_redis_policy__is_asked_of_the_real_redis(settings: Any, redis_url: str)
     backend = "django.core.cache.backends.redis.RedisCache"
     use_cache(settings, {"BACKEND": backend, "LOCATION": redis_url})
 
-    assert caches.redis_policy() in ("noeviction", "volatile-lru", "allkeys-lru")
+    assert backends.redis_policy() in ("noeviction", "volatile-lru", "allkeys-lru")
 
 
 def test_check_sqlite__warns_when_it_does_not_wait_for_its_lock(

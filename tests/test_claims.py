@@ -3,7 +3,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from geocache import caches, claims, store
+from geocache import claims, store
+from geocache.cache import backends
 from geocache.throttle import Throttle
 from tests.factories import LONDON, MOSCOW_V6, a_location
 
@@ -50,7 +51,7 @@ def test_take__another_build_is_another_claim():
 
 
 def test_release__of_nothing_asks_nobody(monkeypatch):
-    monkeypatch.setattr(caches, "current", None)
+    monkeypatch.setattr(backends, "current", None)
     claims.release("b", {})
 
 
@@ -81,7 +82,7 @@ class Down:
 
 def test_claims__without_the_cache_nobody_waits_for_anybody(monkeypatch):
     monkeypatch.setattr(store, "_cache_down", Throttle(seconds=60))
-    monkeypatch.setattr(caches, "current", Down)
+    monkeypatch.setattr(backends, "current", Down)
     assert claims.take("b", public(LONDON)) == public(LONDON)
     claims.release("b", public(LONDON))
     assert claims.wait("b", public(LONDON), time.monotonic() + 60) == {}

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from geocache.extraction import find_addresses, is_network
+from geocache.addresses.extraction import find_addresses, is_network
 
 
 def found(line: str) -> list[str]:

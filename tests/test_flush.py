@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from geocache import caches, flush, journal
+from geocache import flush, journal
+from geocache.cache import backends
 from geocache.exceptions import FlushError
 from geocache.flush import flush_dirty
 from geocache.locations import dump_locations
@@ -42,7 +43,7 @@ def records_left() -> int:
     last = journal.last_ticket()
     numbers = range(journal.base_of(last), last + 1)
     keys = [key for number in numbers for key in journal._record_keys(number)]
-    return sum(value != journal.SEAL for value in caches.current().get_many(keys).values())
+    return sum(value != journal.SEAL for value in backends.current().get_many(keys).values())
 
 
 def test_flush_dirty__writes_what_was_journaled_and_forgets_the_records() -> None:
@@ -225,7 +226,7 @@ def test_flush_dirty__rejects_a_lone_refused_answer_once_another_is_accepted() -
 def test_flush_dirty__keeps_a_record_that_it_cannot_read(text: str) -> None:
     journal.append([a_location()])
     number = journal.last_ticket()
-    backend = caches.current()
+    backend = backends.current()
     real_get_many = backend.get_many
     backend.add(f"r:{number}:1", "nonsense", timeout=None)
 
@@ -254,7 +255,7 @@ def test_flush_dirty__database_away_ends_it_before_anything_is_sealed(
         with pytest.raises(FlushError, match="connection refused"):
             flush_dirty()
 
-    assert caches.current().get(f"r:{number}:1") is None
+    assert backends.current().get(f"r:{number}:1") is None
     assert flush_dirty().flushed == 1
 
 
@@ -287,7 +288,7 @@ def test_flush_dirty__finds_the_records_of_a_counter_that_was_deleted() -> None:
     journal.append([a_location("20.0.0.1")])
     flush_dirty()
     journal.append([a_location("20.0.0.2")])
-    caches.current().delete(journal.TICKET_KEY)
+    backends.current().delete(journal.TICKET_KEY)
     new_process()
     journal.append([a_location("20.0.0.3")])
 
@@ -312,7 +313,7 @@ def test_flush_dirty__follows_a_clock_that_went_back(monkeypatch: pytest.MonkeyP
     journal.append([a_location("20.0.0.1")])
     flush_dirty()
     before = head().position
-    caches.current().delete(journal.TICKET_KEY)
+    backends.current().delete(journal.TICKET_KEY)
     new_process()
     an_hour_ago = time.time_ns() - 3600 * 10**9
     with monkeypatch.context() as patch:
@@ -332,7 +333,7 @@ def test_flush_dirty__writer_with_a_segment_of_a_lost_counter_loses_nothing() ->
     journal.append([a_location("20.0.0.1")])
     flush_dirty()
     journal.append([a_location("20.0.0.2")])
-    caches.current().delete(journal.TICKET_KEY)
+    backends.current().delete(journal.TICKET_KEY)
     other = journal.Writer()
     other.append(dump_locations([a_location("20.0.0.3")]))
     flush_dirty()
@@ -349,7 +350,7 @@ def test_flush_dirty__killed_while_it_lifts_the_counter_leaves_no_long_way_to_tr
 ) -> None:
     journal.append([a_location("20.0.0.1")])
     flush_dirty()
-    caches.current().delete(journal.TICKET_KEY)
+    backends.current().delete(journal.TICKET_KEY)
     new_process()
     an_hour_ago = time.time_ns() - 3600 * 10**9
     with monkeypatch.context() as patch:

@@ -4,7 +4,8 @@ import pytest
 from django.core.cache.backends.base import BaseCache
 from django.db import OperationalError
 
-from geocache import caches, flush, forgetting, journal, providers, store
+from geocache import flush, forgetting, journal, providers, store
+from geocache.cache import backends
 from geocache.exceptions import FlushError, ProviderError
 from geocache.flush import FlushReport, flush_dirty
 from geocache.forgetting import forget
@@ -124,7 +125,7 @@ def test_forget__cache_that_is_down_forgets_nothing(monkeypatch: pytest.MonkeyPa
         raise OSError("connection refused")
 
     a_row()
-    monkeypatch.setattr(caches, "current", fail)
+    monkeypatch.setattr(backends, "current", fail)
     with pytest.raises(FlushError, match="connection refused"):
         forget([LONDON])
     assert stored() == {LONDON}
@@ -137,7 +138,7 @@ def test_forget__cache_that_is_down_after_the_flush_forgets_nothing(
         raise OSError("connection refused")
 
     def flush_then_lose_the_cache(_: float | None) -> FlushReport:
-        monkeypatch.setattr(caches, "current", fail)
+        monkeypatch.setattr(backends, "current", fail)
         return FlushReport()
 
     a_row()

@@ -1,6 +1,7 @@
 import pytest
 
-from geocache import caches, journal
+from geocache import journal
+from geocache.cache import backends
 from geocache.models import FlushRun
 from tests.assertions import assert_valid_html, no_database_write
 from tests.factories import NOON, a_viewer, an_admin, many_locations
@@ -61,5 +62,5 @@ def test_geo_panel__cache_that_is_down_hides_only_the_number(client, monkeypatch
         raise OSError("connection refused")
 
     client.force_login(a_viewer())
-    monkeypatch.setattr(caches, "current", fail)
+    monkeypatch.setattr(backends, "current", fail)
     assert "Pending: unknown" in panel(client)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from geocache import caches, journal
+from geocache import journal
+from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable
 from geocache.locations import dump_locations, load_locations
 from tests.factories import NOON, a_location, many_locations
@@ -57,20 +58,20 @@ def test_append__a_sealed_segment_takes_neither_record_nor_entry(
     journal.close_segment(journal.last_ticket())
     refused = []
 
-    def add_both(backend: Any, key: str, text: str, entry: caches.Entry) -> bool:
+    def add_both(backend: Any, key: str, text: str, entry: backends.Entry) -> bool:
         is_set = real(backend, key, text, entry)
         refused.append(backend.get(entry.key) is None and not is_set)
         return is_set
 
-    real = caches.add_both
-    monkeypatch.setattr(caches, "add_both", add_both)
-    entry = caches.Entry("e:1:20.0.0.1", "an answer", 60)
+    real = backends.add_both
+    monkeypatch.setattr(backends, "add_both", add_both)
+    entry = backends.Entry("e:1:20.0.0.1", "an answer", 60)
 
     is_set = journal.append([a_location("20.0.0.1")], entry)
 
     assert refused[0]
     assert addresses(all_records()) == {a_location().address, "20.0.0.1"}
-    assert (caches.current().get(entry.key) is not None) == is_set
+    assert (backends.current().get(entry.key) is not None) == is_set
 
 
 def test_append__puts_200_answers_into_one_record() -> None:
@@ -113,7 +114,7 @@ def test_append__goes_to_a_new_segment_when_its_own_is_sealed() -> None:
 
 def test_append__never_overwrites_a_record_of_another_owner_of_the_same_ticket() -> None:
     journal.append([a_location("20.0.0.1")])
-    backend = caches.current()
+    backend = backends.current()
     backend.decr(journal.TICKET_KEY)  # a counter that went back gives the same ticket again
     journal._writer._reset()
 
@@ -125,7 +126,7 @@ def test_append__never_overwrites_a_record_of_another_owner_of_the_same_ticket()
 def test_append__does_not_trust_an_add_that_took_longer_than_60_seconds(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backend = caches.current()
+    backend = backends.current()
     delays = iter([61.0, 0.0])
     real_add = backend.add
 
@@ -189,9 +190,9 @@ def test_append__eight_threads_lose_nothing() -> None:
 
 def test_append__journals_again_what_it_holds_when_the_counter_is_lost() -> None:
     journal.append([a_location("20.0.0.1")])
-    caches.current().delete(journal.TICKET_KEY)
+    backends.current().delete(journal.TICKET_KEY)
     for key in journal._record_keys(journal._writer._last_ticket):
-        caches.current().delete(key)
+        backends.current().delete(key)
     journal._writer._free.clear()
 
     journal.append([a_location("20.0.0.2")])
@@ -219,7 +220,7 @@ def test_append__threads_that_take_their_first_tickets_at_once_see_no_loss(
 
 def down_after(count: int) -> Callable[..., bool]:
     """Stand in for ``add``: goes through so many times, then the cache is away."""
-    real_add, left = caches.current().add, iter(range(count))
+    real_add, left = backends.current().add, iter(range(count))
 
     def add(*args: Any, **kwargs: Any) -> bool:
         if next(left, None) is None:
@@ -234,7 +235,7 @@ def test_append__finishes_a_repair_that_was_cut_short(monkeypatch: pytest.Monkey
         journal.append([location])
     lose_journal()
     with monkeypatch.context() as patch:
-        patch.setattr(caches.current(), "add", down_after(5))
+        patch.setattr(backends.current(), "add", down_after(5))
         with pytest.raises(JournalUnavailable):
             journal.append([a_location("30.0.0.1")])
     journal._writer._free.clear()
@@ -250,7 +251,7 @@ def test_append__does_not_trust_a_segment_from_before_a_loss_that_another_thread
 ) -> None:
     journal.append([a_location("20.0.0.1")])
     old = journal.last_ticket()
-    backend = caches.current()
+    backend = backends.current()
     real_add = backend.add
 
     def lose_and_notice(*args: Any, **kwargs: Any) -> bool:
@@ -327,7 +328,7 @@ def test_close_segment__seals_behind_the_last_record() -> None:
 
     journal.close_segment(number)
 
-    backend = caches.current()
+    backend = backends.current()
     assert backend.get(f"r:{number}:1") == journal.SEAL
     assert not backend.add(f"r:{number}:1", "late", timeout=None)
 
@@ -338,7 +339,7 @@ def test_close_segment__of_nothing_is_untouched_and_sealed() -> None:
     segment = journal.close_segment(number)
 
     assert segment.is_untouched
-    assert caches.current().get(f"r:{number}:0") == journal.SEAL
+    assert backends.current().get(f"r:{number}:0") == journal.SEAL
 
 
 def test_close_segment__twice_gives_the_same_records() -> None:
@@ -353,7 +354,7 @@ def test_close_segment__reads_a_record_that_came_before_its_seal(
 ) -> None:
     journal.append([a_location("20.0.0.1")])
     number = journal.last_ticket()
-    backend = caches.current()
+    backend = backends.current()
     real_add = backend.add
 
     def overtaken_add(key: str, value: str, timeout: float | None = None) -> bool:
@@ -372,13 +373,13 @@ def test_close_segment__counts_a_gap_as_lost_and_seals_it() -> None:
     for location in many_locations(3):
         journal.append([location])
     number = journal.last_ticket()
-    caches.current().delete(f"r:{number}:1")
+    backends.current().delete(f"r:{number}:1")
 
     segment = journal.close_segment(number)
 
     assert segment.lost_count == 1
     assert len(segment.records) == 2
-    assert caches.current().get(f"r:{number}:1") == journal.SEAL
+    assert backends.current().get(f"r:{number}:1") == journal.SEAL
 
 
 def test_close_segment__reads_a_record_that_a_replica_did_not_show(
@@ -387,7 +388,7 @@ def test_close_segment__reads_a_record_that_a_replica_did_not_show(
     for location in many_locations(3):
         journal.append([location])
     number = journal.last_ticket()
-    backend = caches.current()
+    backend = backends.current()
     real_get_many = backend.get_many
     hidden = [f"r:{number}:1"]
 
@@ -422,7 +423,7 @@ def test_forget_segments__deletes_records_but_never_a_seal() -> None:
 
     journal.forget_segments(number, number)
 
-    backend = caches.current()
+    backend = backends.current()
     assert backend.get(f"r:{number}:0") is None
     assert backend.get(f"r:{number}:1") == journal.SEAL
 
@@ -469,25 +470,25 @@ def test_find__passes_over_a_record_that_cannot_be_read() -> None:
     head = journal.last_ticket()
     journal.append([a_location("8.8.8.8")])
     key = journal._record_key(head + 1, 1)
-    caches.current().add(key, 'nonsense with "8.8.8.8"')
+    backends.current().add(key, 'nonsense with "8.8.8.8"')
 
     assert journal.find(head, "8.8.8.8") == a_location("8.8.8.8")
 
 
 def test_lock__is_free_again_afterwards() -> None:
     with journal.lock(60):
-        assert caches.current().get(journal.LOCK_KEY)
+        assert backends.current().get(journal.LOCK_KEY)
 
-    assert caches.current().get(journal.LOCK_KEY) is None
+    assert backends.current().get(journal.LOCK_KEY) is None
 
 
 def test_lock__of_another_is_waited_for_then_passed_and_left_alone() -> None:
-    caches.current().add(journal.LOCK_KEY, "another-", timeout=60)
+    backends.current().add(journal.LOCK_KEY, "another-", timeout=60)
 
     with journal.lock(60, wait_seconds=0.01):
         pass
 
-    assert caches.current().get(journal.LOCK_KEY) == "another-"
+    assert backends.current().get(journal.LOCK_KEY) == "another-"
 
 
 def test_lock__says_whether_it_is_held() -> None:

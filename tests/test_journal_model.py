@@ -26,7 +26,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from geocache import caches, journal
+from geocache import journal
+from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable
 from geocache.flush import flush_dirty
 from geocache.locations import dump_locations, load_locations
@@ -125,7 +126,7 @@ class JournalModel(RuleBasedStateMachine):
         self.calls = Calls()
         self.cache = Memory(self.calls)
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(caches, "current", lambda: self.cache)
+        self.patch.setattr(backends, "current", lambda: self.cache)
         self.patch.setattr(journal, "_now", lambda: self.cache.now)
         self.patch.setattr(journal.time, "time_ns", self._time_ns)
         self.patch.setattr(journal, "RECORDS_PER_SEGMENT", 4)

@@ -1,7 +1,8 @@
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from geocache import caches, limiter
+from geocache import limiter
+from geocache.cache import backends
 
 
 def use_rate(settings, rate):
@@ -37,13 +38,13 @@ def test_seconds_to_wait__each_asker_has_a_count(settings):
 @pytest.mark.parametrize("rate", [None, ""])
 def test_seconds_to_wait__no_limit_asks_no_cache(settings, monkeypatch, rate):
     use_rate(settings, rate)
-    monkeypatch.setattr(caches, "current", lambda: 1 / 0)
+    monkeypatch.setattr(backends, "current", lambda: 1 / 0)
     assert limiter.seconds_to_wait("a") == 0
 
 
 def test_seconds_to_wait__cache_that_is_down_limits_nobody(settings, monkeypatch):
     use_rate(settings, "1/hour")
-    monkeypatch.setattr(caches, "current", lambda: 1 / 0)
+    monkeypatch.setattr(backends, "current", lambda: 1 / 0)
     assert [limiter.seconds_to_wait("a") for _ in range(3)] == [0, 0, 0]
 
 
@@ -56,9 +57,9 @@ def test_cache_storage__counts_one_period(clock):
 
 def test_cache_storage__counters_do_not_stay_for_ever(monkeypatch):
     timeouts = []
-    add = caches.current().add
+    add = backends.current().add
     monkeypatch.setattr(
-        caches.current(),
+        backends.current(),
         "add",
         lambda key, value, timeout: timeouts.append(timeout) or add(key, value, timeout),
     )

@@ -13,9 +13,10 @@ from django.db import InterfaceError, OperationalError, connection
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from geocache import caches, journal, providers, store
+from geocache import journal, providers, store
 from geocache import lookup as lookup_module
-from geocache.embedded import EmbeddedCache
+from geocache.cache import backends
+from geocache.cache.embedded import EmbeddedCache
 from geocache.exceptions import InvalidAddress, ProviderError
 from geocache.flush import flush_dirty
 from geocache.locations import NOT_FOUND, UNAVAILABLE, load_locations
@@ -95,7 +96,7 @@ def without_journal(settings):
     locmem = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": __name__}
     settings.CACHES = {**settings.CACHES, "geocache": locmem}
     yield
-    caches.current().clear()
+    backends.current().clear()
 
 
 def journaled():
@@ -307,7 +308,7 @@ def test_lookup__the_journal_is_written_before_the_hot_entry(spy):
 
 @pytest.mark.usefixtures("dummy")
 def test_lookup__a_new_address_is_two_trips_to_redis():
-    if not isinstance(caches.current(), RedisCache):
+    if not isinstance(backends.current(), RedisCache):
         pytest.skip("needs Redis as the cache")
     lookup(LONDON)
     with counted_trips() as trips:

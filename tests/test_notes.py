@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from geocache import caches, journal, notes, providers, store
+from geocache import journal, notes, providers, store
+from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable, UndecodableRecord
 from geocache.flush import flush_dirty
 from geocache.locations import count_locations
@@ -202,7 +203,7 @@ def test_lookup_many__page_that_is_noted_makes_one_round_trip(
     lookup_many(PAGE)
     a_minute_later()
     told: list[str] = []
-    backend = type(caches.current())
+    backend = type(backends.current())
     for name in ("get_many", "add", "incr", "set_many"):
         monkeypatch.setattr(backend, name, telling(told, getattr(backend, name)))
 

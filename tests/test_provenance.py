@@ -4,7 +4,8 @@ from ipaddress import ip_address
 import pytest
 from django.utils import timezone
 
-from geocache import caches, journal, providers, store
+from geocache import journal, providers, store
+from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable
 from geocache.flush import flush_dirty
 from geocache.lookup import lookup
@@ -194,7 +195,7 @@ def test_trace__key_is_the_one_in_the_cache():
     lookup(LONDON)
     known = traced()
     assert known.build == providers.current().build()
-    backend = caches.current()
+    backend = backends.current()
     prefix = backend.make_key("")
     assert known.key.startswith(prefix)
     assert backend.get(known.key.removeprefix(prefix)) is not None

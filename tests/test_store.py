@@ -4,7 +4,8 @@ from ipaddress import ip_address
 import pytest
 from structlog.testing import capture_logs
 
-from geocache import caches, store
+from geocache import store
+from geocache.cache import backends
 from geocache.locations import NOT_FOUND, Location, dump_locations
 from geocache.store import Memory
 from geocache.throttle import Throttle
@@ -47,7 +48,7 @@ def clock(monkeypatch):
 
 
 def seconds_left(key):
-    backend = caches.current()
+    backend = backends.current()
     if "redis" in type(backend).__module__:
         return backend._cache.get_client(None).ttl(backend.make_key(key))
     return backend.get(key, expire_time=True)[1] - time.time()
@@ -174,7 +175,7 @@ def test_set_many__not_found_lives_shorter(settings):
 )
 def test_get_many__an_undecodable_entry_is_a_miss_that_is_logged(text):
     store.set_many("b", [a_location(PARIS)])
-    caches.current().set(store.key("b", LONDON), text)
+    backends.current().set(store.key("b", LONDON), text)
     with capture_logs() as logs:
         assert store.get_many("b", [LONDON, PARIS]) == {PARIS: a_location(PARIS)}
     assert [(entry["event"], entry["key"]) for entry in logs] == [
@@ -183,7 +184,7 @@ def test_get_many__an_undecodable_entry_is_a_miss_that_is_logged(text):
 
 
 def test_get_many__a_number_where_an_entry_should_be_is_a_miss():
-    caches.current().set(store.key("b", LONDON), 5)
+    backends.current().set(store.key("b", LONDON), 5)
     assert store.get_many("b", [LONDON]) == {}
 
 
@@ -253,9 +254,9 @@ def test_get_near__of_ipv6_no_network_narrower_than_64(network: str, is_known: b
 
 def test_get_near__is_one_trip_for_many_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     trips = []
-    get_many = caches.current().get_many
+    get_many = backends.current().get_many
     monkeypatch.setattr(
-        caches.current(), "get_many", lambda keys: trips.append(len(list(keys))) or get_many(keys)
+        backends.current(), "get_many", lambda keys: trips.append(len(list(keys))) or get_many(keys)
     )
     near(*(f"20.{n}.0.1" for n in range(store.NEAR_ADDRESSES)))
     assert len(trips) == 1
@@ -270,4 +271,4 @@ def test_set_many__keeps_networks_only_of_what_was_paid_for() -> None:
 
 def test_set_many__the_entry_of_a_network_does_not_name_who_was_asked_about() -> None:
     store.set_many("b", [a_location()], with_networks=True)
-    assert LONDON not in caches.current().get(store.key("b", "81.2.69.0/24", "n"))
+    assert LONDON not in backends.current().get(store.key("b", "81.2.69.0/24", "n"))

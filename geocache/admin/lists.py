@@ -10,11 +10,11 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from geocache.addresses.blocks import parse_entries
 from geocache.admin.paging import LimitedPaginator
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.exceptions import InvalidAddress
 from geocache.imports.asking import ask_for
-from geocache.imports.entries import parse_entries
 from geocache.models import Ban, ImportRun, ImportSource, ListedAddress
 
 

@@ -20,11 +20,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from geocache import bans, store
+from geocache.addresses.blocks import Entry
 from geocache.exceptions import ImportFailed
 from geocache.imports import origins
 from geocache.imports.content import Entries, Spooled, Watch
 from geocache.imports.differences import Change, differences
-from geocache.imports.entries import Entry
 from geocache.imports.origins import Content, Origin
 from geocache.imports.runs import begin, failing, held
 from geocache.lookup import lookup_many

@@ -17,8 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Final, cast
 
+from geocache.addresses.blocks import Entry, parse_entries
 from geocache.exceptions import ImportFailed, InvalidAddress
-from geocache.imports.entries import Entry, parse_entries
 from geocache.imports.formats import HEAD_LINES, Format, Words, recognise
 from geocache.printable import printable
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from geocache.imports.entries import Entry
+from geocache.addresses.blocks import Entry
 
 
 class Change(NamedTuple):

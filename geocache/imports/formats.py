@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from geocache.imports.entries import is_entry
+from geocache.addresses.blocks import is_entry
 
 # By how many lines a format is told.
 HEAD_LINES: Final = 60

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.db.models import Count, OuterRef, Subquery
 
 from geocache import bans, conf
-from geocache.imports.holders import is_gone
+from geocache.locks.process_identity import is_gone
 from geocache.models import Ban, ImportRun, ImportSource, ListedAddress
 
 # A list of the settings is overdue when it was not looked at for so many of its pauses, and an hour

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from geocache.exceptions import GeocacheError, ImportBusy, ImportFailed
 from geocache.imports.content import Report
-from geocache.imports.holders import this_holder
+from geocache.locks.process_identity import this_holder
 from geocache.models import ImportRun, ImportSource
 
 POLL_SECONDS: Final = 0.2

@@ -11,10 +11,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from geocache.addresses import networks_around
+from geocache.addresses.blocks import Entry
 from geocache.exceptions import ImportBusy
-from geocache.imports.entries import Entry
-from geocache.imports.holders import is_gone
 from geocache.locations import EPOCH
+from geocache.locks.process_identity import is_gone
 
 # How long a process that is not heard of keeps a list, if nobody can tell that it is gone.
 LEASE_SECONDS: Final = 120

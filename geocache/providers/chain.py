@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from geocache import budget
 from geocache.addresses import prefix_length
-from geocache.breaker import Breaker
+from geocache.cache.circuit_breaker import Breaker
 from geocache.exceptions import ProviderError
 from geocache.locations import FIELDS, Location
 from geocache.providers.base import Provider, Source

@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from geocache import conf, maps
+from geocache.addresses.blocks import parse_entries
 from geocache.exceptions import InvalidAddress
 from geocache.imports.asking import ask_for
-from geocache.imports.entries import parse_entries
 from geocache.imports.geography import geography_of
 from geocache.locations import Location
 from geocache.models import GeoCache, ImportRun, ImportSource, ListedAddress

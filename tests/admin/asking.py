@@ -8,7 +8,7 @@ from django.core.cache.backends.base import BaseCache
 from django.db import connection
 from django.test import Client
 
-from geocache import caches
+from geocache.cache import backends
 from geocache.locations import dump_locations
 from geocache.models import FlushRun, RejectedEntry
 from tests.assertions import assert_valid_html, no_database_write
@@ -53,7 +53,7 @@ def break_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> BaseCache:
         raise OSError("connection refused")
 
-    monkeypatch.setattr(caches, "current", fail)
+    monkeypatch.setattr(backends, "current", fail)
 
 
 def explain(queryset: Any) -> str:

@@ -22,6 +22,6 @@ if app := os.environ.get("BENCHMARK_APP"):
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": url,
             "KEY_PREFIX": os.environ["CACHE_KEY_PREFIX"],
-            "OPTIONS": {"serializer": "geocache.caches.TextSerializer"},
+            "OPTIONS": {"serializer": "geocache.cache.backends.TextSerializer"},
         }
 USE_TZ = True

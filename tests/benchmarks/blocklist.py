@@ -70,9 +70,9 @@ def main() -> None:
 
 def forget_cache() -> None:
     """Delete what was put into a Redis that others may use, too."""
-    from geocache import caches
+    from geocache.cache import backends
 
-    backend: Any = caches.current()
+    backend: Any = backends.current()
     if "redis" in type(backend).__module__:
         client = backend._cache.get_client(None, write=True)
         keys = client.scan_iter(f"{os.environ['CACHE_KEY_PREFIX']}:*", count=1000)

@@ -5,7 +5,8 @@ from typing import Any
 from django.core.cache.backends.redis import RedisCache
 from django.db import connection
 
-from geocache import caches, journal, providers, store
+from geocache import journal, providers, store
+from geocache.cache import backends
 from geocache.flush import flush_dirty
 from geocache.locations import dump_locations
 from geocache.lookup import lookup
@@ -16,7 +17,7 @@ from tests.benchmarks.measure import Answer, Effort, Figure
 
 def measure(effort: Effort) -> list[Answer]:
     addresses = supply.take(effort.scaled(20_000, 500))
-    cache = caches.current()
+    cache = backends.current()
     figures = _redis(cache, addresses) if isinstance(cache, RedisCache) else []
     figures += _table(addresses)
     return [Answer("What one answer occupies, and takes of a server", figures)]

@@ -1,6 +1,7 @@
 """A known address in another process: what does the answer cost beside one ``cache.get``?"""
 
-from geocache import caches, providers, store
+from geocache import providers, store
+from geocache.cache import backends
 from geocache.lookup import lookup, lookup_many
 from tests.benchmarks.addresses import supply
 from tests.benchmarks.measure import Answer, Effort, cost, in_turn, timed
@@ -10,7 +11,7 @@ def measure(effort: Effort) -> list[Answer]:
     addresses = supply.take(effort.scaled(200, 50))
     lookup_many(addresses)
     keys = [store.key(providers.current().build(), address) for address in addresses]
-    cache = caches.current()
+    cache = backends.current()
 
     def ask() -> None:
         for address in addresses:

@@ -2,12 +2,12 @@
 
 from django.core.cache.backends.redis import RedisCache
 
-from geocache import caches
+from geocache.cache import backends
 
 
 def remove() -> None:
     """Delete the keys of this run, which begin with its prefix; an embedded cache is a folder."""
-    cache = caches.current()
+    cache = backends.current()
     if isinstance(cache, RedisCache):
         client = cache._cache.get_client(None, write=True)
         names = list(client.scan_iter(f"{cache.key_prefix}:*", count=10_000))

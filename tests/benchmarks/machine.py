@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.db import connection
 
-from geocache import caches
+from geocache.cache import backends
 
 LIBRARIES = ("django", "geoip2", "maxminddb", "diskcache-community", "redis", "psycopg")
 
@@ -22,7 +22,7 @@ def describe() -> dict[str, str]:
                 *(f"{name} {version(name)}" for name in LIBRARIES),
             ]
         ),
-        "services": f"{_database()}, {type(caches.current()).__name__}",
+        "services": f"{_database()}, {type(backends.current()).__name__}",
     }
 
 

@@ -4,7 +4,7 @@ import geoip2.database
 from django.core.cache.backends.redis import RedisCache
 from geoip2.errors import AddressNotFoundError
 
-from geocache import caches
+from geocache.cache import backends
 from geocache.flush import flush_dirty
 from geocache.locations import dump_locations
 from geocache.lookup import lookup, lookup_many
@@ -24,7 +24,7 @@ def measure(effort: Effort) -> list[Answer]:
 
 def _singly(effort: Effort, reader: geoip2.database.Reader) -> Answer:
     count = effort.scaled(200, 50)
-    cache, text = caches.current(), dump_locations([lookup("81.2.69.142")])
+    cache, text = backends.current(), dump_locations([lookup("81.2.69.142")])
 
     def record() -> float:
         addresses = supply.take(count)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from geocache import caches, lookup
+from geocache import lookup
+from geocache.cache import backends
 from geocache.exceptions import FlushError
 from geocache.flush import flush_dirty
 from geocache.models import GeoCache
@@ -26,7 +27,7 @@ def embedded(settings: Any, tmp_path: Path) -> None:
     settings.CACHES = {
         **settings.CACHES,
         "geocache": {
-            "BACKEND": "geocache.embedded.EmbeddedCache",
+            "BACKEND": "geocache.cache.embedded.EmbeddedCache",
             "LOCATION": str(tmp_path / "cache"),
             "KEY_PREFIX": settings.CACHES["geocache"]["KEY_PREFIX"],
         },
@@ -43,7 +44,7 @@ def stored() -> set[str]:
 
 def execute(sql: str) -> int:
     """Ask the cache's own connection, of this thread."""
-    backend: Any = caches.current()
+    backend: Any = backends.current()
     row = backend._cache._sql(sql).fetchone()
     return int(row[0]) if row else 0
 

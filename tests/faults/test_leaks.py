@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from geocache import caches, journal
+from geocache import journal
+from geocache.cache import backends
 from geocache.flush import flush_dirty
 from geocache.locations import dump_locations
 from geocache.lookup import lookup
@@ -59,7 +60,7 @@ def test_keys__after_a_lost_counter_no_record_stays_behind(tmp_path: Path, setti
             for number, writer in enumerate(writers):
                 writer._free.clear()
                 writer.append(dump_locations([a_location(f"20.0.{round_number}.{number}")]))
-            caches.current().delete(journal.TICKET_KEY)
+            backends.current().delete(journal.TICKET_KEY)
             flush_dirty()
         for _ in range(3):
             flush_dirty()

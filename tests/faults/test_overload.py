@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from geocache import caches, journal, lookup, throttle
+from geocache import journal, lookup, throttle
+from geocache.cache import backends
 from geocache.flush import flush_dirty
 from geocache.models import GeoCache
 from tests.factories import use_dummy_provider
@@ -51,7 +52,7 @@ def test_overload__before_the_first_flush_the_limit_holds_too() -> None:
 @pytest.mark.parametrize("key", [journal.HEAD_KEY, journal.TICKET_KEY])
 def test_overload__the_limit_holds_when_the_cache_has_lost_a_key(key: str) -> None:
     flush_dirty()
-    caches.current().delete(key)
+    backends.current().delete(key)
 
     look_up(50)
 

@@ -17,7 +17,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from geocache import caches, journal
+from geocache import journal
+from geocache.cache import backends
 from geocache.flush import flush_dirty
 from geocache.lookup import alookup, lookup
 from geocache.models import GeoCache
@@ -142,7 +143,7 @@ def test_writer__suspended_for_longer_than_a_segments_age(
         # The seals run out while the writer is suspended.
         last = journal.last_ticket()
         for number in range(journal.base_of(last), last + 1):
-            caches.current().delete_many(journal._record_keys(number))
+            backends.current().delete_many(journal._record_keys(number))
         time.sleep(0.6)
         writer.send_signal(signal.SIGCONT)
         finish(writer)
@@ -302,7 +303,7 @@ def test_clock__set_back_and_forward_an_hour(
     for family, hour in enumerate(hours):
         monkeypatch.setattr(journal.time, "time_ns", lambda hour=hour: real() + hour * HOUR)
         if is_counter_lost:
-            caches.current().delete(journal.TICKET_KEY)
+            backends.current().delete(journal.TICKET_KEY)
         for number in range(70):
             journal.append([a_location(f"20.{family}.0.{number}")])
         # The next process goes on, with the clock as it is then.
@@ -322,7 +323,7 @@ def test_clock__of_a_live_writer_is_set_and_the_counter_lost(
     real = time.time_ns
     monkeypatch.setattr(journal.time, "time_ns", lambda: real() + hour * HOUR)
     for number in range(3, 6):
-        caches.current().delete(journal.TICKET_KEY)
+        backends.current().delete(journal.TICKET_KEY)
         journal._writer._free.clear()
         journal.append([a_location(f"20.0.0.{number}")])
 

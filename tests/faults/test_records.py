@@ -9,7 +9,8 @@ import pytest
 from django.core.cache import BaseCache
 from django.db import connection
 
-from geocache import caches, journal
+from geocache import journal
+from geocache.cache import backends
 from geocache.flush import flush_dirty
 from geocache.locations import dump_locations
 from geocache.models import GeoCache, RejectedEntry
@@ -60,7 +61,7 @@ def a_record_of_version(version: int, **changes: Any) -> str:
 def test_record__of_an_unknown_version_is_kept_whole_beside_the_others(version: int) -> None:
     journal.append([a_location("20.0.0.1")])
     text = a_record_of_version(version)
-    caches.current().add(journal._record_key(journal.last_ticket(), 1), text, timeout=None)
+    backends.current().add(journal._record_key(journal.last_ticket(), 1), text, timeout=None)
 
     entry = flush_all_but_one()
 
@@ -73,7 +74,7 @@ def test_record__with_fields_of_a_later_release_is_read() -> None:
     record["answers"][0] += ["a field of tomorrow"]
     record["more"] = {"of": "tomorrow"}
     number = journal.last_ticket()
-    caches.current().add(journal._record_key(number, 0), json.dumps(record), timeout=None)
+    backends.current().add(journal._record_key(number, 0), json.dumps(record), timeout=None)
 
     assert flush_dirty().flushed == 1
     assert GeoCache.objects.get().to_location() == a_location("20.0.0.1")
@@ -82,33 +83,33 @@ def test_record__with_fields_of_a_later_release_is_read() -> None:
 @pytest.mark.parametrize("text", ["", "SEALED", "[]", '{"v":1', "\\ud800\x00"])
 def test_record__that_is_nonsense_is_put_aside(text: str) -> None:
     journal.append([a_location("20.0.0.1")])
-    caches.current().add(journal._record_key(journal.last_ticket(), 1), text, timeout=None)
+    backends.current().add(journal._record_key(journal.last_ticket(), 1), text, timeout=None)
 
     flush_all_but_one()
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyError, RuntimeError, ImportError])
-@pytest.mark.parametrize("serializer", ["geocache.caches.TextSerializer", DJANGOS_OWN])
+@pytest.mark.parametrize("serializer", ["geocache.cache.backends.TextSerializer", DJANGOS_OWN])
 def test_record__pickled_by_another_program_into_redis_is_put_aside(
     tmp_path: Path, settings: Any, serializer: str, error: type[BaseException]
 ) -> None:
     with a_redis_server(tmp_path, settings, serializer=serializer) as server:
         journal.append([a_location("20.0.0.1")])
         with server.client() as client:
-            client.set(next_key(caches.current()), pickle.dumps(Foreign(error)))
+            client.set(next_key(backends.current()), pickle.dumps(Foreign(error)))
 
         flush_all_but_one()
 
 
 @pytest.mark.parametrize("data", [b"\x80\x05garbage.", b"\xff\xfe\x00", b"12", b"-1", b"\x00" * 9])
-@pytest.mark.parametrize("serializer", ["geocache.caches.TextSerializer", DJANGOS_OWN])
+@pytest.mark.parametrize("serializer", ["geocache.cache.backends.TextSerializer", DJANGOS_OWN])
 def test_record__of_bytes_put_into_redis_by_hand_is_put_aside(
     tmp_path: Path, settings: Any, serializer: str, data: bytes
 ) -> None:
     with a_redis_server(tmp_path, settings, serializer=serializer) as server:
         journal.append([a_location("20.0.0.1")])
         with server.client() as client:
-            client.set(next_key(caches.current()), data)
+            client.set(next_key(backends.current()), data)
 
         flush_all_but_one()
 
@@ -134,6 +135,6 @@ def test_record__of_several_megabytes_is_flushed_or_put_aside_whole() -> None:
 def test_record__huge_and_unreadable_is_put_aside_whole() -> None:
     journal.append([a_location("20.0.0.1")])
     text = a_record_of_version(7, more="x" * 6_000_000)
-    caches.current().add(journal._record_key(journal.last_ticket(), 1), text, timeout=None)
+    backends.current().add(journal._record_key(journal.last_ticket(), 1), text, timeout=None)
 
     assert flush_all_but_one().record == text

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from geocache import caches, journal, lookup
+from geocache import journal, lookup
+from geocache.cache import backends
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.flush import flush_dirty
 from geocache.locations import dump_locations
@@ -141,7 +142,7 @@ def test_redis__a_repair_that_is_cut_short_is_finished_later(
         journal_one(address)
     redis_server.restart()
     half_a_minute_passes()
-    backend = caches.current()
+    backend = backends.current()
     real_add, left = backend.add, iter(range(3))
 
     def add_until_it_dies(key: str, *args: Any, **kwargs: Any) -> bool:
@@ -235,7 +236,7 @@ def test_redis__counter_deleted_loses_nothing_though_the_writer_is_dead() -> Non
         journal_one(address, other)
     die()
 
-    caches.current().delete(journal.TICKET_KEY)
+    backends.current().delete(journal.TICKET_KEY)
     # One goes on in its old segment, one begins with the new counter.
     journal_one("30.0.0.1", other)
     journal_one("30.0.0.2")
@@ -251,7 +252,7 @@ def test_redis__counter_deleted_loses_nothing_though_the_writer_is_dead() -> Non
 def test_redis__one_deleted_record_is_counted_and_repaired_by_its_live_writer(index: int) -> None:
     for address in addresses(4):
         journal_one(address)
-    caches.current().delete(journal._record_key(journal.last_ticket(), index))
+    backends.current().delete(journal._record_key(journal.last_ticket(), index))
 
     with capture_logs() as logs:
         flush_dirty()

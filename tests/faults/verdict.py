@@ -10,7 +10,8 @@ from typing import Any
 
 from django.core.cache.backends.redis import RedisCache
 
-from geocache import caches, journal
+from geocache import journal
+from geocache.cache import backends
 from geocache.exceptions import FlushError
 from geocache.flush import flush_dirty, read_backlog
 from geocache.models import GeoCache, RejectedEntry
@@ -85,7 +86,7 @@ def _stored(addresses: set[str]) -> dict[str, int]:
 
 def _records() -> Iterator[str]:
     """Return the keys of records that are in the cache, seals left out."""
-    backend = caches.current()
+    backend = backends.current()
     for name in _keys(backend):
         key = name.removeprefix(backend.make_key(""))
         if key.startswith("r:") and backend.get(key) not in (None, journal.SEAL):

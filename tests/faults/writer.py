@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from geocache import journal
-from geocache.caches import Entry
+from geocache.cache.backends import Entry
 from geocache.exceptions import JournalUnavailable
 from geocache.locations import Location
 from geocache.lookup import lookup, lookup_many

@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geocache.addresses.blocks import Entry, parse_entries
 from geocache.imports.differences import differences
-from geocache.imports.entries import Entry, parse_entries
 
 NUMBERS = st.sets(st.integers(0, 40))
 

@@ -1,7 +1,7 @@
 import pytest
 
+from geocache.addresses.blocks import is_entry, parse_entries
 from geocache.exceptions import InvalidAddress
-from geocache.imports.entries import is_entry, parse_entries
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from geocache.imports import holders
-from geocache.imports.holders import is_gone, this_holder
+from geocache.locks import process_identity
+from geocache.locks.process_identity import is_gone, this_holder
 
 
 def test_is_gone__not_this_process() -> None:
@@ -13,7 +13,7 @@ def test_is_gone__not_this_process() -> None:
 
 
 def test_is_gone__a_process_that_has_ended() -> None:
-    code = "from geocache.imports.holders import this_holder; print(this_holder())"
+    code = "from geocache.locks.process_identity import this_holder; print(this_holder())"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert is_gone(said.stdout.strip())
 
@@ -23,11 +23,13 @@ def test_is_gone__another_process_with_its_number() -> None:
     assert is_gone(f"{machine} {pid} {int(started) - 1} {thread}")
 
 
-@pytest.mark.parametrize("holder", ["", "elsewhere 1 2 3", "1", f"{holders._machine()} 1 ? 1"])
+@pytest.mark.parametrize(
+    "holder", ["", "elsewhere 1 2 3", "1", f"{process_identity._machine()} 1 ? 1"]
+)
 def test_is_gone__nobody_can_tell(holder: str) -> None:
     assert not is_gone(holder)
 
 
 def test_this_holder__without_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(holders, "PROC", tmp_path)
+    monkeypatch.setattr(process_identity, "PROC", tmp_path)
     assert not is_gone(this_holder())

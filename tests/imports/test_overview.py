@@ -7,8 +7,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from geocache.exceptions import BanError, ImportFailed
-from geocache.imports.holders import this_holder
 from geocache.imports.overview import BanOverview, ListOverview, ListState, read_bans, read_lists
+from geocache.locks.process_identity import this_holder
 from geocache.models import Ban, ImportRun, ImportSource
 from tests.assertions import no_database_write
 from tests.bans.recording import RecordingAction, use_action

@@ -275,7 +275,7 @@ def test_cache__by_default_is_the_embedded_one(monkeypatch, tmp_path, given):
     if given is not None:
         monkeypatch.setenv("CACHE_URL", given)
     configured = environment.geocache_cache(tmp_path)
-    assert configured["BACKEND"] == "geocache.embedded.EmbeddedCache"
+    assert configured["BACKEND"] == "geocache.cache.embedded.EmbeddedCache"
     assert configured["LOCATION"] == str(tmp_path / "cache")
 
 
@@ -289,7 +289,7 @@ def test_cache__redis_by_url_waits_for_seconds_and_unpickles_nothing(monkeypatch
     assert configured["LOCATION"] == url
     assert configured["KEY_PREFIX"] == "geocache"
     options = configured["OPTIONS"]
-    assert options["serializer"] == "geocache.caches.TextSerializer"
+    assert options["serializer"] == "geocache.cache.backends.TextSerializer"
     assert 0 < options["socket_connect_timeout"] <= options["socket_timeout"] <= 10
 
 

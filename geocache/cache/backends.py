@@ -18,7 +18,7 @@ from django.core.cache.backends.memcached import BaseMemcachedCache
 from django.core.cache.backends.redis import RedisCache, RedisSerializer
 
 from geocache import conf
-from geocache.breaker import Breaker
+from geocache.cache.circuit_breaker import Breaker
 
 # Not shared by processes, not atomic, or free to evict: the journal does not fit in these.
 UNFIT_FOR_JOURNAL: Final = (
@@ -130,6 +130,6 @@ class TextSerializer:
 
 @cache
 def _embedded(directory: str) -> BaseCache:
-    from geocache.embedded import EmbeddedCache  # noqa: PLC0415 - 50 ms that others need not wait
+    from geocache.cache.embedded import EmbeddedCache  # noqa: PLC0415 - 50 ms that others need not wait
 
     return EmbeddedCache(directory, {"TIMEOUT": 300})

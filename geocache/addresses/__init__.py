@@ -1,0 +1,25 @@
+"""Parse, normalise and classify IP addresses and networks. Needs no Django."""
+
+from geocache.addresses.parsing import (
+    SPECIAL_NETWORKS,
+    networks_around,
+    normalise,
+    normalised_and_key,
+    parse_address,
+    parse_network,
+    prefix_length,
+    sort_key,
+    special_reason,
+)
+
+__all__ = [
+    "SPECIAL_NETWORKS",
+    "networks_around",
+    "normalise",
+    "normalised_and_key",
+    "parse_address",
+    "parse_network",
+    "prefix_length",
+    "sort_key",
+    "special_reason",
+]
