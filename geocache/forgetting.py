@@ -17,9 +17,10 @@ from typing import Final
 
 from django.db import DatabaseError, InterfaceError, router, transaction
 
-from geocache import journal, providers, store
+from geocache import providers, store
 from geocache.exceptions import FlushError, JournalUnavailable
-from geocache.flush import flush_dirty
+from geocache.journal import reader
+from geocache.journal.flush import flush_dirty
 from geocache.models import FormerAnswer, GeoCache, GeoCacheQuerySet
 
 # Far more than two deletions take, and longer than a flusher at work may be waited for.
@@ -45,7 +46,7 @@ def forget(
     if flush_dirty(time_limit_seconds).timed_out:
         raise FlushError("the time limit was over before all dirty answers were flushed")
     try:
-        with journal.lock(LOCK_SECONDS, WAIT_SECONDS) as is_held:
+        with reader.lock(LOCK_SECONDS, WAIT_SECONDS) as is_held:
             if not is_held:
                 raise FlushError("another flush is under way; try again when it is done")
             rows = GeoCache.objects.filter(pk__in=addresses)

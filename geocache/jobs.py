@@ -31,10 +31,10 @@ from geocache.exceptions import (
     UpdateBusy,
     UpdateError,
 )
-from geocache.flush import flush_dirty, read_backlog
 from geocache.imports.apply import APPLIED
 from geocache.imports.geography import count_after_flush
 from geocache.imports.schedule import import_due
+from geocache.journal.flush import flush_dirty, read_backlog
 from geocache.models import FlushRun, SchedulerLease
 from geocache.models.scheduler import SCHEDULER_LEASE
 from geocache.moves import count_moves

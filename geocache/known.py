@@ -15,8 +15,9 @@ import structlog
 from django.db import DatabaseError, InterfaceError, connections, router, transaction
 from msgspec.structs import replace
 
-from geocache import conf, store, table
+from geocache import conf, store
 from geocache.addresses import networks_around, prefix_length
+from geocache.journal import table_writer
 from geocache.locations import Location
 from geocache.models import GeoCache, GeoCacheQuerySet
 
@@ -60,7 +61,7 @@ def old_rows(missing: Public) -> dict[str, Location]:
         with _savepoint():
             rows = GeoCache.objects.in_bulk(missing)
     except DATABASE_AWAY:
-        table.drop_broken_connection()
+        table_writer.drop_broken_connection()
         return {}
     return {text: replace(row.to_location(), is_stale=True) for text, row in rows.items()}
 
@@ -80,7 +81,7 @@ def _from_rows(missing: Public) -> Known:
                 some = dict(others[start : start + COVERED_ADDRESSES])
                 known.near |= _from_networks(rows, some)
     except DATABASE_AWAY as error:
-        table.drop_broken_connection()
+        table_writer.drop_broken_connection()
         log.error("geo_rows_unavailable", error=str(error))
     return known
 

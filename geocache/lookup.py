@@ -12,13 +12,14 @@ from typing import Final
 import structlog
 from asgiref.sync import sync_to_async
 
-from geocache import metered, notes, providers, store
+from geocache import metered, providers, store
 from geocache.addresses import parse_address, special_reason
 from geocache.exceptions import ProviderError
+from geocache.journal import last_seen
+from geocache.journal.recorder import record
 from geocache.known import Public, old_rows, without
 from geocache.locations import UNAVAILABLE, Location
 from geocache.providers.base import Provider
-from geocache.recorder import record
 from geocache.store import Asked
 from geocache.throttle import Throttle
 
@@ -97,7 +98,7 @@ def _answer_one(asked: Asked) -> Location:
         if known is None:
             answer = _resolve_missing(provider, build, {text: address})[text]
         else:
-            notes.asked.add((text,))
+            last_seen.asked.add((text,))
             answer = known
     if answer.reason != UNAVAILABLE:
         store.memory.put(((asked, answer),))
@@ -110,7 +111,7 @@ def _resolve(public: Public) -> dict[str, Location]:
     except ProviderError as error:
         return _despite_failure(public, error)
     known = store.get_many(build, public)
-    notes.asked.add(known)
+    last_seen.asked.add(known)
     missing = without(public, known)
     return known | _resolve_missing(provider, build, missing) if missing else known
 
@@ -143,7 +144,7 @@ def _ask(
     # answer, as a request has it, may do both in one trip.
     if not record(answers, entry):
         store.set_many(build, answers)
-    notes.asked.add_new(new)
+    last_seen.asked.add_new(new)
     return new, ProviderError(metered.NOT_ALL)
 
 
@@ -156,5 +157,5 @@ def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Locatio
         text: Location(address=text, resolved_at=now, reason=UNAVAILABLE) for text in missing
     }
     rows = old_rows(missing)
-    notes.asked.add(rows)
+    last_seen.asked.add(rows)
     return answers | rows

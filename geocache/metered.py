@@ -7,13 +7,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from geocache import budget, claims, notes, store
+from geocache import budget, claims, store
 from geocache.addresses import networks_around
 from geocache.exceptions import ProviderError
+from geocache.journal import last_seen
+from geocache.journal.recorder import record
 from geocache.known import Public, recall, without
 from geocache.locations import Location
 from geocache.providers.base import Provider
-from geocache.recorder import record
 
 NOT_ALL: Final = "some addresses were not answered"
 
@@ -33,7 +34,7 @@ def resolve(
     # a narrower network that comes later.
     store.set_many(build, known.own.values())
     # The row of a neighbour is asked for, too: without it somebody would pay for the network again.
-    notes.asked.add([*known.own, *{one.network for one in known.near.values()}])
+    last_seen.asked.add([*known.own, *{one.network for one in known.near.values()}])
     spared = free | known.near | known.own
     ask = _once_per_network if provider.names_networks else _at_once
     paid, failure = ask(provider, build, without(missing, spared))
@@ -123,4 +124,4 @@ def _keep(build: str, new: Mapping[str, Location], *, is_paid: bool) -> None:
     # First the journal, then the hot entry: what another process can be told is journaled.
     record(list(new.values()))
     store.set_many(build, new.values(), with_networks=is_paid)
-    notes.asked.add_new(new)
+    last_seen.asked.add_new(new)

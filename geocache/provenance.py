@@ -9,9 +9,10 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from geocache import conf, journal, providers, store
+from geocache import conf, providers, store
 from geocache.addresses import special_reason
 from geocache.exceptions import JournalUnavailable, ProviderError
+from geocache.journal import backlog
 from geocache.locations import Location
 from geocache.models import GeoCache, JournalHead
 from geocache.plans import Plan, Tier, plan, without_provider
@@ -124,6 +125,6 @@ def trace(address: IPv4Address | IPv6Address) -> Provenance:
 
 def _pending(text: str) -> tuple[Location | None, bool]:
     try:
-        return journal.find(JournalHead.position_of(conf.get("CACHE_ALIAS")), text), True
+        return backlog.find(JournalHead.position_of(conf.get("CACHE_ALIAS")), text), True
     except JournalUnavailable:
         return None, False

@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from geocache import conf, providers
 from geocache.exceptions import MeteredProvider
-from geocache.flush import flush_dirty
+from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache, GeoCacheQuerySet
 from geocache.providers.base import Provider, is_outdated
 from geocache.renewal import resolve_again

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from geocache import budget, providers, store
 from geocache.addresses import parse_address, special_reason
+from geocache.journal.recorder import record
 from geocache.locations import Location
-from geocache.recorder import record
 
 
 def resolve_again(addresses: Iterable[str], *, is_hot: bool = True) -> dict[str, Location]:

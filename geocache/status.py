@@ -11,12 +11,13 @@ from django.db import DatabaseError, InterfaceError, connections, router
 from django.db.models import Sum
 from django.utils import timezone
 
-from geocache import budget, journal, providers
+from geocache import budget, providers
 from geocache.budget import Usage
 from geocache.cache import backends
 from geocache.exceptions import ProviderError
-from geocache.flush import read_backlog
 from geocache.imports.overview import BanOverview, ListOverview, read_bans, read_lists
+from geocache.journal import spill_buffer
+from geocache.journal.flush import read_backlog
 from geocache.models import FlushRun, GeoCache, RejectedEntry, SchedulerLease
 from geocache.models.scheduler import SCHEDULER_LEASE
 from geocache.providers.base import Source
@@ -178,7 +179,7 @@ def _read_journal(at: datetime) -> dict[str, Any]:
     return {
         "pending_count": backlog.answer_count,
         "is_pending_exact": backlog.is_exact,
-        "unrecorded_count": journal.unrecorded(),
+        "unrecorded_count": spill_buffer.unrecorded(),
         "oldest_pending_seconds": backlog.waited_seconds(at) if backlog.oldest_at else None,
     }
 

@@ -1,7 +1,7 @@
 """What a cache may lose."""
 
-from geocache import journal
 from geocache.cache import backends
+from geocache.journal import reader, segments, writer
 
 
 def lose_journal() -> None:
@@ -9,8 +9,8 @@ def lose_journal() -> None:
 
     The keys of this test alone: the same server may hold those of tests that run beside it.
     """
-    last = journal.last_ticket()
-    journal.forget_segments(journal.base_of(last), last)
-    backends.current().delete_many([journal.TICKET_KEY, journal.HEAD_KEY])
+    last = reader.last_ticket()
+    reader.forget_segments(segments.base_of(last), last)
+    backends.current().delete_many([segments.TICKET_KEY, segments.HEAD_KEY])
     # The next answer takes a new ticket, as it does half a minute later.
-    journal._writer._free.clear()
+    writer._writer._free.clear()

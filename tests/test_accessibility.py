@@ -10,8 +10,8 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from playwright.sync_api import Page, Route, ViewportSize
 
-from geocache.flush import flush_dirty
 from geocache.imports.geography import count_after_flush
+from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup_many
 from tests.browsers import CHROMIUM, chromium, log_in
 from tests.conftest import require

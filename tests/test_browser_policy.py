@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page
 
-from geocache.flush import flush_dirty
+from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup
 from tests.browsers import CHROMIUM, chromium, log_in
 from tests.conftest import require

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
-from geocache import flush, journal
 from geocache.cache import backends
 from geocache.exceptions import FlushError
-from geocache.flush import flush_dirty
+from geocache.journal import backlog, flush, reader, segments, writer
+from geocache.journal.flush import flush_dirty
 from geocache.locations import dump_locations
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
 from tests.factories import NOON, a_location, many_locations
@@ -36,19 +36,19 @@ def stored() -> set[str]:
 
 def new_process() -> None:
     """Forget what this process knows, as if another one went on."""
-    journal._writer._reset()
+    writer._writer._reset()
 
 
 def records_left() -> int:
-    last = journal.last_ticket()
-    numbers = range(journal.base_of(last), last + 1)
-    keys = [key for number in numbers for key in journal._record_keys(number)]
-    return sum(value != journal.SEAL for value in backends.current().get_many(keys).values())
+    last = reader.last_ticket()
+    numbers = range(segments.base_of(last), last + 1)
+    keys = [key for number in numbers for key in segments.record_keys(number)]
+    return sum(value != segments.SEAL for value in backends.current().get_many(keys).values())
 
 
 def test_flush_dirty__writes_what_was_journaled_and_forgets_the_records() -> None:
     given = many_locations(450)
-    journal.append(given)
+    writer.append(given)
 
     report = flush_dirty()
 
@@ -67,7 +67,7 @@ def test_flush_dirty__of_nothing_writes_nothing_down() -> None:
 
 
 def test_flush_dirty__keeps_account_of_what_it_did() -> None:
-    journal.append([a_location()])
+    writer.append([a_location()])
 
     report = flush_dirty()
 
@@ -79,7 +79,7 @@ def test_flush_dirty__keeps_account_of_what_it_did() -> None:
 def test_flush_dirty__of_many_answers_for_one_address_writes_the_newest() -> None:
     for minutes in (1, 3, 2):
         later = a_location(city=f"City {minutes}", resolved_at=NOON + timedelta(minutes=minutes))
-        journal.append([later])
+        writer.append([later])
 
     report = flush_dirty()
 
@@ -88,9 +88,9 @@ def test_flush_dirty__of_many_answers_for_one_address_writes_the_newest() -> Non
 
 
 def test_flush_dirty__never_replaces_a_newer_answer_with_an_older_one() -> None:
-    journal.append([a_location(city="Newer", resolved_at=NOON + timedelta(minutes=1))])
+    writer.append([a_location(city="Newer", resolved_at=NOON + timedelta(minutes=1))])
     flush_dirty()
-    journal.append([a_location(city="Older", resolved_at=NOON)])
+    writer.append([a_location(city="Older", resolved_at=NOON)])
 
     flush_dirty()
 
@@ -99,7 +99,7 @@ def test_flush_dirty__never_replaces_a_newer_answer_with_an_older_one() -> None:
 
 def test_flush_dirty__a_thousand_answers_for_one_address_are_one_row() -> None:
     for _ in range(1000):
-        journal.append([a_location()])
+        writer.append([a_location()])
 
     flush_dirty()
 
@@ -111,12 +111,12 @@ def test_flush_dirty__works_in_batches_and_moves_the_head_with_each(
 ) -> None:
     monkeypatch.setattr(flush, "BATCH_ANSWERS", 64)
     for location in many_locations(300):
-        journal.append([location])
+        writer.append([location])
 
     report = flush_dirty()
 
     assert report.flushed == 300
-    assert head().position == head().trimmed == journal.last_ticket()
+    assert head().position == head().trimmed == reader.last_ticket()
 
 
 def test_flush_dirty__stops_behind_its_time_limit_and_the_next_one_goes_on(
@@ -124,7 +124,7 @@ def test_flush_dirty__stops_behind_its_time_limit_and_the_next_one_goes_on(
 ) -> None:
     monkeypatch.setattr(flush, "BATCH_ANSWERS", 64)
     for location in many_locations(300):
-        journal.append([location])
+        writer.append([location])
 
     first = flush_dirty(time_limit_seconds=0)
     later = flush_dirty()
@@ -136,7 +136,7 @@ def test_flush_dirty__stops_behind_its_time_limit_and_the_next_one_goes_on(
 
 @pytest.mark.parametrize(
     "step",
-    ["journal.close_segment", "GeoCache.objects.upsert", "JournalHead.advance", "journal.forget"],
+    ["reader.close_segment", "GeoCache.objects.upsert", "JournalHead.advance", "reader.forget"],
 )
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_flush_dirty__killed_at_a_step_loses_nothing(
@@ -145,10 +145,10 @@ def test_flush_dirty__killed_at_a_step_loses_nothing(
     flush_dirty()
     given = many_locations(150)
     for location in given:
-        journal.append([location])
+        writer.append([location])
     owner_name, _, name = step.rpartition(".")
     owner: Any = {
-        "journal": journal,
+        "reader": reader,
         "GeoCache.objects": type(GeoCache.objects),
         "JournalHead": JournalHead,
     }[owner_name]
@@ -169,11 +169,11 @@ def test_flush_dirty__killed_at_a_step_loses_nothing(
 
     assert stored() == {location.address for location in given}
     assert records_left() == 0
-    assert journal.backlog(head().position).answer_count == 0
+    assert backlog.backlog(head().position).answer_count == 0
 
 
 def test_flush_dirty__moves_a_refused_answer_aside_and_writes_the_others() -> None:
-    journal.append([*many_locations(100), a_location("30.0.0.1", asn=TOO_BIG)])
+    writer.append([*many_locations(100), a_location("30.0.0.1", asn=TOO_BIG)])
 
     report = flush_dirty()
 
@@ -189,7 +189,7 @@ def test_flush_dirty__moves_a_refused_answer_aside_and_writes_the_others() -> No
     "fields", [{"city": "a\0b"}, {"city": "x" * 300}, {"accuracy_radius_km": 10**6}]
 )
 def test_flush_dirty__moves_aside_what_this_database_refuses(fields: dict[str, Any]) -> None:
-    journal.append([*many_locations(10), a_location("30.0.0.1", **fields)])
+    writer.append([*many_locations(10), a_location("30.0.0.1", **fields)])
 
     report = flush_dirty()
 
@@ -199,21 +199,21 @@ def test_flush_dirty__moves_aside_what_this_database_refuses(fields: dict[str, A
 
 @pytest.mark.parametrize("count", [1, 3, 250])
 def test_flush_dirty__keeps_all_when_the_database_refuses_all(count: int) -> None:
-    journal.append(many_locations(count, asn=TOO_BIG))
+    writer.append(many_locations(count, asn=TOO_BIG))
 
     with pytest.raises(FlushError, match="refuses every answer"):
         flush_dirty()
 
     assert not RejectedEntry.objects.exists()
-    assert journal.backlog(head().position).answer_count == count
+    assert backlog.backlog(head().position).answer_count == count
     assert "refuses" in FlushRun.objects.get().error
 
 
 def test_flush_dirty__rejects_a_lone_refused_answer_once_another_is_accepted() -> None:
-    journal.append([a_location("30.0.0.1", asn=TOO_BIG)])
+    writer.append([a_location("30.0.0.1", asn=TOO_BIG)])
     with pytest.raises(FlushError):
         flush_dirty()
-    journal.append([a_location("20.0.0.1")])
+    writer.append([a_location("20.0.0.1")])
 
     report = flush_dirty()
 
@@ -224,8 +224,8 @@ def test_flush_dirty__rejects_a_lone_refused_answer_once_another_is_accepted() -
     "text", ["nonsense", '{"v":99,"n":1,"answers":[["20.0.0.1"]]}', "a\0\ud800b"]
 )
 def test_flush_dirty__keeps_a_record_that_it_cannot_read(text: str) -> None:
-    journal.append([a_location()])
-    number = journal.last_ticket()
+    writer.append([a_location()])
+    number = reader.last_ticket()
     backend = backends.current()
     real_get_many = backend.get_many
     backend.add(f"r:{number}:1", "nonsense", timeout=None)
@@ -244,8 +244,8 @@ def test_flush_dirty__keeps_a_record_that_it_cannot_read(text: str) -> None:
 def test_flush_dirty__database_away_ends_it_before_anything_is_sealed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    journal.append([a_location()])
-    number = journal.last_ticket()
+    writer.append([a_location()])
+    number = reader.last_ticket()
 
     def away(_: str) -> JournalHead:
         raise OperationalError("connection refused")
@@ -276,7 +276,7 @@ def test_flush_dirty__cache_down_is_one_clear_line(settings: Any) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_flush_dirty__refuses_to_run_inside_a_transaction() -> None:
-    journal.append([a_location()])
+    writer.append([a_location()])
 
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
         flush_dirty()
@@ -285,12 +285,12 @@ def test_flush_dirty__refuses_to_run_inside_a_transaction() -> None:
 
 
 def test_flush_dirty__finds_the_records_of_a_counter_that_was_deleted() -> None:
-    journal.append([a_location("20.0.0.1")])
+    writer.append([a_location("20.0.0.1")])
     flush_dirty()
-    journal.append([a_location("20.0.0.2")])
-    backends.current().delete(journal.TICKET_KEY)
+    writer.append([a_location("20.0.0.2")])
+    backends.current().delete(segments.TICKET_KEY)
     new_process()
-    journal.append([a_location("20.0.0.3")])
+    writer.append([a_location("20.0.0.3")])
 
     flush_dirty()
 
@@ -299,10 +299,10 @@ def test_flush_dirty__finds_the_records_of_a_counter_that_was_deleted() -> None:
 
 
 def test_flush_dirty__cache_cleared_twice_loses_only_what_no_live_writer_holds() -> None:
-    journal.append([a_location("20.0.0.1")])
+    writer.append([a_location("20.0.0.1")])
     for number in (2, 3):
         lose_journal()
-        journal.append([a_location(f"20.0.0.{number}")])
+        writer.append([a_location(f"20.0.0.{number}")])
 
     flush_dirty()
 
@@ -310,19 +310,19 @@ def test_flush_dirty__cache_cleared_twice_loses_only_what_no_live_writer_holds()
 
 
 def test_flush_dirty__follows_a_clock_that_went_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    journal.append([a_location("20.0.0.1")])
+    writer.append([a_location("20.0.0.1")])
     flush_dirty()
     before = head().position
-    backends.current().delete(journal.TICKET_KEY)
+    backends.current().delete(segments.TICKET_KEY)
     new_process()
     an_hour_ago = time.time_ns() - 3600 * 10**9
     with monkeypatch.context() as patch:
-        patch.setattr(journal.time, "time_ns", lambda: an_hour_ago)
-        journal.append([a_location("20.0.0.2")])
+        patch.setattr(reader.time, "time_ns", lambda: an_hour_ago)
+        writer.append([a_location("20.0.0.2")])
 
     flush_dirty()
     new_process()
-    journal.append([a_location("20.0.0.3")])
+    writer.append([a_location("20.0.0.3")])
     flush_dirty()
 
     assert stored() == {"20.0.0.1", "20.0.0.2", "20.0.0.3"}
@@ -330,15 +330,15 @@ def test_flush_dirty__follows_a_clock_that_went_back(monkeypatch: pytest.MonkeyP
 
 
 def test_flush_dirty__writer_with_a_segment_of_a_lost_counter_loses_nothing() -> None:
-    journal.append([a_location("20.0.0.1")])
+    writer.append([a_location("20.0.0.1")])
     flush_dirty()
-    journal.append([a_location("20.0.0.2")])
-    backends.current().delete(journal.TICKET_KEY)
-    other = journal.Writer()
+    writer.append([a_location("20.0.0.2")])
+    backends.current().delete(segments.TICKET_KEY)
+    other = writer.Writer()
     other.append(dump_locations([a_location("20.0.0.3")]))
     flush_dirty()
     # This process still has its segment, which is far behind the head now.
-    journal.append([a_location("20.0.0.4")])
+    writer.append([a_location("20.0.0.4")])
 
     flush_dirty()
 
@@ -348,14 +348,14 @@ def test_flush_dirty__writer_with_a_segment_of_a_lost_counter_loses_nothing() ->
 def test_flush_dirty__killed_while_it_lifts_the_counter_leaves_no_long_way_to_trim(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    journal.append([a_location("20.0.0.1")])
+    writer.append([a_location("20.0.0.1")])
     flush_dirty()
-    backends.current().delete(journal.TICKET_KEY)
+    backends.current().delete(segments.TICKET_KEY)
     new_process()
     an_hour_ago = time.time_ns() - 3600 * 10**9
     with monkeypatch.context() as patch:
-        patch.setattr(journal.time, "time_ns", lambda: an_hour_ago)
-        journal.append([a_location("20.0.0.2")])
+        patch.setattr(reader.time, "time_ns", lambda: an_hour_ago)
+        writer.append([a_location("20.0.0.2")])
     advance = JournalHead.advance
 
     def killed(*arguments: Any, **numbers: int) -> None:
@@ -374,8 +374,8 @@ def test_flush_dirty__deletes_what_another_left_that_was_killed_while_this_one_r
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     flush_dirty()
-    journal.append([a_location("20.0.0.1")])
-    last_ticket = journal.last_ticket
+    writer.append([a_location("20.0.0.1")])
+    last_ticket = reader.last_ticket
 
     def killed(_: Any) -> None:
         raise Killed
@@ -383,15 +383,15 @@ def test_flush_dirty__deletes_what_another_left_that_was_killed_while_this_one_r
     def overtaken() -> int:
         monkeypatch.undo()
         with monkeypatch.context() as patch:
-            patch.setattr(journal, "forget", killed)
-            patch.setattr(journal, "lock", lambda _: nullcontext())
+            patch.setattr(reader, "forget", killed)
+            patch.setattr(reader, "lock", lambda _: nullcontext())
             with pytest.raises(Killed):
                 flush_dirty()
         new_process()
-        journal.append([a_location("20.0.0.2")])
+        writer.append([a_location("20.0.0.2")])
         return last_ticket()
 
-    monkeypatch.setattr(journal, "last_ticket", overtaken)
+    monkeypatch.setattr(reader, "last_ticket", overtaken)
     flush_dirty()
     flush_dirty()
 
@@ -407,7 +407,7 @@ def test_flush_dirty__four_flushers_and_four_writers_at_once_lose_nothing() -> N
 
     def write(part: int) -> None:
         for location in given[part::4]:
-            journal.append([location])
+            writer.append([location])
 
     def flush_on() -> None:
         try:

@@ -4,11 +4,12 @@ import pytest
 from django.core.cache.backends.base import BaseCache
 from django.db import OperationalError
 
-from geocache import flush, forgetting, journal, providers, store
+from geocache import forgetting, providers, store
 from geocache.cache import backends
 from geocache.exceptions import FlushError, ProviderError
-from geocache.flush import FlushReport, flush_dirty
 from geocache.forgetting import forget
+from geocache.journal import flush, reader, writer
+from geocache.journal.flush import FlushReport, flush_dirty
 from geocache.locations import Location
 from geocache.lookup import lookup, lookup_many
 from geocache.models import GeoCache
@@ -95,8 +96,8 @@ def test_forget__flush_that_runs_out_of_time_forgets_nothing(
 def test_forget__hands_its_time_limit_to_the_flush(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flush, "BATCH_ANSWERS", 1)
     for location in many_locations(2):
-        journal.append([location])
-        journal._writer._reset()
+        writer.append([location])
+        writer._writer._reset()
     with pytest.raises(FlushError, match="time limit"):
         forget([LONDON], time_limit_seconds=0.0)
 
@@ -107,7 +108,7 @@ def test_forget__flusher_at_work_is_waited_for_and_then_said(
     a_row()
     monkeypatch.setattr(forgetting, "WAIT_SECONDS", 0.0)
     monkeypatch.setattr(forgetting, "flush_dirty", lambda _: FlushReport())
-    with journal.lock(60), pytest.raises(FlushError, match="another flush is under way"):
+    with reader.lock(60), pytest.raises(FlushError, match="another flush is under way"):
         forget([LONDON])
     assert stored() == {LONDON}
 

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from geocache import journal
-from geocache.flush import flush_dirty
 from geocache.forgetting import forget
+from geocache.journal import reader, writer
+from geocache.journal.flush import flush_dirty
+from geocache.journal.recorder import record
 from geocache.locations import Location
 from geocache.models import FormerAnswer, GeoCache, answers, history
 from geocache.models.history import is_move
 from geocache.prune import prune
-from geocache.recorder import record
 from tests.factories import LONDON, NOON, a_location, a_row, many_locations, use_dummy_provider
 
 pytestmark = pytest.mark.django_db
@@ -175,9 +175,9 @@ def test_keep_changed__write_through_keeps_too(settings: Any) -> None:
 def test_flush_dirty__killed_at_a_step_keeps_the_old_answer_once(
     monkeypatch: pytest.MonkeyPatch, name: str, when: str
 ) -> None:
-    owner: Any = type(GeoCache.objects) if name == "upsert" else journal
+    owner: Any = type(GeoCache.objects) if name == "upsert" else reader
     moved(0)
-    journal.append([a_location(city="Leeds", resolved_at=NOON + 5 * DAY)])
+    writer.append([a_location(city="Leeds", resolved_at=NOON + 5 * DAY)])
     original = getattr(owner, name)
 
     def killed(*args: Any, **kwargs: Any) -> None:

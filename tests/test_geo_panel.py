@@ -1,7 +1,7 @@
 import pytest
 
-from geocache import journal
 from geocache.cache import backends
+from geocache.journal import writer
 from geocache.models import FlushRun
 from tests.assertions import assert_valid_html, no_database_write
 from tests.factories import NOON, a_viewer, an_admin, many_locations
@@ -28,7 +28,7 @@ def a_run(**fields):
 
 def test_geo_panel__shows_backlog_last_flush_and_the_button(client):
     client.force_login(an_admin())
-    journal.append(many_locations(3))
+    writer.append(many_locations(3))
     a_run()
     text = panel(client)
     assert "Pending: 3" in text

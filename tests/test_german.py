@@ -14,9 +14,9 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.translation import override
 
-from geocache import recorder
 from geocache.imports import apply
 from geocache.imports.geography import count_after_flush
+from geocache.journal import recorder
 from geocache.lookup import lookup
 from geocache.models import FlushRun, ImportRun, ImportSource, ListedAddress, RejectedEntry
 from geocache.statistics import refresh_after_flush

@@ -12,8 +12,9 @@ from django.db import OperationalError
 from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
-from geocache import jobs, journal, updates
+from geocache import jobs, updates
 from geocache.exceptions import ProviderError, UpdateBusy, UpdateError
+from geocache.journal import writer
 from geocache.models import FlushRun, GeoCache, SchedulerLease
 from geocache.moves import MoveReport
 from geocache.statistics import read_statistics
@@ -41,7 +42,7 @@ def release_lease() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_geo_cache_flush__says_what_it_flushed_only_when_it_did(events: list[Any]) -> None:
     jobs.geo_cache_flush()
-    journal.append(many_locations(3))
+    writer.append(many_locations(3))
 
     jobs.geo_cache_flush()
 
@@ -50,7 +51,7 @@ def test_geo_cache_flush__says_what_it_flushed_only_when_it_did(events: list[Any
 
 @pytest.mark.django_db(transaction=True)
 def test_geo_cache_flush__counts_the_table() -> None:
-    journal.append(many_locations(3))
+    writer.append(many_locations(3))
     jobs.geo_cache_flush()
     snapshot = read_statistics()
     assert snapshot is not None
@@ -62,7 +63,7 @@ def test_geo_cache_flush__outlives_a_failure_of_the_statistics(
     events: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("geocache.statistics._count", lambda _: 1 / 0)
-    journal.append(many_locations(3))
+    writer.append(many_locations(3))
     jobs.geo_cache_flush()
     assert GeoCache.objects.count() == 3
     assert names(events) == ["geo_cache_flush_ran", "geo_statistics_failed"]
@@ -72,10 +73,10 @@ def test_geo_cache_flush__outlives_a_failure_of_the_statistics(
 def test_geo_cache_flush__says_when_it_timed_out(
     events: list[Any], monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    monkeypatch.setattr("geocache.flush.BATCH_ANSWERS", 64)
+    monkeypatch.setattr("geocache.journal.flush.BATCH_ANSWERS", 64)
     settings.GEOCACHE = {**settings.GEOCACHE, "FLUSH_TIME_LIMIT_SECONDS": 0}
     for location in many_locations(130, resolved_at=datetime.now(UTC)):
-        journal.append([location])
+        writer.append([location])
 
     jobs.geo_cache_flush()
 
@@ -91,11 +92,11 @@ def test_geo_cache_flush__says_when_it_timed_out(
 def test_geo_cache_flush__says_when_answers_wait_for_more_than_three_intervals(
     events: list[Any], monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    monkeypatch.setattr("geocache.flush.BATCH_ANSWERS", 64)
+    monkeypatch.setattr("geocache.journal.flush.BATCH_ANSWERS", 64)
     settings.GEOCACHE = {**settings.GEOCACHE, "FLUSH_TIME_LIMIT_SECONDS": 0}
     waiting_since = datetime.now(UTC) - timedelta(seconds=200)
     for location in many_locations(130, resolved_at=waiting_since):
-        journal.append([location])
+        writer.append([location])
 
     jobs.geo_cache_flush()
 
@@ -312,7 +313,7 @@ def test_start_scheduler__job_has_the_promised_settings() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_start_scheduler__runs_the_flush_at_once() -> None:
-    journal.append([a_location()])
+    writer.append([a_location()])
 
     scheduler = jobs.start_scheduler()
 
@@ -347,7 +348,7 @@ def test_scheduler__outlives_a_database_that_is_locked(
         original(self, job)
 
     monkeypatch.setattr(DjangoJobStore, "update_job", locked)
-    journal.append([a_location()])
+    writer.append([a_location()])
 
     scheduler = jobs.start_scheduler()
 
@@ -446,7 +447,7 @@ def test_run_scheduler__flushes_once_more_and_gives_the_lease_back_when_it_stops
     thread = threading.Thread(target=jobs.run_scheduler, args=(stopped.is_set,))
     thread.start()
     processes.wait_until(lambda: DjangoJobExecution.objects.filter(job_id=FLUSH).exists())
-    journal.append([a_location()])
+    writer.append([a_location()])
 
     stopped.set()
     thread.join()
@@ -462,7 +463,7 @@ def test_schedule_geo__flushes_once_more_on_a_signal_and_exits_0(number: int) ->
     process = processes.start("schedule_geo")
     processes.wait_until(lambda: DjangoJobExecution.objects.filter(job_id=FLUSH).exists())
     time.sleep(0.3)
-    journal.append(many_locations(10))
+    writer.append(many_locations(10))
 
     output = processes.stop(process, number)
 
@@ -478,7 +479,7 @@ def test_schedule_geo__killed_with_9_is_replaced_and_the_job_is_there_once() -> 
     first = processes.start("schedule_geo")
     processes.wait_until(lambda: DjangoJobExecution.objects.filter(job_id=FLUSH).exists())
     processes.stop(first, signal.SIGKILL)
-    journal.append(many_locations(10))
+    writer.append(many_locations(10))
     release_lease()
 
     second = processes.start("schedule_geo")

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from geocache import journal
 from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable
+from geocache.journal import backlog as journal_backlog
+from geocache.journal import reader, writer
+from geocache.journal import segments as journal_segments
 from geocache.locations import dump_locations, load_locations
 from tests.factories import NOON, a_location, many_locations
 from tests.losses import lose_journal
@@ -17,7 +19,7 @@ from tests.losses import lose_journal
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> "Clock":
     clock = Clock()
-    monkeypatch.setattr(journal, "_now", clock)
+    monkeypatch.setattr(writer, "_now", clock)
     return clock
 
 
@@ -31,9 +33,9 @@ class Clock:
 
 def all_records(first: int | None = None) -> list[str]:
     """Close every segment there is and return the texts of its records."""
-    last = journal.last_ticket()
-    first = journal.base_of(last) + 1 if first is None else first
-    segments = [journal.close_segment(number) for number in range(first, last + 1)]
+    last = reader.last_ticket()
+    first = journal_segments.base_of(last) + 1 if first is None else first
+    segments = [reader.close_segment(number) for number in range(first, last + 1)]
     return [text for segment in segments for text in segment.records.values()]
 
 
@@ -42,9 +44,9 @@ def addresses(texts: list[str]) -> set[str]:
 
 
 def test_append__answer_is_in_a_record_without_timeout() -> None:
-    journal.append([a_location()])
+    writer.append([a_location()])
 
-    segment = journal.close_segment(journal.last_ticket())
+    segment = reader.close_segment(reader.last_ticket())
 
     (key,) = segment.records
     assert load_locations(segment.records[key]) == [a_location()]
@@ -54,8 +56,8 @@ def test_append__answer_is_in_a_record_without_timeout() -> None:
 def test_append__a_sealed_segment_takes_neither_record_nor_entry(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    journal.append([a_location()])
-    journal.close_segment(journal.last_ticket())
+    writer.append([a_location()])
+    reader.close_segment(reader.last_ticket())
     refused = []
 
     def add_both(backend: Any, key: str, text: str, entry: backends.Entry) -> bool:
@@ -67,7 +69,7 @@ def test_append__a_sealed_segment_takes_neither_record_nor_entry(
     monkeypatch.setattr(backends, "add_both", add_both)
     entry = backends.Entry("e:1:20.0.0.1", "an answer", 60)
 
-    is_set = journal.append([a_location("20.0.0.1")], entry)
+    is_set = writer.append([a_location("20.0.0.1")], entry)
 
     assert refused[0]
     assert addresses(all_records()) == {a_location().address, "20.0.0.1"}
@@ -75,7 +77,7 @@ def test_append__a_sealed_segment_takes_neither_record_nor_entry(
 
 
 def test_append__puts_200_answers_into_one_record() -> None:
-    journal.append(many_locations(401))
+    writer.append(many_locations(401))
 
     counts = [len(load_locations(text)) for text in all_records()]
 
@@ -84,41 +86,43 @@ def test_append__puts_200_answers_into_one_record() -> None:
 
 def test_append__uses_one_segment_for_64_records_then_another() -> None:
     for location in many_locations(65):
-        journal.append([location])
+        writer.append([location])
 
-    last = journal.last_ticket()
+    last = reader.last_ticket()
 
-    assert [len(journal.close_segment(n).records) for n in (last - 1, last)] == [64, 1]
+    assert [len(reader.close_segment(n).records) for n in (last - 1, last)] == [64, 1]
 
 
 def test_append__takes_a_new_segment_after_30_seconds(clock: Clock) -> None:
-    journal.append([a_location()])
-    first = journal.last_ticket()
+    writer.append([a_location()])
+    first = reader.last_ticket()
     clock.seconds += 31
 
-    journal.append([a_location()])
+    writer.append([a_location()])
 
-    assert journal.last_ticket() == first + 1
+    assert reader.last_ticket() == first + 1
 
 
 def test_append__goes_to_a_new_segment_when_its_own_is_sealed() -> None:
-    journal.append([a_location("20.0.0.1")])
-    sealed = journal.close_segment(journal.last_ticket())
+    writer.append([a_location("20.0.0.1")])
+    sealed = reader.close_segment(reader.last_ticket())
 
-    journal.append([a_location("20.0.0.2")])
+    writer.append([a_location("20.0.0.2")])
 
-    later = journal.close_segment(journal.last_ticket())
+    later = reader.close_segment(reader.last_ticket())
     assert later.number == sealed.number + 1
     assert addresses(list(later.records.values())) == {"20.0.0.2"}
 
 
 def test_append__never_overwrites_a_record_of_another_owner_of_the_same_ticket() -> None:
-    journal.append([a_location("20.0.0.1")])
+    writer.append([a_location("20.0.0.1")])
     backend = backends.current()
-    backend.decr(journal.TICKET_KEY)  # a counter that went back gives the same ticket again
-    journal._writer._reset()
+    backend.decr(
+        journal_segments.TICKET_KEY
+    )  # a counter that went back gives the same ticket again
+    writer._writer._reset()
 
-    journal.append([a_location("20.0.0.2")])
+    writer.append([a_location("20.0.0.2")])
 
     assert addresses(all_records()) == {"20.0.0.1", "20.0.0.2"}
 
@@ -137,7 +141,7 @@ def test_append__does_not_trust_an_add_that_took_longer_than_60_seconds(
 
     monkeypatch.setattr(backend, "add", slow_add)
 
-    journal.append([a_location()])
+    writer.append([a_location()])
 
     assert len(all_records()) == 2
 
@@ -145,31 +149,31 @@ def test_append__does_not_trust_an_add_that_took_longer_than_60_seconds(
 def test_append__counts_a_pause_between_the_segments_age_and_the_add(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal.append([a_location()])
-    first = journal.last_ticket()
-    original = journal.Writer._free_segment
+    writer.append([a_location()])
+    first = reader.last_ticket()
+    original = writer.Writer._free_segment
 
-    def paused(self: journal.Writer, now: float) -> journal.OpenSegment | None:
+    def paused(self: writer.Writer, now: float) -> writer.OpenSegment | None:
         segment = original(self, now)
         clock.seconds += 4000 if segment is not None else 0
         return segment
 
-    monkeypatch.setattr(journal.Writer, "_free_segment", paused)
+    monkeypatch.setattr(writer.Writer, "_free_segment", paused)
 
-    journal.append([a_location("20.0.0.2")])
+    writer.append([a_location("20.0.0.2")])
 
-    assert journal.last_ticket() == first + 1
+    assert reader.last_ticket() == first + 1
 
 
 def test_append__child_of_a_fork_leaves_the_parents_segment_alone() -> None:
-    journal.append([a_location()])
-    first = journal.last_ticket()
-    journal._writer._process_id -= 1  # what a child finds
+    writer.append([a_location()])
+    first = reader.last_ticket()
+    writer._writer._process_id -= 1  # what a child finds
 
-    journal.append([a_location("20.0.0.2")])
+    writer.append([a_location("20.0.0.2")])
 
-    assert journal.last_ticket() == first + 1
-    assert len(journal._writer._held) == 1
+    assert reader.last_ticket() == first + 1
+    assert len(writer._writer._held) == 1
 
 
 def test_append__eight_threads_lose_nothing() -> None:
@@ -177,7 +181,7 @@ def test_append__eight_threads_lose_nothing() -> None:
 
     def work(part: int) -> None:
         for location in given[part::8]:
-            journal.append([location])
+            writer.append([location])
 
     threads = [threading.Thread(target=work, args=(part,)) for part in range(8)]
     for thread in threads:
@@ -189,13 +193,13 @@ def test_append__eight_threads_lose_nothing() -> None:
 
 
 def test_append__journals_again_what_it_holds_when_the_counter_is_lost() -> None:
-    journal.append([a_location("20.0.0.1")])
-    backends.current().delete(journal.TICKET_KEY)
-    for key in journal._record_keys(journal._writer._last_ticket):
+    writer.append([a_location("20.0.0.1")])
+    backends.current().delete(journal_segments.TICKET_KEY)
+    for key in journal_segments.record_keys(writer._writer._last_ticket):
         backends.current().delete(key)
-    journal._writer._free.clear()
+    writer._writer._free.clear()
 
-    journal.append([a_location("20.0.0.2")])
+    writer.append([a_location("20.0.0.2")])
 
     assert addresses(all_records()) == {"20.0.0.1", "20.0.0.2"}
 
@@ -203,17 +207,17 @@ def test_append__journals_again_what_it_holds_when_the_counter_is_lost() -> None
 def test_append__threads_that_take_their_first_tickets_at_once_see_no_loss(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real, askers = journal._next_ticket, iter([True])
+    real, askers = journal_segments.next_ticket, iter([True])
 
     def overtaken(*args: Any) -> int:
         ticket = real(*args)
         if next(askers, False):
-            journal.append([a_location("20.0.0.1")])
+            writer.append([a_location("20.0.0.1")])
         return ticket
 
-    monkeypatch.setattr(journal, "_next_ticket", overtaken)
+    monkeypatch.setattr(journal_segments, "next_ticket", overtaken)
     with capture_logs() as logs:
-        journal.append([a_location("20.0.0.2")])
+        writer.append([a_location("20.0.0.2")])
 
     assert logs == []
 
@@ -232,15 +236,15 @@ def down_after(count: int) -> Callable[..., bool]:
 
 def test_append__finishes_a_repair_that_was_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
     for location in many_locations(5):
-        journal.append([location])
+        writer.append([location])
     lose_journal()
     with monkeypatch.context() as patch:
         patch.setattr(backends.current(), "add", down_after(5))
         with pytest.raises(JournalUnavailable):
-            journal.append([a_location("30.0.0.1")])
-    journal._writer._free.clear()
+            writer.append([a_location("30.0.0.1")])
+    writer._writer._free.clear()
 
-    journal.append([a_location("30.0.0.2")])
+    writer.append([a_location("30.0.0.2")])
 
     expected = {location.address for location in many_locations(5)}
     assert addresses(all_records()) >= {*expected, "30.0.0.2"}
@@ -249,54 +253,54 @@ def test_append__finishes_a_repair_that_was_cut_short(monkeypatch: pytest.Monkey
 def test_append__does_not_trust_a_segment_from_before_a_loss_that_another_thread_saw(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    journal.append([a_location("20.0.0.1")])
-    old = journal.last_ticket()
+    writer.append([a_location("20.0.0.1")])
+    old = reader.last_ticket()
     backend = backends.current()
     real_add = backend.add
 
     def lose_and_notice(*args: Any, **kwargs: Any) -> bool:
         monkeypatch.setattr(backend, "add", real_add)
         lose_journal()
-        journal.append([a_location("20.0.0.2")])
+        writer.append([a_location("20.0.0.2")])
         return real_add(*args, **kwargs)
 
     monkeypatch.setattr(backend, "add", lose_and_notice)
-    journal.append([a_location("20.0.0.3")])
+    writer.append([a_location("20.0.0.3")])
 
-    assert all(number > old for number, _ in journal._writer._held)
-    assert addresses([text for _, text in journal._writer._held]) == {
+    assert all(number > old for number, _ in writer._writer._held)
+    assert addresses([text for _, text in writer._writer._held]) == {
         f"20.0.0.{number}" for number in (1, 2, 3)
     }
 
 
 def test_append__lets_go_of_what_is_flushed() -> None:
-    journal.append([a_location("20.0.0.1")])
-    journal.publish_head(journal.last_ticket())
-    journal._writer._free.clear()
+    writer.append([a_location("20.0.0.1")])
+    reader.publish_head(reader.last_ticket())
+    writer._writer._free.clear()
 
-    journal.append([a_location("20.0.0.2")])
+    writer.append([a_location("20.0.0.2")])
 
-    assert len(journal._writer._held) == 1
+    assert len(writer._writer._held) == 1
 
 
 def test_append__holds_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "HELD_BYTES", 1000)
+    monkeypatch.setattr(writer, "HELD_BYTES", 1000)
 
     for location in many_locations(50):
-        journal.append([location])
+        writer.append([location])
 
-    assert 0 < journal._writer._held_bytes <= 1000
-    assert journal._writer._held_bytes == sum(len(t) for _, t in journal._writer._held)
+    assert 0 < writer._writer._held_bytes <= 1000
+    assert writer._writer._held_bytes == sum(len(t) for _, t in writer._writer._held)
 
 
 def test_append__raises_when_the_backlog_is_over_its_limit(settings: Any) -> None:
     settings.GEOCACHE = {**settings.GEOCACHE, "BACKLOG_LIMIT": 128}
-    journal.publish_head(journal.last_ticket())
+    reader.publish_head(reader.last_ticket())
     for location in many_locations(128):
-        journal.append([location])
+        writer.append([location])
 
     with pytest.raises(JournalUnavailable, match="backlog"):
-        journal.append([a_location()])
+        writer.append([a_location()])
 
 
 def test_append__raises_when_the_cache_is_down(settings: Any) -> None:
@@ -309,7 +313,7 @@ def test_append__raises_when_the_cache_is_down(settings: Any) -> None:
     }
 
     with pytest.raises(JournalUnavailable, match="cannot be reached"):
-        journal.append([a_location()])
+        writer.append([a_location()])
 
 
 def test_append__raises_on_a_cache_that_cannot_hold_the_journal(settings: Any) -> None:
@@ -319,75 +323,75 @@ def test_append__raises_on_a_cache_that_cannot_hold_the_journal(settings: Any) -
     }
 
     with pytest.raises(JournalUnavailable, match=r"LocMemCache.*E001"):
-        journal.append([a_location()])
+        writer.append([a_location()])
 
 
 def test_close_segment__seals_behind_the_last_record() -> None:
-    journal.append([a_location()])
-    number = journal.last_ticket()
+    writer.append([a_location()])
+    number = reader.last_ticket()
 
-    journal.close_segment(number)
+    reader.close_segment(number)
 
     backend = backends.current()
-    assert backend.get(f"r:{number}:1") == journal.SEAL
+    assert backend.get(f"r:{number}:1") == journal_segments.SEAL
     assert not backend.add(f"r:{number}:1", "late", timeout=None)
 
 
 def test_close_segment__of_nothing_is_untouched_and_sealed() -> None:
-    number = journal.last_ticket()
+    number = reader.last_ticket()
 
-    segment = journal.close_segment(number)
+    segment = reader.close_segment(number)
 
     assert segment.is_untouched
-    assert backends.current().get(f"r:{number}:0") == journal.SEAL
+    assert backends.current().get(f"r:{number}:0") == journal_segments.SEAL
 
 
 def test_close_segment__twice_gives_the_same_records() -> None:
-    journal.append(many_locations(3))
-    number = journal.last_ticket()
+    writer.append(many_locations(3))
+    number = reader.last_ticket()
 
-    assert journal.close_segment(number).records == journal.close_segment(number).records
+    assert reader.close_segment(number).records == reader.close_segment(number).records
 
 
 def test_close_segment__reads_a_record_that_came_before_its_seal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    journal.append([a_location("20.0.0.1")])
-    number = journal.last_ticket()
+    writer.append([a_location("20.0.0.1")])
+    number = reader.last_ticket()
     backend = backends.current()
     real_add = backend.add
 
     def overtaken_add(key: str, value: str, timeout: float | None = None) -> bool:
-        if value == journal.SEAL and key == f"r:{number}:1":
+        if value == journal_segments.SEAL and key == f"r:{number}:1":
             real_add(key, dump_locations([a_location("20.0.0.2")]), timeout=None)
         return real_add(key, value, timeout=timeout)
 
     monkeypatch.setattr(backend, "add", overtaken_add)
 
-    segment = journal.close_segment(number)
+    segment = reader.close_segment(number)
 
     assert addresses(list(segment.records.values())) == {"20.0.0.1", "20.0.0.2"}
 
 
 def test_close_segment__counts_a_gap_as_lost_and_seals_it() -> None:
     for location in many_locations(3):
-        journal.append([location])
-    number = journal.last_ticket()
+        writer.append([location])
+    number = reader.last_ticket()
     backends.current().delete(f"r:{number}:1")
 
-    segment = journal.close_segment(number)
+    segment = reader.close_segment(number)
 
     assert segment.lost_count == 1
     assert len(segment.records) == 2
-    assert backends.current().get(f"r:{number}:1") == journal.SEAL
+    assert backends.current().get(f"r:{number}:1") == journal_segments.SEAL
 
 
 def test_close_segment__reads_a_record_that_a_replica_did_not_show(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for location in many_locations(3):
-        journal.append([location])
-    number = journal.last_ticket()
+        writer.append([location])
+    number = reader.last_ticket()
     backend = backends.current()
     real_get_many = backend.get_many
     hidden = [f"r:{number}:1"]
@@ -400,7 +404,7 @@ def test_close_segment__reads_a_record_that_a_replica_did_not_show(
 
     monkeypatch.setattr(backend, "get_many", replica_get_many)
 
-    segment = journal.close_segment(number)
+    segment = reader.close_segment(number)
 
     assert not segment.lost_count
     assert len(segment.records) == 3
@@ -408,91 +412,91 @@ def test_close_segment__reads_a_record_that_a_replica_did_not_show(
 
 def test_close_segment__needs_no_seal_when_it_is_full() -> None:
     for location in many_locations(64):
-        journal.append([location])
+        writer.append([location])
 
-    segment = journal.close_segment(journal.last_ticket())
+    segment = reader.close_segment(reader.last_ticket())
 
     assert len(segment.records) == 64
     assert not segment.lost_count
 
 
 def test_forget_segments__deletes_records_but_never_a_seal() -> None:
-    journal.append([a_location()])
-    number = journal.last_ticket()
-    journal.close_segment(number)
+    writer.append([a_location()])
+    number = reader.last_ticket()
+    reader.close_segment(number)
 
-    journal.forget_segments(number, number)
+    reader.forget_segments(number, number)
 
     backend = backends.current()
     assert backend.get(f"r:{number}:0") is None
-    assert backend.get(f"r:{number}:1") == journal.SEAL
+    assert backend.get(f"r:{number}:1") == journal_segments.SEAL
 
 
 def test_backlog__is_empty_at_first() -> None:
-    backlog = journal.backlog(0)
+    backlog = journal_backlog.backlog(0)
 
     assert (backlog.answer_count, backlog.oldest_at, backlog.is_exact) == (0, None, True)
 
 
 def test_backlog__counts_answers_and_knows_the_oldest() -> None:
-    head = journal.last_ticket()
-    journal.append(many_locations(250))
+    head = reader.last_ticket()
+    writer.append(many_locations(250))
 
-    backlog = journal.backlog(head)
+    backlog = journal_backlog.backlog(head)
 
     assert (backlog.answer_count, backlog.oldest_at, backlog.is_exact) == (250, NOON, True)
 
 
 def test_backlog__estimates_what_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "BACKLOG_SEGMENTS", 2)
-    head = journal.last_ticket()
+    monkeypatch.setattr(journal_backlog, "BACKLOG_SEGMENTS", 2)
+    head = reader.last_ticket()
     for location in many_locations(64 * 4):
-        journal.append([location])
+        writer.append([location])
 
-    backlog = journal.backlog(head)
+    backlog = journal_backlog.backlog(head)
 
     assert (backlog.answer_count, backlog.is_exact) == (256, False)
 
 
 def test_find__newest_answer_for_an_address_behind_the_head() -> None:
-    head = journal.last_ticket()
+    head = reader.last_ticket()
     newer = a_location("8.8.8.8", resolved_at=NOON + timedelta(seconds=1))
-    journal.append([newer, *many_locations(3)])
-    journal.append([a_location("8.8.8.8"), a_location("8.8.8.88")])
+    writer.append([newer, *many_locations(3)])
+    writer.append([a_location("8.8.8.8"), a_location("8.8.8.88")])
 
-    assert journal.find(head, "8.8.8.8") == newer
-    assert journal.find(head, "8.8.8.88") == a_location("8.8.8.88")
-    assert journal.find(head, "8.8.8.") is None
-    assert journal.find(journal.last_ticket(), "8.8.8.8") is None
+    assert journal_backlog.find(head, "8.8.8.8") == newer
+    assert journal_backlog.find(head, "8.8.8.88") == a_location("8.8.8.88")
+    assert journal_backlog.find(head, "8.8.8.") is None
+    assert journal_backlog.find(reader.last_ticket(), "8.8.8.8") is None
 
 
 def test_find__passes_over_a_record_that_cannot_be_read() -> None:
-    head = journal.last_ticket()
-    journal.append([a_location("8.8.8.8")])
-    key = journal._record_key(head + 1, 1)
+    head = reader.last_ticket()
+    writer.append([a_location("8.8.8.8")])
+    key = journal_segments.record_key(head + 1, 1)
     backends.current().add(key, 'nonsense with "8.8.8.8"')
 
-    assert journal.find(head, "8.8.8.8") == a_location("8.8.8.8")
+    assert journal_backlog.find(head, "8.8.8.8") == a_location("8.8.8.8")
 
 
 def test_lock__is_free_again_afterwards() -> None:
-    with journal.lock(60):
-        assert backends.current().get(journal.LOCK_KEY)
+    with reader.lock(60):
+        assert backends.current().get(reader.LOCK_KEY)
 
-    assert backends.current().get(journal.LOCK_KEY) is None
+    assert backends.current().get(reader.LOCK_KEY) is None
 
 
 def test_lock__of_another_is_waited_for_then_passed_and_left_alone() -> None:
-    backends.current().add(journal.LOCK_KEY, "another-", timeout=60)
+    backends.current().add(reader.LOCK_KEY, "another-", timeout=60)
 
-    with journal.lock(60, wait_seconds=0.01):
+    with reader.lock(60, wait_seconds=0.01):
         pass
 
-    assert backends.current().get(journal.LOCK_KEY) == "another-"
+    assert backends.current().get(reader.LOCK_KEY) == "another-"
 
 
 def test_lock__says_whether_it_is_held() -> None:
-    with journal.lock(60) as first, journal.lock(60, wait_seconds=0.0) as second:
+    with reader.lock(60) as first, reader.lock(60, wait_seconds=0.0) as second:
         assert (first, second) == (True, False)
-    with journal.lock(60) as again:
+    with reader.lock(60) as again:
         assert again

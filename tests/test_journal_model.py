@@ -26,10 +26,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from geocache import journal
 from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable
-from geocache.flush import flush_dirty
+from geocache.journal import reader, segments
+from geocache.journal import writer as journal_writer
+from geocache.journal.flush import flush_dirty
 from geocache.locations import dump_locations, load_locations
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
 from tests.factories import NOON, a_location
@@ -127,11 +128,11 @@ class JournalModel(RuleBasedStateMachine):
         self.cache = Memory(self.calls)
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(backends, "current", lambda: self.cache)
-        self.patch.setattr(journal, "_now", lambda: self.cache.now)
-        self.patch.setattr(journal.time, "time_ns", self._time_ns)
-        self.patch.setattr(journal, "RECORDS_PER_SEGMENT", 4)
-        self.patch.setattr(journal, "EMPTY_SEGMENTS", 8)
-        self.writers = [journal.Writer() for _ in range(WRITERS)]
+        self.patch.setattr(journal_writer, "_now", lambda: self.cache.now)
+        self.patch.setattr(reader.time, "time_ns", self._time_ns)
+        self.patch.setattr(segments, "RECORDS_PER_SEGMENT", 4)
+        self.patch.setattr(reader, "EMPTY_SEGMENTS", 8)
+        self.writers = [journal_writer.Writer() for _ in range(WRITERS)]
         self.newest: dict[str, int] = {}
         self.appended_count = 0
         self.has_counter_been_lost = False
@@ -160,7 +161,7 @@ class JournalModel(RuleBasedStateMachine):
             with self.calls.killed_after(left):
                 self.writers[number].append(text)
         except Killed:
-            self.writers[number] = journal.Writer()
+            self.writers[number] = journal_writer.Writer()
         except JournalUnavailable:
             # Not acknowledged: the caller writes through.
             return
@@ -169,7 +170,7 @@ class JournalModel(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, WRITERS - 1))
     def dies(self, number: int) -> None:
-        self.writers[number] = journal.Writer()
+        self.writers[number] = journal_writer.Writer()
 
     @rule(left=CALLS)
     def flush(self, left: int) -> None:
@@ -178,7 +179,7 @@ class JournalModel(RuleBasedStateMachine):
                 flush_dirty()
         except Killed:
             # It held the lock, which runs out; nobody waits for it here.
-            self.cache.values.pop(journal.LOCK_KEY, None)
+            self.cache.values.pop(reader.LOCK_KEY, None)
         else:
             self.has_counter_been_lost = False
 
@@ -191,12 +192,12 @@ class JournalModel(RuleBasedStateMachine):
     @rule()
     def counter_is_lost(self) -> None:
         """Once between two flushes: of two lost numberings the flusher could not know the first."""
-        self.cache.values.pop(journal.TICKET_KEY, None)
+        self.cache.values.pop(segments.TICKET_KEY, None)
         self.has_counter_been_lost = True
 
     @rule()
     def copy_of_the_head_is_lost(self) -> None:
-        self.cache.values.pop(journal.HEAD_KEY, None)
+        self.cache.values.pop(segments.HEAD_KEY, None)
 
     @invariant()
     def acknowledged_is_stored_or_in_the_journal(self) -> None:
@@ -225,7 +226,7 @@ class JournalModel(RuleBasedStateMachine):
 
     def _journaled(self) -> Iterator[tuple[str, int]]:
         for key, (value, _) in self.cache.values.items():
-            if key.startswith("r:") and value != journal.SEAL:
+            if key.startswith("r:") and value != segments.SEAL:
                 yield from _seconds(value)
 
     def _lost(self, known: dict[str, int]) -> dict[str, int]:
@@ -279,11 +280,11 @@ class ForgetfulCacheModel(JournalModel):
     def _is_followed(self, key: str) -> bool:
         kind, *numbers = key.split(":")
         value = self.cache.values[key][0]
-        if kind != "r" or value == journal.SEAL:
+        if kind != "r" or value == segments.SEAL:
             return False
         segment, index = map(int, numbers)
-        behind = self.cache.values.get(f"r:{segment}:{index + 1}", (journal.SEAL, 0))[0]
-        return bool(behind != journal.SEAL)
+        behind = self.cache.values.get(f"r:{segment}:{index + 1}", (segments.SEAL, 0))[0]
+        return bool(behind != segments.SEAL)
 
     def _expect_only_what_is_held(self) -> None:
         known = self._stored()

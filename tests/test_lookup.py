@@ -13,16 +13,17 @@ from django.db import InterfaceError, OperationalError, connection
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from geocache import journal, providers, store
 from geocache import lookup as lookup_module
+from geocache import providers, store
 from geocache.cache import backends
 from geocache.cache.embedded import EmbeddedCache
 from geocache.exceptions import InvalidAddress, ProviderError
-from geocache.flush import flush_dirty
+from geocache.journal import reader, segments
+from geocache.journal.flush import flush_dirty
+from geocache.journal.last_seen import is_note
 from geocache.locations import NOT_FOUND, UNAVAILABLE, load_locations
 from geocache.lookup import alookup, alookup_many, lookup, lookup_many
 from geocache.models import GeoCache
-from geocache.notes import is_note
 from geocache.throttle import Throttle
 from tests.benchmarks.trips import counted_trips
 from tests.factories import LONDON, MOSCOW_V6, a_location, a_row, use_dummy_provider
@@ -101,12 +102,12 @@ def without_journal(settings):
 
 def journaled():
     """Every journal record of answers there is, as lists of addresses."""
-    last = journal.last_ticket()
-    first = journal.base_of(last) + 1
+    last = reader.last_ticket()
+    first = segments.base_of(last) + 1
     return [
         [location.address for location in load_locations(text)]
         for number in range(first, last + 1)
-        for text in journal.close_segment(number).records.values()
+        for text in reader.close_segment(number).records.values()
         if not is_note(text)
     ]
 
@@ -498,7 +499,7 @@ def test_lookup__without_journal_and_database_answers_and_says_what_is_lost(monk
     def away(*_, **__):
         raise OperationalError("away")
 
-    monkeypatch.setattr("geocache.table.write", away)
+    monkeypatch.setattr("geocache.journal.table_writer.write", away)
     with capture_logs() as logs:
         assert lookup_many([LONDON, MOSCOW_V6])[LONDON].city == "London"
     assert [(entry["event"], entry.get("answers")) for entry in logs] == [

@@ -9,7 +9,7 @@ import pytest
 
 from geocache import claims, providers, store
 from geocache import lookup as lookup_module
-from geocache.flush import flush_dirty
+from geocache.journal.flush import flush_dirty
 from geocache.locations import NOT_FOUND, UNAVAILABLE
 from geocache.lookup import lookup, lookup_many
 from geocache.models import GeoCache

@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from geocache import journal, notes, providers, store
+from geocache import providers, store
 from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable, UndecodableRecord
-from geocache.flush import flush_dirty
+from geocache.journal import backlog, last_seen, reader, writer
+from geocache.journal.flush import flush_dirty
+from geocache.journal.last_seen import Note, dump_note, is_note, load_note
 from geocache.locations import count_locations
 from geocache.lookup import lookup, lookup_many
 from geocache.models import FlushRun, GeoCache, JournalHead
-from geocache.notes import Note, dump_note, is_note, load_note
 from geocache.providers.dummy import DummyProvider
 from tests.assertions import no_database_write
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, use_dummy_provider
@@ -26,7 +27,7 @@ PAGE = [f"20.0.0.{n}" for n in range(50)]
 def journaled(monkeypatch: pytest.MonkeyPatch) -> list[Note]:
     """What is noted goes here instead of into the journal."""
     found: list[Note] = []
-    monkeypatch.setattr(journal, "append_text", lambda text: found.append(load_note(text)))
+    monkeypatch.setattr(writer, "append_text", lambda text: found.append(load_note(text)))
     return found
 
 
@@ -34,7 +35,7 @@ def journaled(monkeypatch: pytest.MonkeyPatch) -> list[Note]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[date]:
     """The day, which a test may change."""
     now = [TODAY]
-    monkeypatch.setattr(notes, "today", lambda: now[0])
+    monkeypatch.setattr(last_seen, "today", lambda: now[0])
     return now
 
 
@@ -46,13 +47,13 @@ def provider(settings: Any) -> DummyProvider:
 def new_process() -> None:
     """Forget what this process knows, as if another one went on."""
     store.memory.clear()
-    notes.asked.clear()
+    last_seen.asked.clear()
 
 
 def a_minute_later() -> None:
     """What waits may be handed in now, and is not in the memory any more."""
     store.memory.clear()
-    notes.asked.due_at = 0.0
+    last_seen.asked.due_at = 0.0
 
 
 # --- the text ----------------------------------------------------------------------------------
@@ -85,7 +86,7 @@ def test_note__is_no_answer() -> None:
     ],
 )
 def test_load_note__what_is_none_is_refused(rest: str) -> None:
-    text = notes.BEGINNING + rest
+    text = last_seen.BEGINNING + rest
     assert is_note(text)
     with pytest.raises(UndecodableRecord):
         load_note(text)
@@ -95,48 +96,48 @@ def test_load_note__what_is_none_is_refused(rest: str) -> None:
 
 
 def test_add__first_at_once_and_later_ones_together(journaled: list[Note]) -> None:
-    notes.asked.add([LONDON])
-    notes.asked.add([MOSCOW_V6])
-    notes.asked.add(["9.9.9.9"])
+    last_seen.asked.add([LONDON])
+    last_seen.asked.add([MOSCOW_V6])
+    last_seen.asked.add(["9.9.9.9"])
     assert journaled == [Note(TODAY, [LONDON])]
     a_minute_later()
-    notes.asked.add([LONDON])
+    last_seen.asked.add([LONDON])
     assert journaled[1:] == [Note(TODAY, [MOSCOW_V6, "9.9.9.9"])]
 
 
 def test_add__nothing_is_noted_twice_a_day(journaled: list[Note], clock: list[date]) -> None:
     for _ in range(3):
-        notes.asked.add([LONDON])
+        last_seen.asked.add([LONDON])
         a_minute_later()
     assert len(journaled) == 1
     clock[0] += timedelta(days=1)
-    notes.asked.add([LONDON])
+    last_seen.asked.add([LONDON])
     assert journaled[1:] == [Note(clock[0], [LONDON])]
 
 
 def test_add__what_waits_at_midnight_keeps_its_day(
     journaled: list[Note], clock: list[date]
 ) -> None:
-    notes.asked.add([LONDON])
-    notes.asked.add([MOSCOW_V6])
+    last_seen.asked.add([LONDON])
+    last_seen.asked.add([MOSCOW_V6])
     clock[0] += timedelta(days=1)
-    notes.asked.add(["9.9.9.9"])
+    last_seen.asked.add(["9.9.9.9"])
     assert journaled[1] == Note(TODAY, [MOSCOW_V6])
 
 
 def test_add__many_are_records_of_200(journaled: list[Note]) -> None:
     names = {f"20.0.{n >> 8}.{n & 255}" for n in range(450)}
-    notes.asked.add(names)
+    last_seen.asked.add(names)
     assert [len(note.names) for note in journaled] == [200, 200, 50]
     assert {name for note in journaled for name in note.names} == names
 
 
 def test_add__memory_is_bounded(journaled: list[Note], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notes, "REMEMBERED_NAMES", 10)
+    monkeypatch.setattr(last_seen, "REMEMBERED_NAMES", 10)
     for address in PAGE:
-        notes.asked.add([address])
-        assert len(notes.asked.noted) <= 10
-        assert len(notes.asked.waiting) < notes.NAMES_PER_RECORD
+        last_seen.asked.add([address])
+        assert len(last_seen.asked.noted) <= 10
+        assert len(last_seen.asked.waiting) < last_seen.NAMES_PER_RECORD
     assert len(journaled) == 1
 
 
@@ -147,10 +148,10 @@ def test_add__journal_that_is_away_fails_nobody_and_it_is_noted_later(
         raise JournalUnavailable("down")
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal, "append_text", fail)
-        notes.asked.add([LONDON])
+        patch.setattr(writer, "append_text", fail)
+        last_seen.asked.add([LONDON])
     a_minute_later()
-    notes.asked.add([LONDON])
+    last_seen.asked.add([LONDON])
     assert journaled == [Note(TODAY, [LONDON])]
 
 
@@ -170,7 +171,7 @@ def test_lookup__memory_notes_nothing(
     journaled: list[Note], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lookup_many(PAGE)
-    monkeypatch.setattr(notes.Notes, "add", lambda *_: 1 / 0)
+    monkeypatch.setattr(last_seen.Notes, "add", lambda *_: 1 / 0)
     lookup(PAGE[0])
     lookup_many(PAGE)
     assert journaled == []
@@ -276,8 +277,8 @@ def test_flush__known_address_is_asked_for_on_the_day_of_its_note() -> None:
 
 @pytest.mark.django_db
 def test_flush__note_and_answer_in_one_batch() -> None:
-    journal.append_text(dump_note(Note(TODAY, [LONDON])))
-    journal.append([a_location()])
+    writer.append_text(dump_note(Note(TODAY, [LONDON])))
+    writer.append([a_location()])
     assert flush_dirty().flushed == 1
     assert asked_on() == TODAY
 
@@ -286,14 +287,14 @@ def test_flush__note_and_answer_in_one_batch() -> None:
 def test_flush__older_note_lowers_nothing() -> None:
     a_row()
     for day in (TODAY, YESTERDAY, NOON.date()):
-        journal.append_text(dump_note(Note(day, [LONDON])))
+        writer.append_text(dump_note(Note(day, [LONDON])))
         flush_dirty()
         assert asked_on() == TODAY
 
 
 @pytest.mark.django_db
 def test_flush__note_of_an_address_without_a_row_is_nothing() -> None:
-    journal.append_text(dump_note(Note(TODAY, [LONDON, "81.2.69.0/24"])))
+    writer.append_text(dump_note(Note(TODAY, [LONDON, "81.2.69.0/24"])))
     report = flush_dirty()
     assert (report.rejected, report.pending, GeoCache.objects.count()) == (0, 0, 0)
 
@@ -301,8 +302,8 @@ def test_flush__note_of_an_address_without_a_row_is_nothing() -> None:
 @pytest.mark.django_db
 def test_flush__note_that_cannot_be_read_is_put_aside() -> None:
     a_row()
-    journal.append_text(notes.BEGINNING + '"2026-03-04","asked":["nowhere"]}')
-    journal.append_text(dump_note(Note(TODAY, [LONDON])))
+    writer.append_text(last_seen.BEGINNING + '"2026-03-04","asked":["nowhere"]}')
+    writer.append_text(dump_note(Note(TODAY, [LONDON])))
     assert flush_dirty().rejected == 1
     assert asked_on() == TODAY
 
@@ -319,27 +320,27 @@ def test_flush__killed_before_or_after_its_commit_applies_the_note_once_more(
         raise Killed
 
     a_row()
-    journal.append_text(dump_note(Note(TODAY, [LONDON])))
-    owner: Any = journal if name == "forget" else type(GeoCache.objects)
+    writer.append_text(dump_note(Note(TODAY, [LONDON])))
+    owner: Any = reader if name == "forget" else type(GeoCache.objects)
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, killed)
         with pytest.raises(Killed):
             flush_dirty()
-    journal._writer._reset()
+    writer._writer._reset()
     flush_dirty()
     assert asked_on() == TODAY
 
 
 @pytest.mark.django_db
 def test_journal__notes_are_neither_pending_nor_found() -> None:
-    journal.append_text(dump_note(Note(TODAY, [LONDON])))
+    writer.append_text(dump_note(Note(TODAY, [LONDON])))
     head = JournalHead.position_of("geocache")
-    assert journal.backlog(head).answer_count == 0
-    assert journal.backlog(head).oldest_at is None
-    assert journal.find(head, LONDON) is None
-    journal.append([a_location()])
-    assert journal.find(head, LONDON) == a_location()
-    assert journal.backlog(head).answer_count == 1
+    assert backlog.backlog(head).answer_count == 0
+    assert backlog.backlog(head).oldest_at is None
+    assert backlog.find(head, LONDON) is None
+    writer.append([a_location()])
+    assert backlog.find(head, LONDON) == a_location()
+    assert backlog.backlog(head).answer_count == 1
 
 
 def test_parsed__spelling_does_not_matter() -> None:

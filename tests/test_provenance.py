@@ -4,10 +4,11 @@ from ipaddress import ip_address
 import pytest
 from django.utils import timezone
 
-from geocache import journal, providers, store
+from geocache import providers, store
 from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable
-from geocache.flush import flush_dirty
+from geocache.journal import backlog, writer
+from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup
 from geocache.models import GeoCache
 from geocache.plans import Tier
@@ -66,7 +67,7 @@ def test_trace__flushed_answer_is_a_row_and_waits_no_more():
 def test_trace__newest_answer_is_the_answer():
     row = a_row()
     newer = a_location(city="Elsewhere", resolved_at=row.resolved_at + timedelta(days=1))
-    journal.append([newer, a_location("8.8.8.8")])
+    writer.append([newer, a_location("8.8.8.8")])
     assert traced().answer() == newer
 
 
@@ -126,7 +127,7 @@ def test_trace__journal_that_cannot_be_read_is_said(monkeypatch):
     def fail(*_):
         raise JournalUnavailable("away")
 
-    monkeypatch.setattr(journal, "find", fail)
+    monkeypatch.setattr(backlog, "find", fail)
     a_row()
     known = traced()
     assert not known.is_journal_readable

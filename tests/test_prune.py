@@ -4,12 +4,13 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from geocache import journal, notes, providers, prune, store
+from geocache import providers, prune, store
 from geocache.exceptions import FlushError
-from geocache.flush import FlushReport, flush_dirty
+from geocache.journal import last_seen, writer
+from geocache.journal.flush import FlushReport, flush_dirty
+from geocache.journal.last_seen import Note, dump_note
 from geocache.lookup import lookup
 from geocache.models import GeoCache
-from geocache.notes import Note, dump_note
 from geocache.providers.dummy import DummyProvider
 from geocache.prune import PruneReport, count_unasked
 from geocache.refresh import refresh
@@ -32,7 +33,7 @@ def provider(settings: Any) -> DummyProvider:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same day, also when a test goes on beyond midnight."""
-    for owner, name in ((prune, "_today"), (notes, "today")):
+    for owner, name in ((prune, "_today"), (last_seen, "today")):
         monkeypatch.setattr(owner, name, lambda: TODAY)
 
 
@@ -56,7 +57,7 @@ def asked(address: str, *, days_ago: int) -> None:
 
 def new_process() -> None:
     store.memory.clear()
-    notes.asked.clear()
+    last_seen.asked.clear()
 
 
 # --- what is due -------------------------------------------------------------------------------
@@ -93,9 +94,9 @@ def test_prune__row_that_somebody_had_resolved_again_is_not_kept_alive() -> None
 def test_prune__answer_that_was_asked_for_counts_beside_a_renewed_one() -> None:
     a_row(resolved_at=LONG_AGO)
     now = datetime.now(UTC)
-    journal.append([a_location(resolved_at=now)])
-    journal.append([a_location(resolved_at=now + timedelta(seconds=1), is_renewed=True)])
-    journal.append([a_location(resolved_at=now)])
+    writer.append([a_location(resolved_at=now)])
+    writer.append([a_location(resolved_at=now + timedelta(seconds=1), is_renewed=True)])
+    writer.append([a_location(resolved_at=now)])
     assert run().pruned == 0
 
 
@@ -103,9 +104,9 @@ def test_prune__answer_that_was_asked_for_counts_beside_a_renewed_one() -> None:
 def test_prune__what_waits_in_the_journal_counts(is_note: bool) -> None:
     a_row(resolved_at=LONG_AGO)
     if is_note:
-        journal.append_text(dump_note(Note(TODAY, [LONDON])))
+        writer.append_text(dump_note(Note(TODAY, [LONDON])))
     else:
-        journal.append([a_location(resolved_at=datetime.now(UTC))])
+        writer.append([a_location(resolved_at=datetime.now(UTC))])
     assert run().pruned == 0
     assert stored() == {LONDON}
 

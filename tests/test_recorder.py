@@ -4,11 +4,11 @@ import pytest
 from django.db import OperationalError
 from structlog.testing import capture_logs
 
-from geocache import journal, recorder, table
 from geocache.exceptions import JournalUnavailable
-from geocache.flush import flush_dirty
+from geocache.journal import spill_buffer, table_writer, writer
+from geocache.journal.flush import flush_dirty
+from geocache.journal.recorder import record
 from geocache.models import GeoCache, GeoCacheQuerySet, RejectedEntry
-from geocache.recorder import record
 from tests.factories import a_location, many_locations
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +21,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Any:
     def away(*names: str) -> None:
         monkeypatch.undo()
         if "cache" in names:
-            monkeypatch.setattr(journal, "append", _no_journal)
+            monkeypatch.setattr(writer, "append", _no_journal)
         if "database" in names:
             monkeypatch.setattr(GeoCacheQuerySet, "upsert", _no_database)
 
@@ -83,7 +83,7 @@ def test_record__what_was_kept_goes_to_the_table_when_only_that_is_back(away: An
 
 
 def test_record__gives_up_the_oldest_beyond_its_limit_and_counts_them(away: Any) -> None:
-    limit = recorder.KEPT_ANSWERS
+    limit = spill_buffer.KEPT_ANSWERS
     away("cache", "database")
     record(many_locations(limit))
     record([a_location("30.0.0.1"), a_location("30.0.0.2")])
@@ -91,7 +91,7 @@ def test_record__gives_up_the_oldest_beyond_its_limit_and_counts_them(away: Any)
 
     record([a_location("30.0.0.3")])
 
-    assert journal.unrecorded() == 2
+    assert spill_buffer.unrecorded() == 2
     assert flush_dirty().flushed == limit + 1
 
 
@@ -111,13 +111,13 @@ def test_record__answers_that_are_refused_without_cache_are_put_aside_by_the_nex
 ) -> None:
     away("cache")
     # More than what makes a database look broken, so that the order of the tries matters.
-    record([a_location(f"30.0.0.{n}", asn=2**70) for n in range(table.ALL_REFUSED + 50)])
+    record([a_location(f"30.0.0.{n}", asn=2**70) for n in range(table_writer.ALL_REFUSED + 50)])
     assert not RejectedEntry.objects.exists()
 
     with capture_logs() as logs:
         record(many_locations(2))
 
     assert addresses() == {one.address for one in many_locations(2)}
-    assert RejectedEntry.objects.count() == table.ALL_REFUSED + 50
+    assert RejectedEntry.objects.count() == table_writer.ALL_REFUSED + 50
     assert ("geo_answers_rejected", 150) in [(one["event"], one.get("rejected")) for one in logs]
-    assert recorder.kept.take() == ([], 0)
+    assert spill_buffer.kept.take() == ([], 0)

@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from geocache import journal, store
+from geocache import store
 from geocache.exceptions import InvalidAddress, ProviderError
-from geocache.flush import flush_dirty
+from geocache.journal import backlog
+from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup
 from geocache.models import GeoCache
 from geocache.renewal import resolve_again
@@ -45,7 +46,7 @@ def test_resolve_again__what_the_provider_fails_on_stays_as_it_was(settings: Any
     use_dummy_provider(settings, is_failing=True)
     with pytest.raises(ProviderError):
         resolve_again([LONDON])
-    assert journal.backlog(0).answer_count == 0
+    assert backlog.backlog(0).answer_count == 0
     assert GeoCache.objects.get().city == "London"
 
 
@@ -68,7 +69,7 @@ def test_resolve_again__journal_comes_before_the_hot_entry(
     use_dummy_provider(settings)
     pending: list[int] = []
     monkeypatch.setattr(
-        store, "set_many", lambda *_, **__: pending.append(journal.backlog(0).answer_count)
+        store, "set_many", lambda *_, **__: pending.append(backlog.backlog(0).answer_count)
     )
     resolve_again([LONDON])
     assert pending == [1]

@@ -9,10 +9,10 @@ import pytest
 from django.contrib.admin import site
 from django.urls import get_resolver, reverse
 
-from geocache.flush import flush_dirty
+from geocache.journal.flush import flush_dirty
+from geocache.journal.recorder import record
 from geocache.lookup import lookup
 from geocache.models import FlushRun, FormerAnswer, RejectedEntry
-from geocache.recorder import record
 from tests.assertions import assert_no_inline_code, assert_valid_html
 from tests.factories import ASN_RECORD, CITY_RECORD, LONDON, a_location, a_token, an_admin, an_mmdb
 

@@ -5,9 +5,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from geocache import journal, providers
+from geocache import providers
 from geocache.exceptions import JournalUnavailable, ProviderError
-from geocache.flush import flush_dirty
+from geocache.journal import backlog, writer
+from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup_many
 from geocache.models import FlushRun, JournalHead, RejectedEntry, SchedulerLease
 from geocache.providers.base import Source
@@ -28,7 +29,7 @@ def failing(error: Exception) -> Any:
 
 
 def test_read_status__says_what_is_pending_and_for_how_long() -> None:
-    journal.append([a_location(LONDON), a_location(MOSCOW_V6)])
+    writer.append([a_location(LONDON), a_location(MOSCOW_V6)])
     status = read_status(NOON + timedelta(seconds=90))
     assert (status.pending_count, status.is_pending_exact) == (2, True)
     assert status.oldest_pending_seconds == 90
@@ -36,7 +37,7 @@ def test_read_status__says_what_is_pending_and_for_how_long() -> None:
 
 
 def test_read_status__an_answer_from_the_future_has_no_negative_age() -> None:
-    journal.append([a_location(LONDON)])
+    writer.append([a_location(LONDON)])
     assert read_status(NOON - timedelta(seconds=90)).oldest_pending_seconds == 0
 
 
@@ -143,7 +144,7 @@ def test_read_status__a_broken_provider_hides_nothing_else(monkeypatch: Any) -> 
 
 
 def test_read_status__a_cache_that_is_down_hides_nothing_else(monkeypatch: Any) -> None:
-    monkeypatch.setattr(journal, "backlog", failing(JournalUnavailable("the cache is down")))
+    monkeypatch.setattr(backlog, "backlog", failing(JournalUnavailable("the cache is down")))
     status = read_status()
     assert status.problems == ("journal: the cache is down",)
     assert status.pending_count is None

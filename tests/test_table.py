@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, OperationalError, connection, transaction
 
-from geocache import table
 from geocache.exceptions import AllRefused
+from geocache.journal import table_writer
 from geocache.models import GeoCache, GeoCacheQuerySet, RejectedEntry
 from tests.factories import a_location, a_row, many_locations
 
@@ -40,9 +40,9 @@ def addresses() -> set[str]:
 def test_write__puts_aside_what_is_refused_and_the_rest_lands() -> None:
     given = many_locations(5)
 
-    written = table.write([*given[:2], REFUSED, *given[2:]])
+    written = table_writer.write([*given[:2], REFUSED, *given[2:]])
 
-    assert written == table.Written(accepted_count=5, refused_count=1)
+    assert written == table_writer.Written(accepted_count=5, refused_count=1)
     assert addresses() == {one.address for one in given}
     assert RejectedEntry.objects.get().address == REFUSED.address
 
@@ -57,7 +57,7 @@ def test_write__halves_are_written_in_the_order_of_addresses(
         written.extend(sorted(one.address for one in locations))
 
     monkeypatch.setattr(GeoCacheQuerySet, "upsert", upsert)
-    table.write([REFUSED, *reversed(many_locations(20))])
+    table_writer.write([REFUSED, *reversed(many_locations(20))])
 
     assert len(written) == 20
     assert written == sorted(written)
@@ -65,7 +65,7 @@ def test_write__halves_are_written_in_the_order_of_addresses(
 
 def test_write__of_nothing_else_than_refused_answers_writes_nothing() -> None:
     with pytest.raises(AllRefused, match="refuses every answer"):
-        table.write([REFUSED], lambda: a_row() and None)
+        table_writer.write([REFUSED], lambda: a_row() and None)
 
     assert not GeoCache.objects.exists()
     assert not RejectedEntry.objects.exists()
@@ -82,9 +82,9 @@ def test_write__stops_early_when_the_database_takes_nothing(
 
     monkeypatch.setattr(GeoCacheQuerySet, "upsert", upsert)
     with pytest.raises(AllRefused):
-        table.write(many_locations(10_000))
+        table_writer.write(many_locations(10_000))
 
-    assert tried.count(1) == table.ALL_REFUSED
+    assert tried.count(1) == table_writer.ALL_REFUSED
 
 
 def test_write__and_what_is_written_also_are_one_transaction() -> None:
@@ -92,14 +92,14 @@ def test_write__and_what_is_written_also_are_one_transaction() -> None:
         raise DatabaseError("disk I/O error")
 
     with pytest.raises(DatabaseError):
-        table.write([a_location()], also)
+        table_writer.write([a_location()], also)
 
     assert not GeoCache.objects.exists()
 
 
 def test_write__durable_refuses_to_run_inside_a_transaction() -> None:
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
-        table.write([a_location()], is_durable=True)
+        table_writer.write([a_location()], is_durable=True)
 
 
 @pytest.mark.parametrize("cause", [Deadlock(), None], ids=["PostgreSQL", "MariaDB"])
@@ -113,7 +113,7 @@ def test_write__ended_by_a_deadlock_is_tried_once_more(cause: Exception | None) 
         if len(calls) == 1:
             raise error
 
-    assert table.write([a_location()], also).accepted_count == 1
+    assert table_writer.write([a_location()], also).accepted_count == 1
     assert len(calls) == 2
     assert addresses() == {a_location().address}
 
@@ -122,7 +122,7 @@ def test_write__ended_by_two_deadlocks_fails(monkeypatch: pytest.MonkeyPatch) ->
     fail_once_with(monkeypatch, Deadlock(), Deadlock())
 
     with pytest.raises(OperationalError):
-        table.write([a_location()])
+        table_writer.write([a_location()])
 
     assert not GeoCache.objects.exists()
 
@@ -133,7 +133,7 @@ def test_write__ended_by_another_failure_is_not_tried_again(
     fail_once_with(monkeypatch, Exception("disk full"))
 
     with pytest.raises(OperationalError):
-        table.write([a_location()])
+        table_writer.write([a_location()])
 
 
 def test_write__leaves_it_to_the_caller_to_try_its_own_transaction_again(
@@ -142,20 +142,20 @@ def test_write__leaves_it_to_the_caller_to_try_its_own_transaction_again(
     fail_once_with(monkeypatch, Deadlock())
 
     with transaction.atomic(), pytest.raises(OperationalError):
-        table.write([a_location()])
+        table_writer.write([a_location()])
 
 
 @only_postgres
 def test_write__waits_for_a_lock_for_a_limited_time(monkeypatch: pytest.MonkeyPatch) -> None:
     a_row()
-    monkeypatch.setattr(table, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(table_writer, "LOCK_SECONDS", 1)
     other = connection.copy()
     try:
         other.set_autocommit(False)
         with other.cursor() as cursor:
             cursor.execute("SELECT 1 FROM geocache_geocache FOR UPDATE")
         with pytest.raises(OperationalError, match="lock timeout"):
-            table.write([a_location()])
+            table_writer.write([a_location()])
         other.rollback()
     finally:
         other.close()
@@ -171,7 +171,7 @@ def test_drop_broken_connection__keeps_one_that_works() -> None:
     held = connection.connection
     connection.errors_occurred = True
 
-    table.drop_broken_connection()
+    table_writer.drop_broken_connection()
 
     assert connection.connection is held
 
@@ -181,7 +181,7 @@ def test_drop_broken_connection__drops_one_that_does_not(monkeypatch: pytest.Mon
     connection.errors_occurred = True
     monkeypatch.setattr(connection, "is_usable", lambda: False)
 
-    table.drop_broken_connection()
+    table_writer.drop_broken_connection()
 
     assert connection.connection is None
     assert not GeoCache.objects.exists()
@@ -194,6 +194,6 @@ def test_drop_broken_connection__leaves_a_transaction_to_who_began_it(
         connection.errors_occurred = True
         monkeypatch.setattr(connection, "is_usable", lambda: False)
 
-        table.drop_broken_connection()
+        table_writer.drop_broken_connection()
 
         assert connection.connection is not None

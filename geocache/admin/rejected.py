@@ -7,9 +7,9 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from geocache import journal
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.exceptions import JournalUnavailable, UndecodableRecord
+from geocache.journal import writer
 from geocache.locations import load_locations
 from geocache.models import RejectedEntry
 
@@ -60,7 +60,7 @@ def _journal_again(entry: RejectedEntry) -> bool:
     except UndecodableRecord:
         return False
     # First the journal: killed in between, the entry is in both, which does no harm.
-    journal.append(locations)
+    writer.append(locations)
     entry.delete()
     return True
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from geocache.flush import flush_dirty
+from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup, lookup_many
 from geocache.statistics import refresh_after_flush
 from geocache.status import plain_source, read_status

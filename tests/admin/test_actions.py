@@ -9,7 +9,7 @@ from django.test import Client
 
 from geocache import providers, store
 from geocache.admin import actions
-from geocache.flush import flush_dirty
+from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup
 from geocache.models import GeoCache
 from geocache.providers.dummy import DummyProvider

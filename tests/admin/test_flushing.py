@@ -5,9 +5,9 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 
-from geocache import journal
 from geocache.admin import flushing
-from geocache.flush import FlushReport
+from geocache.journal import backlog, writer
+from geocache.journal.flush import FlushReport
 from geocache.models import GeoCache, JournalHead
 from geocache.statistics import read_statistics
 from tests.admin.asking import (
@@ -34,7 +34,7 @@ pytestmark = [
 
 
 def test_list__says_how_much_is_pending(superuser):
-    journal.append(many_locations(3))
+    writer.append(many_locations(3))
     response = superuser.get(LIST)
     assert "Pending: 3" in response.text
     assert not JournalHead.objects.exists()
@@ -42,7 +42,7 @@ def test_list__says_how_much_is_pending(superuser):
 
 def test_list__long_backlog_is_an_estimate(superuser, monkeypatch):
     monkeypatch.setattr(
-        journal, "backlog", lambda _: journal.Backlog(answer_count=1_234_567, is_exact=False)
+        backlog, "backlog", lambda _: backlog.Backlog(answer_count=1_234_567, is_exact=False)
     )
     assert "Pending: about 1,234,567" in superuser.get(LIST).text
 
@@ -58,14 +58,14 @@ def test_list__cache_that_is_down_hides_only_the_number(superuser, monkeypatch):
 
 
 def test_list__viewer_sees_what_is_pending_but_no_button(viewer):
-    journal.append(many_locations(3))
+    writer.append(many_locations(3))
     text = viewer.get(LIST).text
     assert "Pending: 3" in text
     assert "Flush now" not in text
 
 
 def test_flush_now__viewer_is_refused(viewer):
-    journal.append(many_locations(3))
+    writer.append(many_locations(3))
     with no_database_write(max_queries=6):
         assert viewer.post(FLUSH).status_code == 403
     assert not GeoCache.objects.exists()
@@ -79,7 +79,7 @@ def test_flush_now__others_are_sent_to_log_in(client, who):
 
 
 def test_flush_now__get_does_nothing(superuser):
-    journal.append(many_locations(3))
+    writer.append(many_locations(3))
     assert superuser.get(FLUSH).status_code == 405
     assert not GeoCache.objects.exists()
 
@@ -96,7 +96,7 @@ def test_flush_now__writes_and_says_so(client):
     user.user_permissions.add(Permission.objects.get(codename="change_geocache"))
     client.force_login(user)
     assert "Flush now" in client.get(LIST).text
-    journal.append(many_locations(3))
+    writer.append(many_locations(3))
     response = client.post(FLUSH, follow=True)
     assert response.redirect_chain == [(LIST, 302)]
     [message] = said(response)
@@ -109,7 +109,7 @@ def test_flush_now__writes_and_says_so(client):
 @pytest.mark.django_db(transaction=True)
 def test_flush_now__runs_outside_the_transaction_of_a_request(superuser, monkeypatch):
     monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
-    journal.append(many_locations(3))
+    writer.append(many_locations(3))
     assert "3 flushed" in said(superuser.post(FLUSH, follow=True))[0]
 
 
@@ -121,7 +121,7 @@ def test_flush_now__nothing_to_do_is_said(superuser):
 
 @pytest.mark.django_db(transaction=True)
 def test_flush_now__rejected_entries_are_a_warning(superuser):
-    journal._writer.append("no record")
+    writer._writer.append("no record")
     response = superuser.post(FLUSH, follow=True)
     [message] = response.context["messages"]
     assert message.level_tag == "warning"

@@ -4,7 +4,7 @@ import pytest
 from django.db import DatabaseError
 from django.test import Client
 
-from geocache import journal
+from geocache.journal import backlog
 from geocache.locations import dump_locations
 from geocache.models import GeoCache, RejectedEntry
 from tests.admin.asking import FLUSH, REJECTED, a_rejected, break_cache, said
@@ -64,7 +64,7 @@ def test_try_again__killed_in_between_loses_nothing(superuser, monkeypatch):
     monkeypatch.setattr(RejectedEntry, "delete", fail)
     with pytest.raises(DatabaseError):
         try_again(superuser)
-    assert journal.backlog(0).answer_count == 1
+    assert backlog.backlog(0).answer_count == 1
     assert RejectedEntry.objects.count() == 1
 
 
@@ -73,7 +73,7 @@ def test_try_again__viewer_may_not(viewer):
     assert "Try again" not in viewer.get(REJECTED).text
     try_again(viewer)
     assert RejectedEntry.objects.count() == 1
-    assert journal.backlog(0).answer_count == 0
+    assert backlog.backlog(0).answer_count == 0
 
 
 def test_rejected_entry__can_be_given_up(superuser):

@@ -84,8 +84,8 @@ def measure(path: str) -> None:
     """Import once, again, and a list of which one line in a hundred is another."""
     from django.db import connection
 
-    from geocache.flush import flush_dirty
     from geocache.imports.geography import count_after_flush
+    from geocache.journal.flush import flush_dirty
     from geocache.models import GeoCache, ListedAddress
     from geocache.statistics import refresh_after_flush
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from django.db import connection
 
-from geocache import journal, providers
-from geocache.flush import flush_dirty
+from geocache import providers
+from geocache.journal import writer
+from geocache.journal.flush import flush_dirty
 from geocache.locations import FIELDS, Location
 from geocache.models import GeoCache
 from geocache.models.answers import ROW_FIELDS, _row
@@ -53,7 +54,7 @@ def _flush(given: list[Location], size: int) -> float:
     flush_dirty()
     GeoCache.objects.all().delete()
     for start in range(0, len(given), size):
-        journal.append(given[start : start + size])
+        writer.append(given[start : start + size])
     seconds = timed(lambda: flush_dirty(time_limit_seconds=600))
     assert GeoCache.objects.count() == len(given)
     return seconds / len(given)

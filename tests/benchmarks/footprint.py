@@ -5,9 +5,10 @@ from typing import Any
 from django.core.cache.backends.redis import RedisCache
 from django.db import connection
 
-from geocache import journal, providers, store
+from geocache import providers, store
 from geocache.cache import backends
-from geocache.flush import flush_dirty
+from geocache.journal import writer
+from geocache.journal.flush import flush_dirty
 from geocache.locations import dump_locations
 from geocache.lookup import lookup
 from geocache.models import GeoCache
@@ -51,7 +52,7 @@ def _processor_seconds(client: Any, addresses: list[str]) -> float:
 def _table(addresses: list[str]) -> list[Figure]:
     flush_dirty(time_limit_seconds=600)
     GeoCache.objects.all().delete()
-    journal.append(list(providers.current().resolve_many(addresses).values()))
+    writer.append(list(providers.current().resolve_many(addresses).values()))
     flush_dirty(time_limit_seconds=600)
     return [Figure("a row with its indexes", [_table_bytes() / len(addresses)], "bytes")]
 

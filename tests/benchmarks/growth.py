@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Address, ip_address
 from math import log
 
-from geocache import journal
-from geocache.flush import flush_dirty
+from geocache.journal import writer
+from geocache.journal.flush import flush_dirty
 from geocache.known import recall
 from geocache.models import GeoCache
 from tests.benchmarks import full_table
@@ -57,7 +57,7 @@ def _scattered(size: int, count: int, beside: int) -> list[str]:
 
 def _flush(addresses: list[str]) -> float:
     now = datetime.now(UTC)
-    journal.append([a_location(address, resolved_at=now) for address in addresses])
+    writer.append([a_location(address, resolved_at=now) for address in addresses])
     seconds = timed(flush_dirty)
     GeoCache.objects.filter(address__in=addresses).delete()
     return seconds / len(addresses)

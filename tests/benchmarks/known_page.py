@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from geocache import notes, store
+from geocache import store
+from geocache.journal import last_seen
 from geocache.lookup import lookup_many
 from tests.benchmarks.measure import Answer, Effort, in_turn, timed
 
@@ -26,7 +27,7 @@ def measure(effort: Effort) -> list[Answer]:
 
 def _begin_a_day() -> None:
     store.memory.clear()
-    notes.asked.clear()
+    last_seen.asked.clear()
 
 
 def _each(pages: int, prepare: Callable[[], None]) -> Callable[[], float]:

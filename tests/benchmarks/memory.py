@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from geocache import journal
+from geocache.journal import writer
 from geocache.models import GeoCache
 from tests.benchmarks.measure import Answer, Effort, Figure, more
 from tests.factories import many_locations
@@ -48,7 +48,7 @@ def _peak(rows: int) -> tuple[float, float]:
     at = datetime.now(UTC)
     for first in range(0, rows, CHUNK_ROWS):
         stop = min(first + CHUNK_ROWS, rows)
-        journal.append(many_locations(stop, first, resolved_at=at))
+        writer.append(many_locations(stop, first, resolved_at=at))
     said, _ = process.communicate("\n", timeout=1800)
     assert process.returncode == 0, said
     before, most, flushed = said.split()

@@ -5,7 +5,7 @@ from django.core.cache.backends.redis import RedisCache
 from geoip2.errors import AddressNotFoundError
 
 from geocache.cache import backends
-from geocache.flush import flush_dirty
+from geocache.journal.flush import flush_dirty
 from geocache.locations import dump_locations
 from geocache.lookup import lookup, lookup_many
 from tests.benchmarks.addresses import database_path, supply

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from django.core.management import call_command
 
-from geocache import jobs, journal
+from geocache import jobs
 from geocache.exceptions import FlushError
-from geocache.flush import flush_dirty
+from geocache.journal import reader
+from geocache.journal.flush import flush_dirty
 from tests.faults import steps
 
 
@@ -31,20 +32,20 @@ def flush_and_die(folder: Path) -> None:
 
 def flush_at_once(folder: Path) -> None:
     """Do it without the lock, which only saves work: as if others had waited for too long."""
-    journal.lock = nullcontext
+    reader.lock = nullcontext
     flush_and_die(folder)
 
 
 def flush_and_pause() -> None:
     """Flush on without the lock, and pause at a step while the others overtake."""
-    journal.lock = nullcontext
+    reader.lock = nullcontext
     steps.pause_at(random.choice(list(steps.FLUSHER_STEPS)), random.randint(1, 10), seconds=3)
     flush_on()
 
 
 def flush_wrongly(folder: Path) -> None:
     """Delete records before they are committed, and die in between, each time."""
-    journal.lock = nullcontext
+    reader.lock = nullcontext
     steps.delete_before_commit()
     steps.kill_at("upserted", 1, folder)
     flush_on()

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from geocache import flush, journal
+from geocache.journal import flush, reader, segments, writer
 from geocache.models import GeoCacheQuerySet
 
 
@@ -24,16 +24,16 @@ class Step:
 
 
 FLUSHER_STEPS = {
-    "before the seal": Step(journal, "close_segment", is_before=True),
-    "read, not sealed": Step(journal, "_read"),
-    "sealed": Step(journal, "close_segment"),
+    "before the seal": Step(reader, "close_segment", is_before=True),
+    "read, not sealed": Step(segments, "read"),
+    "sealed": Step(reader, "close_segment"),
     "upserted": Step(GeoCacheQuerySet, "upsert"),
-    "committed": Step(journal, "forget", is_before=True),
-    "deleted": Step(journal, "forget"),
+    "committed": Step(reader, "forget", is_before=True),
+    "deleted": Step(reader, "forget"),
 }
 WRITER_STEPS = {
-    "ticket taken": Step(journal, "_next_ticket"),
-    "journaled": Step(journal, "append"),
+    "ticket taken": Step(segments, "next_ticket"),
+    "journaled": Step(writer, "append"),
 }
 STEPS = FLUSHER_STEPS | WRITER_STEPS
 
@@ -75,7 +75,7 @@ def delete_before_commit() -> None:
     original = flush._Flush._write
 
     def write(self: Any, batch: flush.Batch, *, moves_head: bool) -> None:
-        journal.forget(batch.records)
+        reader.forget(batch.records)
         original(self, batch, moves_head=moves_head)
 
     flush._Flush._write = write

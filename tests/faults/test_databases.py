@@ -12,9 +12,11 @@ import pytest
 from django.db import DatabaseError, close_old_connections, connection
 from structlog.testing import capture_logs
 
-from geocache import flush, jobs, journal, lookup
+from geocache import jobs, lookup
 from geocache.exceptions import FlushError
-from geocache.flush import flush_dirty
+from geocache.journal import flush
+from geocache.journal import writer as journal_writer
+from geocache.journal.flush import flush_dirty
 from geocache.models import FlushRun, GeoCache, JournalHead
 from tests.factories import use_dummy_provider
 from tests.faults.proxy import a_proxy_to_the_database
@@ -157,7 +159,7 @@ def test_postgres__victim_of_a_deadlock_tries_again_by_itself() -> None:
     given = journaled(2)
     flush_dirty()
     # The same answers once more: their rows are there to be locked.
-    journal.append([row.to_location() for row in GeoCache.objects.all()])
+    journal_writer.append([row.to_location() for row in GeoCache.objects.all()])
     has_first, is_waiting = threading.Event(), threading.Event()
 
     def lock_backwards() -> None:

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from geocache import lookup
 from geocache.cache import backends
 from geocache.exceptions import FlushError
-from geocache.flush import flush_dirty
+from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache
 from tests import processes
 from tests.factories import use_dummy_provider

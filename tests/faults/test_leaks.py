@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from geocache import journal
 from geocache.cache import backends
-from geocache.flush import flush_dirty
+from geocache.journal import segments
+from geocache.journal import writer as journal_writer
+from geocache.journal.flush import flush_dirty
 from geocache.locations import dump_locations
 from geocache.lookup import lookup
 from geocache.models import GeoCache
@@ -36,7 +37,7 @@ def test_keys__after_a_churn_of_processes_are_entries_counter_head_and_seals(
         for number in range(WRITERS):
             lookup(f"20.0.0.{number}")
             # The next process goes on.
-            journal._writer._reset()
+            journal_writer._writer._reset()
             if not number % 50:
                 flush_dirty()
         flush_dirty()
@@ -48,25 +49,25 @@ def test_keys__after_a_churn_of_processes_are_entries_counter_head_and_seals(
         assert set(left) == {"e", "r", "t", "h"}
         assert (left["e"], left["t"], left["h"]) == (WRITERS, 1, 1)
         assert left["r"] <= WRITERS
-        assert {client.get(key) for key in seals} == {journal.SEAL.encode()}
-        assert all(0 < client.ttl(key) <= journal.SEAL_SECONDS for key in seals)
+        assert {client.get(key) for key in seals} == {segments.SEAL.encode()}
+        assert all(0 < client.ttl(key) <= segments.SEAL_SECONDS for key in seals)
 
 
 def test_keys__after_a_lost_counter_no_record_stays_behind(tmp_path: Path, settings: Any) -> None:
     with a_redis_server(tmp_path, settings) as server, server.client() as client:
         flush_dirty()
-        writers = [journal.Writer() for _ in range(10)]
+        writers = [journal_writer.Writer() for _ in range(10)]
         for round_number in range(3):
             for number, writer in enumerate(writers):
                 writer._free.clear()
                 writer.append(dump_locations([a_location(f"20.0.{round_number}.{number}")]))
-            backends.current().delete(journal.TICKET_KEY)
+            backends.current().delete(segments.TICKET_KEY)
             flush_dirty()
         for _ in range(3):
             flush_dirty()
 
         records = client.scan_iter(match="*:r:*", count=1000)
-        assert {client.get(key) for key in records} <= {journal.SEAL.encode()}
+        assert {client.get(key) for key in records} <= {segments.SEAL.encode()}
         assert GeoCache.objects.count() == 30
 
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from geocache import journal, lookup, throttle
+from geocache import lookup, throttle
 from geocache.cache import backends
-from geocache.flush import flush_dirty
+from geocache.journal import segments, writer
+from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache
 from tests.factories import use_dummy_provider
 
@@ -19,7 +20,7 @@ def limit(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Allow ten segments, each of one record."""
     use_dummy_provider(settings)
     settings.GEOCACHE = {**settings.GEOCACHE, "BACKLOG_LIMIT": 640}
-    monkeypatch.setattr(journal, "SEGMENT_SECONDS", 0)
+    monkeypatch.setattr(writer, "SEGMENT_SECONDS", 0)
 
 
 def look_up(count: int, *, first: int = 0) -> list[Any]:
@@ -49,7 +50,7 @@ def test_overload__before_the_first_flush_the_limit_holds_too() -> None:
     assert GeoCache.objects.count() >= 35
 
 
-@pytest.mark.parametrize("key", [journal.HEAD_KEY, journal.TICKET_KEY])
+@pytest.mark.parametrize("key", [segments.HEAD_KEY, segments.TICKET_KEY])
 def test_overload__the_limit_holds_when_the_cache_has_lost_a_key(key: str) -> None:
     flush_dirty()
     backends.current().delete(key)

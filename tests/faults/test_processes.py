@@ -17,9 +17,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from geocache import journal
 from geocache.cache import backends
-from geocache.flush import flush_dirty
+from geocache.journal import reader, segments
+from geocache.journal import writer as journal_writer
+from geocache.journal.flush import flush_dirty
 from geocache.lookup import alookup, lookup
 from geocache.models import GeoCache
 from tests import processes
@@ -77,7 +78,7 @@ flush_dirty(time_limit_seconds=1)
 def test_flusher__stopped_for_longer_than_its_lock_and_continued(step: str, is_after: bool) -> None:
     given = many_locations(150)
     for location in given:
-        journal.append([location])
+        journal_writer.append([location])
     code = STOPPED_FLUSHER.format(step=step, is_after=is_after)
     flusher = processes.start_script(code)
     try:
@@ -85,9 +86,9 @@ def test_flusher__stopped_for_longer_than_its_lock_and_continued(step: str, is_a
         time.sleep(1.1)
         flush_dirty()
         newer = a_location(given[0].address, city="Newer", resolved_at=NOON + timedelta(hours=1))
-        journal.append([newer, a_location("30.0.0.1")])
+        journal_writer.append([newer, a_location("30.0.0.1")])
         flush_dirty()
-        journal.append([a_location("30.0.0.2")])
+        journal_writer.append([a_location("30.0.0.2")])
         flusher.send_signal(signal.SIGCONT)
         finish(flusher)
     finally:
@@ -141,9 +142,9 @@ def test_writer__suspended_for_longer_than_a_segments_age(
         processes.wait_until(lambda: is_stopped(writer), seconds=60)
         flush_dirty()
         # The seals run out while the writer is suspended.
-        last = journal.last_ticket()
-        for number in range(journal.base_of(last), last + 1):
-            backends.current().delete_many(journal._record_keys(number))
+        last = reader.last_ticket()
+        for number in range(segments.base_of(last), last + 1):
+            backends.current().delete_many(segments.record_keys(number))
         time.sleep(0.6)
         writer.send_signal(signal.SIGCONT)
         finish(writer)
@@ -301,13 +302,13 @@ def test_clock__set_back_and_forward_an_hour(
     flush_dirty()
     real = time.time_ns
     for family, hour in enumerate(hours):
-        monkeypatch.setattr(journal.time, "time_ns", lambda hour=hour: real() + hour * HOUR)
+        monkeypatch.setattr(reader.time, "time_ns", lambda hour=hour: real() + hour * HOUR)
         if is_counter_lost:
-            backends.current().delete(journal.TICKET_KEY)
+            backends.current().delete(segments.TICKET_KEY)
         for number in range(70):
-            journal.append([a_location(f"20.{family}.0.{number}")])
+            journal_writer.append([a_location(f"20.{family}.0.{number}")])
         # The next process goes on, with the clock as it is then.
-        journal._writer._reset()
+        journal_writer._writer._reset()
         flush_dirty()
 
     assert stored() == {f"20.{family}.0.{n}" for family in range(3) for n in range(70)}
@@ -317,15 +318,15 @@ def test_clock__set_back_and_forward_an_hour(
 def test_clock__of_a_live_writer_is_set_and_the_counter_lost(
     monkeypatch: pytest.MonkeyPatch, hour: int
 ) -> None:
-    journal.append([a_location("20.0.0.1")])
+    journal_writer.append([a_location("20.0.0.1")])
     flush_dirty()
-    journal.append([a_location("20.0.0.2")])
+    journal_writer.append([a_location("20.0.0.2")])
     real = time.time_ns
-    monkeypatch.setattr(journal.time, "time_ns", lambda: real() + hour * HOUR)
+    monkeypatch.setattr(reader.time, "time_ns", lambda: real() + hour * HOUR)
     for number in range(3, 6):
-        backends.current().delete(journal.TICKET_KEY)
-        journal._writer._free.clear()
-        journal.append([a_location(f"20.0.0.{number}")])
+        backends.current().delete(segments.TICKET_KEY)
+        journal_writer._writer._free.clear()
+        journal_writer.append([a_location(f"20.0.0.{number}")])
 
     flush_dirty()
 

@@ -9,9 +9,9 @@ import pytest
 from django.core.cache import BaseCache
 from django.db import connection
 
-from geocache import journal
 from geocache.cache import backends
-from geocache.flush import flush_dirty
+from geocache.journal import reader, segments, writer
+from geocache.journal.flush import flush_dirty
 from geocache.locations import dump_locations
 from geocache.models import GeoCache, RejectedEntry
 from tests.factories import a_location
@@ -38,12 +38,12 @@ def _refuse(error: type[BaseException]) -> None:
 
 def next_key(backend: BaseCache) -> str:
     """Return the key of the record behind those that are there, as the cache itself names it."""
-    return backend.make_key(journal._record_key(journal.last_ticket(), 1))
+    return backend.make_key(segments.record_key(reader.last_ticket(), 1))
 
 
 def flush_all_but_one() -> RejectedEntry:
-    journal._writer._free.clear()
-    journal.append([a_location("20.0.0.2")])
+    writer._writer._free.clear()
+    writer.append([a_location("20.0.0.2")])
 
     report = flush_dirty()
 
@@ -59,9 +59,9 @@ def a_record_of_version(version: int, **changes: Any) -> str:
 
 @pytest.mark.parametrize("version", [0, 1, 10**6])
 def test_record__of_an_unknown_version_is_kept_whole_beside_the_others(version: int) -> None:
-    journal.append([a_location("20.0.0.1")])
+    writer.append([a_location("20.0.0.1")])
     text = a_record_of_version(version)
-    backends.current().add(journal._record_key(journal.last_ticket(), 1), text, timeout=None)
+    backends.current().add(segments.record_key(reader.last_ticket(), 1), text, timeout=None)
 
     entry = flush_all_but_one()
 
@@ -73,8 +73,8 @@ def test_record__with_fields_of_a_later_release_is_read() -> None:
     record = json.loads(dump_locations([a_location("20.0.0.1")]))
     record["answers"][0] += ["a field of tomorrow"]
     record["more"] = {"of": "tomorrow"}
-    number = journal.last_ticket()
-    backends.current().add(journal._record_key(number, 0), json.dumps(record), timeout=None)
+    number = reader.last_ticket()
+    backends.current().add(segments.record_key(number, 0), json.dumps(record), timeout=None)
 
     assert flush_dirty().flushed == 1
     assert GeoCache.objects.get().to_location() == a_location("20.0.0.1")
@@ -82,8 +82,8 @@ def test_record__with_fields_of_a_later_release_is_read() -> None:
 
 @pytest.mark.parametrize("text", ["", "SEALED", "[]", '{"v":1', "\\ud800\x00"])
 def test_record__that_is_nonsense_is_put_aside(text: str) -> None:
-    journal.append([a_location("20.0.0.1")])
-    backends.current().add(journal._record_key(journal.last_ticket(), 1), text, timeout=None)
+    writer.append([a_location("20.0.0.1")])
+    backends.current().add(segments.record_key(reader.last_ticket(), 1), text, timeout=None)
 
     flush_all_but_one()
 
@@ -94,7 +94,7 @@ def test_record__pickled_by_another_program_into_redis_is_put_aside(
     tmp_path: Path, settings: Any, serializer: str, error: type[BaseException]
 ) -> None:
     with a_redis_server(tmp_path, settings, serializer=serializer) as server:
-        journal.append([a_location("20.0.0.1")])
+        writer.append([a_location("20.0.0.1")])
         with server.client() as client:
             client.set(next_key(backends.current()), pickle.dumps(Foreign(error)))
 
@@ -107,7 +107,7 @@ def test_record__of_bytes_put_into_redis_by_hand_is_put_aside(
     tmp_path: Path, settings: Any, serializer: str, data: bytes
 ) -> None:
     with a_redis_server(tmp_path, settings, serializer=serializer) as server:
-        journal.append([a_location("20.0.0.1")])
+        writer.append([a_location("20.0.0.1")])
         with server.client() as client:
             client.set(next_key(backends.current()), data)
 
@@ -115,11 +115,11 @@ def test_record__of_bytes_put_into_redis_by_hand_is_put_aside(
 
 
 def test_record__of_several_megabytes_is_flushed_or_put_aside_whole() -> None:
-    journal.append([a_location("20.0.0.1")])
+    writer.append([a_location("20.0.0.1")])
     huge = a_location("20.0.0.9", city="x" * 6_000_000)
-    journal.append([huge])
-    journal._writer._free.clear()
-    journal.append([a_location("20.0.0.2")])
+    writer.append([huge])
+    writer._writer._free.clear()
+    writer.append([a_location("20.0.0.2")])
 
     report = flush_dirty()
 
@@ -133,8 +133,8 @@ def test_record__of_several_megabytes_is_flushed_or_put_aside_whole() -> None:
 
 
 def test_record__huge_and_unreadable_is_put_aside_whole() -> None:
-    journal.append([a_location("20.0.0.1")])
+    writer.append([a_location("20.0.0.1")])
     text = a_record_of_version(7, more="x" * 6_000_000)
-    backends.current().add(journal._record_key(journal.last_ticket(), 1), text, timeout=None)
+    backends.current().add(segments.record_key(reader.last_ticket(), 1), text, timeout=None)
 
     assert flush_all_but_one().record == text

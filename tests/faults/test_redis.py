@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from geocache import journal, lookup
+from geocache import lookup
 from geocache.cache import backends
 from geocache.exceptions import FlushError, JournalUnavailable
-from geocache.flush import flush_dirty
+from geocache.journal import backlog, reader, segments
+from geocache.journal import writer as journal_writer
+from geocache.journal.flush import flush_dirty
 from geocache.locations import dump_locations
 from geocache.models import GeoCache
 from tests.factories import a_location, many_locations, use_dummy_provider
@@ -51,16 +53,16 @@ def events(logs: list[Any]) -> list[str]:
     return [entry["event"] for entry in logs]
 
 
-def journal_one(address: str, writer: journal.Writer = journal._writer) -> None:
+def journal_one(address: str, writer: journal_writer.Writer = journal_writer._writer) -> None:
     writer.append(dump_locations([a_location(address)]))
 
 
-def half_a_minute_passes(writer: journal.Writer = journal._writer) -> None:
+def half_a_minute_passes(writer: journal_writer.Writer = journal_writer._writer) -> None:
     """Let the next answer need a new segment."""
     writer._free.clear()
 
 
-def die(writer: journal.Writer = journal._writer) -> None:
+def die(writer: journal_writer.Writer = journal_writer._writer) -> None:
     """Forget what this process knows, as if another one went on."""
     writer._reset()
 
@@ -86,7 +88,7 @@ def test_redis__killed_and_restarted_with_its_file_loses_nothing(
 def test_redis__killed_and_restarted_without_a_file_is_repaired_by_live_writers(
     redis_server: RedisServer, flushes_between: int
 ) -> None:
-    writers = [journal.Writer() for _ in range(3)]
+    writers = [journal_writer.Writer() for _ in range(3)]
     for writer, address in zip(writers * 5, addresses(15), strict=True):
         journal_one(address, writer)
 
@@ -126,8 +128,8 @@ def test_redis__a_writer_that_was_idle_for_long_still_repairs(
 ) -> None:
     journal_one("20.0.0.1")
     redis_server.restart()
-    ten_minutes_later = journal._now() + 600
-    monkeypatch.setattr(journal, "_now", lambda: ten_minutes_later)
+    ten_minutes_later = journal_writer._now() + 600
+    monkeypatch.setattr(journal_writer, "_now", lambda: ten_minutes_later)
 
     journal_one("20.0.0.2")
     flush_dirty()
@@ -208,7 +210,7 @@ def test_redis__comes_back_from_an_older_snapshot_and_is_repaired_by_live_writer
 def test_redis__cleared_twice_within_a_second_is_repaired_by_live_writers(
     redis_server: RedisServer, is_flushed_between: bool
 ) -> None:
-    writers = [journal.Writer() for _ in range(2)]
+    writers = [journal_writer.Writer() for _ in range(2)]
     for round_number in range(3):
         for number, writer in enumerate(writers):
             half_a_minute_passes(writer)
@@ -230,13 +232,13 @@ def test_redis__cleared_twice_within_a_second_is_repaired_by_live_writers(
 def test_redis__counter_deleted_loses_nothing_though_the_writer_is_dead() -> None:
     journal_one("20.0.0.1")
     flush_dirty()
-    other = journal.Writer()
+    other = journal_writer.Writer()
     for address in addresses(70, first=2):
         journal_one(address)
         journal_one(address, other)
     die()
 
-    backends.current().delete(journal.TICKET_KEY)
+    backends.current().delete(segments.TICKET_KEY)
     # One goes on in its old segment, one begins with the new counter.
     journal_one("30.0.0.1", other)
     journal_one("30.0.0.2")
@@ -252,7 +254,7 @@ def test_redis__counter_deleted_loses_nothing_though_the_writer_is_dead() -> Non
 def test_redis__one_deleted_record_is_counted_and_repaired_by_its_live_writer(index: int) -> None:
     for address in addresses(4):
         journal_one(address)
-    backends.current().delete(journal._record_key(journal.last_ticket(), index))
+    backends.current().delete(segments.record_key(reader.last_ticket(), index))
 
     with capture_logs() as logs:
         flush_dirty()
@@ -383,14 +385,14 @@ def test_redis__a_flush_interrupted_by_its_death_is_done_by_the_next(
     durable_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for location in many_locations(200):
-        journal.append([location])
+        journal_writer.append([location])
 
     def die_first(_: Any) -> None:
         durable_server.kill()
         raise JournalUnavailable("the cache cannot be reached")
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal, "forget", die_first)
+        patch.setattr(reader, "forget", die_first)
         with pytest.raises(FlushError):
             flush_dirty()
     durable_server.start()
@@ -398,4 +400,4 @@ def test_redis__a_flush_interrupted_by_its_death_is_done_by_the_next(
     flush_dirty()
 
     assert len(stored()) == 200
-    assert journal.backlog(0).answer_count == 0
+    assert backlog.backlog(0).answer_count == 0

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
-from geocache import journal
+from geocache.journal import writer
 from geocache.models import GeoCache, SchedulerLease
 from tests import processes
 from tests.factories import a_location, many_locations
@@ -52,8 +52,8 @@ def run_times() -> list[datetime]:
 
 
 def assert_flushes(address: str) -> None:
-    journal._writer._free.clear()
-    journal.append([a_location(address)])
+    writer._writer._free.clear()
+    writer.append([a_location(address)])
     processes.wait_until(GeoCache.objects.filter(address=address).exists, seconds=60)
 
 
@@ -75,7 +75,7 @@ def test_schedulers__two_started_at_once_run_every_interval_once() -> None:
 
 @only_postgres
 def test_scheduler__database_away_at_its_start_is_waited_for() -> None:
-    journal.append(many_locations(10))
+    writer.append(many_locations(10))
     with a_proxy_to_the_database() as proxy:
         proxy.cut()
         with a_scheduler() as process:

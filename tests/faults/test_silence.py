@@ -9,7 +9,7 @@ import pytest
 
 from geocache import lookup
 from geocache.cache import backends
-from geocache.flush import flush_dirty
+from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache
 from tests.factories import use_dummy_provider
 from tests.faults.proxy import a_black_hole

@@ -10,10 +10,10 @@ from typing import Any
 
 from django.core.cache.backends.redis import RedisCache
 
-from geocache import journal
 from geocache.cache import backends
 from geocache.exceptions import FlushError
-from geocache.flush import flush_dirty, read_backlog
+from geocache.journal import segments
+from geocache.journal.flush import flush_dirty, read_backlog
 from geocache.models import GeoCache, RejectedEntry
 from tests.faults import ledger
 
@@ -89,7 +89,7 @@ def _records() -> Iterator[str]:
     backend = backends.current()
     for name in _keys(backend):
         key = name.removeprefix(backend.make_key(""))
-        if key.startswith("r:") and backend.get(key) not in (None, journal.SEAL):
+        if key.startswith("r:") and backend.get(key) not in (None, segments.SEAL):
             yield key
 
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from geocache import journal
 from geocache.cache.backends import Entry
 from geocache.exceptions import JournalUnavailable
+from geocache.journal import writer
 from geocache.locations import Location
 from geocache.lookup import lookup, lookup_many
 from tests.faults import steps
@@ -57,14 +57,14 @@ def write_and_die(folder: Path) -> None:
 
 def write_through(folder: Path) -> None:
     """Ask on, now and then as if the journal could not be used: into the table, then."""
-    original = journal.append
+    original = writer.append
 
     def append(locations: Sequence[Location], entry: Entry | None = None) -> bool:
         if random.random() < 0.3:
             raise JournalUnavailable("as if the cache were away")
         return original(locations, entry)
 
-    journal.append = append
+    writer.append = append
     write_on(folder)
 
 

@@ -6,9 +6,9 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from geocache.exceptions import ImportBusy, ImportFailed
-from geocache.flush import flush_dirty
 from geocache.imports import apply
 from geocache.imports.apply import Progress
+from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache, ImportRun, ImportSource, ListedAddress
 from tests.factories import LONDON, use_dummy_provider
 from tests.imports.listing import a_list, imported, kept, listed

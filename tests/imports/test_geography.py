@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from geocache.flush import flush_dirty
 from geocache.imports import geography
 from geocache.imports.geography import count_after_flush, count_due, geography_of
+from geocache.journal.flush import flush_dirty
 from geocache.models import ImportSource
 from tests.factories import LONDON, MOSCOW_V6, use_dummy_provider
 from tests.imports.listing import imported

@@ -9,8 +9,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
-from geocache import flush, journal
-from geocache.flush import FlushReport
+from geocache.journal import flush, writer
+from geocache.journal.flush import FlushReport
 from geocache.management.commands import flush_geo
 from geocache.models import GeoCache
 from geocache.statistics import read_statistics
@@ -26,7 +26,7 @@ def flushed(*arguments: str) -> str:
 
 @pytest.mark.django_db(transaction=True)
 def test_flush_geo__says_what_it_did_in_one_line() -> None:
-    journal.append(many_locations(3))
+    writer.append(many_locations(3))
     out = flushed()
     assert out.startswith("3 flushed, 0 rejected, 0 pending, in ")
     assert out.count("\n") == 1
@@ -37,7 +37,7 @@ def test_flush_geo__says_what_it_did_in_one_line() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_flush_geo__json() -> None:
-    journal.append([a_location()])
+    writer.append([a_location()])
     report = json.loads(flushed("--json"))
     assert report.pop("seconds") > 0
     assert report == {"flushed": 1, "rejected": 0, "pending": 0, "timed_out": False}
@@ -52,8 +52,8 @@ def test_flush_geo__nothing_to_flush_is_no_failure() -> None:
 def test_flush_geo__a_time_limit_that_leaves_some_is_75(monkeypatch: Any) -> None:
     monkeypatch.setattr(flush, "BATCH_SEGMENTS", 1)
     for _ in range(3):
-        journal._writer._reset()
-        journal.append([a_location()])
+        writer._writer._reset()
+        writer.append([a_location()])
     out = io.StringIO()
     with pytest.raises(CommandError, match=r"^The time limit left \d answers") as raised:
         call_command("flush_geo", "--time-limit", "1e-9", "--json", stdout=out)

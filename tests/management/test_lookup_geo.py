@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
-from geocache import journal
+from geocache.journal import backlog
 from geocache.management import answers
 from tests.assertions import no_database_write
 from tests.conftest import require
@@ -115,7 +115,7 @@ def test_lookup_geo__a_long_file_asks_for_chunks(
 @pytest.mark.usefixtures("provider")
 def test_lookup_geo__new_answers_are_remembered() -> None:
     answered(LONDON, "10.0.0.1")
-    assert journal.backlog(0).answer_count == 1
+    assert backlog.backlog(0).answer_count == 1
 
 
 def test_lookup_geo__nothing_to_look_up() -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from geocache import journal
+from geocache.journal import writer
 from geocache.lookup import lookup
 from geocache.models import Ban, FlushRun, ImportRun, ImportSource, SchedulerLease
 from tests.assertions import no_database_write
@@ -60,7 +60,7 @@ def test_status_geo__of_a_new_installation(settings: Any) -> None:
 @pytest.mark.django_db
 def test_status_geo__of_one_at_work() -> None:
     now = timezone.now()
-    journal.append([a_location(resolved_at=now - timedelta(seconds=75))])
+    writer.append([a_location(resolved_at=now - timedelta(seconds=75))])
     a_row()
     SchedulerLease.objects.create(
         name="geo_scheduler", holder="host:1", expires_at=now + timedelta(minutes=1)

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from geocache import journal
+from geocache.journal import backlog
 from geocache.models import ApiToken
 from tests.assertions import no_database_write
 from tests.factories import (
@@ -252,7 +252,7 @@ def test_lookup_several__thousand_are_one_batch(program, provider):
         response = ask(program, asked)
     assert [result["address"] for result in response.json()["results"]] == asked
     assert len(provider.asked) == 1000
-    assert journal.backlog(0).answer_count == 1000
+    assert backlog.backlog(0).answer_count == 1000
 
 
 def test_lookup_several__nothing_asked_nothing_answered(program):

@@ -7,8 +7,10 @@ import pytest
 from django.urls import include, path
 from django.utils import timezone
 
-from geocache import journal, urls
+from geocache import urls
 from geocache.budget import ask
+from geocache.exceptions import JournalUnavailable
+from geocache.journal import backlog, spill_buffer, writer
 from geocache.models import (
     FlushRun,
     GeoCache,
@@ -176,7 +178,7 @@ def test_dashboard_page__an_empty_table_that_was_counted_is_new_too(viewer):
 
 
 def test_dashboard_page__what_waits_for_the_first_flush_is_said(viewer):
-    journal.append(many_locations(1234))
+    writer.append(many_locations(1234))
     text = see(viewer)
     assert "1,234 answers wait in the cache" in text
     assert "<strong>1,234</strong>" in text
@@ -298,7 +300,7 @@ def test_dashboard_page__flush_that_ran_out_of_time_is_said(viewer):
 
 @pytest.mark.parametrize(("seconds", "is_late"), [(100, False), (200, True)])
 def test_dashboard_page__old_backlog_is_a_warning(viewer, seconds, is_late):
-    journal.append([a_location(resolved_at=timezone.now() - timedelta(seconds=seconds))])
+    writer.append([a_location(resolved_at=timezone.now() - timedelta(seconds=seconds))])
     text = see(viewer)
     assert "the oldest since <time datetime=" in text
     assert ("to be flushed.</strong> Nothing is lost" in text) is is_late
@@ -314,7 +316,7 @@ def test_dashboard_page__what_was_lost_rejected_or_not_recorded_is_said(viewer, 
     a_run(lost=2)
     for _ in range(3):
         RejectedEntry.objects.create(record="?", error="?")
-    monkeypatch.setattr(journal, "unrecorded", lambda: 1234)
+    monkeypatch.setattr(spill_buffer, "unrecorded", lambda: 1234)
     text = see(viewer)
     assert "has lost 2 records" in text
     assert "has refused 3 answers" in text
@@ -324,9 +326,9 @@ def test_dashboard_page__what_was_lost_rejected_or_not_recorded_is_said(viewer, 
 
 def test_dashboard_page__cache_that_is_down_is_said(viewer, monkeypatch):
     def fail(*_):
-        raise journal.JournalUnavailable("the cache is down")
+        raise JournalUnavailable("the cache is down")
 
-    monkeypatch.setattr(journal, "backlog", fail)
+    monkeypatch.setattr(backlog, "backlog", fail)
     text = see(viewer)
     assert "journal: the cache is down" in text
     assert "<strong>unknown</strong>" in text

@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from geocache.flush import flush_dirty
 from geocache.imports.geography import count_due
+from geocache.journal.flush import flush_dirty
 from geocache.models import ImportRun, ImportSource
 from geocache.statistics import refresh_statistics
 from tests.assertions import assert_is_page, no_database_write

@@ -6,7 +6,7 @@ from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import include, path
 
-from geocache import journal
+from geocache.journal import backlog
 from geocache.models import JournalHead
 from geocache.providers.dummy import DummyProvider
 from tests.assertions import assert_is_page, assert_valid_html, no_database_write
@@ -233,7 +233,7 @@ def test_lookup_page__thousand_and_one_are_refused_with_what_to_do(viewer, provi
 
 def test_lookup_page__new_answers_are_journaled(viewer):
     ask(viewer, f"{LONDON}\n8.8.8.8")
-    assert journal.backlog(0).answer_count == 2
+    assert backlog.backlog(0).answer_count == 2
     assert not JournalHead.objects.exists()
 
 

@@ -1,60 +1,27 @@
 """Make sure that new answers are not lost: into the journal, else the table, else into memory."""
 
-import threading
-from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
 import structlog
 from django.db import DatabaseError, InterfaceError
 
-from geocache import journal, table
 from geocache.cache import backends
 from geocache.cache.backends import Entry
 from geocache.exceptions import AllRefused, CacheSilent, JournalUnavailable
+from geocache.journal import spill_buffer, table_writer, writer
+from geocache.journal.spill_buffer import kept
 from geocache.locations import Location
 from geocache.throttle import Throttle
 
 log = structlog.get_logger(__name__)
 
-# Answers that this process keeps while neither cache nor database takes them.
-KEPT_ANSWERS: Final = 10_000
 
 # What a database, or the driver before it, raises; whoever asks for an answer gets it all the same.
 NOT_WRITTEN: Final = (DatabaseError, InterfaceError, AllRefused, ValueError, OverflowError)
 
 _written_through = Throttle(seconds=60)
 _unrecorded = Throttle(seconds=60)
-
-
-class Kept:
-    """What could not be recorded yet, and how many answers had to be given up."""
-
-    def __init__(self) -> None:
-        self._answers: deque[Location] = deque()
-        self._dropped_count = 0
-        self._lock = threading.Lock()
-
-    def take(self) -> tuple[list[Location], int]:
-        """Return what is kept and how many were given up, and forget both."""
-        with self._lock:
-            taken = list(self._answers), self._dropped_count
-            self._answers.clear()
-            self._dropped_count = 0
-            return taken
-
-    def put(self, answers: Sequence[Location], dropped_count: int) -> tuple[int, int]:
-        """Keep answers, giving up the oldest; return how many are kept and were given up."""
-        with self._lock:
-            self._answers.extend(answers)
-            surplus = max(len(self._answers) - KEPT_ANSWERS, 0)
-            for _ in range(surplus):
-                self._answers.popleft()
-            self._dropped_count += dropped_count + surplus
-            return len(self._answers), self._dropped_count
-
-
-kept: Final = Kept()
 
 
 def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
@@ -69,7 +36,7 @@ def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
         # The new ones first: those that were kept may be there because they are refused.
         is_set = _write([*locations, *earlier], entry)
     except NOT_WRITTEN as error:
-        table.drop_broken_connection()
+        table_writer.drop_broken_connection()
         kept_count, dropped_count = kept.put([*earlier, *locations], dropped_count)
         if _unrecorded.is_due():
             log.error(
@@ -86,9 +53,9 @@ def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
 def _write(answers: Sequence[Location], entry: Entry | None) -> bool:
     try:
         with backends.breaker.watch():
-            return journal.append(answers, entry)
+            return writer.append(answers, entry)
     except (JournalUnavailable, CacheSilent) as unavailable:
-        written = table.write(answers)
+        written = table_writer.write(answers)
         if written.refused_count:
             log.warning("geo_answers_rejected", rejected=written.refused_count)
         if _written_through.is_due():
@@ -101,6 +68,6 @@ def _report(dropped_count: int) -> None:
     if not dropped_count:
         return
     try:
-        journal.count_unrecorded(dropped_count)
+        spill_buffer.count_unrecorded(dropped_count)
     except JournalUnavailable:
         kept.put([], dropped_count)

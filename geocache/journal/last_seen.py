@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
 
-from geocache import conf, journal
+from geocache import conf
 from geocache.addresses import parse_address, parse_network
 from geocache.cache import backends
 from geocache.exceptions import CacheSilent, InvalidAddress, JournalUnavailable, UndecodableRecord
+from geocache.journal import writer
 from geocache.locations import RECORD_VERSION
 
 NAMES_PER_RECORD: Final = 200
@@ -106,7 +107,7 @@ class Notes:
             for start in range(0, len(listed), NAMES_PER_RECORD):
                 note = Note(self.day, listed[start : start + NAMES_PER_RECORD])
                 with backends.breaker.watch():
-                    journal.append_text(dump_note(note))
+                    writer.append_text(dump_note(note))
         except (JournalUnavailable, CacheSilent):
             self.noted.difference_update(names)
 

@@ -17,12 +17,14 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 from msgspec.structs import replace
 
-from geocache import conf, journal, notes, table
+from geocache import conf
 from geocache.exceptions import AllRefused, FlushError, JournalUnavailable, UndecodableRecord
-from geocache.journal import Backlog, ClosedSegment
+from geocache.journal import backlog, last_seen, reader, segments, table_writer
+from geocache.journal.backlog import Backlog
+from geocache.journal.last_seen import Note
+from geocache.journal.reader import ClosedSegment
 from geocache.locations import Location, load_locations
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
-from geocache.notes import Note
 
 log = structlog.get_logger(__name__)
 
@@ -68,13 +70,13 @@ class Batch:
         for key, text in segment.records.items():
             self.records.append(key)
             try:
-                if notes.is_note(text):
-                    self._take_note(notes.load_note(text))
+                if last_seen.is_note(text):
+                    self._take_note(last_seen.load_note(text))
                 else:
                     self._take_answers(load_locations(text))
             except UndecodableRecord as error:
                 self.unreadable.append(
-                    RejectedEntry(record=table.printable(text), error=str(error))
+                    RejectedEntry(record=table_writer.printable(text), error=str(error))
                 )
 
     def _take_answers(self, locations: list[Location]) -> None:
@@ -106,12 +108,12 @@ def flush_dirty(time_limit_seconds: float | None = None) -> FlushReport:
     flush = _Flush(deadline=started + time_limit_seconds)
     problem = ""
     try:
-        with journal.lock(time_limit_seconds):
+        with reader.lock(time_limit_seconds):
             flush.run()
     except (JournalUnavailable, AllRefused) as error:
         problem = str(error)
     except (DatabaseError, InterfaceError) as error:
-        table.drop_broken_connection()
+        table_writer.drop_broken_connection()
         # On one line: PostgreSQL adds hints on others.
         problem = f"the database cannot be written: {' '.join(str(error).split())}"
     flush.report.seconds = round(time.monotonic() - started, 3)
@@ -123,7 +125,7 @@ def flush_dirty(time_limit_seconds: float | None = None) -> FlushReport:
 
 def read_backlog() -> Backlog:
     """Return how much waits to be flushed. Writes nothing; raises ``JournalUnavailable``."""
-    return journal.backlog(JournalHead.position_of(conf.get("CACHE_ALIAS")))
+    return backlog.backlog(JournalHead.position_of(conf.get("CACHE_ALIAS")))
 
 
 class _Flush:
@@ -139,17 +141,17 @@ class _Flush:
         # Before anything is read or sealed: a database that is away ends the flush here.
         head = JournalHead.of(self.alias)
         # A flusher that was killed after its commit has left records behind.
-        journal.forget_segments(head.trimmed + 1, head.position)
+        reader.forget_segments(head.trimmed + 1, head.position)
         self.trimmed = head.position
-        last = journal.last_ticket()
-        if journal.is_one_numbering(head.position, last):
+        last = reader.last_ticket()
+        if segments.is_one_numbering(head.position, last):
             # From the head as it was read above, also when another flusher has moved it since: what
             # that one commits and does not live to delete is deleted here.
             self._flush_segments(_closed(head.position + 1, last))
         else:
             self._flush_after_loss(head.position, last)
         JournalHead.advance(self.alias, trimmed=self.trimmed)
-        journal.publish_head(JournalHead.position_of(self.alias))
+        reader.publish_head(JournalHead.position_of(self.alias))
         self.report.pending = read_backlog().answer_count
 
     def _flush_after_loss(self, head: int, last: int) -> None:
@@ -162,15 +164,15 @@ class _Flush:
         if last < head:
             self._flush_below(head, last)
         else:
-            self._move_head(journal.base_of(last))
-            self._flush_segments(_closed(journal.base_of(last) + 1, last))
+            self._move_head(segments.base_of(last))
+            self._flush_segments(_closed(segments.base_of(last) + 1, last))
 
     def _flush_below(self, head: int, last: int) -> None:
         """Flush below the head, where a lost counter went with the clock, then lift the counter."""
-        first = journal.base_of(last) + 1
+        first = segments.base_of(last) + 1
         if not self._flush_segments(_closed(first, last), moves_head=False):
             return
-        before, after = journal.skip_past(head)
+        before, after = reader.skip_past(head)
         # Tickets that were given out in between; from now on they are above the head.
         if self._flush_segments(_closed(last + 1, before), moves_head=False):
             self._move_head(after)
@@ -179,12 +181,10 @@ class _Flush:
         JournalHead.advance(self.alias, position=position, trimmed=position)
         self.trimmed = position
 
-    def _flush_segments(
-        self, segments: Iterator[ClosedSegment], *, moves_head: bool = True
-    ) -> bool:
+    def _flush_segments(self, closed: Iterator[ClosedSegment], *, moves_head: bool = True) -> bool:
         """Write segments batch by batch; False when the time limit left some of them."""
         batch = Batch()
-        for segment in segments:
+        for segment in closed:
             if batch.is_full():
                 self._write(batch, moves_head=moves_head)
                 batch = Batch()
@@ -194,7 +194,7 @@ class _Flush:
             if segment.lost_count and JournalHead.position_of(self.alias) < segment.number:
                 log.error("geo_journal_records_lost", records=segment.lost_count)
                 # Before the head passes: writers let go of what is below it.
-                journal.tell_loss()
+                reader.tell_loss()
                 self.report.lost += segment.lost_count
             batch.take(segment)
         if batch.segment_count:
@@ -209,8 +209,8 @@ class _Flush:
                 JournalHead.advance(self.alias, position=batch.last, trimmed=self.trimmed)
 
         # Durable: an outer transaction could still roll back what is deleted from the cache below.
-        written = table.write(list(batch.newest.values()), also, is_durable=True)
-        journal.forget(batch.records)
+        written = table_writer.write(list(batch.newest.values()), also, is_durable=True)
+        reader.forget(batch.records)
         if moves_head:
             self.trimmed = batch.last
         self.report.flushed += written.accepted_count
@@ -218,15 +218,15 @@ class _Flush:
 
 
 def _closed(first: int, last: int) -> Iterator[ClosedSegment]:
-    return map(journal.close_segment, range(first, last + 1))
+    return map(reader.close_segment, range(first, last + 1))
 
 
 def _closed_until_untouched(first: int) -> Iterator[ClosedSegment]:
     untouched_count = 0
     for number in count(first):
-        segment = journal.close_segment(number)
+        segment = reader.close_segment(number)
         untouched_count = untouched_count + 1 if segment.is_untouched else 0
-        if untouched_count > journal.EMPTY_SEGMENTS:
+        if untouched_count > reader.EMPTY_SEGMENTS:
             return
         yield segment
 
