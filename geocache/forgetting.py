@@ -17,10 +17,12 @@ from typing import Final
 
 from django.db import DatabaseError, InterfaceError, router, transaction
 
-from geocache import providers, store
+from geocache import providers
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.journal import reader
 from geocache.journal.flush import flush_dirty
+from geocache.lookup import hot_entries
+from geocache.lookup.memory import memory
 from geocache.models import FormerAnswer, GeoCache, GeoCacheQuerySet
 
 # Far more than two deletions take, and longer than a flusher at work may be waited for.
@@ -71,10 +73,10 @@ def _delete(build: str, rows: GeoCacheQuerySet, addresses: Sequence[str] = ()) -
         _delete_hot(build, names)
     _delete_hot(build, names)
     # Kept under the texts that were asked for, of which an address has many.
-    store.memory.clear()
+    memory.clear()
     return row_count
 
 
 def _delete_hot(build: str, names: Iterable[str]) -> None:
-    if not store.delete_many(build, names):
+    if not hot_entries.delete_many(build, names):
         raise FlushError("the cache cannot be reached; hot entries may be left")

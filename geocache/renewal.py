@@ -4,10 +4,12 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from geocache import budget, providers, store
+from geocache import budget, providers
 from geocache.addresses import parse_address, special_reason
 from geocache.journal.recorder import record
 from geocache.locations import Location
+from geocache.lookup import hot_entries
+from geocache.lookup.memory import memory
 
 
 def resolve_again(addresses: Iterable[str], *, is_hot: bool = True) -> dict[str, Location]:
@@ -28,6 +30,6 @@ def resolve_again(addresses: Iterable[str], *, is_hot: bool = True) -> dict[str,
     # First the journal, then the hot entry: what another process can be told is journaled.
     record([replace(location, is_renewed=True) for location in new.values()])
     if is_hot:
-        store.set_many(build, new.values(), with_networks=provider.is_metered)
-        store.memory.clear()
+        hot_entries.set_many(build, new.values(), with_networks=provider.is_metered)
+        memory.clear()
     return new

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 from axes.handlers.proxy import AxesProxyHandler
 
-from geocache import store
 from geocache.cache import backends
 from geocache.journal import last_seen, recorder, spill_buffer, writer
+from geocache.lookup.memory import memory
 
 # The processes that tests start have to hear Ctrl-C, also where this runs in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -71,7 +71,7 @@ def fresh_cache(settings: Any, key_prefixes: Iterator[str]) -> Iterator[None]:
 
 def _start_anew() -> None:
     """Forget what this process knows, as if it had just begun."""
-    store.memory.clear()
+    memory.clear()
     writer._writer._reset()
     spill_buffer.kept.take()
     last_seen.asked.clear()

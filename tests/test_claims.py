@@ -3,8 +3,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from geocache import claims, store
 from geocache.cache import backends
+from geocache.lookup import hot_entries, single_flight
 from geocache.throttle import Throttle
 from tests.factories import LONDON, MOSCOW_V6, a_location
 
@@ -20,11 +20,11 @@ def soon():
 
 
 def test_take__a_block_belongs_to_one_until_it_is_released():
-    first = claims.take("b", public(LONDON, MOSCOW_V6))
+    first = single_flight.take("b", public(LONDON, MOSCOW_V6))
     assert list(first) == [LONDON, MOSCOW_V6]
-    assert list(claims.take("b", public(LONDON, "9.9.9.9"))) == ["9.9.9.9"]
-    claims.release("b", first)
-    assert list(claims.take("b", public(LONDON))) == [LONDON]
+    assert list(single_flight.take("b", public(LONDON, "9.9.9.9"))) == ["9.9.9.9"]
+    single_flight.release("b", first)
+    assert list(single_flight.take("b", public(LONDON))) == [LONDON]
 
 
 @pytest.mark.parametrize(
@@ -37,39 +37,39 @@ def test_take__a_block_belongs_to_one_until_it_is_released():
     ],
 )
 def test_take__neighbours_are_in_the_same_block(other, is_held):
-    claims.take("b", public(LONDON, MOSCOW_V6))
-    assert (not claims.take("b", public(other))) is is_held
+    single_flight.take("b", public(LONDON, MOSCOW_V6))
+    assert (not single_flight.take("b", public(other))) is is_held
 
 
 def test_take__neighbours_of_one_caller_do_not_refuse_each_other():
-    assert list(claims.take("b", public(LONDON, NEIGHBOUR))) == [LONDON, NEIGHBOUR]
+    assert list(single_flight.take("b", public(LONDON, NEIGHBOUR))) == [LONDON, NEIGHBOUR]
 
 
 def test_take__another_build_is_another_claim():
-    claims.take("b", public(LONDON))
-    assert claims.take("c", public(LONDON))
+    single_flight.take("b", public(LONDON))
+    assert single_flight.take("c", public(LONDON))
 
 
 def test_release__of_nothing_asks_nobody(monkeypatch):
     monkeypatch.setattr(backends, "current", None)
-    claims.release("b", {})
+    single_flight.release("b", {})
 
 
 @pytest.mark.parametrize("answered", [LONDON, NEIGHBOUR])
 def test_wait__ends_with_the_answer_for_the_address_or_its_network(answered):
-    claims.take("b", public(LONDON))
-    store.set_many("b", [a_location(answered)], with_networks=True)
-    assert claims.wait("b", public(LONDON), time.monotonic() + 60)[LONDON].city == "London"
+    single_flight.take("b", public(LONDON))
+    hot_entries.set_many("b", [a_location(answered)], with_networks=True)
+    assert single_flight.wait("b", public(LONDON), time.monotonic() + 60)[LONDON].city == "London"
 
 
 def test_wait__ends_when_the_claim_is_gone():
-    assert claims.wait("b", public(LONDON), time.monotonic() + 60) == {}
+    assert single_flight.wait("b", public(LONDON), time.monotonic() + 60) == {}
 
 
 def test_wait__is_bounded():
-    claims.take("b", public(LONDON))
+    single_flight.take("b", public(LONDON))
     started = time.monotonic()
-    assert claims.wait("b", public(LONDON), soon()) == {}
+    assert single_flight.wait("b", public(LONDON), soon()) == {}
     assert time.monotonic() - started < 2
 
 
@@ -81,13 +81,13 @@ class Down:
 
 
 def test_claims__without_the_cache_nobody_waits_for_anybody(monkeypatch):
-    monkeypatch.setattr(store, "_cache_down", Throttle(seconds=60))
+    monkeypatch.setattr(hot_entries, "_cache_down", Throttle(seconds=60))
     monkeypatch.setattr(backends, "current", Down)
-    assert claims.take("b", public(LONDON)) == public(LONDON)
-    claims.release("b", public(LONDON))
-    assert claims.wait("b", public(LONDON), time.monotonic() + 60) == {}
+    assert single_flight.take("b", public(LONDON)) == public(LONDON)
+    single_flight.release("b", public(LONDON))
+    assert single_flight.wait("b", public(LONDON), time.monotonic() + 60) == {}
 
 
 def test_claims__outlive_no_holder_for_as_long_as_others_wait():
     """One of those who wait for a dead holder takes its place; the others hear its answer."""
-    assert claims.CLAIM_SECONDS < claims.WAIT_SECONDS
+    assert single_flight.CLAIM_SECONDS < single_flight.WAIT_SECONDS

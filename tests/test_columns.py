@@ -2,8 +2,8 @@ import pytest
 from django.contrib import admin
 from django.urls import path
 
-from geocache import lookup
 from geocache.columns import GeoColumns
+from geocache.lookup import tiers
 from tests.assertions import no_database_write
 from tests.factories import LONDON, an_admin, use_dummy_provider
 from tests.visits.models import Visit
@@ -68,8 +68,8 @@ def test_geo_columns__no_address_is_an_empty_cell(admins):
 def test_geo_columns__page_is_one_batch_a_field_and_no_query_a_row(admins, monkeypatch):
     Visit.objects.bulk_create([Visit(ip=f"20.0.0.{n}", sent_by=f"20.0.1.{n}") for n in range(100)])
     batches = []
-    answer = lookup._answer
-    monkeypatch.setattr(lookup, "_answer", lambda asked: batches.append(asked) or answer(asked))
+    answer = tiers._answer
+    monkeypatch.setattr(tiers, "_answer", lambda asked: batches.append(asked) or answer(asked))
     # Session, user, two counts, the rows.
     with no_database_write(max_queries=5):
         assert admins.get(URL).status_code == 200

@@ -4,14 +4,14 @@ import pytest
 from django.core.cache.backends.base import BaseCache
 from django.db import OperationalError
 
-from geocache import forgetting, providers, store
+from geocache import forgetting, providers
 from geocache.cache import backends
 from geocache.exceptions import FlushError, ProviderError
 from geocache.forgetting import forget
 from geocache.journal import flush, reader, writer
 from geocache.journal.flush import FlushReport, flush_dirty
 from geocache.locations import Location
-from geocache.lookup import lookup, lookup_many
+from geocache.lookup import hot_entries, lookup, lookup_many
 from geocache.models import GeoCache
 from geocache.providers.dummy import DummyProvider
 from tests.factories import LONDON, MOSCOW_V6, a_row, many_locations, use_dummy_provider
@@ -30,7 +30,7 @@ def stored() -> set[str]:
 
 
 def hot(*addresses: str) -> dict[str, Location]:
-    return store.get_many(providers.current().build(), addresses)
+    return hot_entries.get_many(providers.current().build(), addresses)
 
 
 def test_forget__row_hot_entry_and_memory_are_gone_and_others_stay(provider: DummyProvider) -> None:
@@ -69,16 +69,16 @@ def test_forget__hot_entry_made_of_the_row_before_its_commit_is_deleted_too(
 ) -> None:
     location = a_row().to_location()
     build = providers.current().build()
-    delete, deletions = store.delete_many, []
+    delete, deletions = hot_entries.delete_many, []
 
     def delete_then_be_read(*given: Any) -> bool:
         is_done = delete(*given)
         if not deletions:
-            store.set_many(build, [location])
+            hot_entries.set_many(build, [location])
         deletions.append(given)
         return is_done
 
-    monkeypatch.setattr(store, "delete_many", delete_then_be_read)
+    monkeypatch.setattr(hot_entries, "delete_many", delete_then_be_read)
     forget([LONDON])
     assert hot(LONDON) == {}
 
@@ -115,7 +115,7 @@ def test_forget__flusher_at_work_is_waited_for_and_then_said(
 
 def test_forget__cache_that_fails_keeps_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
     a_row()
-    monkeypatch.setattr(store, "delete_many", lambda *_: False)
+    monkeypatch.setattr(hot_entries, "delete_many", lambda *_: False)
     with pytest.raises(FlushError, match="the cache cannot be reached"):
         forget([LONDON])
     assert stored() == {LONDON}

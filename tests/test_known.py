@@ -4,9 +4,9 @@ from ipaddress import ip_address
 import pytest
 from msgspec.structs import replace
 
-from geocache import known, store
-from geocache.known import Known, old_rows, recall
 from geocache.locations import NOT_FOUND
+from geocache.lookup import hot_entries, network_cache
+from geocache.lookup.network_cache import Known, old_rows, recall
 from tests.factories import LONDON, a_location, a_row
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,7 @@ def recalled(*addresses: str) -> Known:
 
 def hot(address: str = LONDON, **fields: object) -> None:
     location = a_location(address, **{"resolved_at": datetime.now(UTC), **fields})
-    store.set_many("b", [location], with_networks=True)
+    hot_entries.set_many("b", [location], with_networks=True)
 
 
 def test_recall__tells_own_rows_from_networks():
@@ -69,8 +69,8 @@ def test_recall__of_two_rows_of_one_network_the_newer_answers():
 
 
 def test_recall__networks_of_any_number_of_addresses(monkeypatch):
-    monkeypatch.setattr(known, "COVERED_ADDRESSES", 2)
-    monkeypatch.setattr(store, "NEAR_ADDRESSES", 2)
+    monkeypatch.setattr(network_cache, "COVERED_ADDRESSES", 2)
+    monkeypatch.setattr(hot_entries, "NEAR_ADDRESSES", 2)
     hot()
     asked = [f"81.2.69.{n}" for n in range(5)]
     assert list(recalled(*asked).near) == asked

@@ -13,8 +13,7 @@ from django.db import InterfaceError, OperationalError, connection
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from geocache import lookup as lookup_module
-from geocache import providers, store
+from geocache import providers
 from geocache.cache import backends
 from geocache.cache.embedded import EmbeddedCache
 from geocache.exceptions import InvalidAddress, ProviderError
@@ -22,7 +21,9 @@ from geocache.journal import reader, segments
 from geocache.journal.flush import flush_dirty
 from geocache.journal.last_seen import is_note
 from geocache.locations import NOT_FOUND, UNAVAILABLE, load_locations
-from geocache.lookup import alookup, alookup_many, lookup, lookup_many
+from geocache.lookup import alookup, alookup_many, hot_entries, lookup, lookup_many
+from geocache.lookup import tiers as lookup_module
+from geocache.lookup.memory import memory
 from geocache.models import GeoCache
 from geocache.throttle import Throttle
 from tests.benchmarks.trips import counted_trips
@@ -70,7 +71,7 @@ class SpyCache(EmbeddedCache):
 @pytest.fixture(autouse=True)
 def not_said_yet(monkeypatch):
     monkeypatch.setattr(lookup_module, "_provider_down", Throttle(seconds=60))
-    monkeypatch.setattr(store, "_cache_down", Throttle(seconds=60))
+    monkeypatch.setattr(hot_entries, "_cache_down", Throttle(seconds=60))
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def journaled():
 
 def in_another_process():
     """What is known here is not known there."""
-    store.memory.clear()
+    memory.clear()
 
 
 # --- the tiers ---------------------------------------------------------------------------------
@@ -316,7 +317,7 @@ def test_lookup__a_new_address_is_two_trips_to_redis():
         lookup(MOSCOW_V6)
     assert len(trips) == 2
     assert journaled() == [[LONDON], [MOSCOW_V6]]
-    store.memory.clear()
+    memory.clear()
     with counted_trips() as trips:
         assert lookup(MOSCOW_V6).country_code
     assert len(trips) == 1
@@ -345,7 +346,7 @@ def test_lookup__an_answer_is_written_through_when_record_and_hot_entry_cannot_b
     spy.refused.clear()
     # Neither of the two was left in the cache.
     assert flush_dirty().flushed == 0
-    assert store.get(providers.current().build(), LONDON) == location
+    assert hot_entries.get(providers.current().build(), LONDON) == location
 
 
 def test_lookup__a_new_build_makes_hot_entries_stale_at_once(settings):
@@ -407,7 +408,7 @@ def test_lookup__what_is_no_address_raises_and_is_not_remembered(dummy, bad):
     with pytest.raises(InvalidAddress):
         lookup_many([LONDON, bad])
     assert dummy.asked == []
-    assert not store.memory.young
+    assert not memory.young
 
 
 # --- failure -----------------------------------------------------------------------------------
@@ -435,7 +436,7 @@ def test_lookup__an_old_row_beats_nothing_when_the_provider_fails(settings, is_m
     assert answers[UNKNOWN].reason == UNAVAILABLE
     # It stays what it was: nothing new is remembered.
     assert journaled() == []
-    assert store.get_many(providers.current().build(), [LONDON, UNKNOWN]) == {}
+    assert hot_entries.get_many(providers.current().build(), [LONDON, UNKNOWN]) == {}
     # From the memory, too.
     assert lookup(LONDON).to_plain()["stale"] is True
 
@@ -478,7 +479,7 @@ def test_lookup_many__answers_what_the_provider_could_when_it_failed_for_some(du
     assert answers[LONDON].reason == UNAVAILABLE
     assert answers[MOSCOW_V6].city == "Moscow"
     assert journaled() == [[MOSCOW_V6]]
-    assert store.memory.get(LONDON) is None
+    assert memory.get(LONDON) is None
 
 
 @pytest.mark.django_db
@@ -586,7 +587,7 @@ def test_lookup_many__asks_the_later_tiers_only_for_what_the_earlier_do_not_know
     spy.told.clear()
     lookup_many([LONDON, UNKNOWN, MOSCOW_V6])
     assert dummy.asked == [LONDON, UNKNOWN, MOSCOW_V6]
-    assert spy.told[0] == ("get_many", [store.key(dummy.build(), MOSCOW_V6)])
+    assert spy.told[0] == ("get_many", [hot_entries.key(dummy.build(), MOSCOW_V6)])
 
 
 @pytest.mark.django_db(transaction=True)  # no savepoints, as outside of tests

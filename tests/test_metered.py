@@ -7,11 +7,12 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from geocache import claims, providers, store
-from geocache import lookup as lookup_module
+from geocache import providers
 from geocache.journal.flush import flush_dirty
 from geocache.locations import NOT_FOUND, UNAVAILABLE
-from geocache.lookup import lookup, lookup_many
+from geocache.lookup import hot_entries, lookup, lookup_many, single_flight
+from geocache.lookup import tiers as lookup_module
+from geocache.lookup.memory import memory
 from geocache.models import GeoCache
 from geocache.throttle import Throttle
 from tests.factories import LONDON, a_location
@@ -57,8 +58,8 @@ def test_resolve__a_narrower_network_that_comes_later_is_not_hidden(settings, ta
     lookup(LONDON)
     assert lookup(NEIGHBOUR).city == "81.2.0.0/16"
     narrow = a_location("81.2.69.9", network="81.2.69.0/24", city="Narrow")
-    store.set_many(providers.current().build(), [narrow], with_networks=True)
-    store.memory.clear()
+    hot_entries.set_many(providers.current().build(), [narrow], with_networks=True)
+    memory.clear()
     assert lookup(NEIGHBOUR).city == "Narrow"
     assert asked(tally) == [LONDON]
 
@@ -77,7 +78,7 @@ def test_resolve__one_batch_asks_once_a_network_also_without_the_cache(
     settings, tally, monkeypatch
 ):
     use_tallying_provider(settings, tally, prefix_length=18)
-    monkeypatch.setattr(store, "get_near", lambda *_: {})
+    monkeypatch.setattr(hot_entries, "get_near", lambda *_: {})
     answers = lookup_many(f"20.0.{n}.1" for n in range(256))
     assert len(asked(tally)) == len({answer.network for answer in answers.values()}) == 4
 
@@ -121,8 +122,8 @@ def test_resolve__a_failure_is_not_remembered_and_the_claim_is_given_up(settings
     assert lookup(LONDON).reason == UNAVAILABLE
     block = {LONDON: ip_address(LONDON)}
     build = providers.current().build()
-    assert claims.take(build, block) == block
-    claims.release(build, block)
+    assert single_flight.take(build, block) == block
+    single_flight.release(build, block)
     broken.unlink()
     assert lookup(LONDON)
 
@@ -230,7 +231,7 @@ def test_resolve__when_the_holder_is_killed_one_of_those_who_wait_takes_its_plac
 
 def test_resolve__who_has_waited_long_enough_asks_itself(settings, tally, monkeypatch):
     use_tallying_provider(settings, tally)
-    monkeypatch.setattr(claims, "WAIT_SECONDS", 0.1)
-    claims.take(providers.current().build(), {LONDON: ip_address(LONDON)})
+    monkeypatch.setattr(single_flight, "WAIT_SECONDS", 0.1)
+    single_flight.take(providers.current().build(), {LONDON: ip_address(LONDON)})
     assert lookup(LONDON).city == "81.2.69.0/24"
     assert asked(tally) == [LONDON]

@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from geocache import providers, store
+from geocache import providers
 from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable, UndecodableRecord
 from geocache.journal import backlog, last_seen, reader, writer
 from geocache.journal.flush import flush_dirty
 from geocache.journal.last_seen import Note, dump_note, is_note, load_note
 from geocache.locations import count_locations
-from geocache.lookup import lookup, lookup_many
+from geocache.lookup import hot_entries, lookup, lookup_many
+from geocache.lookup.memory import memory
 from geocache.models import FlushRun, GeoCache, JournalHead
 from geocache.providers.dummy import DummyProvider
 from tests.assertions import no_database_write
@@ -46,13 +47,13 @@ def provider(settings: Any) -> DummyProvider:
 
 def new_process() -> None:
     """Forget what this process knows, as if another one went on."""
-    store.memory.clear()
+    memory.clear()
     last_seen.asked.clear()
 
 
 def a_minute_later() -> None:
     """What waits may be handed in now, and is not in the memory any more."""
-    store.memory.clear()
+    memory.clear()
     last_seen.asked.due_at = 0.0
 
 
@@ -262,7 +263,7 @@ def asked_on(address: str = LONDON) -> date:
 @pytest.mark.usefixtures("provider")
 def test_flush__known_address_is_asked_for_on_the_day_of_its_note() -> None:
     a_row()
-    store.set_many(providers.current().build(), [a_location()])
+    hot_entries.set_many(providers.current().build(), [a_location()])
     with no_database_write(max_queries=0):
         lookup(LONDON)
     assert asked_on() == NOON.date()

@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from geocache import budget, providers
 from geocache.lookup import lookup
-from geocache.plans import Tier
-from geocache.provenance import Provenance, trace
+from geocache.lookup.explain import Provenance, trace
+from geocache.lookup.plan import Tier
 from tests.assertions import no_database_write
 from tests.factories import LONDON, a_row, use_dummy_provider
 

@@ -4,15 +4,16 @@ from ipaddress import ip_address
 import pytest
 from django.utils import timezone
 
-from geocache import providers, store
+from geocache import providers
 from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable
 from geocache.journal import backlog, writer
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup
+from geocache.lookup.explain import Provenance, Stale, trace
+from geocache.lookup.memory import memory
+from geocache.lookup.plan import Tier
 from geocache.models import GeoCache
-from geocache.plans import Tier
-from geocache.provenance import Provenance, Stale, trace
 from tests.assertions import no_database_write
 from tests.factories import LONDON, a_location, a_row, use_dummy_provider
 
@@ -137,7 +138,7 @@ def test_trace__journal_that_cannot_be_read_is_said(monkeypatch):
 @pytest.mark.usefixtures("provider")
 def test_trace__asks_no_memory_that_only_this_process_has():
     lookup(LONDON)
-    store.memory.clear()
+    memory.clear()
     assert traced().tier == Tier.HOT_ENTRY
 
 

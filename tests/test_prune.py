@@ -4,12 +4,13 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from geocache import providers, prune, store
+from geocache import providers, prune
 from geocache.exceptions import FlushError
 from geocache.journal import last_seen, writer
 from geocache.journal.flush import FlushReport, flush_dirty
 from geocache.journal.last_seen import Note, dump_note
-from geocache.lookup import lookup
+from geocache.lookup import hot_entries, lookup
+from geocache.lookup.memory import memory
 from geocache.models import GeoCache
 from geocache.providers.dummy import DummyProvider
 from geocache.prune import PruneReport, count_unasked
@@ -56,7 +57,7 @@ def asked(address: str, *, days_ago: int) -> None:
 
 
 def new_process() -> None:
-    store.memory.clear()
+    memory.clear()
     last_seen.asked.clear()
 
 
@@ -174,7 +175,7 @@ def test_prune__hot_entry_of_a_row_that_is_asked_for_meanwhile_stays(
 
     monkeypatch.setattr("geocache.forgetting.flush_dirty", flush_with_a_note)
     assert run().pruned == 0
-    assert store.get_many(providers.current().build(), [LONDON])
+    assert hot_entries.get_many(providers.current().build(), [LONDON])
 
 
 # --- batches -----------------------------------------------------------------------------------
@@ -201,7 +202,7 @@ def test_prune__time_limit_and_stopping() -> None:
 @pytest.mark.usefixtures("many_rows")
 def test_prune__failure_keeps_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: int) -> None:
-        monkeypatch.setattr(store, "delete_many", lambda *_: False)
+        monkeypatch.setattr(hot_entries, "delete_many", lambda *_: False)
 
     with pytest.raises(FlushError, match="the cache cannot be reached"):
         run(watch=fail)

@@ -3,9 +3,10 @@ from typing import Any
 
 import pytest
 
-from geocache import providers, refresh, store
+from geocache import providers, refresh
 from geocache.exceptions import MeteredProvider, ProviderError
 from geocache.locations import NOT_FOUND
+from geocache.lookup import hot_entries
 from geocache.models import GeoCache
 from geocache.providers.dummy import DummyProvider
 from geocache.refresh import RefreshReport, due_addresses
@@ -109,7 +110,7 @@ def test_refresh__cache_is_not_filled_with_what_nobody_asks_for(provider: DummyP
     a_young_row()
     provider.version = "2"
     run()
-    assert store.get_many(provider.build(), [LONDON]) == {}
+    assert hot_entries.get_many(provider.build(), [LONDON]) == {}
 
 
 def test_refresh__metered_provider_only_when_that_is_said(provider: DummyProvider) -> None:
@@ -124,7 +125,7 @@ def test_refresh__metered_provider_only_when_that_is_said(provider: DummyProvide
     assert (report.resolved, report.is_complete) == (1, False)
     assert len(provider.asked) == 1
     # Other processes would go on with the old answer.
-    assert len(store.get_many(provider.build(), provider.asked)) == 1
+    assert len(hot_entries.get_many(provider.build(), provider.asked)) == 1
 
 
 def test_refresh__metered_provider_is_asked_within_its_budget(provider: DummyProvider) -> None:

@@ -3,11 +3,10 @@ from typing import Any
 
 import pytest
 
-from geocache import store
 from geocache.exceptions import InvalidAddress, ProviderError
 from geocache.journal import backlog
 from geocache.journal.flush import flush_dirty
-from geocache.lookup import lookup
+from geocache.lookup import hot_entries, lookup
 from geocache.models import GeoCache
 from geocache.renewal import resolve_again
 from tests.factories import LONDON, MOSCOW_V6, a_row, use_dummy_provider
@@ -27,7 +26,7 @@ def test_resolve_again__newest_answer_is_hot_and_with_the_next_flush_in_the_tabl
     new = resolve_again([LONDON])
 
     assert new[LONDON].city == "Leeds"
-    assert store.get_many(provider.build(), [LONDON]) == new
+    assert hot_entries.get_many(provider.build(), [LONDON]) == new
     assert lookup(LONDON) == new[LONDON]
     assert GeoCache.objects.get().city == "London"
     flush_dirty()
@@ -69,7 +68,7 @@ def test_resolve_again__journal_comes_before_the_hot_entry(
     use_dummy_provider(settings)
     pending: list[int] = []
     monkeypatch.setattr(
-        store, "set_many", lambda *_, **__: pending.append(backlog.backlog(0).answer_count)
+        hot_entries, "set_many", lambda *_, **__: pending.append(backlog.backlog(0).answer_count)
     )
     resolve_again([LONDON])
     assert pending == [1]
@@ -80,4 +79,4 @@ def test_resolve_again__what_is_paid_for_holds_for_the_network(settings: Any) ->
     provider = use_dummy_provider(settings, answers=answers, is_metered=True)
     resolve_again([LONDON])
     neighbour = {"81.2.69.7": ip_address("81.2.69.7")}
-    assert store.get_near(provider.build(), neighbour)["81.2.69.7"].city == "Leeds"
+    assert hot_entries.get_near(provider.build(), neighbour)["81.2.69.7"].city == "Leeds"

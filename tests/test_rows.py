@@ -1,6 +1,6 @@
 import pytest
 
-from geocache import lookup
+from geocache.lookup import tiers
 from geocache.rows import geo_for
 from tests.factories import LONDON, use_dummy_provider
 from tests.visits.models import Visit
@@ -36,8 +36,8 @@ def test_geo_for__no_rows():
 def test_geo_for__page_of_rows_is_one_batch(monkeypatch, django_assert_num_queries):
     Visit.objects.bulk_create([Visit(ip=f"20.0.0.{n}") for n in range(100)])
     batches = []
-    answer = lookup._answer
-    monkeypatch.setattr(lookup, "_answer", lambda asked: batches.append(asked) or answer(asked))
+    answer = tiers._answer
+    monkeypatch.setattr(tiers, "_answer", lambda asked: batches.append(asked) or answer(asked))
     with django_assert_num_queries(1):
         rows = geo_for(Visit.objects.all(), "ip")
     assert [len(batch) for batch in batches] == [100]

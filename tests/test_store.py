@@ -4,10 +4,10 @@ from ipaddress import ip_address
 import pytest
 from structlog.testing import capture_logs
 
-from geocache import store
 from geocache.cache import backends
 from geocache.locations import NOT_FOUND, Location, dump_locations
-from geocache.store import Memory
+from geocache.lookup import hot_entries
+from geocache.lookup.memory import Memory, memory
 from geocache.throttle import Throttle
 from tests.factories import LONDON, a_location, many_locations
 
@@ -16,7 +16,7 @@ PARIS = "2.0.0.1"
 
 @pytest.fixture(autouse=True)
 def not_said_yet(monkeypatch):
-    monkeypatch.setattr(store, "_cache_down", Throttle(seconds=60))
+    monkeypatch.setattr(hot_entries, "_cache_down", Throttle(seconds=60))
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def clock(monkeypatch):
             return self.now
 
     clock = Clock()
-    monkeypatch.setattr(store, "time", clock)
+    monkeypatch.setattr("geocache.lookup.memory.time", clock)
     return clock
 
 
@@ -125,9 +125,9 @@ def test_memory__clear_forgets_all():
 
 @pytest.mark.parametrize("name", ["GEOCACHE", "CACHES"])
 def test_memory__forgets_when_the_settings_change(settings, name):
-    store.memory.put([(LONDON, a_location())])
+    memory.put([(LONDON, a_location())])
     setattr(settings, name, {**getattr(settings, name)})
-    assert store.memory.get(LONDON) is None
+    assert memory.get(LONDON) is None
 
 
 # --- hot entries -------------------------------------------------------------------------------
@@ -135,32 +135,32 @@ def test_memory__forgets_when_the_settings_change(settings, name):
 
 def test_get_many__gives_what_set_many_kept():
     found, not_found = a_location(), a_location(PARIS, reason=NOT_FOUND, city="")
-    store.set_many("build", [found, not_found])
+    hot_entries.set_many("build", [found, not_found])
     asked = [LONDON, PARIS, "1.1.1.1"]
-    assert store.get_many("build", asked) == {LONDON: found, PARIS: not_found}
-    assert store.get_many("build", []) == {}
+    assert hot_entries.get_many("build", asked) == {LONDON: found, PARIS: not_found}
+    assert hot_entries.get_many("build", []) == {}
 
 
 def test_get_many__an_answer_of_another_build_is_a_miss():
-    store.set_many("City-1", [a_location()])
-    assert store.get_many("City-2", [LONDON]) == {}
-    assert store.get_many("City-1", [LONDON])
+    hot_entries.set_many("City-1", [a_location()])
+    assert hot_entries.get_many("City-2", [LONDON]) == {}
+    assert hot_entries.get_many("City-1", [LONDON])
 
 
 def test_key__is_short_and_plain_whatever_the_build():
-    key = store.key("Ein Name mit Leerzeichen\n" * 100, "2a02:6b8::1")
+    key = hot_entries.key("Ein Name mit Leerzeichen\n" * 100, "2a02:6b8::1")
     assert len(key) < 80
     assert key.isascii()
     assert not any(letter.isspace() for letter in key)
-    assert key != store.key("other", "2a02:6b8::1")
+    assert key != hot_entries.key("other", "2a02:6b8::1")
     assert key.endswith(":2a02:6b8::1")
 
 
 def test_set_many__not_found_lives_shorter(settings):
     settings.GEOCACHE = {**settings.GEOCACHE, "TTL_SECONDS": 5000, "NOT_FOUND_TTL_SECONDS": 500}
-    store.set_many("b", [a_location(), a_location(PARIS, reason=NOT_FOUND)])
-    assert 4900 < seconds_left(store.key("b", LONDON)) <= 5000
-    assert 400 < seconds_left(store.key("b", PARIS)) <= 500
+    hot_entries.set_many("b", [a_location(), a_location(PARIS, reason=NOT_FOUND)])
+    assert 4900 < seconds_left(hot_entries.key("b", LONDON)) <= 5000
+    assert 400 < seconds_left(hot_entries.key("b", PARIS)) <= 500
 
 
 @pytest.mark.parametrize(
@@ -174,31 +174,31 @@ def test_set_many__not_found_lives_shorter(settings):
     ],
 )
 def test_get_many__an_undecodable_entry_is_a_miss_that_is_logged(text):
-    store.set_many("b", [a_location(PARIS)])
-    backends.current().set(store.key("b", LONDON), text)
+    hot_entries.set_many("b", [a_location(PARIS)])
+    backends.current().set(hot_entries.key("b", LONDON), text)
     with capture_logs() as logs:
-        assert store.get_many("b", [LONDON, PARIS]) == {PARIS: a_location(PARIS)}
+        assert hot_entries.get_many("b", [LONDON, PARIS]) == {PARIS: a_location(PARIS)}
     assert [(entry["event"], entry["key"]) for entry in logs] == [
-        ("geo_cache_entry_undecodable", store.key("b", LONDON))
+        ("geo_cache_entry_undecodable", hot_entries.key("b", LONDON))
     ]
 
 
 def test_get_many__a_number_where_an_entry_should_be_is_a_miss():
-    backends.current().set(store.key("b", LONDON), 5)
-    assert store.get_many("b", [LONDON]) == {}
+    backends.current().set(hot_entries.key("b", LONDON), 5)
+    assert hot_entries.get_many("b", [LONDON]) == {}
 
 
 def test_delete_many__of_one_build_and_these_addresses_alone():
-    store.set_many("b", [a_location(), a_location(PARIS)])
-    store.set_many("c", [a_location()])
-    assert store.delete_many("b", [LONDON, "1.1.1.1"])
-    assert set(store.get_many("b", [LONDON, PARIS])) == {PARIS}
-    assert set(store.get_many("c", [LONDON])) == {LONDON}
+    hot_entries.set_many("b", [a_location(), a_location(PARIS)])
+    hot_entries.set_many("c", [a_location()])
+    assert hot_entries.delete_many("b", [LONDON, "1.1.1.1"])
+    assert set(hot_entries.get_many("b", [LONDON, PARIS])) == {PARIS}
+    assert set(hot_entries.get_many("c", [LONDON])) == {LONDON}
 
 
 @pytest.mark.usefixtures("cache_is_down")
 def test_delete_many__cache_that_is_down_is_told():
-    assert not store.delete_many("b", [LONDON])
+    assert not hot_entries.delete_many("b", [LONDON])
 
 
 @pytest.mark.usefixtures("cache_is_down")
@@ -206,8 +206,8 @@ def test_cache_down__is_a_miss_in_bounded_time_and_said_once():
     started = time.perf_counter()
     with capture_logs() as logs:
         for _ in range(3):
-            assert store.get_many("b", [LONDON]) == {}
-            store.set_many("b", [a_location()])
+            assert hot_entries.get_many("b", [LONDON]) == {}
+            hot_entries.set_many("b", [a_location()])
     assert time.perf_counter() - started < 5
     assert [entry["event"] for entry in logs] == ["geo_cache_unavailable"]
     assert logs[0]["log_level"] == "error"
@@ -216,8 +216,8 @@ def test_cache_down__is_a_miss_in_bounded_time_and_said_once():
 def test_cache_down__a_backend_that_cannot_be_made_is_a_miss_too(settings):
     settings.CACHES = {**settings.CACHES, "geocache": {"BACKEND": "no.such.Backend"}}
     try:
-        assert store.get_many("b", [LONDON]) == {}
-        store.set_many("b", [a_location()])
+        assert hot_entries.get_many("b", [LONDON]) == {}
+        hot_entries.set_many("b", [a_location()])
     finally:
         settings.CACHES = {"default": settings.CACHES["default"]}
 
@@ -226,14 +226,14 @@ def test_cache_down__a_backend_that_cannot_be_made_is_a_miss_too(settings):
 
 
 def near(*addresses: str) -> dict[str, Location]:
-    return store.get_near("b", {text: ip_address(text) for text in addresses})
+    return hot_entries.get_near("b", {text: ip_address(text) for text in addresses})
 
 
 def test_get_near__is_the_hot_entry_else_that_of_the_narrowest_network() -> None:
     for network, city in (("81.2.0.0/16", "Wide"), ("81.2.69.0/24", "Narrow")):
         location = a_location("81.2.69.1", network=network, city=city)
-        store.set_many("b", [location], with_networks=True)
-    store.set_many("b", [a_location(city="Own")])
+        hot_entries.set_many("b", [location], with_networks=True)
+    hot_entries.set_many("b", [a_location(city="Own")])
     answers = near(LONDON, "81.2.69.7", "81.2.70.7", "81.3.0.1")
     assert {text: one.city for text, one in answers.items()} == {
         LONDON: "Own",
@@ -248,7 +248,7 @@ def test_get_near__is_the_hot_entry_else_that_of_the_narrowest_network() -> None
     [("2a02::/16", True), ("2a02:6b8::/64", True), ("2a02:6b8::/65", False)],
 )
 def test_get_near__of_ipv6_no_network_narrower_than_64(network: str, is_known: bool) -> None:
-    store.set_many("b", [a_location("2a02:6b8::1", network=network)], with_networks=True)
+    hot_entries.set_many("b", [a_location("2a02:6b8::1", network=network)], with_networks=True)
     assert bool(near("2a02:6b8::2")) is is_known
 
 
@@ -258,17 +258,17 @@ def test_get_near__is_one_trip_for_many_addresses(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         backends.current(), "get_many", lambda keys: trips.append(len(list(keys))) or get_many(keys)
     )
-    near(*(f"20.{n}.0.1" for n in range(store.NEAR_ADDRESSES)))
+    near(*(f"20.{n}.0.1" for n in range(hot_entries.NEAR_ADDRESSES)))
     assert len(trips) == 1
-    near(*(f"21.{n % 200}.{n // 200}.1" for n in range(store.NEAR_ADDRESSES + 1)))
+    near(*(f"21.{n % 200}.{n // 200}.1" for n in range(hot_entries.NEAR_ADDRESSES + 1)))
     assert len(trips) == 3
 
 
 def test_set_many__keeps_networks_only_of_what_was_paid_for() -> None:
-    store.set_many("b", [a_location()])
+    hot_entries.set_many("b", [a_location()])
     assert near("81.2.69.7") == {}
 
 
 def test_set_many__the_entry_of_a_network_does_not_name_who_was_asked_about() -> None:
-    store.set_many("b", [a_location()], with_networks=True)
-    assert LONDON not in backends.current().get(store.key("b", "81.2.69.0/24", "n"))
+    hot_entries.set_many("b", [a_location()], with_networks=True)
+    assert LONDON not in backends.current().get(hot_entries.key("b", "81.2.69.0/24", "n"))

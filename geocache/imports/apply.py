@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from geocache import bans, store
+from geocache import bans
 from geocache.addresses.blocks import Entry
 from geocache.exceptions import ImportFailed
 from geocache.imports import origins
@@ -28,6 +28,7 @@ from geocache.imports.differences import Change, differences
 from geocache.imports.origins import Content, Origin
 from geocache.imports.runs import begin, failing, held
 from geocache.lookup import lookup_many
+from geocache.lookup.memory import memory
 from geocache.models import ImportRun, ImportSource, ListedAddress
 
 APPLIED: Final = "applied"
@@ -296,7 +297,7 @@ def _entries_of(source: ImportSource | None) -> Iterator[Entry]:
 
 def _locate(entries: list[Entry]) -> None:
     # Kept for pages, where the same few addresses come again; a long list only fills it.
-    store.memory.clear()
+    memory.clear()
     lookup_many(one.text for one in entries if not one.is_network)
 
 

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Final
 
 from django.utils import timezone
 
-from geocache import store
 from geocache.history import Span, answer_on
 from geocache.locations import UNAVAILABLE, Location
 from geocache.lookup import lookup_many
+from geocache.lookup.memory import memory
 from geocache.management import progress
 from geocache.management.lines import Line
 from geocache.management.shells import ShellCommand
@@ -48,7 +48,7 @@ class Writer:
         iterator = iter(all_lines)
         while chunk := list(islice(iterator, CHUNK_LINES)):
             # Kept for pages, where the same few addresses come again; a long file only fills it.
-            store.memory.clear()
+            memory.clear()
             self._report([line.problem for line in chunk if line.problem])
             self._answer([line.address for line in chunk if not line.problem])
 

@@ -7,8 +7,8 @@ from typing import Final
 from geocache.addresses import special_reason
 from geocache.budget import Usage
 from geocache.locations import Location
-from geocache.plans import Tier
-from geocache.provenance import Provenance, Stale
+from geocache.lookup.explain import Provenance, Stale
+from geocache.lookup.plan import Tier
 
 REASONS: Final = {
     Stale.OLDER_BUILD: "it is of a build that is not in use any more",

@@ -10,11 +10,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from geocache import exports, provenance
+from geocache import exports
 from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress, InvalidCursor
 from geocache.filters import AddressFilter, DayForm
 from geocache.history import answer_on, former_spans
+from geocache.lookup import explain
 from geocache.models import GeoCache, ListedAddress
 from geocache.paging import Page, read_page
 from geocache.printable import printable
@@ -75,7 +76,7 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
     if str(parsed) != address:
         return redirect("geocache:address", str(parsed))
     reason = special_reason(parsed)
-    known = provenance.trace(parsed)
+    known = explain.trace(parsed)
     answer = known.answer()
     network = parse_network(answer.network) if answer is not None and answer.network else None
     rows = GeoCache.objects.in_network(network).around(parsed, NEIGHBOURS) if network else []

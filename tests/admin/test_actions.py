@@ -7,10 +7,10 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 
-from geocache import providers, store
+from geocache import providers
 from geocache.admin import actions
 from geocache.journal.flush import flush_dirty
-from geocache.lookup import lookup
+from geocache.lookup import hot_entries, lookup
 from geocache.models import GeoCache
 from geocache.providers.dummy import DummyProvider
 from tests.admin.asking import LIST, LIST_QUERIES, break_cache, said
@@ -185,7 +185,7 @@ def test_forget__asks_and_then_row_hot_entry_and_journal_agree(superuser, monkey
 
     response = forget(superuser, LONDON)
     assert said(response) == ["1 address is forgotten."]
-    assert store.get_many(providers.current().build(), [LONDON]) == {}
+    assert hot_entries.get_many(providers.current().build(), [LONDON]) == {}
     flush_dirty()
     assert [row.address for row in GeoCache.objects.all()] == [OTHER]
 

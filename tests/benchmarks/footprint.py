@@ -5,12 +5,13 @@ from typing import Any
 from django.core.cache.backends.redis import RedisCache
 from django.db import connection
 
-from geocache import providers, store
+from geocache import providers
 from geocache.cache import backends
 from geocache.journal import writer
 from geocache.journal.flush import flush_dirty
 from geocache.locations import dump_locations
-from geocache.lookup import lookup
+from geocache.lookup import hot_entries, lookup
+from geocache.lookup.memory import memory
 from geocache.models import GeoCache
 from tests.benchmarks.addresses import supply
 from tests.benchmarks.measure import Answer, Effort, Figure
@@ -27,9 +28,9 @@ def measure(effort: Effort) -> list[Answer]:
 def _redis(cache: RedisCache, addresses: list[str]) -> list[Figure]:
     client: Any = cache._cache.get_client(None, write=True)
     new = _processor_seconds(client, addresses)
-    store.memory.clear()
+    memory.clear()
     hot = _processor_seconds(client, addresses)
-    entry = store.key(providers.current().build(), addresses[0])
+    entry = hot_entries.key(providers.current().build(), addresses[0])
     cache.set("footprint", dump_locations([lookup(addresses[0])]), timeout=None)
     return [
         Figure("Redis's processor, a new address", [new]),

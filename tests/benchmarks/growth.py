@@ -6,7 +6,7 @@ from math import log
 
 from geocache.journal import writer
 from geocache.journal.flush import flush_dirty
-from geocache.known import recall
+from geocache.lookup.network_cache import recall
 from geocache.models import GeoCache
 from tests.benchmarks import full_table
 from tests.benchmarks.measure import Answer, Bar, Effort, Figure, timed

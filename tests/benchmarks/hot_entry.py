@@ -1,8 +1,9 @@
 """A known address in another process: what does the answer cost beside one ``cache.get``?"""
 
-from geocache import providers, store
+from geocache import providers
 from geocache.cache import backends
-from geocache.lookup import lookup, lookup_many
+from geocache.lookup import hot_entries, lookup, lookup_many
+from geocache.lookup.memory import memory
 from tests.benchmarks.addresses import supply
 from tests.benchmarks.measure import Answer, Effort, cost, in_turn, timed
 
@@ -10,7 +11,7 @@ from tests.benchmarks.measure import Answer, Effort, cost, in_turn, timed
 def measure(effort: Effort) -> list[Answer]:
     addresses = supply.take(effort.scaled(200, 50))
     lookup_many(addresses)
-    keys = [store.key(providers.current().build(), address) for address in addresses]
+    keys = [hot_entries.key(providers.current().build(), address) for address in addresses]
     cache = backends.current()
 
     def ask() -> None:
@@ -23,7 +24,7 @@ def measure(effort: Effort) -> list[Answer]:
 
     def hot() -> float:
         # As in a process that has just been started.
-        store.memory.clear()
+        memory.clear()
         return timed(ask) / len(addresses)
 
     figures = in_turn(

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from geocache import store
 from geocache.journal import last_seen
 from geocache.lookup import lookup_many
+from geocache.lookup.memory import memory
 from tests.benchmarks.measure import Answer, Effort, in_turn, timed
 
 PAGE = [f"20.0.0.{n}" for n in range(50)]
@@ -16,7 +16,7 @@ def measure(effort: Effort) -> list[Answer]:
     pages = effort.scaled(PAGES, 10)
     figures = in_turn(
         {
-            "hot entries, noted today": _each(pages, store.memory.clear),
+            "hot entries, noted today": _each(pages, memory.clear),
             "hot entries, to be noted": _each(pages, _begin_a_day),
             "in memory": _each(pages, lambda: None),
         },
@@ -26,7 +26,7 @@ def measure(effort: Effort) -> list[Answer]:
 
 
 def _begin_a_day() -> None:
-    store.memory.clear()
+    memory.clear()
     last_seen.asked.clear()
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from geocache import provenance
 from geocache.addresses import parse_address
 from geocache.budget import Usage
 from geocache.imports.overview import BanOverview, ListOverview, ListState
+from geocache.lookup.explain import trace
 from geocache.management import explanations
 from geocache.management.arguments import add_json
 from geocache.management.shells import ShellCommand
@@ -58,7 +58,7 @@ class Command(ShellCommand):
 
     def _explain(self, text: str, is_json: bool) -> None:
         address, now = parse_address(text), timezone.now()
-        known = provenance.trace(address)
+        known = trace(address)
         if is_json:
             plain = {"address": str(address), **known.to_plain(now)}
             self.stdout.write(json.dumps(plain))

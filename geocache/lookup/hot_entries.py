@@ -1,11 +1,10 @@
-"""Hot entries: answers that are known, in this process's memory and in the Django cache.
+"""Hot entries: answers that are known, in the Django cache.
 
 A key in the cache is ``e:<build>:<address>``: with a new database every older answer is stale at
 once, in every process. What a metered provider answers is kept under ``n:<build>:<network>``, too.
 A cache that is down is a miss, said once a minute, never an error.
 """
 
-import time
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
@@ -13,7 +12,6 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 import structlog
-from django.core.signals import setting_changed
 from msgspec.structs import replace
 
 from geocache import conf
@@ -26,54 +24,10 @@ from geocache.throttle import Throttle
 
 log = structlog.get_logger(__name__)
 
-Asked = str | IPv4Address | IPv6Address
-
 # Addresses whose networks are asked for in one trip: an IPv6 address lies in 113 of them.
 NEAR_ADDRESSES: Final = 250
 
 _cache_down = Throttle(seconds=60)
-
-
-class Memory:
-    """The answers of this process: bounded, each with a time to live.
-
-    Two generations instead of a queue: when the young one is full it becomes the old one. A known
-    address costs one search in a dict, and no lock: each step is one operation on a dict.
-    """
-
-    def __init__(self) -> None:
-        self.young: dict[Asked, tuple[Location, float]] = {}
-        self.old: dict[Asked, tuple[Location, float]] = {}
-        self.build = ""
-
-    def get(self, asked: Asked) -> Location | None:
-        """Return the answer for an address as it was asked for, unless it is too old."""
-        held = self.young.get(asked) or self.old.get(asked)
-        if held is not None and held[1] > time.monotonic():
-            return held[0]
-        return None
-
-    def put(self, answers: Iterable[tuple[Asked, Location]]) -> None:
-        """Keep answers under the very texts that were asked for."""
-        until = time.monotonic() + conf.get("MEMORY_TTL_SECONDS")
-        limit = conf.get("MEMORY_SIZE") // 2
-        for asked, location in answers:
-            if len(self.young) >= limit:
-                self.young, self.old = {}, self.young
-            self.young[asked] = (location, until)
-
-    def follow(self, build: str) -> None:
-        """Forget everything when the answers of another build of the database begin."""
-        if self.build != build:
-            self.clear()
-            self.build = build
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self.young, self.old = {}, {}
-
-
-memory: Final = Memory()
 
 
 def key(build: str, address: str, kind: str = "e") -> str:
@@ -198,11 +152,3 @@ def _loaded(name: str, text: object) -> Location | None:
     except (UndecodableRecord, IndexError):
         log.warning("geo_cache_entry_undecodable", key=name)
         return None
-
-
-def _forget(*, setting: str, **_: object) -> None:
-    if setting in ("GEOCACHE", "CACHES"):
-        memory.clear()
-
-
-setting_changed.connect(_forget, dispatch_uid="geocache.store")

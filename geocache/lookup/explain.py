@@ -9,13 +9,14 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from geocache import conf, providers, store
+from geocache import conf, providers
 from geocache.addresses import special_reason
 from geocache.exceptions import JournalUnavailable, ProviderError
 from geocache.journal import backlog
 from geocache.locations import Location
+from geocache.lookup import hot_entries
+from geocache.lookup.plan import Plan, Tier, plan, without_provider
 from geocache.models import GeoCache, JournalHead
-from geocache.plans import Plan, Tier, plan, without_provider
 from geocache.providers.base import Source, is_outdated
 
 
@@ -110,7 +111,7 @@ def trace(address: IPv4Address | IPv6Address) -> Provenance:
     except ProviderError as error:
         return replace(held, plan=without_provider(str(error), row))
     # "Not found" is an answer, too, though a false one.
-    hot_entry = store.get_many(build, [text]).get(text)
+    hot_entry = hot_entries.get_many(build, [text]).get(text)
     is_hot = hot_entry is not None
     return replace(
         held,
@@ -119,7 +120,7 @@ def trace(address: IPv4Address | IPv6Address) -> Provenance:
         is_metered=provider.is_metered,
         build=build,
         sources=sources,
-        key=store.full_key(build, text),
+        key=hot_entries.full_key(build, text),
     )
 
 

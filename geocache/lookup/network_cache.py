@@ -15,10 +15,11 @@ import structlog
 from django.db import DatabaseError, InterfaceError, connections, router, transaction
 from msgspec.structs import replace
 
-from geocache import conf, store
+from geocache import conf
 from geocache.addresses import networks_around, prefix_length
 from geocache.journal import table_writer
 from geocache.locations import Location
+from geocache.lookup import hot_entries
 from geocache.models import GeoCache, GeoCacheQuerySet
 
 log = structlog.get_logger(__name__)
@@ -48,7 +49,7 @@ def without(public: Public, answered: Mapping[str, Location]) -> Public:
 def recall(build: str, missing: Public) -> Known:
     """Return what the table knows, and what hot entries of networks know that are not in it yet."""
     known = _from_rows(missing)
-    hot = store.get_near(build, without(missing, known.own))
+    hot = hot_entries.get_near(build, without(missing, known.own))
     for text, location in hot.items():
         row = known.near.get(text)
         known.near[text] = max(location, row, key=_precision) if row else location

@@ -12,15 +12,16 @@ from typing import Final
 import structlog
 from asgiref.sync import sync_to_async
 
-from geocache import metered, providers, store
+from geocache import providers
 from geocache.addresses import parse_address, special_reason
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
 from geocache.journal.recorder import record
-from geocache.known import Public, old_rows, without
 from geocache.locations import UNAVAILABLE, Location
+from geocache.lookup import hot_entries, metered
+from geocache.lookup.memory import Asked, memory
+from geocache.lookup.network_cache import Public, old_rows, without
 from geocache.providers.base import Provider
-from geocache.store import Asked
 from geocache.throttle import Throttle
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,7 @@ def lookup(address: Asked) -> Location:
     Raises ``InvalidAddress`` when it is not one IP address, and nothing else: when the provider
     fails, the answer is what the table has or ``unavailable``.
     """
-    known = store.memory.get(address)
+    known = memory.get(address)
     return known if known is not None else _answer_one(address)
 
 
@@ -46,7 +47,7 @@ def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
 
     Raises ``InvalidAddress`` when one of them is not an IP address.
     """
-    held = {asked: store.memory.get(asked) for asked in addresses}
+    held = {asked: memory.get(asked) for asked in addresses}
     answers = {asked: known for asked, known in held.items() if known is not None}
     unknown = [asked for asked in held if asked not in answers]
     for start in range(0, len(unknown), BATCH_ADDRESSES):
@@ -56,7 +57,7 @@ def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
 
 async def alookup(address: Asked) -> Location:
     """Return what ``lookup`` does without blocking the event loop."""
-    known = store.memory.get(address)
+    known = memory.get(address)
     return known if known is not None else await sync_to_async(lookup)(address)
 
 
@@ -79,7 +80,7 @@ def _answer(askeds: list[Asked]) -> dict[Asked, Location]:
     if public:
         answers |= _resolve(public)
     result = {asked: answers[text] for asked, text in texts.items()}
-    store.memory.put(pair for pair in result.items() if pair[1].reason != UNAVAILABLE)
+    memory.put(pair for pair in result.items() if pair[1].reason != UNAVAILABLE)
     return result
 
 
@@ -94,14 +95,14 @@ def _answer_one(asked: Asked) -> Location:
     except ProviderError as error:
         answer = _despite_failure({text: address}, error)[text]
     else:
-        known = store.get(build, text)
+        known = hot_entries.get(build, text)
         if known is None:
             answer = _resolve_missing(provider, build, {text: address})[text]
         else:
             last_seen.asked.add((text,))
             answer = known
     if answer.reason != UNAVAILABLE:
-        store.memory.put(((asked, answer),))
+        memory.put(((asked, answer),))
     return answer
 
 
@@ -110,7 +111,7 @@ def _resolve(public: Public) -> dict[str, Location]:
         provider, build = _provider()
     except ProviderError as error:
         return _despite_failure(public, error)
-    known = store.get_many(build, public)
+    known = hot_entries.get_many(build, public)
     last_seen.asked.add(known)
     missing = without(public, known)
     return known | _resolve_missing(provider, build, missing) if missing else known
@@ -120,7 +121,7 @@ def _provider() -> tuple[Provider, str]:
     """Return the provider and the build that it answers from now; raise ``ProviderError``."""
     provider = providers.current()
     build = provider.build()
-    store.memory.follow(build)
+    memory.follow(build)
     return provider, build
 
 
@@ -139,11 +140,11 @@ def _ask(
     except ProviderError as error:
         return {}, error
     answers = list(new.values())
-    entry = store.entry(build, answers[0]) if len(answers) == 1 else None
+    entry = hot_entries.entry(build, answers[0]) if len(answers) == 1 else None
     # First the journal, then the hot entry: what another process can be told is journaled. One new
     # answer, as a request has it, may do both in one trip.
     if not record(answers, entry):
-        store.set_many(build, answers)
+        hot_entries.set_many(build, answers)
     last_seen.asked.add_new(new)
     return new, ProviderError(metered.NOT_ALL)
 

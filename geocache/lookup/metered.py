@@ -7,13 +7,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from geocache import budget, claims, store
+from geocache import budget
 from geocache.addresses import networks_around
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
 from geocache.journal.recorder import record
-from geocache.known import Public, recall, without
 from geocache.locations import Location
+from geocache.lookup import hot_entries, single_flight
+from geocache.lookup.network_cache import Public, recall, without
 from geocache.providers.base import Provider
 
 NOT_ALL: Final = "some addresses were not answered"
@@ -32,7 +33,7 @@ def resolve(
     known = recall(build, missing)
     # An answer of a network does not become a hot entry of the address: it would hide the answer of
     # a narrower network that comes later.
-    store.set_many(build, known.own.values())
+    hot_entries.set_many(build, known.own.values())
     # The row of a neighbour is asked for, too: without it somebody would pay for the network again.
     last_seen.asked.add([*known.own, *{one.network for one in known.near.values()}])
     spared = free | known.near | known.own
@@ -96,24 +97,24 @@ def _inside(around: Mapping[str, list[str]], new: Mapping[str, Location]) -> dic
 
 def _ask_once(provider: Provider, build: str, public: Public) -> dict[str, Location]:
     """Ask about what no other process asks about now, and wait briefly for what others ask."""
-    until = time.monotonic() + claims.WAIT_SECONDS
+    until = time.monotonic() + single_flight.WAIT_SECONDS
     answers: dict[str, Location] = {}
     while public and time.monotonic() < until:
-        mine = claims.take(build, public)
+        mine = single_flight.take(build, public)
         try:
             answers |= _ask(provider, build, mine)
         finally:
-            claims.release(build, mine)
+            single_flight.release(build, mine)
         public = {text: address for text, address in public.items() if text not in mine}
         if public:
-            answers |= claims.wait(build, public, until)
+            answers |= single_flight.wait(build, public, until)
             public = without(public, answers)
     return answers | _ask(provider, build, public)
 
 
 def _ask(provider: Provider, build: str, public: Public) -> dict[str, Location]:
     # Somebody may have answered between our look and our claim.
-    known = store.get_near(build, public)
+    known = hot_entries.get_near(build, public)
     asked = without(public, known)
     new = budget.ask(provider, asked) if asked else {}
     _keep(build, new, is_paid=True)
@@ -123,5 +124,5 @@ def _ask(provider: Provider, build: str, public: Public) -> dict[str, Location]:
 def _keep(build: str, new: Mapping[str, Location], *, is_paid: bool) -> None:
     # First the journal, then the hot entry: what another process can be told is journaled.
     record(list(new.values()))
-    store.set_many(build, new.values(), with_networks=is_paid)
+    hot_entries.set_many(build, new.values(), with_networks=is_paid)
     last_seen.asked.add_new(new)

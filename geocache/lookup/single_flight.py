@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-from geocache import store
 from geocache.addresses import networks_around
 from geocache.cache import backends
 from geocache.locations import Location
+from geocache.lookup import hot_entries
 
 # How long a claim lives when its holder does not release it: longer than a provider's answer takes.
 CLAIM_SECONDS: Final = 2
@@ -40,7 +40,7 @@ def take(build: str, public: Public) -> Public:
             with backends.breaker.watch():
                 taken[name] = backend.add(name, 1, timeout=CLAIM_SECONDS)
         except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
-            store.report_down(error)
+            hot_entries.report_down(error)
             return public
     return {text: address for text, address in public.items() if taken[_key(build, address)]}
 
@@ -53,7 +53,7 @@ def release(build: str, public: Public) -> None:
         with backends.breaker.watch():
             backends.current().delete_many({_key(build, address) for address in public.values()})
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
-        store.report_down(error)
+        hot_entries.report_down(error)
 
 
 def wait(build: str, public: Public, until: float) -> dict[str, Location]:
@@ -64,7 +64,7 @@ def wait(build: str, public: Public, until: float) -> dict[str, Location]:
     pause = FIRST_PAUSE_SECONDS
     while True:
         time.sleep(pause)
-        known = store.get_near(build, public)
+        known = hot_entries.get_near(build, public)
         rest = {text: address for text, address in public.items() if text not in known}
         if not rest or time.monotonic() >= until or not _are_held(build, rest):
             return known
@@ -77,10 +77,12 @@ def _are_held(build: str, public: Public) -> bool:
         with backends.breaker.watch():
             return len(backends.current().get_many(names)) == len(names)
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
-        store.report_down(error)
+        hot_entries.report_down(error)
         return False
 
 
 def _key(build: str, address: IPv4Address | IPv6Address) -> str:
     prefix_length = BLOCK_PREFIX_LENGTHS[address.version]
-    return store.key(build, networks_around(address)[address.max_prefixlen - prefix_length], "c")
+    return hot_entries.key(
+        build, networks_around(address)[address.max_prefixlen - prefix_length], "c"
+    )

@@ -6,8 +6,8 @@ from enum import StrEnum
 from geocache import budget
 from geocache.budget import Usage
 from geocache.exceptions import ProviderError
-from geocache.known import Public, recall
 from geocache.locations import Location
+from geocache.lookup.network_cache import Public, recall
 from geocache.providers.base import Provider
 
 

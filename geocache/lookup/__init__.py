@@ -1,0 +1,5 @@
+"""Where is this IP address? The public functions of the read path."""
+
+from geocache.lookup.tiers import alookup, alookup_many, lookup, lookup_many
+
+__all__ = ["alookup", "alookup_many", "lookup", "lookup_many"]

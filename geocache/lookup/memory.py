@@ -1,0 +1,63 @@
+"""The answers in this process's memory: the fastest tier of a look-up."""
+
+import time
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+from django.core.signals import setting_changed
+
+from geocache import conf
+from geocache.locations import Location
+
+Asked = str | IPv4Address | IPv6Address
+
+
+class Memory:
+    """The answers of this process: bounded, each with a time to live.
+
+    Two generations instead of a queue: when the young one is full it becomes the old one. A known
+    address costs one search in a dict, and no lock: each step is one operation on a dict.
+    """
+
+    def __init__(self) -> None:
+        self.young: dict[Asked, tuple[Location, float]] = {}
+        self.old: dict[Asked, tuple[Location, float]] = {}
+        self.build = ""
+
+    def get(self, asked: Asked) -> Location | None:
+        """Return the answer for an address as it was asked for, unless it is too old."""
+        held = self.young.get(asked) or self.old.get(asked)
+        if held is not None and held[1] > time.monotonic():
+            return held[0]
+        return None
+
+    def put(self, answers: Iterable[tuple[Asked, Location]]) -> None:
+        """Keep answers under the very texts that were asked for."""
+        until = time.monotonic() + conf.get("MEMORY_TTL_SECONDS")
+        limit = conf.get("MEMORY_SIZE") // 2
+        for asked, location in answers:
+            if len(self.young) >= limit:
+                self.young, self.old = {}, self.young
+            self.young[asked] = (location, until)
+
+    def follow(self, build: str) -> None:
+        """Forget everything when the answers of another build of the database begin."""
+        if self.build != build:
+            self.clear()
+            self.build = build
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.young, self.old = {}, {}
+
+
+memory: Final = Memory()
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting in ("GEOCACHE", "CACHES"):
+        memory.clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="geocache.memory")
