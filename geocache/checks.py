@@ -8,9 +8,10 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from geocache import bans, conf, providers, proxies, prune
+from geocache import bans, conf, proxies, prune
 from geocache.cache import backends
 from geocache.exceptions import BanError, ProviderError
+from geocache.providers import factory
 
 # None of volatile-* evicts a record, which has no time to live; but a seal has one. Where it goes
 # before its minute is over, a slow writer can append behind the head, where no flush looks again.
@@ -114,7 +115,7 @@ def check_scheduler(**_: Any) -> list[CheckMessage]:
 def check_provider(**_: Any) -> list[CheckMessage]:
     """Check that the provider can answer. Only a warning: a flush does not need it."""
     try:
-        problems = providers.current().check()
+        problems = factory.current().check()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="geocache.E003")]
     except ProviderError as error:
@@ -181,7 +182,7 @@ def check_is_scheduled(**_: Any) -> list[CheckMessage]:
 def check_database_age(**_: Any) -> list[CheckMessage]:
     """Tell that answers come from the old database that this app falls back to."""
     try:
-        sources = providers.current().sources()
+        sources = factory.current().sources()
     except (ImproperlyConfigured, ProviderError):
         return []
     return [

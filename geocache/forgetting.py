@@ -17,13 +17,13 @@ from typing import Final
 
 from django.db import DatabaseError, InterfaceError, router, transaction
 
-from geocache import providers
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.journal import reader
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import hot_entries
 from geocache.lookup.memory import memory
 from geocache.models import FormerAnswer, GeoCache, GeoCacheQuerySet
+from geocache.providers import factory
 
 # Far more than two deletions take, and longer than a flusher at work may be waited for.
 LOCK_SECONDS: Final = 60.0
@@ -44,7 +44,7 @@ def forget(
     inside a transaction.
     """
     # It is part of the keys of hot entries; without it they could not be deleted.
-    build = providers.current().build()
+    build = factory.current().build()
     if flush_dirty(time_limit_seconds).timed_out:
         raise FlushError("the time limit was over before all dirty answers were flushed")
     try:

@@ -22,7 +22,8 @@ from django_apscheduler import util
 from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
-from geocache import conf, updates
+from geocache import conf
+from geocache.databases import update
 from geocache.exceptions import (
     FlushError,
     JournalUnavailable,
@@ -114,18 +115,18 @@ def geo_prune_history() -> None:
 def geo_database_update() -> None:
     """Fetch newer databases, each once in ``UPDATE_DAYS``; look-ups find them by themselves."""
     try:
-        outcomes = updates.update_databases(is_only_due=True, is_stopped=stopping.is_set)
+        outcomes = update.update_databases(is_only_due=True, is_stopped=stopping.is_set)
     except UpdateBusy:
         return
     except (UpdateError, OSError) as error:
         log.error("geo_database_update_failed", error=str(error))
         return
     for one in outcomes:
-        if one.status == updates.INSTALLED:
+        if one.status == update.INSTALLED:
             log.info("geo_database_updated", database=one.name, build=one.detail)
-        elif one.status == updates.FAILED:
+        elif one.status == update.FAILED:
             log.error("geo_database_update_failed", database=one.name, error=one.detail)
-    if any(one.status == updates.INSTALLED for one in outcomes):
+    if any(one.status == update.INSTALLED for one in outcomes):
         _say_moves()
 
 
@@ -209,7 +210,7 @@ def jobs() -> list[Job]:
         Job(geo_cache_flush, conf.get("FLUSH_INTERVAL_SECONDS")),
         Job(geo_prune_history, DAY_SECONDS),
     ]
-    if conf.get("UPDATE_DAYS") and updates.is_used():
+    if conf.get("UPDATE_DAYS") and update.is_used():
         found.append(Job(geo_database_update, UPDATE_INTERVAL_SECONDS))
     if conf.get("REFRESH_TIME_LIMIT_SECONDS"):
         found.append(Job(geo_refresh, REFRESH_INTERVAL_SECONDS))

@@ -11,7 +11,7 @@ from typing import Any, Final
 from geocache import conf
 from geocache.models import GeoCache
 from geocache.models.history import COMPARED, is_move
-from geocache.providers.configured import make
+from geocache.providers.factory import make
 
 BATCH_ROWS: Final = 1000
 # To know a figure nobody waits longer; a local database answers a million rows in about a minute.

@@ -13,10 +13,11 @@ from typing import Final
 
 from django.db.models import Q
 
-from geocache import conf, providers
+from geocache import conf
 from geocache.exceptions import MeteredProvider
 from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache, GeoCacheQuerySet
+from geocache.providers import factory
 from geocache.providers.base import Provider, is_outdated
 from geocache.renewal import resolve_again
 
@@ -53,7 +54,7 @@ def refresh(
     that it may cost something, ``ProviderError`` when the provider answers nothing at all, and
     ``FlushError``; a provider whose answers run out has the rows before that refreshed.
     """
-    provider = providers.current()
+    provider = factory.current()
     if provider.is_metered and not is_metered:
         raise MeteredProvider("each answer of the provider may cost something")
     started = time.monotonic()

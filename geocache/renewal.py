@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from geocache import budget, providers
 from geocache.addresses import parse_address, special_reason
 from geocache.journal.recorder import record
 from geocache.locations import Location
 from geocache.lookup import hot_entries
 from geocache.lookup.memory import memory
+from geocache.providers import factory, quota
 
 
 def resolve_again(addresses: Iterable[str], *, is_hot: bool = True) -> dict[str, Location]:
@@ -24,9 +24,9 @@ def resolve_again(addresses: Iterable[str], *, is_hot: bool = True) -> dict[str,
     public = {str(address) for address in parsed if not special_reason(address)}
     if not public:
         return {}
-    provider = providers.current()
+    provider = factory.current()
     build = provider.build()
-    new = budget.ask(provider, sorted(public))
+    new = quota.ask(provider, sorted(public))
     # First the journal, then the hot entry: what another process can be told is journaled.
     record([replace(location, is_renewed=True) for location in new.values()])
     if is_hot:

@@ -11,8 +11,6 @@ from django.db import DatabaseError, InterfaceError, connections, router
 from django.db.models import Sum
 from django.utils import timezone
 
-from geocache import budget, providers
-from geocache.budget import Usage
 from geocache.cache import backends
 from geocache.exceptions import ProviderError
 from geocache.imports.overview import BanOverview, ListOverview, read_bans, read_lists
@@ -20,7 +18,9 @@ from geocache.journal import spill_buffer
 from geocache.journal.flush import read_backlog
 from geocache.models import FlushRun, GeoCache, RejectedEntry, SchedulerLease
 from geocache.models.scheduler import SCHEDULER_LEASE
+from geocache.providers import factory, quota
 from geocache.providers.base import Source
+from geocache.providers.quota import Usage
 
 # A database of places is old when so many addresses have moved that one should fetch a newer one.
 OLD_DAYS: Final = 90
@@ -155,16 +155,16 @@ def _plain_usage(usage: Usage) -> dict[str, Any]:
 
 
 def _read_provider(_: datetime) -> dict[str, Any]:
-    return {"sources": tuple(providers.current().sources())}
+    return {"sources": tuple(factory.current().sources())}
 
 
 def _read_queries(_: datetime) -> dict[str, Any]:
     try:
-        provider = providers.current()
+        provider = factory.current()
     except (ImproperlyConfigured, ProviderError):
         # Said once, of the provider itself.
         return {}
-    return {"usages": tuple(budget.usages(provider))}
+    return {"usages": tuple(quota.usages(provider))}
 
 
 def _read_cache(_: datetime) -> dict[str, Any]:

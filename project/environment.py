@@ -174,7 +174,7 @@ def geocache_provider() -> dict[str, Any]:
         "timeout_seconds": whole("GEOCACHE_MAXMIND_TIMEOUT_SECONDS", default=5),
     }
     return {
-        "BACKEND": "geocache.providers.webservice.MaxMindProvider",
+        "BACKEND": "geocache.providers.http.maxmind.MaxMindProvider",
         "OPTIONS": account | service,
     }
 

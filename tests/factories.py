@@ -9,9 +9,9 @@ from django.contrib.auth.models import Permission, User
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
-from geocache import providers
 from geocache.locations import Location
 from geocache.models import ApiToken, GeoCache
+from geocache.providers import factory
 from geocache.providers.dummy import DummyProvider
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -96,7 +96,7 @@ def use_dummy_provider(settings: Any, **options: Any) -> DummyProvider:
     backend = "geocache.providers.dummy.DummyProvider"
     provider = {"BACKEND": backend, "OPTIONS": options}
     settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": provider}
-    current = providers.current()
+    current = factory.current()
     assert isinstance(current, DummyProvider)
     return current
 

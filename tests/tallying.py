@@ -7,9 +7,9 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from geocache import providers
 from geocache.exceptions import ProviderError
 from geocache.locations import NOT_FOUND, Location
+from geocache.providers import factory
 from geocache.providers.base import Provider, Source
 
 
@@ -67,7 +67,7 @@ def configured(tally: Path, **options: Any) -> dict[str, Any]:
 
 def use_tallying_provider(settings: Any, tally: Path, **options: Any) -> TallyingProvider:
     settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": configured(tally, **options)}
-    current = providers.current()
+    current = factory.current()
     assert isinstance(current, TallyingProvider)
     return current
 

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from geocache import budget
-from geocache.budget import Usage, ask, usages
 from geocache.cache import backends
 from geocache.exceptions import ProviderError
 from geocache.locations import Location
+from geocache.providers import quota
 from geocache.providers.base import Provider
-from geocache.providers.configured import make
 from geocache.providers.dummy import DummyProvider
+from geocache.providers.factory import make
+from geocache.providers.quota import Usage, ask, usages
 from geocache.throttle import Throttle
 
 ADDRESSES = [f"20.0.0.{n}" for n in range(20)]
@@ -20,9 +20,9 @@ ADDRESSES = [f"20.0.0.{n}" for n in range(20)]
 
 @pytest.fixture(autouse=True)
 def not_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "_spent", Throttle(seconds=60))
-    monkeypatch.setattr(budget, "_uncounted", Throttle(seconds=60))
-    monkeypatch.setattr(budget, "_few_left", Throttle(seconds=3600))
+    monkeypatch.setattr(quota, "_spent", Throttle(seconds=60))
+    monkeypatch.setattr(quota, "_uncounted", Throttle(seconds=60))
+    monkeypatch.setattr(quota, "_few_left", Throttle(seconds=3600))
 
 
 def dummy(limit: int | None = None, *, name: str = "Dummy", **options: Any) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def test_ask__another_day_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
         def now(cls, _: object) -> datetime:
             return cls.now_is
 
-    monkeypatch.setattr(budget, "datetime", Clock)
+    monkeypatch.setattr(quota, "datetime", Clock)
     provider = made(2)
     ask(provider, ADDRESSES[:2])
     Clock.now_is = datetime(2026, 1, 3, tzinfo=UTC)

@@ -4,7 +4,7 @@ import pytest
 from django.core.cache.backends.base import BaseCache
 from django.db import OperationalError
 
-from geocache import forgetting, providers
+from geocache import forgetting
 from geocache.cache import backends
 from geocache.exceptions import FlushError, ProviderError
 from geocache.forgetting import forget
@@ -13,6 +13,7 @@ from geocache.journal.flush import FlushReport, flush_dirty
 from geocache.locations import Location
 from geocache.lookup import hot_entries, lookup, lookup_many
 from geocache.models import GeoCache
+from geocache.providers import factory
 from geocache.providers.dummy import DummyProvider
 from tests.factories import LONDON, MOSCOW_V6, a_row, many_locations, use_dummy_provider
 
@@ -30,7 +31,7 @@ def stored() -> set[str]:
 
 
 def hot(*addresses: str) -> dict[str, Location]:
-    return hot_entries.get_many(providers.current().build(), addresses)
+    return hot_entries.get_many(factory.current().build(), addresses)
 
 
 def test_forget__row_hot_entry_and_memory_are_gone_and_others_stay(provider: DummyProvider) -> None:
@@ -68,7 +69,7 @@ def test_forget__hot_entry_made_of_the_row_before_its_commit_is_deleted_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     location = a_row().to_location()
-    build = providers.current().build()
+    build = factory.current().build()
     delete, deletions = hot_entries.delete_many, []
 
     def delete_then_be_read(*given: Any) -> bool:

@@ -12,13 +12,14 @@ from django.db import OperationalError
 from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
-from geocache import jobs, updates
+from geocache import jobs
+from geocache.databases import update as databases_update
+from geocache.databases.update import Outcome
 from geocache.exceptions import ProviderError, UpdateBusy, UpdateError
 from geocache.journal import writer
 from geocache.models import FlushRun, GeoCache, SchedulerLease
 from geocache.moves import MoveReport
 from geocache.statistics import read_statistics
-from geocache.updates import Outcome
 from tests import processes
 from tests.factories import a_location, a_row, many_locations, use_dummy_provider
 
@@ -146,10 +147,10 @@ def outcomes(*given: Outcome) -> Any:
 def test_geo_database_update__says_what_came_and_what_did_not(
     events: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    came = Outcome("city", updates.INSTALLED, "City 2026-01-02")
-    failed = Outcome("asn", updates.FAILED, "no such database")
-    same = Outcome("country", updates.UNCHANGED, "Country 2026-01-02")
-    monkeypatch.setattr(updates, "update_databases", outcomes(came, failed, same))
+    came = Outcome("city", databases_update.INSTALLED, "City 2026-01-02")
+    failed = Outcome("asn", databases_update.FAILED, "no such database")
+    same = Outcome("country", databases_update.UNCHANGED, "Country 2026-01-02")
+    monkeypatch.setattr(databases_update, "update_databases", outcomes(came, failed, same))
     counted = MoveReport(compared=9, moved=2, is_complete=True)
     monkeypatch.setattr(jobs, "count_moves", lambda **_: counted)
     jobs.geo_database_update()
@@ -191,7 +192,7 @@ def test_geo_database_update__failure_is_logged(
     def fail(**_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(updates, "update_databases", fail)
+    monkeypatch.setattr(databases_update, "update_databases", fail)
     jobs.geo_database_update()
     assert names(events) == expected
 
@@ -275,7 +276,7 @@ def test_post__job_that_takes_long_is_told_to_stop(
         ended.set()
         return []
 
-    monkeypatch.setattr(updates, "update_databases", update)
+    monkeypatch.setattr(databases_update, "update_databases", update)
     post = jobs.Post()
     post.keep()
     assert began.wait(30)

@@ -13,7 +13,6 @@ from django.db import InterfaceError, OperationalError, connection
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from geocache import providers
 from geocache.cache import backends
 from geocache.cache.embedded import EmbeddedCache
 from geocache.exceptions import InvalidAddress, ProviderError
@@ -25,6 +24,7 @@ from geocache.lookup import alookup, alookup_many, hot_entries, lookup, lookup_m
 from geocache.lookup import tiers as lookup_module
 from geocache.lookup.memory import memory
 from geocache.models import GeoCache
+from geocache.providers import factory
 from geocache.throttle import Throttle
 from tests.benchmarks.trips import counted_trips
 from tests.factories import LONDON, MOSCOW_V6, a_location, a_row, use_dummy_provider
@@ -196,7 +196,7 @@ def test_lookup__metered_row_stands_in_only_while_it_is_fresh(
 ):
     ages = {"ROW_TTL_SECONDS": 1000, "NOT_FOUND_TTL_SECONDS": 100}
     settings.GEOCACHE = {**settings.GEOCACHE, **ages}
-    provider = providers.current()
+    provider = factory.current()
     at = datetime.now(UTC) - timedelta(seconds=age_seconds)
     a_row(LONDON, resolved_at=at, reason=reason)
     lookup(LONDON)
@@ -346,7 +346,7 @@ def test_lookup__an_answer_is_written_through_when_record_and_hot_entry_cannot_b
     spy.refused.clear()
     # Neither of the two was left in the cache.
     assert flush_dirty().flushed == 0
-    assert hot_entries.get(providers.current().build(), LONDON) == location
+    assert hot_entries.get(factory.current().build(), LONDON) == location
 
 
 def test_lookup__a_new_build_makes_hot_entries_stale_at_once(settings):
@@ -436,7 +436,7 @@ def test_lookup__an_old_row_beats_nothing_when_the_provider_fails(settings, is_m
     assert answers[UNKNOWN].reason == UNAVAILABLE
     # It stays what it was: nothing new is remembered.
     assert journaled() == []
-    assert hot_entries.get_many(providers.current().build(), [LONDON, UNKNOWN]) == {}
+    assert hot_entries.get_many(factory.current().build(), [LONDON, UNKNOWN]) == {}
     # From the memory, too.
     assert lookup(LONDON).to_plain()["stale"] is True
 

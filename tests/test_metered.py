@@ -7,13 +7,13 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from geocache import providers
 from geocache.journal.flush import flush_dirty
 from geocache.locations import NOT_FOUND, UNAVAILABLE
 from geocache.lookup import hot_entries, lookup, lookup_many, single_flight
 from geocache.lookup import tiers as lookup_module
 from geocache.lookup.memory import memory
 from geocache.models import GeoCache
+from geocache.providers import factory
 from geocache.throttle import Throttle
 from tests.factories import LONDON, a_location
 from tests.processes import start_script, wait_until
@@ -58,7 +58,7 @@ def test_resolve__a_narrower_network_that_comes_later_is_not_hidden(settings, ta
     lookup(LONDON)
     assert lookup(NEIGHBOUR).city == "81.2.0.0/16"
     narrow = a_location("81.2.69.9", network="81.2.69.0/24", city="Narrow")
-    hot_entries.set_many(providers.current().build(), [narrow], with_networks=True)
+    hot_entries.set_many(factory.current().build(), [narrow], with_networks=True)
     memory.clear()
     assert lookup(NEIGHBOUR).city == "Narrow"
     assert asked(tally) == [LONDON]
@@ -121,7 +121,7 @@ def test_resolve__a_failure_is_not_remembered_and_the_claim_is_given_up(settings
     broken.touch()
     assert lookup(LONDON).reason == UNAVAILABLE
     block = {LONDON: ip_address(LONDON)}
-    build = providers.current().build()
+    build = factory.current().build()
     assert single_flight.take(build, block) == block
     single_flight.release(build, block)
     broken.unlink()
@@ -232,6 +232,6 @@ def test_resolve__when_the_holder_is_killed_one_of_those_who_wait_takes_its_plac
 def test_resolve__who_has_waited_long_enough_asks_itself(settings, tally, monkeypatch):
     use_tallying_provider(settings, tally)
     monkeypatch.setattr(single_flight, "WAIT_SECONDS", 0.1)
-    single_flight.take(providers.current().build(), {LONDON: ip_address(LONDON)})
+    single_flight.take(factory.current().build(), {LONDON: ip_address(LONDON)})
     assert lookup(LONDON).city == "81.2.69.0/24"
     assert asked(tally) == [LONDON]

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from geocache import providers
 from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable, UndecodableRecord
 from geocache.journal import backlog, last_seen, reader, writer
@@ -14,6 +13,7 @@ from geocache.locations import count_locations
 from geocache.lookup import hot_entries, lookup, lookup_many
 from geocache.lookup.memory import memory
 from geocache.models import FlushRun, GeoCache, JournalHead
+from geocache.providers import factory
 from geocache.providers.dummy import DummyProvider
 from tests.assertions import no_database_write
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, use_dummy_provider
@@ -263,7 +263,7 @@ def asked_on(address: str = LONDON) -> date:
 @pytest.mark.usefixtures("provider")
 def test_flush__known_address_is_asked_for_on_the_day_of_its_note() -> None:
     a_row()
-    hot_entries.set_many(providers.current().build(), [a_location()])
+    hot_entries.set_many(factory.current().build(), [a_location()])
     with no_database_write(max_queries=0):
         lookup(LONDON)
     assert asked_on() == NOON.date()

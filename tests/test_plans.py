@@ -5,10 +5,10 @@ from ipaddress import ip_address
 import pytest
 from django.utils import timezone
 
-from geocache import budget, providers
 from geocache.lookup import lookup
 from geocache.lookup.explain import Provenance, trace
 from geocache.lookup.plan import Tier
+from geocache.providers import factory, quota
 from tests.assertions import no_database_write
 from tests.factories import LONDON, a_row, use_dummy_provider
 
@@ -85,7 +85,7 @@ def test_plan__without_the_cache_only_those_without_a_limit_are_asked(
     def fail(*_):
         raise ConnectionError
 
-    monkeypatch.setattr(budget, "usages", fail)
+    monkeypatch.setattr(quota, "usages", fail)
     assert traced().tier == tier
 
 
@@ -99,7 +99,7 @@ def use_chain(settings, *members):
             "OPTIONS": {"providers": chained},
         },
     }
-    return providers.current().members
+    return factory.current().members
 
 
 FREE = {"name": "Free", "answers": {LONDON: ANSWER}}

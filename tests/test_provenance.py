@@ -4,7 +4,6 @@ from ipaddress import ip_address
 import pytest
 from django.utils import timezone
 
-from geocache import providers
 from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable
 from geocache.journal import backlog, writer
@@ -14,6 +13,7 @@ from geocache.lookup.explain import Provenance, Stale, trace
 from geocache.lookup.memory import memory
 from geocache.lookup.plan import Tier
 from geocache.models import GeoCache
+from geocache.providers import factory
 from tests.assertions import no_database_write
 from tests.factories import LONDON, a_location, a_row, use_dummy_provider
 
@@ -196,7 +196,7 @@ def test_stale__provider_that_fails_is_a_reason_only_where_there_is_an_answer(se
 def test_trace__key_is_the_one_in_the_cache():
     lookup(LONDON)
     known = traced()
-    assert known.build == providers.current().build()
+    assert known.build == factory.current().build()
     backend = backends.current()
     prefix = backend.make_key("")
     assert known.key.startswith(prefix)

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from geocache import providers
-from geocache.providers.http_json import HttpJsonProvider
-from geocache.providers.presets import PRESETS
+from geocache.providers import factory
+from geocache.providers.http.json_presets import PRESETS
+from geocache.providers.http.json_service import HttpJsonProvider
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs/providers.md").read_text()
 ENVIRONMENT = {
@@ -39,7 +39,7 @@ def run(code):
 )
 def test_docs__the_settings_of_a_provider(settings, heading, name):
     settings.GEOCACHE = {**settings.GEOCACHE, **run(examples(heading)[0])["GEOCACHE"]}
-    provider = providers.current()
+    provider = factory.current()
     assert provider.check() == []
     assert [str(source) for source in provider.sources()] == [name]
 

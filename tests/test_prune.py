@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from geocache import providers, prune
+from geocache import prune
 from geocache.exceptions import FlushError
 from geocache.journal import last_seen, writer
 from geocache.journal.flush import FlushReport, flush_dirty
@@ -12,6 +12,7 @@ from geocache.journal.last_seen import Note, dump_note
 from geocache.lookup import hot_entries, lookup
 from geocache.lookup.memory import memory
 from geocache.models import GeoCache
+from geocache.providers import factory
 from geocache.providers.dummy import DummyProvider
 from geocache.prune import PruneReport, count_unasked
 from geocache.refresh import refresh
@@ -175,7 +176,7 @@ def test_prune__hot_entry_of_a_row_that_is_asked_for_meanwhile_stays(
 
     monkeypatch.setattr("geocache.forgetting.flush_dirty", flush_with_a_note)
     assert run().pruned == 0
-    assert hot_entries.get_many(providers.current().build(), [LONDON])
+    assert hot_entries.get_many(factory.current().build(), [LONDON])
 
 
 # --- batches -----------------------------------------------------------------------------------

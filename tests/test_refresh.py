@@ -3,11 +3,12 @@ from typing import Any
 
 import pytest
 
-from geocache import providers, refresh
+from geocache import refresh
 from geocache.exceptions import MeteredProvider, ProviderError
 from geocache.locations import NOT_FOUND
 from geocache.lookup import hot_entries
 from geocache.models import GeoCache
+from geocache.providers import factory
 from geocache.providers.dummy import DummyProvider
 from geocache.refresh import RefreshReport, due_addresses
 from tests.factories import LONDON, MOSCOW_V6, a_row, many_locations, use_dummy_provider
@@ -22,7 +23,7 @@ def run(**options: Any) -> RefreshReport:
 
 
 def due() -> list[str]:
-    return list(due_addresses(providers.current(), NOW))
+    return list(due_addresses(factory.current(), NOW))
 
 
 def a_young_row(address: str = LONDON, **fields: Any) -> GeoCache:

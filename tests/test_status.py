@@ -5,12 +5,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from geocache import providers
 from geocache.exceptions import JournalUnavailable, ProviderError
 from geocache.journal import backlog, writer
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup_many
 from geocache.models import FlushRun, JournalHead, RejectedEntry, SchedulerLease
+from geocache.providers import factory
 from geocache.providers.base import Source
 from geocache.status import database_problem, first_line, is_old, read_status
 from tests.assertions import WRITES
@@ -136,7 +136,7 @@ def test_read_status__another_lease_is_no_scheduler() -> None:
 
 
 def test_read_status__a_broken_provider_hides_nothing_else(monkeypatch: Any) -> None:
-    monkeypatch.setattr(providers, "current", failing(ProviderError("no such file")))
+    monkeypatch.setattr(factory, "current", failing(ProviderError("no such file")))
     status = read_status()
     assert status.problems == ("provider: no such file",)
     assert status.sources == ()

@@ -10,11 +10,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from geocache import conf
+from geocache.downloads.client import Client, Fetched, Progress
+from geocache.downloads.limits import Patience
 from geocache.exceptions import ImportFailed, UpdateError
 from geocache.imports.content import SQLITE, Spooled, snapshot, spooled
 from geocache.models import ImportSource
-from geocache.updates.fetch import Client, Fetched, Progress
-from geocache.updates.limits import Patience
 
 STANDARD_INPUT: Final = "-"
 NAME_LENGTH: Final = 100

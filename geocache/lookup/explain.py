@@ -9,7 +9,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from geocache import conf, providers
+from geocache import conf
 from geocache.addresses import special_reason
 from geocache.exceptions import JournalUnavailable, ProviderError
 from geocache.journal import backlog
@@ -17,6 +17,7 @@ from geocache.locations import Location
 from geocache.lookup import hot_entries
 from geocache.lookup.plan import Plan, Tier, plan, without_provider
 from geocache.models import GeoCache, JournalHead
+from geocache.providers import factory
 from geocache.providers.base import Source, is_outdated
 
 
@@ -106,7 +107,7 @@ def trace(address: IPv4Address | IPv6Address) -> Provenance:
     if special_reason(address):
         return held
     try:
-        provider = providers.current()
+        provider = factory.current()
         build, sources = provider.build(), tuple(provider.sources())
     except ProviderError as error:
         return replace(held, plan=without_provider(str(error), row))

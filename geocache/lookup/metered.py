@@ -7,7 +7,6 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from geocache import budget
 from geocache.addresses import networks_around
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
@@ -15,6 +14,7 @@ from geocache.journal.recorder import record
 from geocache.locations import Location
 from geocache.lookup import hot_entries, single_flight
 from geocache.lookup.network_cache import Public, recall, without
+from geocache.providers import quota
 from geocache.providers.base import Provider
 
 NOT_ALL: Final = "some addresses were not answered"
@@ -116,7 +116,7 @@ def _ask(provider: Provider, build: str, public: Public) -> dict[str, Location]:
     # Somebody may have answered between our look and our claim.
     known = hot_entries.get_near(build, public)
     asked = without(public, known)
-    new = budget.ask(provider, asked) if asked else {}
+    new = quota.ask(provider, asked) if asked else {}
     _keep(build, new, is_paid=True)
     return known | new
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from geocache import budget
-from geocache.budget import Usage
 from geocache.exceptions import ProviderError
 from geocache.locations import Location
 from geocache.lookup.network_cache import Public, recall
+from geocache.providers import quota
 from geocache.providers.base import Provider
+from geocache.providers.quota import Usage
 
 
 class Tier(StrEnum):
@@ -52,7 +52,7 @@ def plan(provider: Provider, build: str, wanted: Public, row: object) -> Plan:
 
 def _paid(provider: Provider, row: object) -> Plan:
     try:
-        usages = budget.usages(provider)
+        usages = quota.usages(provider)
     except ProviderError as error:
         return without_provider(str(error), row)
     except Exception:  # noqa: BLE001 - each cache library has errors of its own
@@ -66,7 +66,7 @@ def _paid(provider: Provider, row: object) -> Plan:
 
 def _uncounted(provider: Provider, row: object) -> Plan:
     """Without the cache only those without a limit are asked."""
-    for leaf in budget.metered_leaves(provider):
+    for leaf in quota.metered_leaves(provider):
         if leaf.queries_per_day is None:
             return Plan(tier=Tier.PROVIDER, usage=Usage(provider=leaf.name, asked_count=0))
     return without_provider("the cache, in which queries are counted, is away", row)

@@ -12,7 +12,6 @@ from typing import Final
 import structlog
 from asgiref.sync import sync_to_async
 
-from geocache import providers
 from geocache.addresses import parse_address, special_reason
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
@@ -21,6 +20,7 @@ from geocache.locations import UNAVAILABLE, Location
 from geocache.lookup import hot_entries, metered
 from geocache.lookup.memory import Asked, memory
 from geocache.lookup.network_cache import Public, old_rows, without
+from geocache.providers import factory
 from geocache.providers.base import Provider
 from geocache.throttle import Throttle
 
@@ -119,7 +119,7 @@ def _resolve(public: Public) -> dict[str, Location]:
 
 def _provider() -> tuple[Provider, str]:
     """Return the provider and the build that it answers from now; raise ``ProviderError``."""
-    provider = providers.current()
+    provider = factory.current()
     build = provider.build()
     memory.follow(build)
     return provider, build

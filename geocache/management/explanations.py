@@ -5,10 +5,10 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from geocache.addresses import special_reason
-from geocache.budget import Usage
 from geocache.locations import Location
 from geocache.lookup.explain import Provenance, Stale
 from geocache.lookup.plan import Tier
+from geocache.providers.quota import Usage
 
 REASONS: Final = {
     Stale.OLDER_BUILD: "it is of a build that is not in use any more",

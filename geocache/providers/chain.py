@@ -7,13 +7,13 @@ from typing import Any, Final
 import structlog
 from msgspec.structs import replace
 
-from geocache import budget
 from geocache.addresses import prefix_length
 from geocache.cache.circuit_breaker import Breaker
 from geocache.exceptions import ProviderError
 from geocache.locations import FIELDS, Location
+from geocache.providers import quota
 from geocache.providers.base import Provider, Source
-from geocache.providers.configured import make
+from geocache.providers.factory import make
 from geocache.throttle import Throttle
 
 log = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ class Link:
         """Return the answers; those of addresses that the provider failed on are left out."""
         try:
             with self._breaker.watch():
-                return budget.ask(self.provider, addresses)
+                return quota.ask(self.provider, addresses)
         except ProviderError as error:
             if self._said.is_due():
                 name = type(self.provider).__name__

@@ -24,8 +24,8 @@ from geocache import conf
 from geocache.exceptions import ProviderError
 from geocache.locations import NOT_FOUND, Location
 from geocache.providers.base import Provider, Source
-from geocache.providers.fields import text
-from geocache.providers.layouts import record_fields
+from geocache.providers.coercion import text
+from geocache.providers.mmdb_records import record_fields
 
 log = structlog.get_logger(__name__)
 

@@ -18,11 +18,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 from django_countries import countries
 
-from geocache import providers
 from geocache.exceptions import InvalidAddress, ProviderError
 from geocache.locations import Location
 from geocache.lookup import lookup
 from geocache.models import Reason
+from geocache.providers import factory
 from geocache.providers.base import Source
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def reason_label(reason: str) -> str:
 def geo_sources() -> list[Source]:
     """Return what answers come from; nothing while the provider fails."""
     try:
-        return providers.current().sources()
+        return factory.current().sources()
     except ProviderError:
         return []
 

@@ -9,11 +9,12 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from geocache import exports, providers
+from geocache import exports
 from geocache.exceptions import ProviderError
 from geocache.forms import LookupForm
 from geocache.locations import Location
 from geocache.lookup import lookup_many
+from geocache.providers import factory
 from geocache.providers.base import Source
 from geocache.views.access import staff_unless_public
 from geocache.visitors import address_of
@@ -81,6 +82,6 @@ def _most(counted: Counter[Any]) -> dict[str, Any]:
 def _sources() -> tuple[list[Source], str]:
     """Return what answers come from, and why that cannot be told."""
     try:
-        return providers.current().sources(), ""
+        return factory.current().sources(), ""
     except ProviderError as error:
         return [], str(error)

@@ -7,11 +7,11 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 
-from geocache import providers
 from geocache.admin import actions
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import hot_entries, lookup
 from geocache.models import GeoCache
+from geocache.providers import factory
 from geocache.providers.dummy import DummyProvider
 from tests.admin.asking import LIST, LIST_QUERIES, break_cache, said
 from tests.assertions import assert_valid_html, no_database_write
@@ -96,7 +96,7 @@ def test_actions__viewer_who_posts_changes_nothing(viewer):
         act(viewer, "resolve_chosen_again", LONDON)
         act(viewer, "forget_chosen", LONDON)
         assert forget(viewer, LONDON).status_code == 403
-    assert not providers.current().asked
+    assert not factory.current().asked
     assert GeoCache.objects.get().city == "London"
 
 
@@ -185,7 +185,7 @@ def test_forget__asks_and_then_row_hot_entry_and_journal_agree(superuser, monkey
 
     response = forget(superuser, LONDON)
     assert said(response) == ["1 address is forgotten."]
-    assert hot_entries.get_many(providers.current().build(), [LONDON]) == {}
+    assert hot_entries.get_many(factory.current().build(), [LONDON]) == {}
     flush_dirty()
     assert [row.address for row in GeoCache.objects.all()] == [OTHER]
 

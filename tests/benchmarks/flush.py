@@ -4,12 +4,12 @@ from typing import Any
 
 from django.db import connection
 
-from geocache import providers
 from geocache.journal import writer
 from geocache.journal.flush import flush_dirty
 from geocache.locations import FIELDS, Location
 from geocache.models import GeoCache
 from geocache.models.answers import ROW_FIELDS, _row
+from geocache.providers import factory
 from tests.benchmarks import raw_upsert
 from tests.benchmarks.addresses import supply
 from tests.benchmarks.measure import Answer, Effort, in_turn, speed, timed
@@ -21,7 +21,7 @@ TIMES_UPDATE_OR_CREATE = {"sqlite": 40, "postgresql": 60}
 
 
 def measure(effort: Effort) -> list[Answer]:
-    given = list(providers.current().resolve_many(supply.take(effort.rows)).values())
+    given = list(factory.current().resolve_many(supply.take(effort.rows)).values())
     slow_rows = effort.scaled(SLOW_ROWS, 200)
     rows = raw_upsert.prepared(sorted(map(_row, given)))
     figures = in_turn(

@@ -5,7 +5,6 @@ from typing import Any
 from django.core.cache.backends.redis import RedisCache
 from django.db import connection
 
-from geocache import providers
 from geocache.cache import backends
 from geocache.journal import writer
 from geocache.journal.flush import flush_dirty
@@ -13,6 +12,7 @@ from geocache.locations import dump_locations
 from geocache.lookup import hot_entries, lookup
 from geocache.lookup.memory import memory
 from geocache.models import GeoCache
+from geocache.providers import factory
 from tests.benchmarks.addresses import supply
 from tests.benchmarks.measure import Answer, Effort, Figure
 
@@ -30,7 +30,7 @@ def _redis(cache: RedisCache, addresses: list[str]) -> list[Figure]:
     new = _processor_seconds(client, addresses)
     memory.clear()
     hot = _processor_seconds(client, addresses)
-    entry = hot_entries.key(providers.current().build(), addresses[0])
+    entry = hot_entries.key(factory.current().build(), addresses[0])
     cache.set("footprint", dump_locations([lookup(addresses[0])]), timeout=None)
     return [
         Figure("Redis's processor, a new address", [new]),
@@ -53,7 +53,7 @@ def _processor_seconds(client: Any, addresses: list[str]) -> float:
 def _table(addresses: list[str]) -> list[Figure]:
     flush_dirty(time_limit_seconds=600)
     GeoCache.objects.all().delete()
-    writer.append(list(providers.current().resolve_many(addresses).values()))
+    writer.append(list(factory.current().resolve_many(addresses).values()))
     flush_dirty(time_limit_seconds=600)
     return [Figure("a row with its indexes", [_table_bytes() / len(addresses)], "bytes")]
 

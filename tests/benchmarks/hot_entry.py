@@ -1,9 +1,9 @@
 """A known address in another process: what does the answer cost beside one ``cache.get``?"""
 
-from geocache import providers
 from geocache.cache import backends
 from geocache.lookup import hot_entries, lookup, lookup_many
 from geocache.lookup.memory import memory
+from geocache.providers import factory
 from tests.benchmarks.addresses import supply
 from tests.benchmarks.measure import Answer, Effort, cost, in_turn, timed
 
@@ -11,7 +11,7 @@ from tests.benchmarks.measure import Answer, Effort, cost, in_turn, timed
 def measure(effort: Effort) -> list[Answer]:
     addresses = supply.take(effort.scaled(200, 50))
     lookup_many(addresses)
-    keys = [hot_entries.key(providers.current().build(), address) for address in addresses]
+    keys = [hot_entries.key(factory.current().build(), address) for address in addresses]
     cache = backends.current()
 
     def ask() -> None:

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from geocache.budget import Usage
 from geocache.lookup.explain import Provenance
 from geocache.lookup.plan import Plan, Tier
 from geocache.management.explanations import rows
 from geocache.models import GeoCache
+from geocache.providers.quota import Usage
 from tests.factories import LONDON, NOON, a_location
 
 

@@ -7,8 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from geocache.locks.file_lock import alone
 from geocache.management.commands.update_geo import Bars
-from geocache.updates.limits import alone
 from tests.factories import a_row
 from tests.management.commands import run
 from tests.updates.server import Service, a_database, serving

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from geocache.providers.webservice import MaxMindProvider
+from geocache.providers.http.maxmind import MaxMindProvider
 from project import environment
 from tests.faults.proxy import a_black_hole
 
@@ -343,7 +343,7 @@ def test_geocache_provider__by_default_reads_files():
 @pytest.mark.usefixtures("account")
 def test_geocache_provider__an_account_alone_asks_the_free_service():
     assert environment.geocache_provider() == {
-        "BACKEND": "geocache.providers.webservice.MaxMindProvider",
+        "BACKEND": "geocache.providers.http.maxmind.MaxMindProvider",
         "OPTIONS": {
             "account_id": "42",
             "license_key": "$key",

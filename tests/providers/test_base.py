@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from geocache import providers
 from geocache.exceptions import ProviderError
+from geocache.providers import factory
 from geocache.providers.base import Provider, Source
 from geocache.providers.dummy import DummyProvider
 from geocache.providers.mmdb import MmdbProvider
@@ -80,7 +80,7 @@ def test_resolve_many__raises_only_when_all_failed():
 
 def test_current__is_one_a_process_and_made_from_the_settings(settings):
     dummy = use_dummy_provider(settings, version="7", is_metered=True)
-    assert providers.current() is dummy
+    assert factory.current() is dummy
     assert (dummy.version, dummy.is_metered) == ("7", True)
 
 
@@ -91,7 +91,7 @@ def test_current__is_a_new_one_when_the_settings_change(settings):
 
 def test_current__by_default_reads_files(settings):
     settings.GEOCACHE = {}
-    assert isinstance(providers.current(), MmdbProvider)
+    assert isinstance(factory.current(), MmdbProvider)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_current__by_default_reads_files(settings):
 def test_current__a_provider_that_cannot_be_made_is_said_in_one_line(settings, provider):
     settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": provider}
     with pytest.raises(ImproperlyConfigured) as refusal:
-        providers.current()
+        factory.current()
     message = str(refusal.value)
     assert message.startswith('GEOCACHE["PROVIDER"] cannot be used: ')
     assert "\n" not in message
@@ -124,4 +124,4 @@ def test_current__a_provider_that_cannot_be_made_is_said_in_one_line(settings, p
 def test_current__options_may_be_left_out(settings):
     backend = "geocache.providers.dummy.DummyProvider"
     settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": {"BACKEND": backend}}
-    assert isinstance(providers.current(), DummyProvider)
+    assert isinstance(factory.current(), DummyProvider)

@@ -7,7 +7,7 @@ from geocache.locations import NOT_FOUND
 from geocache.providers import chain as chain_module
 from geocache.providers.base import Provider
 from geocache.providers.chain import ChainProvider
-from geocache.providers.configured import make
+from geocache.providers.factory import make
 from tests.factories import LONDON, MOSCOW_V6
 
 CITY = {"country_code": "GB", "city": "London", "network": "81.2.69.0/24"}
@@ -169,7 +169,7 @@ def test_chain__is_free_where_nobody_who_costs_could_add_to_it(fills, asked_addr
 
 def test_chain__names_networks_if_one_that_costs_does():
     nameless = {
-        "BACKEND": "geocache.providers.http_json.HttpJsonProvider",
+        "BACKEND": "geocache.providers.http.json_service.HttpJsonProvider",
         "OPTIONS": {"preset": "ip-api"},
     }
     assert not ChainProvider([city(), nameless]).names_networks

@@ -1,7 +1,7 @@
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from geocache.providers.configured import make
+from geocache.providers.factory import make
 
 DUMMY = "geocache.providers.dummy.DummyProvider"
 

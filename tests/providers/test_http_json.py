@@ -4,12 +4,13 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from structlog.testing import capture_logs
 
-from geocache import checks, providers
+from geocache import checks
 from geocache.exceptions import ProviderError
 from geocache.locations import NOT_FOUND, dump_locations, load_locations
 from geocache.lookup import lookup_many
-from geocache.providers.http_json import HttpJsonProvider
-from geocache.providers.presets import PRESETS
+from geocache.providers import factory
+from geocache.providers.http.json_presets import PRESETS
+from geocache.providers.http.json_service import HttpJsonProvider
 from tests.factories import LONDON, MOSCOW_V6
 from tests.providers.stand_in import Reply, serving
 
@@ -365,7 +366,7 @@ def test_lookup_many__asks_in_one_batch_and_then_never_again(service, settings):
         "fields": {"city": "place.names.0"},
         "address": "ip",
     }
-    backend = "geocache.providers.http_json.HttpJsonProvider"
+    backend = "geocache.providers.http.json_service.HttpJsonProvider"
     provider = {"BACKEND": backend, "OPTIONS": options}
     settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": provider}
     service.answer(Reply(body=records("1.1.1.1", "1.1.1.2")))
@@ -380,7 +381,7 @@ def test_lookup_many__neighbours_are_in_one_batch_where_no_network_is_named(serv
     """Rounds of one address a network would only be more batches."""
     batch = {"url": f"http://{service.host}/many"}
     provider = {
-        "BACKEND": "geocache.providers.http_json.HttpJsonProvider",
+        "BACKEND": "geocache.providers.http.json_service.HttpJsonProvider",
         "OPTIONS": {"preset": "ip-api", "batch": batch},
     }
     settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": provider}
@@ -429,7 +430,7 @@ def test_check__names_what_is_wrong(options, words):
 
 
 def test_check__is_part_of_manage_check(settings):
-    backend = "geocache.providers.http_json.HttpJsonProvider"
+    backend = "geocache.providers.http.json_service.HttpJsonProvider"
     provider = {"BACKEND": backend, "OPTIONS": {"preset": "ipinfo"}}
     settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": provider}
     (found,) = checks.check_provider()
@@ -451,11 +452,11 @@ def test_check__is_part_of_manage_check(settings):
     ids=repr,
 )
 def test_options__that_do_not_exist_are_refused(settings, options):
-    backend = "geocache.providers.http_json.HttpJsonProvider"
+    backend = "geocache.providers.http.json_service.HttpJsonProvider"
     provider = {"BACKEND": backend, "OPTIONS": options}
     settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": provider}
     with pytest.raises(ImproperlyConfigured) as refused:
-        providers.current()
+        factory.current()
     assert "hunter2" not in str(refused.value)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from geocache.providers.json_answers import READERS, has_path, pick
-from geocache.providers.json_mapping import Service
+from geocache.providers.http.json_fields import READERS, has_path, pick
+from geocache.providers.http.json_schema import Service
 
 RECORD = {"a": {"b": ["x", {"c": 1}]}, "loc": "51.5,-0.1", "null": None}
 

@@ -6,9 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from geocache.locations import Location, dump_locations, load_locations
-from geocache.providers.fields import MAX_TEXT_LENGTH
-from geocache.providers.layouts import FLAT, NESTED, record_fields
+from geocache.providers.coercion import MAX_TEXT_LENGTH
 from geocache.providers.mmdb import MmdbProvider
+from geocache.providers.mmdb_records import FLAT, NESTED, record_fields
 from tests.factories import CITY_RECORD, LONDON, an_mmdb
 
 # As they are published: of IPinfo Lite, its older free file, and its standard one; and of

@@ -13,7 +13,7 @@ from geocache import conf
 from geocache.exceptions import ProviderError
 from geocache.locations import NOT_FOUND, dump_locations, load_locations
 from geocache.providers import mmdb
-from geocache.providers.fields import MAX_TEXT_LENGTH
+from geocache.providers.coercion import MAX_TEXT_LENGTH
 from geocache.providers.mmdb import RECHECK_SECONDS, MmdbProvider
 from tests.factories import ASN_RECORD, CITY_RECORD, LONDON, MOSCOW_V6, an_mmdb
 

@@ -3,8 +3,14 @@ import gzip
 import pytest
 import requests
 
-from geocache.providers import web
-from geocache.providers.web import MAX_BODY_BYTES, MAX_REST_SECONDS, REST_SECONDS, Rest, bound
+from geocache.providers.http import bounded_requests
+from geocache.providers.http.bounded_requests import (
+    MAX_BODY_BYTES,
+    MAX_REST_SECONDS,
+    REST_SECONDS,
+    Rest,
+    bound,
+)
 from tests.providers.stand_in import Reply, serving
 
 
@@ -27,7 +33,7 @@ def test_bound__a_body_comes_whole(service):
 
 def test_bound__one_byte_more_is_refused(service):
     service.answer(Reply(body=bytes(MAX_BODY_BYTES + 1)))
-    with pytest.raises(web.TooLarge):
+    with pytest.raises(bounded_requests.TooLarge):
         get(service)
 
 
@@ -36,7 +42,7 @@ def test_bound__what_is_compressed_is_measured_unpacked(service):
     service.answer(Reply(body=gzip.compress(b"text"), headers=zipped))
     assert get(service).content == b"text"
     service.answer(Reply(body=gzip.compress(bytes(MAX_BODY_BYTES * 50)), headers=zipped))
-    with pytest.raises(web.TooLarge):
+    with pytest.raises(bounded_requests.TooLarge):
         get(service)
 
 
@@ -53,10 +59,10 @@ def test_bound__what_is_compressed_is_measured_unpacked(service):
     ],
 )
 def test_rest__as_long_as_asked_for_within_bounds(monkeypatch, retry_after, seconds):
-    monkeypatch.setattr(web.time, "monotonic", lambda: 100.0)
+    monkeypatch.setattr(bounded_requests.time, "monotonic", lambda: 100.0)
     rest = Rest()
     assert rest.left_seconds() == 0
     rest.begin(retry_after)
     assert rest.left_seconds() == seconds
-    monkeypatch.setattr(web.time, "monotonic", lambda: 100.0 + seconds)
+    monkeypatch.setattr(bounded_requests.time, "monotonic", lambda: 100.0 + seconds)
     assert rest.left_seconds() == 0

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from geocache.providers.web import Rest
-from geocache.providers.web_async import Sockets, _trust, bounded_session, proxy_of
+from geocache.providers.http.bounded_aiohttp import Sockets, _trust, bounded_session, proxy_of
+from geocache.providers.http.bounded_requests import Rest
 from tests.providers.stand_in import Reply, serving
 
 
@@ -50,7 +50,7 @@ def test_sockets__are_closed_before_the_event_loop_ends():
 
 
 def test_sockets__that_are_not_closed_are_not_waited_for(monkeypatch):
-    monkeypatch.setattr("geocache.providers.web_async.CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr("geocache.providers.http.bounded_aiohttp.CLOSE_SECONDS", 0.01)
     sockets = Sockets()
     made = sockets.make((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 1)))
     asyncio.run(sockets.close())

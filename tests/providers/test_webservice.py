@@ -13,14 +13,14 @@ import pytest
 import trustme
 from structlog.testing import capture_logs
 
-from geocache import providers
 from geocache.exceptions import ProviderError
 from geocache.journal.flush import flush_dirty
 from geocache.locations import NOT_FOUND, dump_locations, load_locations
 from geocache.lookup import lookup
-from geocache.providers.service import FAILURES_IN_A_ROW
-from geocache.providers.web_async import CONNECTIONS
-from geocache.providers.webservice import ATTRIBUTION, MANY, SERVICES, MaxMindProvider
+from geocache.providers import factory
+from geocache.providers.http.base import FAILURES_IN_A_ROW
+from geocache.providers.http.bounded_aiohttp import CONNECTIONS
+from geocache.providers.http.maxmind import ATTRIBUTION, MANY, SERVICES, MaxMindProvider
 from tests.factories import CITY_RECORD, LONDON, MOSCOW_V6
 from tests.providers.stand_in import CITY_TYPE, ERROR_TYPE, Reply, serving
 
@@ -178,7 +178,7 @@ def test_resolve__a_network_that_cannot_be_is_left_out(service, network):
 
 @pytest.mark.django_db
 def test_lookup__an_address_in_a_known_network_costs_no_query(service, settings):
-    backend = "geocache.providers.webservice.MaxMindProvider"
+    backend = "geocache.providers.http.maxmind.MaxMindProvider"
     options = {"account_id": ACCOUNT, "license_key": KEY, "host": service.host}
     settings.GEOCACHE = {
         **settings.GEOCACHE,
@@ -190,7 +190,7 @@ def test_lookup__an_address_in_a_known_network_costs_no_query(service, settings)
     neighbour = lookup("81.2.69.143")
     assert (neighbour.city, neighbour.address) == ("Testville", "81.2.69.143")
     assert len(service.asked) == 1
-    assert providers.current().queries_remaining == 977
+    assert factory.current().queries_remaining == 977
 
 
 # --- faults ------------------------------------------------------------------------------------

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from geocache.databases.archives import unpack
+from geocache.downloads.limits import Patience
 from geocache.exceptions import UpdateError
-from geocache.updates.archives import unpack
-from geocache.updates.limits import Patience
 from tests.updates.server import a_tar
 
 
@@ -53,7 +53,7 @@ def test_unpack__archive_without_a_database(tmp_path: Path) -> None:
 
 
 def test_unpack__bomb_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("geocache.updates.limits.MAX_BYTES", 100_000)
+    monkeypatch.setattr("geocache.downloads.limits.MAX_BYTES", 100_000)
     with pytest.raises(UpdateError, match="that is no database"):
         unpacked(tmp_path, gzip.compress(b"\0" * 10_000_000))
     assert (tmp_path / "database").stat().st_size <= 100_000

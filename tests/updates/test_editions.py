@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from geocache.databases.editions import Edition, wanted_editions
 from geocache.exceptions import UpdateError
-from geocache.updates.editions import Edition, wanted_editions
 
 
 def wanted(settings: Any, **given: Any) -> list[Edition]:

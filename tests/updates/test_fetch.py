@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
+from geocache.downloads import client
+from geocache.downloads.client import Client
+from geocache.downloads.limits import Patience
 from geocache.exceptions import UpdateError
-from geocache.updates import fetch
-from geocache.updates.fetch import Client
-from geocache.updates.limits import Patience
 from tests.updates.server import Service
 
 AUTH = ("1234", "key")
 
 
-def a_client(auth: fetch.Auth = None) -> Client:
+def a_client(auth: client.Auth = None) -> Client:
     return Client(auth, Patience(time.monotonic() + 60))
 
 
-def fetched(url: str, target: Path, auth: fetch.Auth = None) -> bytes:
+def fetched(url: str, target: Path, auth: client.Auth = None) -> bytes:
     a_client(auth).fetch(url, target, headers={}, progress=lambda *_: None)
     return target.read_bytes()
 
@@ -77,7 +77,7 @@ def test_fetch__refuses_a_redirect_into_this_network(
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
     with pytest.raises(UpdateError, match="an address inside this network"):
-        fetch._refuse_redirect("https://a.r2.cloudflarestorage.com/x", "download.example")
+        client._refuse_redirect("https://a.r2.cloudflarestorage.com/x", "download.example")
 
 
 @pytest.mark.parametrize("url", ["http://example.org/a", "ftp://127.0.0.1/a", "/etc/passwd", ""])
@@ -89,7 +89,7 @@ def test_fetch__asks_over_https_only(tmp_path: Path, url: str) -> None:
 def test_fetch__what_is_larger_than_any_database_is_not_read(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geocache.updates.limits.MAX_BYTES", 1000)
+    monkeypatch.setattr("geocache.downloads.limits.MAX_BYTES", 1000)
     url = service.put("/a", b"x" * 5000)
     with pytest.raises(UpdateError, match="that is no database"):
         fetched(url, tmp_path / "a")
@@ -125,4 +125,4 @@ def test_retry_at__seconds_a_date_or_an_hour() -> None:
         ("9" * 18, 7 * 24),
         ("9" * 4999, 1),
     ):
-        assert abs(fetch._retry_at(text) - now - timedelta(hours=hours)) < timedelta(minutes=1)
+        assert abs(client._retry_at(text) - now - timedelta(hours=hours)) < timedelta(minutes=1)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from geocache.updates.history import FILE_NAME, History, Ledger
+from geocache.databases.update_state import FILE_NAME, History, Ledger
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from geocache.updates import install
+from geocache.databases import install
 
 
 def names(folder: Path) -> list[str]:

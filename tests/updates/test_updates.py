@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from geocache import updates
+from geocache.databases import editions
+from geocache.databases import update as databases_update
+from geocache.databases.update import FAILED, INSTALLED, NOT_DUE, UNCHANGED, Outcome
+from geocache.databases.update_state import FILE_NAME, Ledger
 from geocache.exceptions import UpdateBusy, UpdateError
+from geocache.locks.file_lock import alone
 from geocache.providers.mmdb import MmdbProvider
-from geocache.updates import FAILED, INSTALLED, NOT_DUE, UNCHANGED, Outcome, editions
-from geocache.updates.history import FILE_NAME, Ledger
-from geocache.updates.limits import alone
 from tests import processes
 from tests.factories import an_mmdb
 from tests.management import commands
@@ -34,7 +35,7 @@ def use(settings: Any) -> Callable[..., None]:
 
 
 def update(**options: Any) -> Outcome:
-    (outcome,) = updates.update_databases(is_forced=True, **options)
+    (outcome,) = databases_update.update_databases(is_forced=True, **options)
     return outcome
 
 
@@ -106,7 +107,7 @@ def test_update__several_databases_one_of_which_fails(
 ) -> None:
     good = service.put("/b.mmdb", a_database(tmp_path))
     use(UPDATE_URLS=[service.url + "/a.mmdb", good])
-    first, second = updates.update_databases()
+    first, second = databases_update.update_databases()
     assert (first.status, second.status) == (FAILED, INSTALLED)
 
 
@@ -120,7 +121,7 @@ def test_update__flat_files_of_one_version_each(
         an_mmdb(path, dict.fromkeys(networks, record), database_type="Own", ip_version=version)
         service.put(f"/own-ipv{version}.mmdb", path.read_bytes())
     use(UPDATE_URLS=[f"{service.url}/own-ipv{version}.mmdb" for version in made])
-    assert [one.status for one in updates.update_databases()] == [INSTALLED] * 2
+    assert [one.status for one in databases_update.update_databases()] == [INSTALLED] * 2
     provider = MmdbProvider()
     assert provider.resolve("8.8.8.8").country_code == "GB"
     assert provider.resolve("2606:4700:4700::1111").country_code == "GB"
@@ -334,7 +335,7 @@ def test_update__folder_that_cannot_be_written_to(folder: Path) -> None:
 def test_update__crash_loop_does_not_use_up_what_a_service_grants(service: Service) -> None:
     service.put(PATH, b"", status=500)
     for _ in range(10):
-        (outcome,) = updates.update_databases()
+        (outcome,) = databases_update.update_databases()
     assert "asked 4 times within a day; again after 20" in outcome.detail
     # One was that of the fixture; each asks for a checksum, too.
     assert service.asked.count(PATH) == 3
@@ -348,12 +349,12 @@ def test_update__attempt_is_remembered_before_the_service_is_asked(
     def killed(_: object) -> None:
         raise SystemExit
 
-    monkeypatch.setattr(updates.Update, "run", killed)
+    monkeypatch.setattr(databases_update.Update, "run", killed)
     for _ in range(4):
         with pytest.raises(SystemExit):
-            updates.update_databases()
+            databases_update.update_databases()
     assert len(Ledger(folder).of("city").attempted_at) == 4
-    assert "asked 4 times" in updates.update_databases()[0].detail
+    assert "asked 4 times" in databases_update.update_databases()[0].detail
 
 
 @pytest.mark.usefixtures("held")
@@ -361,14 +362,14 @@ def test_update__service_that_wants_to_be_left_alone_is(service: Service) -> Non
     service.put(PATH, b"", status=429, headers={"Retry-After": "7200"})
     assert update().status == FAILED
     service.asked.clear()
-    (outcome,) = updates.update_databases()
+    (outcome,) = databases_update.update_databases()
     assert "wants to be left alone until 20" in outcome.detail
     assert service.asked == []
 
 
 @pytest.mark.usefixtures("held")
 def test_update__what_is_not_due_is_left_out(service: Service) -> None:
-    (outcome,) = updates.update_databases(is_only_due=True)
+    (outcome,) = databases_update.update_databases(is_only_due=True)
     assert outcome.status == NOT_DUE
     assert service.asked == []
 
@@ -442,9 +443,9 @@ def test_update__dbip_of_the_month_before_while_there_is_no_newer(
         service.put_compressed(
             before.removeprefix(service.url), a_database(tmp_path, database_type=kind), etag='"1"'
         )
-    assert [one.status for one in updates.update_databases()] == [INSTALLED, INSTALLED]
+    assert [one.status for one in databases_update.update_databases()] == [INSTALLED, INSTALLED]
     assert files(folder)[1:3] == ["dbip-asn-lite.mmdb", "dbip-city-lite.mmdb"]
-    assert [one.status for one in updates.update_databases()] == [UNCHANGED, UNCHANGED]
+    assert [one.status for one in databases_update.update_databases()] == [UNCHANGED, UNCHANGED]
     assert service.statuses[-2:] == [404, 304]
     sources = MmdbProvider(sorted(folder.glob("*.mmdb"))).sources()
     assert all("CC BY 4.0), https://db-ip.com" in source.attribution for source in sources)
@@ -453,15 +454,15 @@ def test_update__dbip_of_the_month_before_while_there_is_no_newer(
 def test_update__half_an_account_is_an_error(use: Callable[..., None]) -> None:
     use(MAXMIND_ACCOUNT_ID="1234")
     with pytest.raises(UpdateError, match="both MAXMIND_ACCOUNT_ID and"):
-        updates.update_databases()
+        databases_update.update_databases()
 
 
 def test_is_used__only_where_the_provider_looks(folder: Path, use: Callable[..., None]) -> None:
-    assert updates.is_used()
+    assert databases_update.is_used()
     use(DATABASES=["/srv/other.mmdb"])
-    assert not updates.is_used()
+    assert not databases_update.is_used()
     use(DATABASES=["/srv/other.mmdb", folder / "city.mmdb"])
-    assert updates.is_used()
+    assert databases_update.is_used()
 
 
 # --- real processes ------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from django.urls import include, path
 from django.utils import timezone
 
 from geocache import urls
-from geocache.budget import ask
 from geocache.exceptions import JournalUnavailable
 from geocache.journal import backlog, spill_buffer, writer
 from geocache.models import (
@@ -22,6 +21,7 @@ from geocache.models import (
 from geocache.outlines import outlines
 from geocache.providers.base import Source
 from geocache.providers.dummy import DummyProvider
+from geocache.providers.quota import ask
 from geocache.statistics import refresh_statistics
 from geocache.views import lookup
 from tests.assertions import assert_is_page, no_database_write

@@ -13,7 +13,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.urls import NoReverseMatch, reverse
 
 import geocache
-from geocache import conf, providers
+from geocache import conf
 from geocache.management import admins, lines, progress
 from geocache.management.arguments import add_json
 from geocache.management.children import Children, stopping_signals
@@ -21,6 +21,7 @@ from geocache.management.shells import ShellCommand
 from geocache.management.sources import describe_source
 from geocache.management.tables import pairs
 from geocache.management.trials import Trial
+from geocache.providers import factory
 
 HOST: Final = "127.0.0.1"
 SAMPLE: Final = Path(geocache.__file__).with_name("data") / "sample_addresses.txt"
@@ -82,7 +83,7 @@ class Command(ShellCommand):
             raise CommandError("The demo makes an admin user: it runs with DEBUG=true only.")
         if port is not None:
             check_port(port)
-        providers.current().build()
+        factory.current().build()
         addresses = self._read(path)
         self._prepare()
         self._show(self._try(addresses))
@@ -125,7 +126,7 @@ class Command(ShellCommand):
             self.stdout.write(json.dumps(trial.to_plain()))
             self.stdout.flush()
         self._say(f"\n{pairs(_figures(trial))}")
-        for source in providers.current().sources():
+        for source in factory.current().sources():
             self._say(f"\n{describe_source(source)}")
 
     def _serve(self, port: int) -> None:

@@ -8,11 +8,11 @@ from typing import Any, BinaryIO
 
 from django.core.management.base import CommandError, CommandParser
 
-from geocache import providers
 from geocache.management import lines, progress
 from geocache.management.answers import PastWriter, Writer
 from geocache.management.arguments import add_json, past_day
 from geocache.management.shells import ShellCommand
+from geocache.providers import factory
 from geocache.status import database_problem
 
 
@@ -81,7 +81,7 @@ class Command(ShellCommand):
     def _writer(self, on: date | None, is_json: bool) -> Writer:
         if on is None:
             # One line now instead of a million answers that are all "not available".
-            providers.current().build()
+            factory.current().build()
             return Writer(self, is_json=is_json)
         if problem := database_problem():
             raise CommandError(f"Nothing was looked up: {problem}.")

@@ -9,7 +9,6 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from geocache.addresses import parse_address
-from geocache.budget import Usage
 from geocache.imports.overview import BanOverview, ListOverview, ListState
 from geocache.lookup.explain import trace
 from geocache.management import explanations
@@ -17,6 +16,7 @@ from geocache.management.arguments import add_json
 from geocache.management.shells import ShellCommand
 from geocache.management.sources import describe_source
 from geocache.management.tables import pairs
+from geocache.providers.quota import Usage
 from geocache.status import Status, read_status
 
 UNKNOWN = "not known"

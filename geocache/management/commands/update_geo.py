@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError
 
-from geocache import updates
+from geocache.databases import update
+from geocache.databases.update import FAILED, INSTALLED, Outcome
 from geocache.exceptions import ProviderError, UpdateBusy
 from geocache.management import progress
 from geocache.management.arguments import add_json
 from geocache.management.shells import ShellCommand
 from geocache.moves import MoveReport, count_moves
-from geocache.updates import FAILED, INSTALLED, Outcome
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -47,20 +47,20 @@ class Command(ShellCommand):
 
     def handle(self, *, is_forced: bool, is_json: bool, **_: Any) -> None:
         """Update once; exit 1 when a database could not be fetched."""
-        if not updates.is_used():
+        if not update.is_used():
             self.stderr.write(
                 "GEOCACHE_DATABASES names other files: what comes is not used until that changes."
             )
         bars = Bars()
         try:
-            outcomes = updates.update_databases(is_forced=is_forced, watch=bars.show)
+            outcomes = update.update_databases(is_forced=is_forced, watch=bars.show)
         except UpdateBusy as error:
             raise CommandError(
                 f"Nothing was fetched: {error}.", returncode=os.EX_TEMPFAIL
             ) from error
         finally:
             bars.close()
-        is_new = any(one.status == INSTALLED for one in outcomes) and updates.is_used()
+        is_new = any(one.status == INSTALLED for one in outcomes) and update.is_used()
         moves = self._count_moves() if is_new else None
         if is_json:
             plain = {

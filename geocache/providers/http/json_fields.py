@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from geocache.providers.fields import country_code, integer, number, text
+from geocache.providers.coercion import country_code, integer, number, text
 
 NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 # "AS64500 Test Networks", as several services write number and name of an operator.

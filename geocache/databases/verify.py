@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Final
 
+from geocache.downloads.limits import MIN_BYTES
 from geocache.exceptions import ProviderError, UpdateError
 from geocache.providers.base import Source
 from geocache.providers.mmdb import MmdbProvider
-from geocache.updates.limits import MIN_BYTES
 
 # Servers for the whole world that have been where they are for years; by family, as a file may hold
 # only one. Half of either has to be known.

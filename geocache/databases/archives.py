@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final, cast
 
+from geocache.downloads.limits import CHUNK_BYTES, Patience, check_size
 from geocache.exceptions import UpdateError
-from geocache.updates.limits import CHUNK_BYTES, Patience, check_size
 
 GZIP: Final = b"\x1f\x8b"
 # Where a tar archive says that it is one.

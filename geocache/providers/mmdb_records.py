@@ -6,8 +6,8 @@ ip-location-db (https://github.com/sapics/ip-location-db) and IPinfo (https://ip
 
 from typing import Any, Final
 
-from geocache.providers.fields import maxmind_fields
-from geocache.providers.json_answers import READERS
+from geocache.providers.coercion import maxmind_fields
+from geocache.providers.http.json_fields import READERS
 
 # Where either of these is an object or a list, the record is in MaxMind's layout.
 NESTED: Final = (

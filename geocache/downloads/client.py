@@ -17,8 +17,8 @@ import requests
 import urllib3
 
 from geocache import conf
+from geocache.downloads.limits import CHUNK_BYTES, Patience, check_size
 from geocache.exceptions import NotPublished, TooOften, UpdateError
-from geocache.updates.limits import CHUNK_BYTES, Patience, check_size
 
 # Seconds to wait for a connection, and for the next bytes.
 TIMEOUTS: Final = (10, 30)

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 
+from geocache.databases import install
 from geocache.locations import EPOCH
-from geocache.updates import install
 
 FILE_NAME: Final = "updates.json"
 DAY: Final = timedelta(days=1)

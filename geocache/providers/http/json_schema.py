@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from geocache.providers.json_answers import READERS
+from geocache.providers.http.json_fields import READERS
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 MAX_BATCH_SIZE: Final = 1000

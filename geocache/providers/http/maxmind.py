@@ -24,16 +24,16 @@ from geoip2.errors import (
 from geocache.exceptions import ProviderError
 from geocache.locations import NOT_FOUND, Location
 from geocache.providers.base import Source
-from geocache.providers.fields import (
+from geocache.providers.coercion import (
     address_text,
     integer,
     mapping,
     maxmind_fields,
     network_around,
 )
-from geocache.providers.service import MALFORMED, TIMEOUT_SECONDS, ServiceProvider
-from geocache.providers.web import Rest, bound
-from geocache.providers.web_async import Sockets, bounded_session, proxy_of
+from geocache.providers.http.base import MALFORMED, TIMEOUT_SECONDS, ServiceProvider
+from geocache.providers.http.bounded_aiohttp import Sockets, bounded_session, proxy_of
+from geocache.providers.http.bounded_requests import Rest, bound
 
 GEOLITE_HOST: Final = "geolite.info"
 # There is no batch endpoint: from so many addresses on, several are asked about at a time. Below,

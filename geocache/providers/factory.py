@@ -1,12 +1,24 @@
-"""Make a provider of what the settings say: a dotted path, and the arguments of its class."""
+"""What resolves an address: one provider a process, made from the settings when first used."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, cast
 
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
+from geocache import conf
 from geocache.providers.base import Provider
+
+
+@cache
+def current() -> Provider:
+    """Return this process's provider.
+
+    Raises ``ImproperlyConfigured`` when ``GEOCACHE["PROVIDER"]`` names none.
+    """
+    return make(conf.get("PROVIDER"))
 
 
 def make(configured: Mapping[str, Any]) -> Provider:
@@ -32,3 +44,11 @@ def _limit(queries_per_day: object) -> int | None:
     if type(queries_per_day) is not int or queries_per_day < 0:
         raise TypeError(f"queries_per_day is {queries_per_day!r}")
     return queries_per_day
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting == "GEOCACHE":
+        current.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="geocache.providers")

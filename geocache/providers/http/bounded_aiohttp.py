@@ -15,7 +15,7 @@ from typing import Any, Final
 import aiohttp
 import requests
 
-from geocache.providers.web import CHUNK_BYTES, MAX_BODY_BYTES, Rest, TooLarge
+from geocache.providers.http.bounded_requests import CHUNK_BYTES, MAX_BODY_BYTES, Rest, TooLarge
 
 # Questions at once: more would look like an attack to a service that counts by the second.
 CONNECTIONS: Final = 8

@@ -1,14 +1,11 @@
 """How much an update may take: time, bytes, and one process at once."""
 
-import fcntl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from geocache.exceptions import UpdateBusy, UpdateError
+from geocache.exceptions import UpdateError
 
 MIN_BYTES: Final = 512
 MAX_BYTES: Final = 4 * 2**30
@@ -38,18 +35,3 @@ def check_size(byte_count: int, max_bytes: int | None = None) -> None:
         raise UpdateError(f"larger than {max_bytes:,} bytes; it is not read any further")
     if byte_count > MAX_BYTES:
         raise UpdateError(f"larger than {MAX_BYTES:,} bytes; that is no database")
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Be the only one who changes ``folder``, or raise ``UpdateBusy``.
-
-    The lock is the kernel's: it goes with the process that holds it, however that ends.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UpdateBusy("another update is at work; it does the same") from error
-        yield

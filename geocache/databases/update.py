@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from geocache import conf
+from geocache.databases import install
+from geocache.databases.archives import unpack
+from geocache.databases.editions import Edition, wanted_editions
+from geocache.databases.update_state import History, Ledger
+from geocache.databases.verify import read_source, verify
+from geocache.downloads.client import Client, Fetched
+from geocache.downloads.limits import Patience
 from geocache.exceptions import NotPublished, TooOften, UpdateError
-from geocache.updates import install
-from geocache.updates.archives import unpack
-from geocache.updates.editions import Edition, wanted_editions
-from geocache.updates.fetch import Client, Fetched
-from geocache.updates.history import History, Ledger
-from geocache.updates.limits import Patience, alone
-from geocache.updates.verification import read_source, verify
+from geocache.locks.file_lock import alone
 
 INSTALLED: Final = "installed"
 UNCHANGED: Final = "unchanged"

@@ -10,12 +10,12 @@ import requests
 from geocache.exceptions import ProviderError
 from geocache.locations import NOT_FOUND, Location
 from geocache.providers.base import Source
-from geocache.providers.fields import address_text, network_around
-from geocache.providers.json_answers import READERS, has_path, pick
-from geocache.providers.json_mapping import Batch, Service
-from geocache.providers.presets import PRESETS
-from geocache.providers.service import MALFORMED, TIMEOUT_SECONDS, ServiceProvider
-from geocache.providers.web import bound
+from geocache.providers.coercion import address_text, network_around
+from geocache.providers.http.base import MALFORMED, TIMEOUT_SECONDS, ServiceProvider
+from geocache.providers.http.bounded_requests import bound
+from geocache.providers.http.json_fields import READERS, has_path, pick
+from geocache.providers.http.json_presets import PRESETS
+from geocache.providers.http.json_schema import Batch, Service
 
 # Raised when the same answers begin to be read differently: older ones are then stale.
 RELEASE: Final = 1

@@ -15,8 +15,8 @@ import requests
 from geocache.exceptions import ProviderError
 from geocache.locations import Location
 from geocache.providers.base import Provider
-from geocache.providers.web import Rest, Resting, TooLarge
-from geocache.providers.web_async import CONNECTIONS, LeftAlone
+from geocache.providers.http.bounded_aiohttp import CONNECTIONS, LeftAlone
+from geocache.providers.http.bounded_requests import Rest, Resting, TooLarge
 
 Client = TypeVar("Client")
 
