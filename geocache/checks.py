@@ -8,9 +8,11 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from geocache import bans, conf, proxies, prune
+from geocache import conf, proxies
+from geocache.bans import apply as bans
 from geocache.cache import backends
 from geocache.exceptions import BanError, ProviderError
+from geocache.maintenance import prune
 from geocache.providers import factory
 
 # None of volatile-* evicts a record, which has no time to live; but a seal has one. Where it goes

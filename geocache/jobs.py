@@ -23,6 +23,8 @@ from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from geocache import conf
+from geocache.blocklists.outcome import APPLIED
+from geocache.blocklists.schedule import import_due
 from geocache.databases import update
 from geocache.exceptions import (
     FlushError,
@@ -32,16 +34,14 @@ from geocache.exceptions import (
     UpdateBusy,
     UpdateError,
 )
-from geocache.imports.apply import APPLIED
-from geocache.imports.geography import count_after_flush
-from geocache.imports.schedule import import_due
+from geocache.history.moves import count_moves
 from geocache.journal.flush import flush_dirty, read_backlog
+from geocache.maintenance.prune import prune, retention_days
+from geocache.maintenance.refresh import refresh
 from geocache.models import FlushRun, SchedulerLease
 from geocache.models.scheduler import SCHEDULER_LEASE
-from geocache.moves import count_moves
-from geocache.prune import prune, retention_days
-from geocache.refresh import refresh
-from geocache.statistics import refresh_after_flush
+from geocache.statistics.lists import count_after_flush
+from geocache.statistics.table import refresh_after_flush
 
 log = structlog.get_logger(__name__)
 

@@ -11,9 +11,9 @@ from django.db import DatabaseError, InterfaceError, connections, router
 from django.db.models import Sum
 from django.utils import timezone
 
+from geocache.blocklists.status import BanOverview, ListOverview, read_bans, read_lists
 from geocache.cache import backends
 from geocache.exceptions import ProviderError
-from geocache.imports.overview import BanOverview, ListOverview, read_bans, read_lists
 from geocache.journal import spill_buffer
 from geocache.journal.flush import read_backlog
 from geocache.models import FlushRun, GeoCache, RejectedEntry, SchedulerLease

@@ -109,7 +109,7 @@ def make_it_look_used(chance: random.Random) -> None:
     from django.utils import timezone
 
     from geocache.models import FlushRun, GeoCache
-    from geocache.statistics import refresh_statistics
+    from geocache.statistics.table import refresh_statistics
 
     admin = User.objects.get(username="admin")
     admin.email = "admin@example.org"  # or the demo would give it a new password

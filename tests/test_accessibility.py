@@ -10,9 +10,9 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from playwright.sync_api import Page, Route, ViewportSize
 
-from geocache.imports.geography import count_after_flush
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup_many
+from geocache.statistics.lists import count_after_flush
 from tests.browsers import CHROMIUM, chromium, log_in
 from tests.conftest import require
 from tests.factories import LONDON, MOSCOW_V6, a_row, an_admin

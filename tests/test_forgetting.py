@@ -4,14 +4,14 @@ import pytest
 from django.core.cache.backends.base import BaseCache
 from django.db import OperationalError
 
-from geocache import forgetting
 from geocache.cache import backends
 from geocache.exceptions import FlushError, ProviderError
-from geocache.forgetting import forget
 from geocache.journal import flush, reader, writer
 from geocache.journal.flush import FlushReport, flush_dirty
 from geocache.locations import Location
 from geocache.lookup import hot_entries, lookup, lookup_many
+from geocache.maintenance import forget as maintenance_forget
+from geocache.maintenance.forget import forget
 from geocache.models import GeoCache
 from geocache.providers import factory
 from geocache.providers.dummy import DummyProvider
@@ -88,7 +88,7 @@ def test_forget__flush_that_runs_out_of_time_forgets_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     a_row()
-    monkeypatch.setattr(forgetting, "flush_dirty", lambda _: FlushReport(timed_out=True))
+    monkeypatch.setattr(maintenance_forget, "flush_dirty", lambda _: FlushReport(timed_out=True))
     with pytest.raises(FlushError, match="before all dirty answers were flushed"):
         forget([LONDON])
     assert stored() == {LONDON}
@@ -107,8 +107,8 @@ def test_forget__flusher_at_work_is_waited_for_and_then_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     a_row()
-    monkeypatch.setattr(forgetting, "WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(forgetting, "flush_dirty", lambda _: FlushReport())
+    monkeypatch.setattr(maintenance_forget, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(maintenance_forget, "flush_dirty", lambda _: FlushReport())
     with reader.lock(60), pytest.raises(FlushError, match="another flush is under way"):
         forget([LONDON])
     assert stored() == {LONDON}
@@ -144,7 +144,7 @@ def test_forget__cache_that_is_down_after_the_flush_forgets_nothing(
         return FlushReport()
 
     a_row()
-    monkeypatch.setattr(forgetting, "flush_dirty", flush_then_lose_the_cache)
+    monkeypatch.setattr(maintenance_forget, "flush_dirty", flush_then_lose_the_cache)
     with pytest.raises(FlushError, match="connection refused"):
         forget([LONDON])
     assert stored() == {LONDON}
@@ -154,7 +154,7 @@ def test_forget__database_that_fails_is_a_flush_error(monkeypatch: pytest.Monkey
     def fail(*_: object) -> int:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(forgetting, "_delete", fail)
+    monkeypatch.setattr(maintenance_forget, "_delete", fail)
     with pytest.raises(FlushError, match="the database cannot be written: gone"):
         forget([LONDON])
 

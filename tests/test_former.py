@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from geocache.forgetting import forget
 from geocache.journal import reader, writer
 from geocache.journal.flush import flush_dirty
 from geocache.journal.recorder import record
 from geocache.locations import Location
+from geocache.maintenance.forget import forget
+from geocache.maintenance.prune import prune
 from geocache.models import FormerAnswer, GeoCache, answers, history
 from geocache.models.history import is_move
-from geocache.prune import prune
 from tests.factories import LONDON, NOON, a_location, a_row, many_locations, use_dummy_provider
 
 pytestmark = pytest.mark.django_db

@@ -14,12 +14,12 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.translation import override
 
-from geocache.imports import apply
-from geocache.imports.geography import count_after_flush
+from geocache.blocklists import apply
 from geocache.journal import recorder
 from geocache.lookup import lookup
 from geocache.models import FlushRun, ImportRun, ImportSource, ListedAddress, RejectedEntry
-from geocache.statistics import refresh_after_flush
+from geocache.statistics.lists import count_after_flush
+from geocache.statistics.table import refresh_after_flush
 from tests.assertions import assert_valid_html
 from tests.factories import (
     LONDON,

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from geocache.history import answer_on, former_spans, parse_day
+from geocache.history.spans import answer_on, former_spans, parse_day
 from tests.factories import LONDON, NOON, a_row
 
 pytestmark = pytest.mark.django_db

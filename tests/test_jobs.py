@@ -16,10 +16,10 @@ from geocache import jobs
 from geocache.databases import update as databases_update
 from geocache.databases.update import Outcome
 from geocache.exceptions import ProviderError, UpdateBusy, UpdateError
+from geocache.history.moves import MoveReport
 from geocache.journal import writer
 from geocache.models import FlushRun, GeoCache, SchedulerLease
-from geocache.moves import MoveReport
-from geocache.statistics import read_statistics
+from geocache.statistics.table import read_statistics
 from tests import processes
 from tests.factories import a_location, a_row, many_locations, use_dummy_provider
 
@@ -63,7 +63,7 @@ def test_geo_cache_flush__counts_the_table() -> None:
 def test_geo_cache_flush__outlives_a_failure_of_the_statistics(
     events: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geocache.statistics._count", lambda _: 1 / 0)
+    monkeypatch.setattr("geocache.statistics.table._count", lambda _: 1 / 0)
     writer.append(many_locations(3))
     jobs.geo_cache_flush()
     assert GeoCache.objects.count() == 3

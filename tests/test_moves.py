@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from geocache import moves
+from geocache.history import moves
+from geocache.history.moves import MoveReport, count_moves
 from geocache.models import GeoCache
-from geocache.moves import MoveReport, count_moves
 from tests.assertions import no_database_write
 from tests.factories import LONDON, MOSCOW_V6, a_location, many_locations, use_dummy_provider
 

@@ -4,19 +4,19 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from geocache import prune
 from geocache.exceptions import FlushError
 from geocache.journal import last_seen, writer
 from geocache.journal.flush import FlushReport, flush_dirty
 from geocache.journal.last_seen import Note, dump_note
 from geocache.lookup import hot_entries, lookup
 from geocache.lookup.memory import memory
+from geocache.maintenance import prune
+from geocache.maintenance.prune import PruneReport, count_unasked
+from geocache.maintenance.refresh import refresh
+from geocache.maintenance.resolve_again import resolve_again
 from geocache.models import GeoCache
 from geocache.providers import factory
 from geocache.providers.dummy import DummyProvider
-from geocache.prune import PruneReport, count_unasked
-from geocache.refresh import refresh
-from geocache.renewal import resolve_again
 from tests.factories import LONDON, MOSCOW_V6, a_location, a_row, many_locations, use_dummy_provider
 from tests.processes import start_script
 
@@ -174,7 +174,7 @@ def test_prune__hot_entry_of_a_row_that_is_asked_for_meanwhile_stays(
         asked(LONDON, days_ago=0)
         return FlushReport()
 
-    monkeypatch.setattr("geocache.forgetting.flush_dirty", flush_with_a_note)
+    monkeypatch.setattr("geocache.maintenance.forget.flush_dirty", flush_with_a_note)
     assert run().pruned == 0
     assert hot_entries.get_many(factory.current().build(), [LONDON])
 

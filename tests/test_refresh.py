@@ -3,14 +3,14 @@ from typing import Any
 
 import pytest
 
-from geocache import refresh
 from geocache.exceptions import MeteredProvider, ProviderError
 from geocache.locations import NOT_FOUND
 from geocache.lookup import hot_entries
+from geocache.maintenance import refresh
+from geocache.maintenance.refresh import RefreshReport, due_addresses
 from geocache.models import GeoCache
 from geocache.providers import factory
 from geocache.providers.dummy import DummyProvider
-from geocache.refresh import RefreshReport, due_addresses
 from tests.factories import LONDON, MOSCOW_V6, a_row, many_locations, use_dummy_provider
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,8 +7,8 @@ from geocache.exceptions import InvalidAddress, ProviderError
 from geocache.journal import backlog
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import hot_entries, lookup
+from geocache.maintenance.resolve_again import resolve_again
 from geocache.models import GeoCache
-from geocache.renewal import resolve_again
 from tests.factories import LONDON, MOSCOW_V6, a_row, use_dummy_provider
 
 pytestmark = pytest.mark.django_db

@@ -7,9 +7,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from structlog.testing import capture_logs
 
-from geocache import statistics
 from geocache.models import FlushRun, GeoCache, Statistics
-from geocache.statistics import (
+from geocache.statistics import table
+from geocache.statistics.table import (
     Operator,
     read_statistics,
     refresh_after_flush,
@@ -188,7 +188,7 @@ def test_refresh_after_flush__failure_is_logged(monkeypatch):
     def fail(_):
         raise OperationalError("too slow")
 
-    monkeypatch.setattr(statistics, "_count", fail)
+    monkeypatch.setattr(table, "_count", fail)
     with capture_logs() as logged:
         refresh_after_flush()
     assert [(line["event"], line["error"]) for line in logged] == [

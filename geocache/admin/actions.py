@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy as _
 from geocache.admin.flushing import FLUSH_NOW_SECONDS
 from geocache.exceptions import FlushError, ProviderError
 from geocache.exports import download
-from geocache.forgetting import forget
+from geocache.maintenance.forget import forget
+from geocache.maintenance.resolve_again import resolve_again
 from geocache.models import GeoCache
-from geocache.renewal import resolve_again
 
 Rows = QuerySet[GeoCache]
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from geocache.collation import sort_text
 from geocache.models import GeoCache
-from geocache.statistics import Snapshot, read_statistics
+from geocache.statistics.table import Snapshot, read_statistics
 from geocache.templatetags.geo import country_name
 
 # Operators that are offered. Others are chosen by their link in a row of the list.

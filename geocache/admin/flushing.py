@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.journal.backlog import Backlog
 from geocache.journal.flush import FlushReport, flush_dirty, read_backlog
-from geocache.statistics import refresh_after_flush
+from geocache.statistics.table import refresh_after_flush
 
 # How long a flush may keep somebody waiting who pressed a button.
 FLUSH_NOW_SECONDS: Final = 20.0

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 from django.utils import timezone
 
-from geocache.history import Span, answer_on
+from geocache.history.spans import Span, answer_on
 from geocache.locations import UNAVAILABLE, Location
 from geocache.lookup import lookup_many
 from geocache.lookup.memory import memory

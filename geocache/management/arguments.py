@@ -7,8 +7,8 @@ from typing import Final
 
 from django.core.management.base import CommandParser
 
-from geocache.history import parse_day
-from geocache.prune import MAX_DAYS
+from geocache.history.spans import parse_day
+from geocache.maintenance.prune import MAX_DAYS
 
 MAX_SECONDS: Final = 86_400
 

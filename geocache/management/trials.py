@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup, lookup_many
-from geocache.statistics import refresh_after_flush
+from geocache.statistics.table import refresh_after_flush
 from geocache.status import plain_source, read_status
 
 CHUNK_ADDRESSES: Final = 1000

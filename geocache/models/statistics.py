@@ -14,7 +14,7 @@ class Statistics(models.Model):
     seconds = models.FloatField()
     # The newest flush that is counted in; 0 if there was none.
     last_run = models.BigIntegerField()
-    # JSON of the counts, as ``geocache.statistics`` has them.
+    # JSON of the counts, as ``geocache.statistics.table`` has them.
     figures = models.TextField()
 
     class Meta:

@@ -14,12 +14,12 @@ from geocache import exports
 from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress, InvalidCursor
 from geocache.filters import AddressFilter, DayForm
-from geocache.history import answer_on, former_spans
+from geocache.history.spans import answer_on, former_spans
 from geocache.lookup import explain
 from geocache.models import GeoCache, ListedAddress
 from geocache.paging import Page, read_page
 from geocache.printable import printable
-from geocache.statistics import read_statistics
+from geocache.statistics.table import read_statistics
 from geocache.views.access import staff_only
 
 # On either side of an address, in its network.

@@ -14,7 +14,7 @@ from django.views.decorators.http import conditional_page
 
 from geocache.addresses import normalise
 from geocache.exceptions import InvalidAddress
-from geocache.history import answer_on, parse_day
+from geocache.history.spans import answer_on, parse_day
 from geocache.lookup import lookup, lookup_many
 from geocache.views.api_access import ApiError, admit
 

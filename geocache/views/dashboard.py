@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 from geocache import conf, maps
 from geocache.charts import Bar
 from geocache.models import FlushRun
-from geocache.statistics import Snapshot, read_statistics
+from geocache.statistics.table import Snapshot, read_statistics
 from geocache.status import Status, is_old, read_status
 from geocache.views.access import staff_or_lookup
 

@@ -14,12 +14,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from geocache import conf, maps
 from geocache.addresses.blocks import parse_entries
+from geocache.blocklists.request import ask_for
 from geocache.exceptions import InvalidAddress
-from geocache.imports.asking import ask_for
-from geocache.imports.geography import geography_of
 from geocache.locations import Location
 from geocache.models import GeoCache, ImportRun, ImportSource, ListedAddress
-from geocache.statistics import Operator, read_statistics
+from geocache.statistics.lists import geography_of
+from geocache.statistics.table import Operator, read_statistics
 from geocache.views.access import staff_only
 
 PAGE_ROWS: Final = 50

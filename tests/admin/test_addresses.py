@@ -5,7 +5,7 @@ import pytest
 
 from geocache.admin import paging
 from geocache.models import GeoCache
-from geocache.statistics import refresh_statistics
+from geocache.statistics.table import refresh_statistics
 from tests.admin.asking import (
     LIST,
     LIST_QUERIES,

@@ -1,7 +1,7 @@
 import pytest
 
 from geocache.models import GeoCache
-from geocache.statistics import refresh_statistics
+from geocache.statistics.table import refresh_statistics
 from tests.admin.asking import LIST, explain, shown
 from tests.factories import (
     a_location,

@@ -9,7 +9,7 @@ from geocache.admin import flushing
 from geocache.journal import backlog, writer
 from geocache.journal.flush import FlushReport
 from geocache.models import GeoCache, JournalHead
-from geocache.statistics import read_statistics
+from geocache.statistics.table import read_statistics
 from tests.admin.asking import (
     FLUSH,
     LIST,

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from geocache import bans
+from geocache.bans import apply as bans
 from geocache.exceptions import BanError, ImportFailed
 from geocache.models import Ban, ImportRun
 from tests.bans.recording import RecordingAction, WholeAction, use_action

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from geocache.bans.fail2ban import Fail2banAction
+from geocache.blocklists import apply, sources
 from geocache.exceptions import BanError, ImportFailed
-from geocache.imports import apply, origins
 from geocache.models import ImportRun
 from tests.bans.jail import JAIL, Jail, a_jail
 from tests.bans.recording import use_action
@@ -67,7 +67,7 @@ def test_fail2ban__takes_a_ban_of_what_is_banned_without_doing_it_again(jail: Ja
 def test_fail2ban__killed_between_ban_and_record_bans_once(
     jail: Jail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geocache.bans._record", lambda _: 1 / 0)
+    monkeypatch.setattr("geocache.bans.apply._record", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         imported(*FIRST)
     monkeypatch.undo()
@@ -96,8 +96,8 @@ def test_import__reads_the_live_database_and_the_log(jail: Jail, settings: Any) 
     wait_until(lambda: len(jail.actions()) == 2)
     settings.GEOCACHE = {**settings.GEOCACHE, "BAN_ACTION": None}
     for path, name in ((jail.database, "database"), (jail.folder / "server.log", "log")):
-        origin = origins.find_origin(str(path), name)
-        with origins.content_of(origin) as content:
+        origin = sources.find_origin(str(path), name)
+        with sources.content_of(origin) as content:
             outcome = apply.import_content(origin, content)
         assert {"7.7.7.7", "8.8.8.8"} <= set(listed(name)), outcome
         assert outcome.bad_count == 0

@@ -84,10 +84,10 @@ def measure(path: str) -> None:
     """Import once, again, and a list of which one line in a hundred is another."""
     from django.db import connection
 
-    from geocache.imports.geography import count_after_flush
     from geocache.journal.flush import flush_dirty
     from geocache.models import GeoCache, ListedAddress
-    from geocache.statistics import refresh_after_flush
+    from geocache.statistics.lists import count_after_flush
+    from geocache.statistics.table import refresh_after_flush
 
     say("import", *timed(lambda: imported(path)))
     say("the same import", *timed(lambda: imported(path)))
@@ -111,10 +111,10 @@ def imported(path: str) -> str:
     """Import as the command does, and say what was done and written."""
     from django.db import connection
 
-    from geocache.imports import origins
-    from geocache.imports.apply import import_content
+    from geocache.blocklists import sources
+    from geocache.blocklists.apply import import_content
 
-    origin = origins.find_origin(path, "made-up")
+    origin = sources.find_origin(path, "made-up")
     written: list[str] = []
 
     def watch(execute: Any, sql: str, *rest: Any) -> Any:
@@ -122,7 +122,7 @@ def imported(path: str) -> str:
             written.append(sql)
         return execute(sql, *rest)
 
-    with connection.execute_wrapper(watch), origins.content_of(origin) as content:
+    with connection.execute_wrapper(watch), sources.content_of(origin) as content:
         done = import_content(origin, content)
     return (
         f"{done.status}, +{done.appeared_count:,} -{done.left_count:,}, "

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django_countries import countries
 
 from geocache.models import FlushRun, GeoCache
-from geocache.statistics import refresh_if_due
+from geocache.statistics.table import refresh_if_due
 
 FIRST_COUNTRIES = ("US", "CN", "DE", "IN", "BR", "RU", "FR", "GB", "NL", "JP")
 OPERATORS = 5_000

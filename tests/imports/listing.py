@@ -3,9 +3,9 @@
 import io
 from typing import Any
 
-from geocache.imports import apply
-from geocache.imports.apply import Outcome
-from geocache.imports.content import spooled
+from geocache.blocklists import apply
+from geocache.blocklists.content import spooled
+from geocache.blocklists.outcome import Outcome
 from geocache.models import ListedAddress
 
 

@@ -5,9 +5,9 @@ import pytest
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
+from geocache.blocklists import apply
+from geocache.blocklists.outcome import Progress
 from geocache.exceptions import ImportBusy, ImportFailed
-from geocache.imports import apply
-from geocache.imports.apply import Progress
 from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache, ImportRun, ImportSource, ListedAddress
 from tests.factories import LONDON, use_dummy_provider

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocache.addresses.blocks import Entry, parse_entries
-from geocache.imports.differences import differences
+from geocache.blocklists.diff import differences
 
 NUMBERS = st.sets(st.integers(0, 40))
 

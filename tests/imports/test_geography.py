@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from geocache.imports import geography
-from geocache.imports.geography import count_after_flush, count_due, geography_of
 from geocache.journal.flush import flush_dirty
 from geocache.models import ImportSource
+from geocache.statistics import lists
+from geocache.statistics.lists import count_after_flush, count_due, geography_of
 from tests.factories import LONDON, MOSCOW_V6, use_dummy_provider
 from tests.imports.listing import imported
 
@@ -50,7 +50,7 @@ def test_count_due__again_after_an_import_or_a_flush_an_hour_later() -> None:
 def test_count_after_flush__failure_is_no_failure_of_the_flush(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(geography, "count_due", lambda _: 1 / 0)
+    monkeypatch.setattr(lists, "count_due", lambda _: 1 / 0)
     count_after_flush()
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from geocache.blocklists import sources
+from geocache.blocklists.apply import import_content
+from geocache.blocklists.outcome import Outcome
+from geocache.blocklists.sources import find_origin
 from geocache.exceptions import ImportFailed
-from geocache.imports import origins
-from geocache.imports.apply import Outcome, import_content
-from geocache.imports.origins import find_origin
 from geocache.models import ImportSource
 from tests.factories import use_dummy_provider
 from tests.imports.listing import imported, listed
@@ -29,7 +30,7 @@ def service(settings: Any) -> Iterator[Service]:
 
 def import_from(place: str, name: str = "") -> Outcome:
     origin = find_origin(place, name)
-    with origins.content_of(origin) as content:
+    with sources.content_of(origin) as content:
         return import_content(origin, content)
 
 

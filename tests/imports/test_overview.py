@@ -6,8 +6,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from geocache.blocklists.status import BanOverview, ListOverview, ListState, read_bans, read_lists
 from geocache.exceptions import BanError, ImportFailed
-from geocache.imports.overview import BanOverview, ListOverview, ListState, read_bans, read_lists
 from geocache.locks.process_identity import this_holder
 from geocache.models import Ban, ImportRun, ImportSource
 from tests.assertions import no_database_write

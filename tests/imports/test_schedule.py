@@ -7,8 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from geocache.imports.asking import ask_for
-from geocache.imports.schedule import Result, import_due
+from geocache.blocklists.request import ask_for
+from geocache.blocklists.schedule import Result, import_due
 from geocache.models import ImportSource
 from tests.factories import use_dummy_provider
 from tests.imports.listing import listed

@@ -13,7 +13,7 @@ from geocache.journal import flush, writer
 from geocache.journal.flush import FlushReport
 from geocache.management.commands import flush_geo
 from geocache.models import GeoCache
-from geocache.statistics import read_statistics
+from geocache.statistics.table import read_statistics
 from tests.factories import a_location, many_locations
 from tests.management.commands import run
 

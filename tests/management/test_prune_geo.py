@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from geocache import prune
+from geocache.maintenance import prune
 from geocache.models import GeoCache
 from tests.factories import a_row, many_locations, use_dummy_provider
 

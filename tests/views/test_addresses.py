@@ -7,7 +7,7 @@ from django.utils import timezone
 from geocache import paging
 from geocache.lookup import lookup
 from geocache.models import GeoCache
-from geocache.statistics import refresh_statistics
+from geocache.statistics.table import refresh_statistics
 from tests.assertions import assert_is_page, no_database_write
 from tests.factories import (
     LONDON,

@@ -22,7 +22,7 @@ from geocache.outlines import outlines
 from geocache.providers.base import Source
 from geocache.providers.dummy import DummyProvider
 from geocache.providers.quota import ask
-from geocache.statistics import refresh_statistics
+from geocache.statistics.table import refresh_statistics
 from geocache.views import lookup
 from tests.assertions import assert_is_page, no_database_write
 from tests.factories import (

@@ -7,10 +7,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from geocache.imports.geography import count_due
 from geocache.journal.flush import flush_dirty
 from geocache.models import ImportRun, ImportSource
-from geocache.statistics import refresh_statistics
+from geocache.statistics.lists import count_due
+from geocache.statistics.table import refresh_statistics
 from tests.assertions import assert_is_page, no_database_write
 from tests.factories import LONDON, MOSCOW_V6, a_stranger, a_viewer, an_admin, use_dummy_provider
 from tests.imports.listing import imported

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError, CommandParser
 
-from geocache import bans
+from geocache.bans import apply as bans
+from geocache.blocklists import apply, sources
+from geocache.blocklists.outcome import APPLIED, COMPARED, UNCHANGED, WARMED, Outcome, Progress
+from geocache.blocklists.sources import Content, Origin
 from geocache.exceptions import BanError, ImportBusy, ImportFailed
-from geocache.imports import apply, origins
-from geocache.imports.apply import Outcome, Progress
-from geocache.imports.origins import Content, Origin
 from geocache.management import progress
 from geocache.management.arguments import add_json
 from geocache.management.shells import ShellCommand
@@ -92,7 +92,7 @@ class Command(ShellCommand):
                 outcomes.append(outcome := self._one(place, name, do))
             except (ImportFailed, BanError) as error:
                 codes.add(os.EX_TEMPFAIL if isinstance(error, ImportBusy) else 1)
-                self.stderr.write(f"{origins.shown_place(place)} was not imported: {error}.")
+                self.stderr.write(f"{sources.shown_place(place)} was not imported: {error}.")
                 continue
             if not is_json:
                 self._say(outcome)
@@ -103,12 +103,12 @@ class Command(ShellCommand):
             sys.exit(1 if 1 in codes else os.EX_TEMPFAIL)
 
     def _one(self, place: str, name: str, do: Callable[..., Outcome]) -> Outcome:
-        origin = origins.find_origin(place, name)
+        origin = sources.find_origin(place, name)
         # What is to be banned still is no reason to be told that nothing has changed.
         is_conditional = do is _apply and not bans.are_due()
         with (
             _fetching(origin) as show,
-            origins.content_of(origin, is_conditional=is_conditional, progress=show) as content,
+            sources.content_of(origin, is_conditional=is_conditional, progress=show) as content,
         ):
             if content is None:
                 return apply.import_content(origin, None)
@@ -121,23 +121,23 @@ class Command(ShellCommand):
         self.stdout.write(SENTENCES[one.status].format(one=one))
         if one.banned_count or one.unbanned_count:
             self.stdout.write(f"  {one.banned_count:,} banned, {one.unbanned_count:,} bans ended.")
-        if one.bad_count and one.status != apply.UNCHANGED:
+        if one.bad_count and one.status != UNCHANGED:
             shown = "; ".join(one.bad_lines)
             lines = "line" if one.bad_count == 1 else "lines"
             self.stderr.write(f"{one.name}: {one.bad_count:,} bad {lines} passed over: {shown}")
 
 
 SENTENCES: Final = {
-    apply.APPLIED: (
+    APPLIED: (
         "{one.name}: {one.appeared_count:,} appeared, {one.left_count:,} left, "
         "{one.entry_count:,} are listed ({one.format_name}), in {one.seconds:.2f} s."
     ),
-    apply.UNCHANGED: "{one.name}: nothing has changed, {one.entry_count:,} are listed.",
-    apply.COMPARED: (
+    UNCHANGED: "{one.name}: nothing has changed, {one.entry_count:,} are listed.",
+    COMPARED: (
         "{one.name}: {one.appeared_count:,} would appear and {one.left_count:,} leave, "
         "{one.entry_count:,} would be listed ({one.format_name})."
     ),
-    apply.WARMED: "{one.name}: {one.entry_count:,} looked up; nothing was applied.",
+    WARMED: "{one.name}: {one.entry_count:,} looked up; nothing was applied.",
 }
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from geocache.maintenance.prune import PruneReport, count_unasked, prune, retention_days
 from geocache.management import arguments, progress
 from geocache.management.shells import ShellCommand
-from geocache.prune import PruneReport, count_unasked, prune, retention_days
-from geocache.statistics import refresh_after_flush
+from geocache.statistics.table import refresh_after_flush
 from geocache.status import database_problem
 
 

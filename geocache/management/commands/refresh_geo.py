@@ -9,11 +9,11 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.exceptions import MeteredProvider
+from geocache.maintenance.refresh import RefreshReport, refresh
 from geocache.management import progress
 from geocache.management.arguments import add_json, add_time_limit, count
 from geocache.management.shells import ShellCommand
-from geocache.refresh import RefreshReport, refresh
-from geocache.statistics import refresh_after_flush
+from geocache.statistics.table import refresh_after_flush
 from geocache.status import database_problem
 
 

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from geocache.addresses import parse_address
-from geocache.imports.overview import BanOverview, ListOverview, ListState
+from geocache.blocklists.status import BanOverview, ListOverview, ListState
 from geocache.lookup.explain import trace
 from geocache.management import explanations
 from geocache.management.arguments import add_json

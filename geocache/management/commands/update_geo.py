@@ -11,10 +11,10 @@ from django.db import DatabaseError, InterfaceError
 from geocache.databases import update
 from geocache.databases.update import FAILED, INSTALLED, Outcome
 from geocache.exceptions import ProviderError, UpdateBusy
+from geocache.history.moves import MoveReport, count_moves
 from geocache.management import progress
 from geocache.management.arguments import add_json
 from geocache.management.shells import ShellCommand
-from geocache.moves import MoveReport, count_moves
 
 if TYPE_CHECKING:
     from tqdm import tqdm

@@ -9,74 +9,34 @@
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from geocache import bans
 from geocache.addresses.blocks import Entry
+from geocache.bans import apply as bans
+from geocache.blocklists import sources
+from geocache.blocklists.content import Entries, Spooled
+from geocache.blocklists.diff import Change, differences
+from geocache.blocklists.outcome import APPLIED, COMPARED, UNCHANGED, WARMED, Outcome, Progress
+from geocache.blocklists.runs import begin, failing, held
+from geocache.blocklists.sources import Content, Origin
 from geocache.exceptions import ImportFailed
-from geocache.imports import origins
-from geocache.imports.content import Entries, Spooled, Watch
-from geocache.imports.differences import Change, differences
-from geocache.imports.origins import Content, Origin
-from geocache.imports.runs import begin, failing, held
 from geocache.lookup import lookup_many
 from geocache.lookup.memory import memory
 from geocache.models import ImportRun, ImportSource, ListedAddress
-
-APPLIED: Final = "applied"
-UNCHANGED: Final = "unchanged"
-COMPARED: Final = "compared"
-WARMED: Final = "warmed"
 
 # Differences that are looked up together and written in one transaction.
 BATCH_ENTRIES: Final = 2_000
 # Rows of the list that are read at once, and entries behind which the hold is renewed anyway.
 HELD_ROWS: Final = 5_000
 KEEP_ENTRIES: Final = 100_000
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of one import; counts are of entries, addresses and networks alike."""
-
-    name: str
-    status: str
-    sha256: str
-    format_name: str = ""
-    line_count: int = 0
-    bad_count: int = 0
-    bad_lines: list[str] = field(default_factory=list)
-    entry_count: int = 0
-    network_count: int = 0
-    appeared_count: int = 0
-    left_count: int = 0
-    banned_count: int = 0
-    unbanned_count: int = 0
-    seconds: float = 0.0
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return it as plain JSON types."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Who is told how far an import is, and who may end it."""
-
-    # Bytes that were read.
-    read: Watch = lambda _: None
-    # Entries that were compared with the table, after ``total`` has said how many there are.
-    compared: Watch = lambda _: None
-    total: Watch = lambda _: None
-    is_stopped: Callable[[], bool] = lambda: False
 
 
 def import_list(
@@ -147,7 +107,7 @@ def _apply_content(
         progress=progress,
     )
     if content.fetched:
-        origins.remember(origin.name, content.fetched)
+        sources.remember(origin.name, content.fetched)
     return outcome
 
 

@@ -8,8 +8,8 @@ from typing import Final
 from django.db import DatabaseError, InterfaceError, transaction
 from django.utils import timezone
 
+from geocache.blocklists.content import Report
 from geocache.exceptions import GeocacheError, ImportBusy, ImportFailed
-from geocache.imports.content import Report
 from geocache.locks.process_identity import this_holder
 from geocache.models import ImportRun, ImportSource
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from geocache.addresses.blocks import Entry, parse_entries
+from geocache.blocklists.formats import HEAD_LINES, Format, Words, recognise
 from geocache.exceptions import ImportFailed, InvalidAddress
-from geocache.imports.formats import HEAD_LINES, Format, Words, recognise
 from geocache.printable import printable
 
 GZIP: Final = b"\x1f\x8b"

@@ -10,10 +10,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from geocache import conf
+from geocache.blocklists.content import SQLITE, Spooled, snapshot, spooled
 from geocache.downloads.client import Client, Fetched, Progress
 from geocache.downloads.limits import Patience
 from geocache.exceptions import ImportFailed, UpdateError
-from geocache.imports.content import SQLITE, Spooled, snapshot, spooled
 from geocache.models import ImportSource
 
 STANDARD_INPUT: Final = "-"

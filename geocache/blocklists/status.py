@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from django.db.models import Count, OuterRef, Subquery
 
-from geocache import bans, conf
+from geocache import conf
+from geocache.bans import apply as bans
 from geocache.locks.process_identity import is_gone
 from geocache.models import Ban, ImportRun, ImportSource, ListedAddress
 

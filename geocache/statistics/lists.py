@@ -11,7 +11,7 @@ from django.db.models import Count, Max
 from django.utils import timezone
 
 from geocache.models import FlushRun, GeoCache, ImportSource, ListedAddress
-from geocache.statistics import TOP_OPERATORS, Operator
+from geocache.statistics.table import TOP_OPERATORS, Operator
 
 log = structlog.get_logger(__name__)
 

@@ -7,11 +7,13 @@ from typing import Final
 
 from django.utils import timezone
 
-from geocache import bans, conf
+from geocache import conf
+from geocache.bans import apply as bans
+from geocache.blocklists import sources
+from geocache.blocklists.apply import import_content
+from geocache.blocklists.outcome import Outcome, Progress
+from geocache.blocklists.sources import Origin
 from geocache.exceptions import BanError, ImportBusy, ImportFailed
-from geocache.imports import origins
-from geocache.imports.apply import Outcome, Progress, import_content
-from geocache.imports.origins import Origin
 from geocache.models import ImportSource
 
 # After a failure a list is tried again so soon, unless it is due sooner; and an import that ended
@@ -33,7 +35,7 @@ def import_due(
     *, at: datetime | None = None, is_stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[Result]:
     """Import each list of the settings that is due, one after the other."""
-    for origin in origins.configured_origins():
+    for origin in sources.configured_origins():
         if is_stopped():
             return
         source, _ = ImportSource.objects.get_or_create(name=origin.name)
@@ -59,7 +61,7 @@ def _result(origin: Origin, source: ImportSource, is_stopped: Callable[[], bool]
     rows.update(attempted_at=timezone.now(), problem="")
     try:
         is_conditional = not bans.are_due()
-        with origins.content_of(
+        with sources.content_of(
             origin, is_conditional=is_conditional, is_stopped=is_stopped
         ) as content:
             outcome = import_content(origin, content, progress=Progress(is_stopped=is_stopped))

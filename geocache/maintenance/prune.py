@@ -1,9 +1,9 @@
 """Remove what nobody has asked for: a batch of rows at a time, on one walk through the table.
 
-Each batch is forgotten as ``geocache.forgetting`` forgets. First a flush: an answer or a note that
+Each batch is forgotten by ``geocache.maintenance.forget``. First a flush: an answer or a note that
 waits in the journal counts. Then rows and hot entries are deleted, these too, so that none answers
-for a row that is gone: whoever asks again gets a new answer and a new row. Killed anywhere, whole
-batches are gone and the others are as they were.
+for a row that is gone: the next lookup creates a new row. Killed anywhere, whole batches are gone
+and the others are as they were.
 """
 
 import time
@@ -15,7 +15,7 @@ from typing import Final
 from django.core.exceptions import ImproperlyConfigured
 
 from geocache import conf
-from geocache.forgetting import forget
+from geocache.maintenance.forget import forget
 from geocache.models import GeoCache
 
 BATCH_ROWS: Final = 1000

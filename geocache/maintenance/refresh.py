@@ -16,10 +16,10 @@ from django.db.models import Q
 from geocache import conf
 from geocache.exceptions import MeteredProvider
 from geocache.journal.flush import flush_dirty
+from geocache.maintenance.resolve_again import resolve_again
 from geocache.models import GeoCache, GeoCacheQuerySet
 from geocache.providers import factory
 from geocache.providers.base import Provider, is_outdated
-from geocache.renewal import resolve_again
 
 BATCH_ROWS: Final = 1000
 # Of a provider that costs: it may be slow, and what it answered is recorded behind each batch.

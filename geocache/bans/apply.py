@@ -1,0 +1,201 @@
+"""Ban what is on a list, once, and end the ban when it is on none; off unless a setting says so.
+
+What is banned is a table of its own. Whatever was killed or failed, the difference between what is
+listed and what is banned is what is left to do.
+"""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Any, Final
+
+from django.db import models, transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from geocache import conf
+from geocache.addresses import SPECIAL_NETWORKS, parse_network
+from geocache.bans.base import BanAction
+from geocache.exceptions import BanError, InvalidAddress
+from geocache.models import Ban, ListedAddress
+
+ROWS: Final = 2_000
+# How long one waits for the bans of another import on this machine.
+WAIT_SECONDS: Final = 60.0
+POLL_SECONDS: Final = 0.1
+
+# Is called with each batch, in its transaction.
+Keep = Callable[[], object]
+
+
+@dataclass(slots=True)
+class BanReport:
+    """How many bans were applied and ended."""
+
+    banned: int = 0
+    unbanned: int = 0
+
+
+def current() -> BanAction | None:
+    """Return the action that the settings name, or None; raise ``BanError``."""
+    configured = conf.get("BAN_ACTION")
+    if not configured:
+        return None
+    try:
+        action = import_string(configured["BACKEND"])(**configured.get("OPTIONS", {}))
+    except (ImportError, KeyError, TypeError) as error:
+        raise BanError(f"BAN_ACTION makes no sense: {error}") from error
+    if not isinstance(action, BanAction):
+        raise BanError(f"BAN_ACTION: {configured['BACKEND']} is no BanAction")
+    return action
+
+
+def check() -> None:
+    """Raise ``BanError`` when the settings for bans make no sense."""
+    current()
+    _protection()
+
+
+def are_due() -> bool:
+    """Tell whether something is listed and not banned, or the other way round."""
+    if not conf.get("BAN_ACTION"):
+        return False
+    return any(True for _ in _pages(_to_ban(), 1)) or _to_unban().exists()
+
+
+def apply_bans(keep: Keep = lambda: None) -> BanReport:
+    """Ban what is listed and not banned, end the bans of what is on no list any more.
+
+    ``keep`` is called with each batch. Raises ``BanError``; what was applied is recorded.
+    """
+    action = current()
+    if action is None:
+        return BanReport()
+    with _alone(keep):
+        if action.is_whole:
+            return _replace(action, keep)
+        return BanReport(
+            unbanned=_in_batches(_to_unban(), action.batch_size, action.unban, _forget, keep),
+            banned=_in_batches(_to_ban(), action.batch_size, action.ban, _record, keep),
+        )
+
+
+def _in_batches(
+    rows: "models.QuerySet[Any]",
+    size: int,
+    act: Callable[[list[str]], None],
+    record: Callable[[list[str]], None],
+    keep: Keep,
+) -> int:
+    count = 0
+    for entries in _pages(rows, size):
+        # Killed in between, the action is asked for the same entries again, which changes nothing.
+        act(entries)
+        with transaction.atomic():
+            keep()
+            record(entries)
+        count += len(entries)
+    return count
+
+
+def _replace(action: BanAction, keep: Keep) -> BanReport:
+    to_ban, to_unban = _to_ban(), _to_unban()
+    if not (any(True for _ in _pages(to_ban, 1)) or to_unban.exists()):
+        return BanReport()
+    wanted = ListedAddress.objects.filter(is_listed=True)
+    action.replace(entry for page in _pages(wanted, ROWS) for entry in page)
+    return BanReport(
+        unbanned=_in_batches(to_unban, ROWS, lambda _: None, _forget, keep),
+        banned=_in_batches(to_ban, ROWS, lambda _: None, _record, keep),
+    )
+
+
+def _record(entries: list[str]) -> None:
+    at = timezone.now()
+    bans = [Ban(entry=entry, banned_at=at) for entry in entries]
+    Ban.objects.bulk_create(bans, ignore_conflicts=True)
+
+
+def _forget(entries: list[str]) -> None:
+    Ban.objects.filter(entry__in=entries).delete()
+
+
+def _to_ban() -> "models.QuerySet[Any]":
+    banned = Ban.objects.filter(entry=OuterRef("entry"))
+    return ListedAddress.objects.filter(is_listed=True).exclude(Exists(banned))
+
+
+def _to_unban() -> "models.QuerySet[Any]":
+    listed = ListedAddress.objects.filter(entry=OuterRef("entry"), is_listed=True)
+    return Ban.objects.exclude(Exists(listed))
+
+
+def _pages(rows: "models.QuerySet[Any]", size: int) -> Iterator[list[str]]:
+    """Give the entries that may be banned, each once, in the order of their texts."""
+    is_protected = _protection()
+    last, page = "", list[str]()
+    while found := list(
+        rows.filter(entry__gt=last)
+        .order_by("entry")
+        .values_list("entry", flat=True)
+        .distinct()[:ROWS]
+    ):
+        last = found[-1]
+        for entry in found:
+            if not is_protected(entry):
+                page.append(entry)
+            if len(page) == size:
+                yield page
+                page = []
+    if page:
+        yield page
+
+
+def _protection() -> Callable[[str], bool]:
+    """Return what tells whether an entry is never banned: this machine's own, or the setting's."""
+    try:
+        networks = [parse_network(text) for text in conf.get("NEVER_BAN")]
+    except InvalidAddress as error:
+        raise BanError(f"NEVER_BAN: {error}") from error
+    networks += [ip_network(text) for text, _ in SPECIAL_NETWORKS]
+    ranges = {
+        version: sorted(
+            (int(one.network_address), int(one.broadcast_address))
+            for one in networks
+            if one.version == version
+        )
+        for version in (4, 6)
+    }
+
+    def is_protected(entry: str) -> bool:
+        network = parse_network(entry)
+        first, last = int(network.network_address), int(network.broadcast_address)
+        return any(low <= last and first <= high for low, high in ranges[network.version])
+
+    return is_protected
+
+
+@contextmanager
+def _alone(keep: Keep) -> Iterator[None]:
+    """Be the only one on this machine who bans: what is banned is this machine's, too.
+
+    The lock is the kernel's: it goes with the process that holds it, however that ends.
+    """
+    folder = conf.var_dir()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    until = time.monotonic() + WAIT_SECONDS
+    with (folder / ".bans.lock").open("a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > until:
+                    raise BanError("another import is banning at this moment") from error
+                keep()
+                time.sleep(POLL_SECONDS)
+        yield
