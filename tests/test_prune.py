@@ -215,7 +215,7 @@ def test_prune__failure_keeps_what_is_left(monkeypatch: pytest.MonkeyPatch) -> N
 def test_prune__killed_leaves_whole_batches_and_the_next_one_goes_on() -> None:
     process = start_script(
         "import time\n"
-        "from geocache import prune\n"
+        "from geocache.maintenance import prune\n"
         "prune.BATCH_ROWS = 10\n"
         "def watch(row_count):\n"
         "    print(row_count, flush=True)\n"

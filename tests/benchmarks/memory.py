@@ -11,7 +11,7 @@ from tests.processes import WITHOUT_DEBUG, start_script
 # The most that a process ever held, in MB: before and behind a flush of all that is journaled.
 FLUSHER = """
 from pathlib import Path
-from geocache.flush import flush_dirty
+from geocache.journal.flush import flush_dirty
 
 def most():
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -74,10 +74,11 @@ def test_embedded__full_answers_are_written_through() -> None:
 # A process of its own: it would never end if the cache waited for ever.
 FAULTY = """
 from django.conf import settings
-from geocache import caches, lookup
+from geocache import lookup
+from geocache.cache import backends
 settings.GEOCACHE = {{**settings.GEOCACHE, "PROVIDER": {{
     "BACKEND": "geocache.providers.dummy.DummyProvider", "OPTIONS": {{}}}}}}
-caches.current()._cache._sql("PRAGMA {pragma}")
+backends.current()._cache._sql("PRAGMA {pragma}")
 print(*lookup.lookup_many([f"30.0.0.{{number}}" for number in range(10)]), sep="\\n")
 """
 

@@ -73,13 +73,13 @@ def test_keys__after_a_lost_counter_no_record_stays_behind(tmp_path: Path, setti
 
 MEMORY = """
 import gc, resource
-from geocache import journal
-from geocache.flush import flush_dirty
+from geocache.journal import writer
+from geocache.journal.flush import flush_dirty
 from tests.factories import a_location
 def work(count):
     for number in range(count):
         address = f"20.{number >> 16}.{number >> 8 & 255}.{number & 255}"
-        journal.append([a_location(address)])
+        writer.append([a_location(address)])
         if not number % 1000:
             flush_dirty()
     flush_dirty()

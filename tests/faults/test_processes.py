@@ -60,15 +60,15 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 STOPPED_FLUSHER = """
 import os, signal
-from geocache import journal
-from geocache.flush import flush_dirty
-original, stops = journal.{step}, iter([True])
+from geocache.journal import reader
+from geocache.journal.flush import flush_dirty
+original, stops = reader.{step}, iter([True])
 def stopped(*args):
     result = original(*args) if {is_after} else None
     if next(stops, False):
         os.kill(os.getpid(), signal.SIGSTOP)
     return result if {is_after} else original(*args)
-journal.{step} = stopped
+reader.{step} = stopped
 flush_dirty(time_limit_seconds=1)
 """
 
@@ -101,10 +101,11 @@ def test_flusher__stopped_for_longer_than_its_lock_and_continued(step: str, is_a
 
 SUSPENDED_WRITER = """
 import os, signal, time
-from geocache import caches, journal
+from geocache.cache import backends
+from geocache.journal import writer
 from tests.factories import a_location
-journal.SEGMENT_SECONDS, journal.LATE_SECONDS = 0.5, 0.5
-journal.append([a_location("20.0.0.1")])
+writer.SEGMENT_SECONDS, writer.LATE_SECONDS = 0.5, 0.5
+writer.append([a_location("20.0.0.1")])
 owner, name, entry = {hooked}
 real_add = getattr(owner, name)
 def suspended_add(*args, **kwargs):
@@ -117,12 +118,12 @@ if {is_within_add}:
     setattr(owner, name, suspended_add)
 else:
     os.kill(os.getpid(), signal.SIGSTOP)
-journal.append([a_location("20.0.0.2")], entry)
-journal.append([a_location("20.0.0.3")])
+writer.append([a_location("20.0.0.2")], entry)
+writer.append([a_location("20.0.0.3")])
 """
 STOP = "os.kill(os.getpid(), signal.SIGSTOP)"
-ALONE = 'caches.current(), "add", None'
-WITH_ITS_ENTRY = 'caches, "add_both", caches.Entry("e:1:20.0.0.2", "an answer", 60)'
+ALONE = 'backends.current(), "add", None'
+WITH_ITS_ENTRY = 'backends, "add_both", backends.Entry("e:1:20.0.0.2", "an answer", 60)'
 
 
 @pytest.mark.parametrize(
@@ -336,13 +337,13 @@ def test_clock__of_a_live_writer_is_set_and_the_counter_lost(
 def test_fork__forty_children_that_each_append_once_and_die_lose_nothing() -> None:
     code = """
 import os
-from geocache import journal
+from geocache.journal import writer
 from tests.factories import a_location
-journal.append([a_location("30.0.0.1")])
+writer.append([a_location("30.0.0.1")])
 for number in range(40):
     child = os.fork()
     if not child:
-        journal.append([a_location(f"20.0.0.{number}")])
+        writer.append([a_location(f"20.0.0.{number}")])
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
 """

@@ -115,7 +115,8 @@ from datetime import datetime, timedelta
 import apscheduler.schedulers.base
 from django.utils import timezone
 from django_apscheduler.models import DjangoJobExecution
-from geocache import jobs, journal
+from geocache import jobs
+from geocache.journal import writer
 from geocache.models import GeoCache
 from tests.factories import a_location
 from tests.processes import wait_until
@@ -134,7 +135,7 @@ time.time = lambda: real_time() + {hours} * 3600
 # The run that was waited for when the clock was set may still come.
 time.sleep(1.5)
 before = flushes.count()
-journal.append([a_location("20.0.0.1")])
+writer.append([a_location("20.0.0.1")])
 post.keep()
 wait_until(GeoCache.objects.exists, seconds=15)
 post.stop()

@@ -26,9 +26,9 @@ OLD = [f"19.0.0.{n}" for n in range(60)]
 KILLED = """
 import json, os, signal, sys
 from django.conf import settings
-from geocache import bans
+from geocache.bans import apply as bans
 from geocache.bans.fail2ban import Fail2banAction
-from geocache.imports import apply
+from geocache.blocklists import apply
 from tests.imports.listing import imported
 
 apply.BATCH_ENTRIES = Fail2banAction.batch_size = 20

@@ -504,8 +504,8 @@ def test_update__two_processes_at_once_fetch_once(
 
 READER = """
 import os, pathlib, threading, time
-from geocache import store
 from geocache.lookup import lookup_many
+from geocache.lookup.memory import memory
 from geocache.providers import mmdb
 mmdb.RECHECK_SECONDS = 0.1
 until = time.monotonic() + 90
@@ -513,7 +513,7 @@ seen = {}
 
 def read(_):
     while time.monotonic() < until and seen.get(LAST, 0) < 100:
-        store.memory.clear()
+        memory.clear()
         for place in lookup_many(["8.8.8.8", "1.1.1.1", "9.9.9.9"]).values():
             answer = f"{place.city}, {place.country_code}, {place.source}{place.reason}"
             seen[answer] = seen.get(answer, 0) + 1
