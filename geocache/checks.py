@@ -8,7 +8,7 @@ from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
-from geocache import conf, proxies
+from geocache import client_ip, conf
 from geocache.bans import apply as bans
 from geocache.cache import backends
 from geocache.exceptions import BanError, ProviderError
@@ -133,7 +133,7 @@ def check_provider(**_: Any) -> list[CheckMessage]:
 def check_trusted_proxies(**_: Any) -> list[CheckMessage]:
     """Check that the trusted proxies are networks: each request of a visitor asks for them."""
     try:
-        proxies.networks(tuple(conf.get("TRUSTED_PROXIES")))
+        client_ip.networks(tuple(conf.get("TRUSTED_PROXIES")))
     except ImproperlyConfigured as error:
         hint = 'Name each as 192.0.2.1, 10.0.0.0/8, 2001:db8::/32, or "unix" for a Unix socket.'
         return [Error(str(error), hint=hint, id="geocache.E010")]
@@ -143,10 +143,10 @@ def check_trusted_proxies(**_: Any) -> list[CheckMessage]:
 @register()
 def check_api_rate(**_: Any) -> list[CheckMessage]:
     """Check that the API's limit can be read."""
-    from geocache import limiter  # noqa: PLC0415 - its library takes commands 0.1 s to import
+    from geocache.api import rate_limit  # noqa: PLC0415 - its library takes commands 0.1 s to import
 
     try:
-        limiter.rate()
+        rate_limit.rate()
     except ImproperlyConfigured as error:
         hint = 'Write it as "120/minute" or "1000/2 hours"; None for no limit.'
         return [Error(str(error), hint=hint, id="geocache.E011")]

@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
-from geocache.locations import FIELDS, Location
+from geocache.location import FIELDS, Location
 
 # What a text begins with that a spreadsheet takes for a formula. Source: OWASP, CSV Injection.
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")

@@ -9,9 +9,9 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from geocache.locations import UNAVAILABLE, Location
+from geocache.client_ip import address_of
+from geocache.location import UNAVAILABLE, Location
 from geocache.lookup import alookup, lookup
-from geocache.visitors import address_of
 
 
 class GeoMiddleware:

@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from geocache.views import addresses, api, dashboard, lists, lookup, moves
+from geocache.api import views
+from geocache.web.views import addresses, blocklists, dashboard, lookup, moves
 
 app_name = "geocache"
 
@@ -14,11 +15,11 @@ urlpatterns = [
     path("addresses/download.<str:kind>", addresses.download, name="addresses_download"),
     path("addresses/<str:address>/", addresses.address_page, name="address"),
     path("moves/", moves.move_list, name="moves"),
-    path("lists/", lists.list_overview, name="lists"),
-    path("lists/<int:pk>/", lists.list_page, name="list"),
-    path("lists/<int:pk>/import/", lists.import_now, name="import_now"),
-    path("lists/imports/<int:pk>/", lists.run_page, name="import_run"),
-    path("api/lookup", api.lookup_several, name="api-lookup-several"),
-    path("api/lookup/<path:address>", api.lookup_one, name="api-lookup"),
-    path("api/<path:path>", api.nothing_here),
+    path("lists/", blocklists.list_overview, name="lists"),
+    path("lists/<int:pk>/", blocklists.list_page, name="list"),
+    path("lists/<int:pk>/import/", blocklists.import_now, name="import_now"),
+    path("lists/imports/<int:pk>/", blocklists.run_page, name="import_run"),
+    path("api/lookup", views.lookup_several, name="api-lookup-several"),
+    path("api/lookup/<path:address>", views.lookup_one, name="api-lookup"),
+    path("api/<path:path>", views.nothing_here),
 ]

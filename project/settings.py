@@ -111,7 +111,7 @@ AUTHENTICATION_BACKENDS = [
 ]
 AXES_HANDLER = "project.lockout.LockoutHandler"
 AXES_CACHE = "geocache"
-AXES_CLIENT_IP_CALLABLE = "geocache.visitors.network_of"
+AXES_CLIENT_IP_CALLABLE = "geocache.client_ip.network_of"
 AXES_LOCKOUT_PARAMETERS = ["ip_address"]
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission, User
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.models import ApiToken, GeoCache
 from geocache.providers import factory
 from geocache.providers.dummy import DummyProvider

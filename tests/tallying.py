@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from geocache.exceptions import ProviderError
-from geocache.locations import NOT_FOUND, Location
+from geocache.location import NOT_FOUND, Location
 from geocache.providers import factory
 from geocache.providers.base import Provider, Source
 

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from geocache.locations import FIELDS
+from geocache.location import FIELDS
 from geocache.models import FormerAnswer, GeoCache
 from geocache.models.columns import AnswerColumns
 from tests.factories import LONDON, NOON, a_location, a_row

@@ -11,10 +11,10 @@ NO_CACHES = ("django.core.cache.BaseCache", "django.core.cache.backends.base.DEF
 # Modules that run without Django.
 PLAIN = (
     "exceptions",
-    "throttle",
-    "printable",
-    "collation",
-    "locations",
+    "log_throttle",
+    "text",
+    "countries",
+    "location",
     "cache/circuit_breaker",
     "addresses/parsing",
     "addresses/extraction",

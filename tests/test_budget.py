@@ -7,13 +7,13 @@ from structlog.testing import capture_logs
 
 from geocache.cache import backends
 from geocache.exceptions import ProviderError
-from geocache.locations import Location
+from geocache.location import Location
+from geocache.log_throttle import Throttle
 from geocache.providers import quota
 from geocache.providers.base import Provider
 from geocache.providers.dummy import DummyProvider
 from geocache.providers.factory import make
 from geocache.providers.quota import Usage, ask, usages
-from geocache.throttle import Throttle
 
 ADDRESSES = [f"20.0.0.{n}" for n in range(20)]
 

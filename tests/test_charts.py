@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from geocache.charts import Bar, bar_chart
+from geocache.charts.bars import Bar, bar_chart
 
 
 def bars_of(svg):

@@ -4,8 +4,8 @@ from ipaddress import ip_address
 import pytest
 
 from geocache.cache import backends
+from geocache.log_throttle import Throttle
 from geocache.lookup import hot_entries, single_flight
-from geocache.throttle import Throttle
 from tests.factories import LONDON, MOSCOW_V6, a_location
 
 NEIGHBOUR = "81.2.69.7"

@@ -1,4 +1,4 @@
-from geocache.collation import sort_text
+from geocache.countries import sort_text
 
 
 def test_sort_text__letters_with_marks_stand_among_those_without():

@@ -2,7 +2,7 @@ import pytest
 from django.contrib import admin
 from django.urls import path
 
-from geocache.columns import GeoColumns
+from geocache.integrations.admin_columns import GeoColumns
 from geocache.lookup import tiers
 from tests.assertions import no_database_write
 from tests.factories import LONDON, an_admin, use_dummy_provider

@@ -11,7 +11,7 @@ from django.template import Context, Template
 from django.test import AsyncRequestFactory
 from django.utils.module_loading import import_string
 
-from geocache import proxies
+from geocache import client_ip
 from geocache.middleware import GeoMiddleware
 from tests import visits
 from tests.factories import LONDON, use_dummy_provider
@@ -64,7 +64,7 @@ def test_docs__middleware_and_views(rf):
 
 def test_docs__trusted_proxies():
     _, _, code = examples("`request.geo`", "python")
-    assert len(proxies.networks(tuple(run(code)["GEOCACHE"]["TRUSTED_PROXIES"]))) == 2
+    assert len(client_ip.networks(tuple(run(code)["GEOCACHE"]["TRUSTED_PROXIES"]))) == 2
 
 
 def test_docs__template(rf):

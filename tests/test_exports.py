@@ -8,7 +8,7 @@ from django.test import AsyncRequestFactory, RequestFactory
 
 from geocache import exports
 from geocache.exports import KINDS, download, to_csv, to_json, to_json_lines
-from geocache.locations import FIELDS
+from geocache.location import FIELDS
 from tests.factories import NOON, a_location, many_locations
 
 

@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 from django.http import QueryDict
 
-from geocache.filters import AddressFilter
 from geocache.models import GeoCache
+from geocache.web.filters import AddressFilter
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location
 
 pytestmark = pytest.mark.django_db

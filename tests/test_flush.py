@@ -11,7 +11,7 @@ from geocache.cache import backends
 from geocache.exceptions import FlushError
 from geocache.journal import backlog, flush, reader, segments, writer
 from geocache.journal.flush import flush_dirty
-from geocache.locations import dump_locations
+from geocache.location import dump_locations
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
 from tests.factories import NOON, a_location, many_locations
 from tests.losses import lose_journal

@@ -8,7 +8,7 @@ from geocache.cache import backends
 from geocache.exceptions import FlushError, ProviderError
 from geocache.journal import flush, reader, writer
 from geocache.journal.flush import FlushReport, flush_dirty
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.lookup import hot_entries, lookup, lookup_many
 from geocache.maintenance import forget as maintenance_forget
 from geocache.maintenance.forget import forget

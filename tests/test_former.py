@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection, transaction
 from geocache.journal import reader, writer
 from geocache.journal.flush import flush_dirty
 from geocache.journal.recorder import record
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.maintenance.forget import forget
 from geocache.maintenance.prune import prune
 from geocache.models import FormerAnswer, GeoCache, answers, history

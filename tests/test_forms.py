@@ -1,7 +1,7 @@
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from geocache.forms import MAX_ADDRESSES, MAX_CHARACTERS, SHOWN_BAD_LINES, LookupForm
+from geocache.web.forms import MAX_ADDRESSES, MAX_CHARACTERS, SHOWN_BAD_LINES, LookupForm
 
 
 def a_form(text: str) -> LookupForm:

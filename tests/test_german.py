@@ -233,7 +233,7 @@ def test_unreadable_request__is_german(german, settings):
 
 
 def test_failure__is_german(german, monkeypatch):
-    monkeypatch.setattr("geocache.views.dashboard.read_statistics", lambda: 1 / 0)
+    monkeypatch.setattr("geocache.web.views.dashboard.read_statistics", lambda: 1 / 0)
     german.raise_request_exception = False
     assert_is_german(german.get("/"), status=500)
 

@@ -12,13 +12,14 @@ from django.db import OperationalError
 from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
-from geocache import jobs
 from geocache.databases import update as databases_update
 from geocache.databases.update import Outcome
 from geocache.exceptions import ProviderError, UpdateBusy, UpdateError
 from geocache.history.moves import MoveReport
 from geocache.journal import writer
 from geocache.models import FlushRun, GeoCache, SchedulerLease
+from geocache.scheduler import jobs
+from geocache.scheduler import process as scheduler_process
 from geocache.statistics.table import read_statistics
 from tests import processes
 from tests.factories import a_location, a_row, many_locations, use_dummy_provider
@@ -277,7 +278,7 @@ def test_post__job_that_takes_long_is_told_to_stop(
         return []
 
     monkeypatch.setattr(databases_update, "update_databases", update)
-    post = jobs.Post()
+    post = scheduler_process.Post()
     post.keep()
     assert began.wait(30)
     post.leave()
@@ -290,7 +291,7 @@ def test_start_scheduler__registers_each_job_once_however_often_it_starts(
     events: list[Any],
 ) -> None:
     for _ in range(2):
-        jobs.start_scheduler().shutdown()
+        scheduler_process.start_scheduler().shutdown()
 
     assert sorted(DjangoJob.objects.values_list("id", flat=True)) == [FLUSH, "geo_prune_history"]
     scheduled = [event for event in events if event["event"] == "geo_cache_flush_scheduled"]
@@ -303,11 +304,11 @@ def test_start_scheduler__registers_each_job_once_however_often_it_starts(
 
 @pytest.mark.django_db(transaction=True)
 def test_start_scheduler__job_has_the_promised_settings() -> None:
-    scheduler = jobs.start_scheduler()
+    scheduler = scheduler_process.start_scheduler()
     job = scheduler.get_job(FLUSH)
     scheduler.shutdown()
 
-    assert job.func_ref == "geocache.jobs:geo_cache_flush"
+    assert job.func_ref == "geocache.scheduler.jobs:geo_cache_flush"
     assert job.trigger.interval == timedelta(seconds=60)
     assert (job.coalesce, job.max_instances, job.misfire_grace_time) == (True, 1, None)
 
@@ -316,7 +317,7 @@ def test_start_scheduler__job_has_the_promised_settings() -> None:
 def test_start_scheduler__runs_the_flush_at_once() -> None:
     writer.append([a_location()])
 
-    scheduler = jobs.start_scheduler()
+    scheduler = scheduler_process.start_scheduler()
 
     try:
         processes.wait_until(GeoCache.objects.exists)
@@ -329,7 +330,7 @@ def test_start_scheduler__removes_jobs_of_ours_that_are_gone_and_no_others() -> 
     DjangoJob.objects.create(id="geo_of_a_past_release", job_state=b"not a pickle")
     DjangoJob.objects.create(id="their_job", job_state=b"", next_run_time=None)
 
-    jobs.start_scheduler().shutdown()
+    scheduler_process.start_scheduler().shutdown()
 
     ids = set(DjangoJob.objects.values_list("id", flat=True))
     assert "geo_of_a_past_release" not in ids
@@ -339,7 +340,7 @@ def test_start_scheduler__removes_jobs_of_ours_that_are_gone_and_no_others() -> 
 def test_scheduler__outlives_a_database_that_is_locked(
     monkeypatch: pytest.MonkeyPatch, events: list[Any]
 ) -> None:
-    monkeypatch.setattr(jobs, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(scheduler_process, "RENEW_SECONDS", 0.05)
     failures = iter([True, True])
     original = DjangoJobStore.update_job
 
@@ -351,7 +352,7 @@ def test_scheduler__outlives_a_database_that_is_locked(
     monkeypatch.setattr(DjangoJobStore, "update_job", locked)
     writer.append([a_location()])
 
-    scheduler = jobs.start_scheduler()
+    scheduler = scheduler_process.start_scheduler()
 
     try:
         processes.wait_until(lambda: names(events).count("geo_scheduler_database_away") == 2)
@@ -363,7 +364,7 @@ def test_scheduler__outlives_a_database_that_is_locked(
 
 @pytest.mark.django_db(transaction=True)
 def test_post__second_stands_by_and_takes_over_when_the_lease_runs_out(events: list[Any]) -> None:
-    first, second = jobs.Post(), jobs.Post()
+    first, second = scheduler_process.Post(), scheduler_process.Post()
     second.holder = "elsewhere:1"
     try:
         first.keep()
@@ -385,7 +386,7 @@ def test_post__second_stands_by_and_takes_over_when_the_lease_runs_out(events: l
 
 @pytest.mark.django_db(transaction=True)
 def test_post__starts_anew_when_the_schedulers_thread_has_died() -> None:
-    post = jobs.Post()
+    post = scheduler_process.Post()
     post.keep()
     assert post.scheduler is not None
     died = post.scheduler
@@ -406,10 +407,10 @@ def test_post__starts_anew_when_the_schedulers_thread_has_died() -> None:
 def test_post__starts_anew_when_the_clock_is_set_back(
     monkeypatch: pytest.MonkeyPatch, events: list[Any], step: float, is_anew: bool
 ) -> None:
-    post = jobs.Post()
+    post = scheduler_process.Post()
     post.keep()
-    first, offset = post.scheduler, jobs._clock_offset() + step
-    monkeypatch.setattr(jobs, "_clock_offset", lambda: offset)
+    first, offset = post.scheduler, scheduler_process._clock_offset() + step
+    monkeypatch.setattr(scheduler_process, "_clock_offset", lambda: offset)
 
     try:
         post.keep()
@@ -426,7 +427,7 @@ def test_post__starts_anew_when_the_clock_is_set_back(
 def test_post__waits_for_a_database_that_is_away_at_its_start(
     monkeypatch: pytest.MonkeyPatch, events: list[Any]
 ) -> None:
-    post = jobs.Post()
+    post = scheduler_process.Post()
 
     def away(*_: Any, **__: Any) -> bool:
         raise OperationalError("connection refused")
@@ -445,7 +446,7 @@ def test_post__waits_for_a_database_that_is_away_at_its_start(
 @pytest.mark.django_db(transaction=True)
 def test_run_scheduler__flushes_once_more_and_gives_the_lease_back_when_it_stops() -> None:
     stopped = threading.Event()
-    thread = threading.Thread(target=jobs.run_scheduler, args=(stopped.is_set,))
+    thread = threading.Thread(target=scheduler_process.run_scheduler, args=(stopped.is_set,))
     thread.start()
     processes.wait_until(lambda: DjangoJobExecution.objects.filter(job_id=FLUSH).exists())
     writer.append([a_location()])

@@ -11,7 +11,7 @@ from geocache.exceptions import JournalUnavailable
 from geocache.journal import backlog as journal_backlog
 from geocache.journal import reader, writer
 from geocache.journal import segments as journal_segments
-from geocache.locations import dump_locations, load_locations
+from geocache.location import dump_locations, load_locations
 from tests.factories import NOON, a_location, many_locations
 from tests.losses import lose_journal
 

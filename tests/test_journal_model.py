@@ -31,7 +31,7 @@ from geocache.exceptions import JournalUnavailable
 from geocache.journal import reader, segments
 from geocache.journal import writer as journal_writer
 from geocache.journal.flush import flush_dirty
-from geocache.locations import dump_locations, load_locations
+from geocache.location import dump_locations, load_locations
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
 from tests.factories import NOON, a_location
 

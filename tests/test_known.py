@@ -4,7 +4,7 @@ from ipaddress import ip_address
 import pytest
 from msgspec.structs import replace
 
-from geocache.locations import NOT_FOUND
+from geocache.location import NOT_FOUND
 from geocache.lookup import hot_entries, network_cache
 from geocache.lookup.network_cache import Known, old_rows, recall
 from tests.factories import LONDON, a_location, a_row

@@ -9,7 +9,7 @@ from django.utils.safestring import mark_safe
 from msgspec.structs import replace
 
 from geocache.exceptions import UndecodableRecord
-from geocache.locations import (
+from geocache.location import (
     FIELDS,
     NOBODY_ASKED,
     NOT_FOUND,

@@ -19,13 +19,13 @@ from geocache.exceptions import InvalidAddress, ProviderError
 from geocache.journal import reader, segments
 from geocache.journal.flush import flush_dirty
 from geocache.journal.last_seen import is_note
-from geocache.locations import NOT_FOUND, UNAVAILABLE, load_locations
+from geocache.location import NOT_FOUND, UNAVAILABLE, load_locations
+from geocache.log_throttle import Throttle
 from geocache.lookup import alookup, alookup_many, hot_entries, lookup, lookup_many
 from geocache.lookup import tiers as lookup_module
 from geocache.lookup.memory import memory
 from geocache.models import GeoCache
 from geocache.providers import factory
-from geocache.throttle import Throttle
 from tests.benchmarks.trips import counted_trips
 from tests.factories import LONDON, MOSCOW_V6, a_location, a_row, use_dummy_provider
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 from django.utils.translation import override
 
-from geocache.maps import WHOLE, legend, places_map, world_map
+from geocache.charts.maps import WHOLE, legend, places_map, world_map
 from tests.factories import a_location
 
 SOFIA = {"latitude": 42.7, "longitude": 23.3, "city": "Sofia", "country_code": "BG"}

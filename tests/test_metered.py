@@ -8,13 +8,13 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from geocache.journal.flush import flush_dirty
-from geocache.locations import NOT_FOUND, UNAVAILABLE
+from geocache.location import NOT_FOUND, UNAVAILABLE
+from geocache.log_throttle import Throttle
 from geocache.lookup import hot_entries, lookup, lookup_many, single_flight
 from geocache.lookup import tiers as lookup_module
 from geocache.lookup.memory import memory
 from geocache.models import GeoCache
 from geocache.providers import factory
-from geocache.throttle import Throttle
 from tests.factories import LONDON, a_location
 from tests.processes import start_script, wait_until
 from tests.tallying import asked, configured, use_tallying_provider

@@ -4,7 +4,7 @@ from django.http import HttpResponse
 from django.test import AsyncClient, AsyncRequestFactory
 from django.urls import path
 
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.lookup import lookup
 from geocache.middleware import GeoMiddleware
 from tests.factories import LONDON, a_location, use_dummy_provider

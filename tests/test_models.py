@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from geocache.addresses import SPECIAL_NETWORKS, sort_key
-from geocache.locations import FIELDS, NOT_FOUND, UNAVAILABLE
+from geocache.location import FIELDS, NOT_FOUND, UNAVAILABLE
 from geocache.models import (
     FlushRun,
     GeoCache,

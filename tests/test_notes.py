@@ -9,7 +9,7 @@ from geocache.exceptions import JournalUnavailable, UndecodableRecord
 from geocache.journal import backlog, last_seen, reader, writer
 from geocache.journal.flush import flush_dirty
 from geocache.journal.last_seen import Note, dump_note, is_note, load_note
-from geocache.locations import count_locations
+from geocache.location import count_locations
 from geocache.lookup import hot_entries, lookup, lookup_many
 from geocache.lookup.memory import memory
 from geocache.models import FlushRun, GeoCache, JournalHead

@@ -6,8 +6,8 @@ from math import dist, hypot
 import pytest
 from django_countries import countries
 
-from geocache.outlines import SPOT_RADIUS, TOLERANCE, _simplified, first_places, outlines
-from geocache.projection import HEIGHT, LEFT, WIDTH, Point, project
+from geocache.charts.outlines import SPOT_RADIUS, TOLERANCE, _simplified, first_places, outlines
+from geocache.charts.projection import HEIGHT, LEFT, WIDTH, Point, project
 
 SPOT = re.compile(r"M(-?\d+) (\d+)a4 4 0 1 0 8 0a4 4 0 1 0-8 0z")
 RING = re.compile(r"M(-?\d+) (\d+)l([-0-9 ]+)z")

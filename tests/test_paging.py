@@ -4,7 +4,7 @@ import pytest
 
 from geocache.exceptions import InvalidCursor
 from geocache.models import GeoCache
-from geocache.paging import ORDERS, read_page
+from geocache.web.pagination import ORDERS, read_page
 from tests.assertions import no_database_write
 from tests.factories import NOON, a_location, many_locations
 

@@ -1,4 +1,4 @@
-from geocache.printable import printable
+from geocache.text import printable
 
 
 def test_printable__replaces_what_no_page_may_hold_and_nothing_else():

@@ -2,7 +2,7 @@ from math import isfinite
 
 import pytest
 
-from geocache.projection import CENTRE_X, CENTRE_Y, HEIGHT, LEFT, MERIDIAN, WIDTH, project
+from geocache.charts.projection import CENTRE_X, CENTRE_Y, HEIGHT, LEFT, MERIDIAN, WIDTH, project
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from ipaddress import ip_address
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from geocache import proxies
+from geocache import client_ip
 
 
 def trust(settings, *networks):
@@ -11,8 +11,8 @@ def trust(settings, *networks):
 
 
 def test_is_trusted__nobody_is_without_a_setting():
-    assert not proxies.is_trusted(ip_address("127.0.0.1"))
-    assert not proxies.is_trusted(None)
+    assert not client_ip.is_trusted(ip_address("127.0.0.1"))
+    assert not client_ip.is_trusted(None)
 
 
 @pytest.mark.parametrize(
@@ -29,18 +29,18 @@ def test_is_trusted__nobody_is_without_a_setting():
 )
 def test_is_trusted__networks_and_single_addresses(settings, network, peer, is_trusted):
     trust(settings, network)
-    assert proxies.is_trusted(ip_address(peer)) is is_trusted
+    assert client_ip.is_trusted(ip_address(peer)) is is_trusted
 
 
 def test_is_trusted__unix_socket_only_by_its_word(settings):
     trust(settings, "0.0.0.0/0", "::/0")
-    assert not proxies.is_trusted(None)
+    assert not client_ip.is_trusted(None)
     trust(settings, "unix")
-    assert proxies.is_trusted(None)
-    assert not proxies.is_trusted(ip_address("127.0.0.1"))
+    assert client_ip.is_trusted(None)
+    assert not client_ip.is_trusted(ip_address("127.0.0.1"))
 
 
 @pytest.mark.parametrize("networks", [["10.0.0.0/33"], ["*"], [""], "10.0.0.0/8"])
 def test_networks__nonsense_is_said_and_never_skipped(networks):
     with pytest.raises(ImproperlyConfigured, match="TRUSTED_PROXIES"):
-        proxies.networks(tuple(networks))
+        client_ip.networks(tuple(networks))

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from geocache.exceptions import MeteredProvider, ProviderError
-from geocache.locations import NOT_FOUND
+from geocache.location import NOT_FOUND
 from geocache.lookup import hot_entries
 from geocache.maintenance import refresh
 from geocache.maintenance.refresh import RefreshReport, due_addresses

@@ -1,7 +1,7 @@
 import pytest
 
+from geocache.integrations.rows import geo_for
 from geocache.lookup import tiers
-from geocache.rows import geo_for
 from tests.factories import LONDON, use_dummy_provider
 from tests.visits.models import Visit
 

@@ -5,10 +5,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from geocache.cache import backends
-from geocache.locations import NOT_FOUND, Location, dump_locations
+from geocache.location import NOT_FOUND, Location, dump_locations
+from geocache.log_throttle import Throttle
 from geocache.lookup import hot_entries
 from geocache.lookup.memory import Memory, memory
-from geocache.throttle import Throttle
 from tests.factories import LONDON, a_location, many_locations
 
 PARIS = "2.0.0.1"

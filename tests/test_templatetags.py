@@ -6,7 +6,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import override
 
-from geocache.charts import Bar
+from geocache.charts.bars import Bar
 from geocache.models import GeoCache, Reason
 from geocache.templatetags.geo import (
     country_flag,

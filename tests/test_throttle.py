@@ -1,7 +1,7 @@
 import pytest
 
-from geocache import throttle
-from geocache.throttle import Throttle
+from geocache import log_throttle
+from geocache.log_throttle import Throttle
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def clock(monkeypatch):
             return self.now
 
     clock = Clock()
-    monkeypatch.setattr(throttle, "time", clock)
+    monkeypatch.setattr(log_throttle, "time", clock)
     return clock
 
 

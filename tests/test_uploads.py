@@ -4,7 +4,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from geocache.uploads import MAX_FILE_BYTES, read_text
+from geocache.web.uploads import MAX_FILE_BYTES, read_text
 
 
 def read(data: bytes) -> str:

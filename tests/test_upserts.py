@@ -6,7 +6,7 @@ import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 
 from geocache.exceptions import InvalidAddress
-from geocache.locations import NOBODY_ASKED
+from geocache.location import NOBODY_ASKED
 from geocache.models import GeoCache
 from geocache.models import upsert as upsert_module
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, many_locations

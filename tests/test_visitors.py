@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from geocache.visitors import address_of, network_of
+from geocache.client_ip import address_of, network_of
 
 PROXIES = ["10.0.0.0/8", "2001:db8:a::/48"]
 VISITOR = "81.2.69.142"

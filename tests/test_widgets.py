@@ -1,6 +1,6 @@
 from django.forms.utils import flatatt
 
-from geocache.widgets import LongSelect
+from geocache.web.widgets import LongSelect
 
 CHOICES = [("", "all"), ("GB", "United Kingdom"), ("x'\"", "<b>")]
 

@@ -1,5 +1,5 @@
 """The tables in the Django admin: to find, to read, to export, to flush, to renew, to forget."""
 
-from geocache.admin import addresses, flush_runs, former, lists, rejected, tokens
+from geocache.admin import addresses, blocklists, flush_runs, history, rejected, tokens
 
-__all__ = ["addresses", "flush_runs", "former", "lists", "rejected", "tokens"]
+__all__ = ["addresses", "blocklists", "flush_runs", "history", "rejected", "tokens"]

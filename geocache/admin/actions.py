@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from geocache.admin.flushing import FLUSH_NOW_SECONDS
+from geocache.admin.flush_now import FLUSH_NOW_SECONDS
 from geocache.exceptions import FlushError, ProviderError
 from geocache.exports import download
 from geocache.maintenance.forget import forget

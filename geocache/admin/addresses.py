@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
-from geocache.admin import paging
+from geocache.admin import pagination
 from geocache.admin.actions import (
     export,
     export_chosen,
@@ -23,10 +23,10 @@ from geocache.admin.actions import (
     forget_confirmed,
     resolve_chosen_again,
 )
-from geocache.admin.columns import AnswerColumns
+from geocache.admin.display import AnswerColumns
 from geocache.admin.filters import CountryFilter, OperatorFilter, OutcomeFilter, counted
-from geocache.admin.flushing import flush_now, outside_transactions, pending
-from geocache.admin.paging import LimitedPaginator, QuickChangeList
+from geocache.admin.flush_now import flush_now, outside_transactions, pending
+from geocache.admin.pagination import LimitedPaginator, QuickChangeList
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.exceptions import InvalidAddress
 from geocache.models import GeoCache
@@ -126,7 +126,7 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
         shown = {
             "backlog": pending(),
             "may_flush": self.has_renew_permission(request),
-            "list_limit": paging.LIST_LIMIT,
+            "list_limit": pagination.LIST_LIMIT,
             "row_count": snapshot.row_count if (snapshot := counted(request)) else None,
         }
         return super().changelist_view(request, shown | (extra_context or {}))

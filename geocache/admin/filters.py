@@ -13,7 +13,7 @@ from django.utils.formats import number_format
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from geocache.collation import sort_text
+from geocache.countries import sort_text
 from geocache.models import GeoCache
 from geocache.statistics.table import Snapshot, read_statistics
 from geocache.templatetags.geo import country_name

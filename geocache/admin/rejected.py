@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.exceptions import JournalUnavailable, UndecodableRecord
 from geocache.journal import writer
-from geocache.locations import load_locations
+from geocache.location import load_locations
 from geocache.models import RejectedEntry
 
 

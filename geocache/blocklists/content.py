@@ -20,7 +20,7 @@ from typing import IO, Final, cast
 from geocache.addresses.blocks import Entry, parse_entries
 from geocache.blocklists.formats import HEAD_LINES, Format, Words, recognise
 from geocache.exceptions import ImportFailed, InvalidAddress
-from geocache.printable import printable
+from geocache.text import printable
 
 GZIP: Final = b"\x1f\x8b"
 SQLITE: Final = b"SQLite format 3\0"

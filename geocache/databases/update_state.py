@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from geocache.databases import install
-from geocache.locations import EPOCH
+from geocache.location import EPOCH
 
 FILE_NAME: Final = "updates.json"
 DAY: Final = timedelta(days=1)

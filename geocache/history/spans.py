@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.models import FormerAnswer, GeoCache
 from geocache.models.history import midnight
 

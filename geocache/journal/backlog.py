@@ -7,7 +7,7 @@ from typing import Final
 
 from geocache.exceptions import UndecodableRecord
 from geocache.journal import segments
-from geocache.locations import Location, count_locations, load_locations
+from geocache.location import Location, count_locations, load_locations
 
 # Segments that ``backlog`` reads before it estimates the rest.
 BACKLOG_SEGMENTS: Final = 64

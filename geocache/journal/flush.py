@@ -23,7 +23,7 @@ from geocache.journal import backlog, last_seen, reader, segments, table_writer
 from geocache.journal.backlog import Backlog
 from geocache.journal.last_seen import Note
 from geocache.journal.reader import ClosedSegment
-from geocache.locations import Location, load_locations
+from geocache.location import Location, load_locations
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
 
 log = structlog.get_logger(__name__)

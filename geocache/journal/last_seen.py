@@ -21,7 +21,7 @@ from geocache.addresses import parse_address, parse_network
 from geocache.cache import backends
 from geocache.exceptions import CacheSilent, InvalidAddress, JournalUnavailable, UndecodableRecord
 from geocache.journal import writer
-from geocache.locations import RECORD_VERSION
+from geocache.location import RECORD_VERSION
 
 NAMES_PER_RECORD: Final = 200
 # Names that a process remembers to have noted; beyond that some are noted twice a day.

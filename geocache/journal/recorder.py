@@ -11,8 +11,8 @@ from geocache.cache.backends import Entry
 from geocache.exceptions import AllRefused, CacheSilent, JournalUnavailable
 from geocache.journal import spill_buffer, table_writer, writer
 from geocache.journal.spill_buffer import kept
-from geocache.locations import Location
-from geocache.throttle import Throttle
+from geocache.location import Location
+from geocache.log_throttle import Throttle
 
 log = structlog.get_logger(__name__)
 

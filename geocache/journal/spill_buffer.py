@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from geocache.journal import segments
-from geocache.locations import Location
+from geocache.location import Location
 
 UNRECORDED_KEY: Final = "u"
 # Answers that this process keeps while neither cache nor database takes them.

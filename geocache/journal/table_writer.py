@@ -21,7 +21,7 @@ from django.db import (
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from geocache.exceptions import AllRefused, InvalidAddress
-from geocache.locations import Location, dump_locations
+from geocache.location import Location, dump_locations
 from geocache.models import GeoCache, RejectedEntry
 
 # Refusals, with nothing accepted, after which it is the database that is broken.

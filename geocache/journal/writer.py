@@ -16,7 +16,7 @@ from geocache.cache import backends
 from geocache.cache.backends import Entry
 from geocache.exceptions import JournalUnavailable
 from geocache.journal import segments
-from geocache.locations import Location, dump_locations
+from geocache.location import Location, dump_locations
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from geocache import conf
 from geocache.addresses import special_reason
 from geocache.exceptions import JournalUnavailable, ProviderError
 from geocache.journal import backlog
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.lookup import hot_entries
 from geocache.lookup.plan import Plan, Tier, plan, without_provider
 from geocache.models import GeoCache, JournalHead

@@ -19,8 +19,8 @@ from geocache.addresses import networks_around
 from geocache.cache import backends
 from geocache.cache.backends import Entry
 from geocache.exceptions import UndecodableRecord
-from geocache.locations import Location, dump_locations, load_locations
-from geocache.throttle import Throttle
+from geocache.location import Location, dump_locations, load_locations
+from geocache.log_throttle import Throttle
 
 log = structlog.get_logger(__name__)
 

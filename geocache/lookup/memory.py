@@ -8,7 +8,7 @@ from typing import Final
 from django.core.signals import setting_changed
 
 from geocache import conf
-from geocache.locations import Location
+from geocache.location import Location
 
 Asked = str | IPv4Address | IPv6Address
 

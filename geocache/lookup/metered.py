@@ -11,7 +11,7 @@ from geocache.addresses import networks_around
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
 from geocache.journal.recorder import record
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.lookup import hot_entries, single_flight
 from geocache.lookup.network_cache import Public, recall, without
 from geocache.providers import quota

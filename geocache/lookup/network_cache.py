@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from geocache import conf
 from geocache.addresses import networks_around, prefix_length
 from geocache.journal import table_writer
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.lookup import hot_entries
 from geocache.models import GeoCache, GeoCacheQuerySet
 

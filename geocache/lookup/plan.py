@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from geocache.exceptions import ProviderError
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.lookup.network_cache import Public, recall
 from geocache.providers import quota
 from geocache.providers.base import Provider

@@ -12,7 +12,7 @@ from typing import Final
 
 from geocache.addresses import networks_around
 from geocache.cache import backends
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.lookup import hot_entries
 
 # How long a claim lives when its holder does not release it: longer than a provider's answer takes.

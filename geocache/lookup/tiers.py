@@ -16,13 +16,13 @@ from geocache.addresses import parse_address, special_reason
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
 from geocache.journal.recorder import record
-from geocache.locations import UNAVAILABLE, Location
+from geocache.location import UNAVAILABLE, Location
+from geocache.log_throttle import Throttle
 from geocache.lookup import hot_entries, metered
 from geocache.lookup.memory import Asked, memory
 from geocache.lookup.network_cache import Public, old_rows, without
 from geocache.providers import factory
 from geocache.providers.base import Provider
-from geocache.throttle import Throttle
 
 log = structlog.get_logger(__name__)
 

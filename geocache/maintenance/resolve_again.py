@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from geocache.addresses import parse_address, special_reason
 from geocache.journal.recorder import record
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.lookup import hot_entries
 from geocache.lookup.memory import memory
 from geocache.providers import factory, quota

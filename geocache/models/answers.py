@@ -20,7 +20,7 @@ from geocache.addresses import (
     parse_network,
     sort_key,
 )
-from geocache.locations import EPOCH, FIELDS, NOT_FOUND, Location
+from geocache.location import EPOCH, FIELDS, NOT_FOUND, Location
 from geocache.models.columns import AnswerColumns
 from geocache.models.history import find_changed, keep_changed, midnight
 from geocache.models.upsert import Upsert

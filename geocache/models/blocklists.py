@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from geocache.addresses import networks_around
 from geocache.addresses.blocks import Entry
 from geocache.exceptions import ImportBusy
-from geocache.locations import EPOCH
+from geocache.location import EPOCH
 from geocache.locks.process_identity import is_gone
 
 # How long a process that is not heard of keeps a list, if nobody can tell that it is gone.

@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from geocache.locations import FIELDS, Location
+from geocache.location import FIELDS, Location
 
 
 class AnswerColumns(models.Model):

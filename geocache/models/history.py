@@ -14,7 +14,7 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from geocache.locations import FIELDS
+from geocache.location import FIELDS
 from geocache.models.columns import AnswerColumns
 
 # What a change is a change of.

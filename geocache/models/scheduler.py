@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from geocache.locations import EPOCH
+from geocache.location import EPOCH
 
 # The lease of the process that runs the jobs.
 SCHEDULER_LEASE: Final = "geo_scheduler"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from geocache.exceptions import ProviderError
-from geocache.locations import Location
+from geocache.location import Location
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

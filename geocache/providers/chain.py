@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from geocache.addresses import prefix_length
 from geocache.cache.circuit_breaker import Breaker
 from geocache.exceptions import ProviderError
-from geocache.locations import FIELDS, Location
+from geocache.location import FIELDS, Location
+from geocache.log_throttle import Throttle
 from geocache.providers import quota
 from geocache.providers.base import Provider, Source
 from geocache.providers.factory import make
-from geocache.throttle import Throttle
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from geocache.exceptions import ProviderError
-from geocache.locations import NOT_FOUND, Location
+from geocache.location import NOT_FOUND, Location
 from geocache.providers.base import Provider, Source
 
 

@@ -22,7 +22,7 @@ import structlog
 
 from geocache import conf
 from geocache.exceptions import ProviderError
-from geocache.locations import NOT_FOUND, Location
+from geocache.location import NOT_FOUND, Location
 from geocache.providers.base import Provider, Source
 from geocache.providers.coercion import text
 from geocache.providers.mmdb_records import record_fields

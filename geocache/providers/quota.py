@@ -14,9 +14,9 @@ import structlog
 
 from geocache.cache import backends
 from geocache.exceptions import ProviderError
-from geocache.locations import Location
+from geocache.location import Location
+from geocache.log_throttle import Throttle
 from geocache.providers.base import Provider
-from geocache.throttle import Throttle
 
 log = structlog.get_logger(__name__)
 

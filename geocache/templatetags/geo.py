@@ -1,7 +1,8 @@
 """Show answers on a page: ``{% load geo %}``.
 
 The filters take what a page has at hand: a country's code, an answer, or an address. An address is
-looked up, one at a time: for a page of rows use ``geocache.rows.geo_for``, and filter its answers.
+looked up, one at a time: for a page of rows use ``geocache.integrations.rows.geo_for``, and filter
+its answers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,15 +20,15 @@ from django.utils.translation import get_language, gettext
 from django_countries import countries
 
 from geocache.exceptions import InvalidAddress, ProviderError
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.lookup import lookup
 from geocache.models import Reason
 from geocache.providers import factory
 from geocache.providers.base import Source
 
 if TYPE_CHECKING:
-    from geocache.charts import Bar
-    from geocache.maps import Place
+    from geocache.charts.bars import Bar
+    from geocache.charts.maps import Place
 
 register = template.Library()
 
@@ -115,7 +116,7 @@ def geo_sources() -> list[Source]:
 @register.simple_tag
 def world_map(counts: Mapping[str, int], url: str = "") -> SafeString:
     """Return a map coloured by ``counts`` of addresses; a country links to ``url`` and its code."""
-    from geocache import maps  # noqa: PLC0415 - commands import this module, and draw nothing
+    from geocache.charts import maps  # noqa: PLC0415 - commands import this module, and draw nothing
 
     return maps.world_map(counts, url.__add__ if url else None)
 
@@ -123,7 +124,7 @@ def world_map(counts: Mapping[str, int], url: str = "") -> SafeString:
 @register.simple_tag
 def places_map(places: "Iterable[Place]") -> SafeString:
     """Return a map with a dot for each of the places, or nothing if none has coordinates."""
-    from geocache import maps  # noqa: PLC0415 - as above
+    from geocache.charts import maps  # noqa: PLC0415 - as above
 
     return maps.places_map(places)
 
@@ -131,9 +132,9 @@ def places_map(places: "Iterable[Place]") -> SafeString:
 @register.simple_tag
 def bar_chart(bars: "Sequence[Bar]", label: str) -> SafeString:
     """Return the bars side by side; ``label`` says what they are to those who cannot see them."""
-    from geocache import charts  # noqa: PLC0415 - as above
+    from geocache.charts import bars as charts_bars  # noqa: PLC0415 - as above
 
-    return charts.bar_chart(bars, label)
+    return charts_bars.bar_chart(bars, label)
 
 
 # All countries in several languages: one list names hundreds, and the library translates slowly.

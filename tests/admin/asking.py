@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 
 from geocache.cache import backends
-from geocache.locations import dump_locations
+from geocache.location import dump_locations
 from geocache.models import FlushRun, RejectedEntry
 from tests.assertions import assert_valid_html, no_database_write
 from tests.factories import (

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from geocache.admin import paging
+from geocache.admin import pagination
 from geocache.models import GeoCache
 from geocache.statistics.table import refresh_statistics
 from tests.admin.asking import (
@@ -78,7 +78,7 @@ def test_list__queries_do_not_grow_with_the_rows(viewer):
 
 
 def test_list__counts_no_further_than_its_limit(viewer, monkeypatch):
-    monkeypatch.setattr(paging, "LIST_LIMIT", 20)
+    monkeypatch.setattr(pagination, "LIST_LIMIT", 20)
     GeoCache.objects.upsert(many_locations(30))
     with no_database_write(max_queries=LIST_QUERIES) as queries:
         response = viewer.get(LIST)
@@ -192,7 +192,7 @@ def test_list__column_that_no_index_sorts_is_not_sorted_by_hand_either(viewer):
 
 
 def test_list__says_how_many_there_are_about(viewer, monkeypatch):
-    monkeypatch.setattr(paging, "LIST_LIMIT", 20)
+    monkeypatch.setattr(pagination, "LIST_LIMIT", 20)
     GeoCache.objects.upsert(many_locations(30))
     refresh_statistics()
     assert "The table has about 30 addresses, of which the first 20" in viewer.get(LIST).text

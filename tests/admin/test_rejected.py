@@ -5,7 +5,7 @@ from django.db import DatabaseError
 from django.test import Client
 
 from geocache.journal import backlog
-from geocache.locations import dump_locations
+from geocache.location import dump_locations
 from geocache.models import GeoCache, RejectedEntry
 from tests.admin.asking import FLUSH, REJECTED, a_rejected, break_cache, said
 from tests.factories import (

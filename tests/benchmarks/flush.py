@@ -6,7 +6,7 @@ from django.db import connection
 
 from geocache.journal import writer
 from geocache.journal.flush import flush_dirty
-from geocache.locations import FIELDS, Location
+from geocache.location import FIELDS, Location
 from geocache.models import GeoCache
 from geocache.models.answers import ROW_FIELDS, _row
 from geocache.providers import factory

@@ -8,7 +8,7 @@ from django.db import connection
 from geocache.cache import backends
 from geocache.journal import writer
 from geocache.journal.flush import flush_dirty
-from geocache.locations import dump_locations
+from geocache.location import dump_locations
 from geocache.lookup import hot_entries, lookup
 from geocache.lookup.memory import memory
 from geocache.models import GeoCache

@@ -11,7 +11,7 @@ from django.test import RequestFactory, override_settings
 from django.urls import include, path
 
 from geocache.lookup import lookup
-from geocache.views.lookup import lookup_page
+from geocache.web.views.lookup import lookup_page
 from tests.benchmarks.measure import Answer, Effort, cost, in_turn, timed
 
 ADDRESS = "81.2.69.142"

@@ -6,7 +6,7 @@ from geoip2.errors import AddressNotFoundError
 
 from geocache.cache import backends
 from geocache.journal.flush import flush_dirty
-from geocache.locations import dump_locations
+from geocache.location import dump_locations
 from geocache.lookup import lookup, lookup_many
 from tests.benchmarks.addresses import database_path, supply
 from tests.benchmarks.measure import Answer, Bar, Effort, cost, in_turn, timed

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.providers.mmdb import MmdbProvider
 
 

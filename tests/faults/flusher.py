@@ -7,10 +7,10 @@ from pathlib import Path
 
 from django.core.management import call_command
 
-from geocache import jobs
 from geocache.exceptions import FlushError
 from geocache.journal import reader
 from geocache.journal.flush import flush_dirty
+from geocache.scheduler import process
 from tests.faults import steps
 
 
@@ -53,5 +53,5 @@ def flush_wrongly(folder: Path) -> None:
 
 def schedule_on() -> None:
     """Run ``manage.py schedule_geo``; one that stands by takes over sooner than usual."""
-    jobs.LEASE_SECONDS, jobs.RENEW_SECONDS = 3, 0.5
+    process.LEASE_SECONDS, process.RENEW_SECONDS = 3, 0.5
     call_command("schedule_geo")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
-from geocache.locations import EPOCH, UNAVAILABLE, Location
+from geocache.location import EPOCH, UNAVAILABLE, Location
 
 # An address, and when it was resolved, in microseconds.
 Entry = tuple[str, int]

@@ -11,7 +11,7 @@ from geocache.cache import backends
 from geocache.journal import segments
 from geocache.journal import writer as journal_writer
 from geocache.journal.flush import flush_dirty
-from geocache.locations import dump_locations
+from geocache.location import dump_locations
 from geocache.lookup import lookup
 from geocache.models import GeoCache
 from tests import processes

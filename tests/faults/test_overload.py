@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from geocache import lookup, throttle
+from geocache import log_throttle, lookup
 from geocache.cache import backends
 from geocache.journal import segments, writer
 from geocache.journal.flush import flush_dirty
@@ -65,11 +65,11 @@ def test_overload__is_said_once_a_minute_and_not_once_an_answer(
 ) -> None:
     flush_dirty()
     look_up(20)
-    now = throttle.time.monotonic()
+    now = log_throttle.time.monotonic()
     counts = []
 
     for number, seconds in enumerate((30, 61, 90, 122)):
-        monkeypatch.setattr(throttle, "time", Clock(now + seconds))
+        monkeypatch.setattr(log_throttle, "time", Clock(now + seconds))
         counts.append(len(look_up(5, first=100 + 10 * number)))
 
     assert counts == [0, 1, 0, 1]

@@ -12,7 +12,7 @@ from django.db import connection
 from geocache.cache import backends
 from geocache.journal import reader, segments, writer
 from geocache.journal.flush import flush_dirty
-from geocache.locations import dump_locations
+from geocache.location import dump_locations
 from geocache.models import GeoCache, RejectedEntry
 from tests.factories import a_location
 from tests.redis_server import a_redis_server

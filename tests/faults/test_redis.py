@@ -15,7 +15,7 @@ from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.journal import backlog, reader, segments
 from geocache.journal import writer as journal_writer
 from geocache.journal.flush import flush_dirty
-from geocache.locations import dump_locations
+from geocache.location import dump_locations
 from geocache.models import GeoCache
 from tests.factories import a_location, many_locations, use_dummy_provider
 from tests.redis_server import RedisServer, a_redis_server

@@ -115,9 +115,9 @@ from datetime import datetime, timedelta
 import apscheduler.schedulers.base
 from django.utils import timezone
 from django_apscheduler.models import DjangoJobExecution
-from geocache import jobs
 from geocache.journal import writer
 from geocache.models import GeoCache
+from geocache.scheduler import process
 from tests.factories import a_location
 from tests.processes import wait_until
 real_time = time.time
@@ -125,12 +125,12 @@ class SetClock(datetime):
     @classmethod
     def now(cls, tz=None):
         return datetime.now(tz) + timedelta(hours={hours})
-post = jobs.Post()
+post = process.Post()
 post.keep()
 flushes = DjangoJobExecution.objects.filter(job_id="geo_cache_flush")
 wait_until(lambda: flushes.count() > 2)
-apscheduler.schedulers.base.datetime = jobs.datetime = SetClock
-timezone.now = lambda: SetClock.now(jobs.UTC)
+apscheduler.schedulers.base.datetime = process.datetime = SetClock
+timezone.now = lambda: SetClock.now(process.UTC)
 time.time = lambda: real_time() + {hours} * 3600
 # The run that was waited for when the clock was set may still come.
 time.sleep(1.5)

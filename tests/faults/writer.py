@@ -11,7 +11,7 @@ from pathlib import Path
 from geocache.cache.backends import Entry
 from geocache.exceptions import JournalUnavailable
 from geocache.journal import writer
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.lookup import lookup, lookup_many
 from tests.faults import steps
 from tests.faults.ledger import Ledger

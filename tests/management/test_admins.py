@@ -3,7 +3,7 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from geocache.management.admins import one_time_password
+from geocache.management.demo_admin import one_time_password
 from tests.factories import an_admin
 
 pytestmark = pytest.mark.django_db

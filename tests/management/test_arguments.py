@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError
 from django.core.management.base import CommandParser
 
-from geocache.management.arguments import add_json, add_time_limit, past_day
+from geocache.management.options import add_json, add_time_limit, past_day
 
 Add = Callable[[CommandParser], None]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from geocache.management import children as module
-from geocache.management.children import STOPPING, Children, stopping_signals
+from geocache.management import subprocesses as module
+from geocache.management.subprocesses import STOPPING, Children, stopping_signals
 from tests.processes import wait_until
 
 # Stands in for manage.py: what a child does is its first argument.

@@ -18,7 +18,7 @@ from django.core.management.base import CommandError
 from django.http import HttpRequest
 
 from geocache.addresses import parse_address, special_reason
-from geocache.management import lines
+from geocache.management import address_input
 from geocache.management.commands.demo_geo import SAMPLE, check_port
 from geocache.models import GeoCache
 from tests.factories import LONDON, MOSCOW_V6, use_dummy_provider
@@ -68,8 +68,8 @@ def password(out: str) -> str:
 
 
 def test_sample__is_a_few_thousand_public_addresses() -> None:
-    with lines.opened(str(SAMPLE)) as file:
-        read = list(lines.from_file(lines.split(file)))
+    with address_input.opened(str(SAMPLE)) as file:
+        read = list(address_input.from_file(address_input.split(file)))
     found = [parse_address(line.address) for line in read]
     assert len(set(found)) == len(found) == 3000
     assert not any(map(special_reason, found))

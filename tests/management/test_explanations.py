@@ -6,7 +6,7 @@ import pytest
 
 from geocache.lookup.explain import Provenance
 from geocache.lookup.plan import Plan, Tier
-from geocache.management.explanations import rows
+from geocache.management.explain_output import rows
 from geocache.models import GeoCache
 from geocache.providers.quota import Usage
 from tests.factories import LONDON, NOON, a_location

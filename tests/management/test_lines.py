@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 from django.core.management.base import CommandError
 
-from geocache.management.lines import MAX_LINE_BYTES, Line, from_arguments, from_file, opened, split
+from geocache.management.address_input import (
+    MAX_LINE_BYTES,
+    Line,
+    from_arguments,
+    from_file,
+    opened,
+    split,
+)
 
 
 def read(data: bytes) -> list[Line]:

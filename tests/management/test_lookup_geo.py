@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 from django.db import connection
 
 from geocache.journal import backlog
-from geocache.management import answers
+from geocache.management import answer_output
 from tests.assertions import no_database_write
 from tests.conftest import require
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_row, an_mmdb, use_dummy_provider
@@ -97,14 +97,14 @@ def test_lookup_geo__a_long_file_asks_for_chunks(
     path = tmp_path / "addresses"
     path.write_text("".join(f"20.0.0.{n}\n" for n in range(25)))
     sizes: list[int] = []
-    wanted = answers.lookup_many
+    wanted = answer_output.lookup_many
 
     def counted(addresses: list[str]) -> Any:
         sizes.append(len(addresses))
         return wanted(addresses)
 
-    monkeypatch.setattr(answers, "lookup_many", counted)
-    monkeypatch.setattr(answers, "CHUNK_LINES", 10)
+    monkeypatch.setattr(answer_output, "lookup_many", counted)
+    monkeypatch.setattr(answer_output, "CHUNK_LINES", 10)
     out, _, code = answered("--file", str(path))
     assert sizes == [10, 10, 5]
     assert len(out.splitlines()) == 27

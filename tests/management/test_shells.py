@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError
 
 from geocache.exceptions import ProviderError
-from geocache.management.shells import ShellCommand
+from geocache.management.base_command import ShellCommand
 
 
 class Failing(ShellCommand):

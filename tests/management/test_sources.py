@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from geocache.management.sources import describe_source
+from geocache.management.source_output import describe_source
 from geocache.providers.base import Source
 
 

@@ -1,4 +1,4 @@
-from geocache.management.tables import Column, Table, pairs, printable
+from geocache.management.text_tables import Column, Table, pairs, printable
 
 COLUMNS = (Column("NAME"), Column("COUNT", is_number=True), Column("PLACE", 6))
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from geocache.management.trials import CHUNK_ADDRESSES, Trial
+from geocache.management.demo_run import CHUNK_ADDRESSES, Trial
 from geocache.statistics.table import read_statistics
 from tests.factories import LONDON, MOSCOW_V6, use_dummy_provider
 

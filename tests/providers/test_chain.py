@@ -3,7 +3,7 @@ from django.core.exceptions import ImproperlyConfigured
 from structlog.testing import capture_logs
 
 from geocache.exceptions import ProviderError
-from geocache.locations import NOT_FOUND
+from geocache.location import NOT_FOUND
 from geocache.providers import chain as chain_module
 from geocache.providers.base import Provider
 from geocache.providers.chain import ChainProvider

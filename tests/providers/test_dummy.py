@@ -1,7 +1,7 @@
 import pytest
 
 from geocache.exceptions import ProviderError
-from geocache.locations import NOT_FOUND
+from geocache.location import NOT_FOUND
 from geocache.providers.dummy import DummyProvider
 from tests.factories import LONDON
 

@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from geocache import checks
 from geocache.exceptions import ProviderError
-from geocache.locations import NOT_FOUND, dump_locations, load_locations
+from geocache.location import NOT_FOUND, dump_locations, load_locations
 from geocache.lookup import lookup_many
 from geocache.providers import factory
 from geocache.providers.http.json_presets import PRESETS

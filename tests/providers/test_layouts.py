@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from geocache.locations import Location, dump_locations, load_locations
+from geocache.location import Location, dump_locations, load_locations
 from geocache.providers.coercion import MAX_TEXT_LENGTH
 from geocache.providers.mmdb import MmdbProvider
 from geocache.providers.mmdb_records import FLAT, NESTED, record_fields

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from geocache import conf
 from geocache.exceptions import ProviderError
-from geocache.locations import NOT_FOUND, dump_locations, load_locations
+from geocache.location import NOT_FOUND, dump_locations, load_locations
 from geocache.providers import mmdb
 from geocache.providers.coercion import MAX_TEXT_LENGTH
 from geocache.providers.mmdb import RECHECK_SECONDS, MmdbProvider

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from geocache.exceptions import ProviderError
 from geocache.journal.flush import flush_dirty
-from geocache.locations import NOT_FOUND, dump_locations, load_locations
+from geocache.location import NOT_FOUND, dump_locations, load_locations
 from geocache.lookup import lookup
 from geocache.providers import factory
 from geocache.providers.http.base import FAILURES_IN_A_ROW

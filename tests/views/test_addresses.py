@@ -4,10 +4,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from geocache import paging
 from geocache.lookup import lookup
 from geocache.models import GeoCache
 from geocache.statistics.table import refresh_statistics
+from geocache.web import pagination
 from tests.assertions import assert_is_page, no_database_write
 from tests.factories import (
     LONDON,
@@ -154,16 +154,16 @@ def test_list__value_that_cannot_be_used_is_said_and_nothing_listed(viewer, quer
 
 
 def test_list__pages_go_on_and_back_with_the_filter(viewer):
-    GeoCache.objects.upsert(many_locations(2 * paging.PAGE_ROWS + 5))
+    GeoCache.objects.upsert(many_locations(2 * pagination.PAGE_ROWS + 5))
     text = show(viewer, f"{LIST}?country=GB&sort=address")
     seen = rows_in(text)
     while link := link_in(text, "next"):
         assert "country=GB" in link
         text = show(viewer, LIST + link, max_queries=LIST_QUERIES + 1)
         seen += rows_in(text)
-    assert len(seen) == len(set(seen)) == 2 * paging.PAGE_ROWS + 5
+    assert len(seen) == len(set(seen)) == 2 * pagination.PAGE_ROWS + 5
     back = show(viewer, LIST + link_in(text, "prev"), max_queries=LIST_QUERIES + 1)
-    assert rows_in(back) == seen[paging.PAGE_ROWS : 2 * paging.PAGE_ROWS]
+    assert rows_in(back) == seen[pagination.PAGE_ROWS : 2 * pagination.PAGE_ROWS]
 
 
 def rows_in(text):

@@ -8,6 +8,7 @@ from django.urls import include, path
 from django.utils import timezone
 
 from geocache import urls
+from geocache.charts.outlines import outlines
 from geocache.exceptions import JournalUnavailable
 from geocache.journal import backlog, spill_buffer, writer
 from geocache.models import (
@@ -18,12 +19,11 @@ from geocache.models import (
     RejectedEntry,
     SchedulerLease,
 )
-from geocache.outlines import outlines
 from geocache.providers.base import Source
 from geocache.providers.dummy import DummyProvider
 from geocache.providers.quota import ask
 from geocache.statistics.table import refresh_statistics
-from geocache.views import lookup
+from geocache.web.views import lookup
 from tests.assertions import assert_is_page, no_database_write
 from tests.factories import (
     a_location,

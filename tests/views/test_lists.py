@@ -140,7 +140,7 @@ def test_address_page__lists_that_it_is_on(viewer: Client) -> None:
 def test_addresses__of_one_list(
     viewer: Client, monkeypatch: pytest.MonkeyPatch, long_list: int
 ) -> None:
-    monkeypatch.setattr("geocache.filters.LONG_LIST", long_list)
+    monkeypatch.setattr("geocache.web.filters.LONG_LIST", long_list)
     a_full_list()
     text = show(viewer, "/addresses/?listed=test")
     assert (LONDON in text, MOSCOW_V6 in text, "1.1.1.1" in text) == (True, True, False)

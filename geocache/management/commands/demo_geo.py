@@ -14,13 +14,13 @@ from django.urls import NoReverseMatch, reverse
 
 import geocache
 from geocache import conf
-from geocache.management import admins, lines, progress
-from geocache.management.arguments import add_json
-from geocache.management.children import Children, stopping_signals
-from geocache.management.shells import ShellCommand
-from geocache.management.sources import describe_source
-from geocache.management.tables import pairs
-from geocache.management.trials import Trial
+from geocache.management import address_input, demo_admin, progress
+from geocache.management.base_command import ShellCommand
+from geocache.management.demo_run import Trial
+from geocache.management.options import add_json
+from geocache.management.source_output import describe_source
+from geocache.management.subprocesses import Children, stopping_signals
+from geocache.management.text_tables import pairs
 from geocache.providers import factory
 
 HOST: Final = "127.0.0.1"
@@ -96,8 +96,8 @@ class Command(ShellCommand):
         out.flush()
 
     def _read(self, path: str) -> list[str]:
-        with lines.opened(path) as file:
-            read = list(lines.from_file(lines.split(file)))
+        with address_input.opened(path) as file:
+            read = list(address_input.from_file(address_input.split(file)))
         if problems := [line.problem for line in read if line.problem]:
             self.stderr.write("\n".join(problems))
         if not (addresses := [line.address for line in read if not line.problem]):
@@ -107,10 +107,10 @@ class Command(ShellCommand):
     def _prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         self._say("The database is ready.")
-        if password := admins.one_time_password():
-            self._say(f"Admin user {admins.NAME}, with the one-time password {password}")
+        if password := demo_admin.one_time_password():
+            self._say(f"Admin user {demo_admin.NAME}, with the one-time password {password}")
         else:
-            self._say(f"There is a user {admins.NAME} already; its password stays as it is.")
+            self._say(f"There is a user {demo_admin.NAME} already; its password stays as it is.")
 
     def _try(self, addresses: list[str]) -> Trial:
         trial = Trial()

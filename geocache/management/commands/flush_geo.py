@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.journal.flush import FlushReport, flush_dirty
-from geocache.management.arguments import add_json, add_time_limit
-from geocache.management.shells import ShellCommand
+from geocache.management.base_command import ShellCommand
+from geocache.management.options import add_json, add_time_limit
 from geocache.statistics.lists import count_after_flush
 from geocache.statistics.table import refresh_after_flush
 from geocache.status import database_problem

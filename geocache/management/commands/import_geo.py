@@ -15,8 +15,8 @@ from geocache.blocklists.outcome import APPLIED, COMPARED, UNCHANGED, WARMED, Ou
 from geocache.blocklists.sources import Content, Origin
 from geocache.exceptions import BanError, ImportBusy, ImportFailed
 from geocache.management import progress
-from geocache.management.arguments import add_json
-from geocache.management.shells import ShellCommand
+from geocache.management.base_command import ShellCommand
+from geocache.management.options import add_json
 from geocache.status import database_problem
 
 # How long one waits for another import of the same list.

@@ -8,10 +8,10 @@ from typing import Any, BinaryIO
 
 from django.core.management.base import CommandError, CommandParser
 
-from geocache.management import lines, progress
-from geocache.management.answers import PastWriter, Writer
-from geocache.management.arguments import add_json, past_day
-from geocache.management.shells import ShellCommand
+from geocache.management import address_input, progress
+from geocache.management.answer_output import PastWriter, Writer
+from geocache.management.base_command import ShellCommand
+from geocache.management.options import add_json, past_day
 from geocache.providers import factory
 from geocache.status import database_problem
 
@@ -65,10 +65,10 @@ class Command(ShellCommand):
         if not addresses and file is None:
             raise CommandError("Name at least one address, or a file of addresses with --file.")
         writer = self._writer(on, is_json)
-        writer.write(lines.from_arguments(addresses))
+        writer.write(address_input.from_arguments(addresses))
         if file is not None:
-            with lines.opened(file) as opened:
-                writer.write(lines.from_file(_with_progress(opened)))
+            with address_input.opened(file) as opened:
+                writer.write(address_input.from_file(_with_progress(opened)))
         if writer.unavailable_count:
             self.stderr.write(
                 f"{writer.unavailable_count:,} could not be answered: the provider failed"
@@ -97,6 +97,6 @@ def _with_progress(file: BinaryIO) -> Iterator[bytes]:
         is_wanted=not sys.stdout.isatty(),
         delay_seconds=0.5,
     ) as bar:
-        for raw in lines.split(file):
+        for raw in address_input.split(file):
             yield raw
             bar.update(len(raw))

@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.maintenance.prune import PruneReport, count_unasked, prune, retention_days
-from geocache.management import arguments, progress
-from geocache.management.shells import ShellCommand
+from geocache.management import options, progress
+from geocache.management.base_command import ShellCommand
 from geocache.statistics.table import refresh_after_flush
 from geocache.status import database_problem
 
@@ -32,15 +32,15 @@ class Command(ShellCommand):
         """Take the days and the limit."""
         parser.add_argument(
             "--days",
-            type=arguments.days,
+            type=options.days,
             metavar="N",
             help="remove what nobody has asked for in so many days (default: RETENTION_DAYS)",
         )
         parser.add_argument(
             "--dry-run", action="store_true", dest="is_dry_run", help="only count the rows"
         )
-        arguments.add_time_limit(parser)
-        arguments.add_json(parser)
+        options.add_time_limit(parser)
+        options.add_json(parser)
 
     def handle(
         self,

@@ -11,8 +11,8 @@ from django.core.management.base import CommandError, CommandParser
 from geocache.exceptions import MeteredProvider
 from geocache.maintenance.refresh import RefreshReport, refresh
 from geocache.management import progress
-from geocache.management.arguments import add_json, add_time_limit, count
-from geocache.management.shells import ShellCommand
+from geocache.management.base_command import ShellCommand
+from geocache.management.options import add_json, add_time_limit, count
 from geocache.statistics.table import refresh_after_flush
 from geocache.status import database_problem
 

@@ -5,8 +5,8 @@ from typing import Any
 from django.apps import apps
 from django.core.management.base import CommandError
 
-from geocache.management.children import stopping_signals
-from geocache.management.shells import ShellCommand
+from geocache.management.base_command import ShellCommand
+from geocache.management.subprocesses import stopping_signals
 from geocache.status import UNMIGRATED, database_problem
 
 
@@ -31,7 +31,7 @@ class Command(ShellCommand):
         # A database that is away is waited for; tables do not come by themselves.
         if database_problem() == UNMIGRATED:
             raise CommandError(f"Not started: {UNMIGRATED}.")
-        from geocache.jobs import run_scheduler  # noqa: PLC0415 - its models have to be installed
+        from geocache.scheduler.process import run_scheduler  # noqa: PLC0415 - its models have to be installed
 
         signals: list[int] = []
         with stopping_signals(lambda number, _: signals.append(number)):

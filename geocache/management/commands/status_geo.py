@@ -11,11 +11,11 @@ from django.utils import timezone
 from geocache.addresses import parse_address
 from geocache.blocklists.status import BanOverview, ListOverview, ListState
 from geocache.lookup.explain import trace
-from geocache.management import explanations
-from geocache.management.arguments import add_json
-from geocache.management.shells import ShellCommand
-from geocache.management.sources import describe_source
-from geocache.management.tables import pairs
+from geocache.management import explain_output
+from geocache.management.base_command import ShellCommand
+from geocache.management.options import add_json
+from geocache.management.source_output import describe_source
+from geocache.management.text_tables import pairs
 from geocache.providers.quota import Usage
 from geocache.status import Status, read_status
 
@@ -63,7 +63,7 @@ class Command(ShellCommand):
             plain = {"address": str(address), **known.to_plain(now)}
             self.stdout.write(json.dumps(plain))
         else:
-            self.stdout.write(pairs(explanations.rows(address, known, now)))
+            self.stdout.write(pairs(explain_output.rows(address, known, now)))
 
     def _show_status(self, is_json: bool) -> None:
         status = read_status()

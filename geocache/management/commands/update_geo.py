@@ -13,8 +13,8 @@ from geocache.databases.update import FAILED, INSTALLED, Outcome
 from geocache.exceptions import ProviderError, UpdateBusy
 from geocache.history.moves import MoveReport, count_moves
 from geocache.management import progress
-from geocache.management.arguments import add_json
-from geocache.management.shells import ShellCommand
+from geocache.management.base_command import ShellCommand
+from geocache.management.options import add_json
 
 if TYPE_CHECKING:
     from tqdm import tqdm

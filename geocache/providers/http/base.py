@@ -13,7 +13,7 @@ import aiohttp
 import requests
 
 from geocache.exceptions import ProviderError
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.providers.base import Provider
 from geocache.providers.http.bounded_aiohttp import CONNECTIONS, LeftAlone
 from geocache.providers.http.bounded_requests import Rest, Resting, TooLarge

@@ -8,7 +8,7 @@ from typing import Any, Final
 import requests
 
 from geocache.exceptions import ProviderError
-from geocache.locations import NOT_FOUND, Location
+from geocache.location import NOT_FOUND, Location
 from geocache.providers.base import Source
 from geocache.providers.coercion import address_text, network_around
 from geocache.providers.http.base import MALFORMED, TIMEOUT_SECONDS, ServiceProvider

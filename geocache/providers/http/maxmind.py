@@ -22,7 +22,7 @@ from geoip2.errors import (
 )
 
 from geocache.exceptions import ProviderError
-from geocache.locations import NOT_FOUND, Location
+from geocache.location import NOT_FOUND, Location
 from geocache.providers.base import Source
 from geocache.providers.coercion import (
     address_text,

@@ -7,7 +7,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from geocache.history.spans import former_spans
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.models import GeoCache
 from geocache.templatetags.geo import country_flag, country_name, moment
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from geocache.addresses.blocks import parse_entries
-from geocache.admin.paging import LimitedPaginator
+from geocache.admin.pagination import LimitedPaginator
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.blocklists.request import ask_for
 from geocache.exceptions import InvalidAddress

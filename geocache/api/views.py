@@ -13,10 +13,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import conditional_page
 
 from geocache.addresses import normalise
+from geocache.api.access import ApiError, admit
 from geocache.exceptions import InvalidAddress
 from geocache.history.spans import answer_on, parse_day
 from geocache.lookup import lookup, lookup_many
-from geocache.views.api_access import ApiError, admit
 
 MAX_ADDRESSES: Final = 1_000
 # A thousand of the longest addresses, each with spaces and an escape or two.

@@ -9,13 +9,13 @@ from typing import Any, ClassVar, Final
 from django.utils import timezone
 
 from geocache.history.spans import Span, answer_on
-from geocache.locations import UNAVAILABLE, Location
+from geocache.location import UNAVAILABLE, Location
 from geocache.lookup import lookup_many
 from geocache.lookup.memory import memory
 from geocache.management import progress
-from geocache.management.lines import Line
-from geocache.management.shells import ShellCommand
-from geocache.management.tables import Column, Table
+from geocache.management.address_input import Line
+from geocache.management.base_command import ShellCommand
+from geocache.management.text_tables import Column, Table
 from geocache.models import Reason
 
 # Lines that are answered together: bounds memory, whatever the length of the file.

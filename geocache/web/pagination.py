@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from geocache.addresses import parse_address, sort_key
 from geocache.exceptions import InvalidCursor
-from geocache.locations import EPOCH
+from geocache.location import EPOCH
 from geocache.models import GeoCache
 
 PAGE_ROWS: Final = 50

@@ -6,9 +6,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from geocache.exceptions import InvalidCursor
-from geocache.filters import MoveFilter
-from geocache.paging import MOVE_ORDER, Page, read_page
-from geocache.views.access import staff_only
+from geocache.web.access import staff_only
+from geocache.web.filters import MoveFilter
+from geocache.web.pagination import MOVE_ORDER, Page, read_page
 
 
 @require_safe

@@ -12,7 +12,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from geocache.addresses import parse_network
-from geocache.collation import sort_text
+from geocache.countries import sort_text
 from geocache.exceptions import InvalidAddress
 from geocache.models import (
     FormerAnswer,
@@ -22,10 +22,10 @@ from geocache.models import (
     ImportSource,
     ListedAddress,
 )
-from geocache.paging import ORDERS
-from geocache.printable import printable
 from geocache.templatetags.geo import country_name
-from geocache.widgets import LongSelect
+from geocache.text import printable
+from geocache.web.pagination import ORDERS
+from geocache.web.widgets import LongSelect
 
 ORDER_LABELS: Final = {
     # Newest first, but a network by address: see ``AddressFilter.order``.

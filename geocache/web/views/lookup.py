@@ -10,14 +10,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from geocache import exports
+from geocache.client_ip import address_of
 from geocache.exceptions import ProviderError
-from geocache.forms import LookupForm
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.lookup import lookup_many
 from geocache.providers import factory
 from geocache.providers.base import Source
-from geocache.views.access import staff_unless_public
-from geocache.visitors import address_of
+from geocache.web.access import staff_unless_public
+from geocache.web.forms import LookupForm
 
 ANSWERED_KINDS: Final = ("csv", "json")
 # Countries, and operators, whose answers are counted on the page.

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from geocache.addresses import special_reason
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.lookup.explain import Provenance, Stale
 from geocache.lookup.plan import Tier
 from geocache.providers.quota import Usage

@@ -13,14 +13,14 @@ from django.views.decorators.http import require_safe
 from geocache import exports
 from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress, InvalidCursor
-from geocache.filters import AddressFilter, DayForm
 from geocache.history.spans import answer_on, former_spans
 from geocache.lookup import explain
 from geocache.models import GeoCache, ListedAddress
-from geocache.paging import Page, read_page
-from geocache.printable import printable
 from geocache.statistics.table import read_statistics
-from geocache.views.access import staff_only
+from geocache.text import printable
+from geocache.web.access import staff_only
+from geocache.web.filters import AddressFilter, DayForm
+from geocache.web.pagination import Page, read_page
 
 # On either side of an address, in its network.
 NEIGHBOURS: Final = 10

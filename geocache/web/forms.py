@@ -11,8 +11,8 @@ from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 
 from geocache.addresses.extraction import find_addresses, is_network
-from geocache.printable import printable
-from geocache.uploads import read_text
+from geocache.text import printable
+from geocache.web.uploads import read_text
 
 MAX_ADDRESSES: Final = 1_000
 MAX_CHARACTERS: Final = 100_000

@@ -12,15 +12,16 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from geocache import conf, maps
+from geocache import conf
 from geocache.addresses.blocks import parse_entries
 from geocache.blocklists.request import ask_for
+from geocache.charts import maps
 from geocache.exceptions import InvalidAddress
-from geocache.locations import Location
+from geocache.location import Location
 from geocache.models import GeoCache, ImportRun, ImportSource, ListedAddress
 from geocache.statistics.lists import geography_of
 from geocache.statistics.table import Operator, read_statistics
-from geocache.views.access import staff_only
+from geocache.web.access import staff_only
 
 PAGE_ROWS: Final = 50
 SHOWN_RUNS: Final = 30

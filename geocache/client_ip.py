@@ -4,15 +4,21 @@ python-ipware answers another question: it looks at the header alone, never at w
 without a proxy in between anybody can name any address.
 """
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from collections.abc import Sequence
+from functools import cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Final
 
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 
-from geocache import proxies
-from geocache.addresses import parse_address
+from geocache import conf
+from geocache.addresses import parse_address, parse_network
 from geocache.exceptions import InvalidAddress
 
 Address = IPv4Address | IPv6Address
+# A proxy on this machine that asks through a Unix socket has no address.
+UNIX_SOCKET: Final = "unix"
 
 
 def address_of(request: HttpRequest) -> str | None:
@@ -25,7 +31,7 @@ def address_of(request: HttpRequest) -> str | None:
     visitor = _parse(request.META.get("REMOTE_ADDR", ""))
     # Most requests come directly or through one proxy: the header is read only as far as it counts.
     left = request.META.get("HTTP_X_FORWARDED_FOR", "")
-    while left and proxies.is_trusted(visitor):
+    while left and is_trusted(visitor):
         left, _, text = left.rpartition(",")
         hop = _parse(text)
         # A trusted proxy writes no nonsense. What it handed on is left to the last that is known.
@@ -44,6 +50,26 @@ def network_of(request: HttpRequest) -> str | None:
     if address is None or ":" not in address:
         return address
     return str(IPv6Network((address, 64), strict=False).network_address)
+
+
+def is_trusted(peer: IPv4Address | IPv6Address | None) -> bool:
+    """Tell whether ``peer`` (None: no address, a Unix socket) is one of ``TRUSTED_PROXIES``.
+
+    Raises ``ImproperlyConfigured``.
+    """
+    configured = tuple(conf.get("TRUSTED_PROXIES"))
+    if peer is None:
+        return UNIX_SOCKET in configured
+    return any(peer in network for network in networks(configured))
+
+
+@cache
+def networks(configured: Sequence[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks that a setting names; raise ``ImproperlyConfigured``."""
+    try:
+        return tuple(parse_network(text) for text in configured if text != UNIX_SOCKET)
+    except InvalidAddress as error:
+        raise ImproperlyConfigured(f'GEOCACHE["TRUSTED_PROXIES"]: {error}.') from error
 
 
 def _parse(text: str) -> Address | None:

@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 
-from geocache.admin.paging import LimitedPaginator
+from geocache.admin.pagination import LimitedPaginator
 from geocache.admin.read_only import ReadOnlyAdmin
-from geocache.locations import FIELDS
+from geocache.location import FIELDS
 from geocache.models import FormerAnswer
 
 

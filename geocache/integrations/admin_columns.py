@@ -8,7 +8,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from geocache.rows import geo_for
+from geocache.integrations.rows import geo_for
 from geocache.templatetags.geo import country_flag, country_name, reason_label
 
 if TYPE_CHECKING:

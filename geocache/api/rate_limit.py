@@ -12,7 +12,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from geocache import conf
 from geocache.cache import backends
-from geocache.throttle import Throttle
+from geocache.log_throttle import Throttle
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from math import hypot
 from typing import Final
 from xml.etree import ElementTree
 
-from geocache.projection import Point, project
+from geocache.charts.projection import Point, project
 
 Ring = list[Point]
 

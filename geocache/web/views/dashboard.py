@@ -15,12 +15,13 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from geocache import conf, maps
-from geocache.charts import Bar
+from geocache import conf
+from geocache.charts import maps
+from geocache.charts.bars import Bar
 from geocache.models import FlushRun
 from geocache.statistics.table import Snapshot, read_statistics
 from geocache.status import Status, is_old, read_status
-from geocache.views.access import staff_or_lookup
+from geocache.web.access import staff_or_lookup
 
 # Those of half an hour, if there was something to do each minute.
 SHOWN_RUNS: Final = 30

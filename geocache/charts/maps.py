@@ -16,8 +16,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django_countries import countries
 
-from geocache.outlines import outlines
-from geocache.projection import HEIGHT, LEFT, WIDTH, Point, project
+from geocache.charts.outlines import outlines
+from geocache.charts.projection import HEIGHT, LEFT, WIDTH, Point, project
 
 # Strengths of colour: the classes level-1 to level-5.
 LEVELS: Final = 5

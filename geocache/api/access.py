@@ -6,9 +6,10 @@ from typing import Any, Final, NoReturn
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
-from geocache import conf, limiter
+from geocache import conf
+from geocache.api import rate_limit
+from geocache.client_ip import network_of
 from geocache.models import ApiToken
-from geocache.visitors import network_of
 
 CHALLENGE: Final = 'Bearer realm="geocache"'
 
@@ -68,7 +69,7 @@ def _token(request: HttpRequest) -> str | None:
 
 
 def _limit(asker: str) -> None:
-    if seconds := limiter.seconds_to_wait(asker):
+    if seconds := rate_limit.seconds_to_wait(asker):
         message = f"Too many requests. Ask again in {seconds} seconds."
         raise ApiError(429, "too_many_requests", message, {"Retry-After": str(seconds)})
 

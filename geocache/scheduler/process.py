@@ -1,0 +1,164 @@
+"""The process that runs the jobs: one of several, the holder of a lease."""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from django.db import close_old_connections, connections
+from django_apscheduler.jobstores import DjangoJobStore
+from django_apscheduler.models import DjangoJob
+
+from geocache.models import SchedulerLease
+from geocache.models.scheduler import SCHEDULER_LEASE
+from geocache.scheduler.jobs import DATABASE_AWAY, PREFIX, geo_cache_flush, jobs, stopping
+
+log = structlog.get_logger(__name__)
+
+# The stand-by takes over within LEASE_SECONDS after the holder was killed.
+LEASE_SECONDS: Final = 30
+RENEW_SECONDS: Final = 5.0
+POLL_SECONDS: Final = 0.2
+# A clock that goes back by less only makes the next run as much later.
+CLOCK_STEP_SECONDS: Final = 2.0
+
+
+class Scheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler is not typed
+    """A scheduler whose thread outlives a database that is away or locked for a while."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Tell whether its thread still runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def _main_loop(self) -> None:
+        try:
+            super()._main_loop()
+        finally:
+            connections.close_all()
+
+    def _process_jobs(self) -> float | None:
+        try:
+            wait_seconds: float | None = super()._process_jobs()
+        except DATABASE_AWAY as error:
+            log.error("geo_scheduler_database_away", error=str(error))
+            close_old_connections()
+            return RENEW_SECONDS
+        return wait_seconds
+
+
+def start_scheduler() -> Scheduler:
+    """Start a scheduler with our jobs, each once and due at once.
+
+    Raises ``DatabaseError`` when the database is away.
+    """
+    ours = jobs()
+    known = DjangoJob.objects.filter(id__startswith=PREFIX)
+    known.exclude(id__in=[job.id for job in ours]).delete()
+    scheduler = Scheduler(timezone=UTC)
+    scheduler.add_jobstore(DjangoJobStore(), "default")
+    for job in ours:
+        scheduler.add_job(
+            f"{job.function.__module__}:{job.id}",
+            "interval",
+            seconds=job.interval_seconds,
+            id=job.id,
+            name=job.id,
+            # Due now: a scheduler that is restarted every 59 seconds would never run anything.
+            next_run_time=datetime.now(UTC),
+            replace_existing=True,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
+        )
+    scheduler.start()
+    for job in ours:
+        event = f"{job.id}_scheduled"
+        log.info(event, interval_seconds=job.interval_seconds)
+    return scheduler
+
+
+class Post:
+    """The place of one scheduler process: it runs the jobs while it holds the lease."""
+
+    def __init__(self) -> None:
+        self.holder = f"{socket.gethostname()}:{os.getpid()}"
+        self.scheduler: Scheduler | None = None
+        self.is_standing_by = False
+        self._clock_offset = _clock_offset()
+
+    def keep(self) -> None:
+        """Take or renew the lease, and start or stop the scheduler accordingly."""
+        close_old_connections()
+        if self._was_clock_set_back():
+            # Its next runs are moments of the old time, and might be hours away.
+            log.warning("geo_scheduler_clock_set_back")
+            self.stop()
+        try:
+            is_mine = SchedulerLease.take(SCHEDULER_LEASE, self.holder, seconds=LEASE_SECONDS)
+            if is_mine and (self.scheduler is None or not self.scheduler.is_alive):
+                self.stop()
+                self.scheduler = start_scheduler()
+        except DATABASE_AWAY as error:
+            # Nobody can say whose the lease is now; the jobs cannot do anything either.
+            log.error("geo_scheduler_database_away", error=str(error))
+            return
+        if not is_mine:
+            # Stopped for longer than the lease (a suspended machine): another has taken over.
+            self.stop()
+            if not self.is_standing_by:
+                log.info("geo_scheduler_standing_by", holder=self.holder)
+        self.is_standing_by = not is_mine
+
+    def _was_clock_set_back(self) -> bool:
+        before, self._clock_offset = self._clock_offset, _clock_offset()
+        return self._clock_offset < before - CLOCK_STEP_SECONDS
+
+    def stop(self) -> None:
+        """Stop the scheduler, if it runs, behind the job at hand."""
+        if self.scheduler is not None:
+            stopping.set()
+            self.scheduler.shutdown(wait=True)
+            self.scheduler = None
+            stopping.clear()
+
+    def leave(self) -> None:
+        """Stop, flush once more, and give the lease back."""
+        self.stop()
+        geo_cache_flush()
+        try:
+            SchedulerLease.release(SCHEDULER_LEASE, self.holder)
+        except DATABASE_AWAY as error:
+            log.warning("geo_scheduler_lease_not_released", error=str(error))
+        log.info("geo_scheduler_stopped", holder=self.holder)
+
+
+def run_scheduler(is_stopped: Callable[[], bool]) -> None:
+    """Run the jobs, or stand by for the process that does, until ``is_stopped``.
+
+    Then the running job is finished and the journal flushed once more. A database that is away is
+    waited for.
+    """
+    post = Post()
+    try:
+        while not is_stopped():
+            post.keep()
+            _wait(is_stopped, RENEW_SECONDS)
+    finally:
+        post.leave()
+
+
+def _clock_offset() -> float:
+    """Return how far the clock is from one that nobody sets, in seconds."""
+    return time.time() - time.monotonic()
+
+
+def _wait(is_stopped: Callable[[], bool], seconds: float) -> None:
+    # Not an Event: one that a signal handler sets can lock out the thread that waits for it.
+    until = time.monotonic() + seconds
+    while not is_stopped() and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
