@@ -20,7 +20,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize
 
-from tests.browsers import chromium, log_in
+from tests.support.browser import chromium, log_in
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "screenshots"

@@ -13,10 +13,10 @@ from playwright.sync_api import Page, Route, ViewportSize
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup_many
 from geocache.statistics.lists import count_after_flush
-from tests.browsers import CHROMIUM, chromium, log_in
 from tests.conftest import require
 from tests.factories import LONDON, MOSCOW_V6, a_row, an_admin
-from tests.imports.listing import imported
+from tests.support.blocklists import imported
+from tests.support.browser import CHROMIUM, chromium, log_in
 
 pytestmark = [
     pytest.mark.browser,

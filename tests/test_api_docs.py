@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.api import test_views
 from tests.conftest import require
 from tests.factories import LONDON, NOON, a_token, a_viewer, use_dummy_provider
-from tests.views import test_api
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs/api.md").read_text()
 COMMANDS = re.findall(r"^\$ (curl .*)$", PAGE, re.MULTILINE)
@@ -25,7 +25,7 @@ KNOWN = {
 
 
 def test_page__names_every_code():
-    tested = re.findall(r'\d{3}, "(\w+)"', Path(test_api.__file__).read_text())
+    tested = re.findall(r'\d{3}, "(\w+)"', Path(test_views.__file__).read_text())
     table = re.findall(r"`(\w+)`", PAGE.partition("## Errors")[2].partition("## How often")[0])
     assert set(tested) <= set(table)
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests import browsers
-from tests.browsers import CHROMIUM, chromium
 from tests.conftest import require
 from tests.factories import LONDON, MOSCOW_V6, an_admin
+from tests.support import browser as support_browser
+from tests.support.browser import CHROMIUM, chromium
 
 pytestmark = [
     pytest.mark.browser,
@@ -51,7 +51,7 @@ def page(request: Any, live_server: Any) -> Iterator[Page]:
 
 
 def log_in(page: Page) -> None:
-    browsers.log_in(page, "/lookup/")
+    support_browser.log_in(page, "/lookup/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Where is this IP address?")
 
 

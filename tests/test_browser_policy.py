@@ -9,9 +9,9 @@ from playwright.sync_api import Page
 
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup
-from tests.browsers import CHROMIUM, chromium, log_in
 from tests.conftest import require
 from tests.factories import LONDON, a_token, an_admin
+from tests.support.browser import CHROMIUM, chromium, log_in
 
 pytestmark = [
     pytest.mark.browser,

@@ -20,7 +20,6 @@ from geocache.lookup import lookup
 from geocache.models import FlushRun, ImportRun, ImportSource, ListedAddress, RejectedEntry
 from geocache.statistics.lists import count_after_flush
 from geocache.statistics.table import refresh_after_flush
-from tests.assertions import assert_valid_html
 from tests.factories import (
     LONDON,
     a_location,
@@ -29,8 +28,9 @@ from tests.factories import (
     an_admin,
     use_dummy_provider,
 )
-from tests.imports.listing import imported
-from tests.processes import ROOT
+from tests.support.assertions import assert_valid_html
+from tests.support.blocklists import imported
+from tests.support.processes import ROOT
 
 pytestmark = pytest.mark.django_db
 

@@ -13,8 +13,8 @@ from geocache.journal.flush import flush_dirty
 from geocache.journal.recorder import record
 from geocache.lookup import lookup
 from geocache.models import FlushRun, FormerAnswer, RejectedEntry
-from tests.assertions import assert_no_inline_code, assert_valid_html
 from tests.factories import ASN_RECORD, CITY_RECORD, LONDON, a_location, a_token, an_admin, an_mmdb
+from tests.support.assertions import assert_no_inline_code, assert_valid_html
 
 pytestmark = [
     pytest.mark.django_db,

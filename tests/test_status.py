@@ -13,10 +13,10 @@ from geocache.models import FlushRun, JournalHead, RejectedEntry, SchedulerLease
 from geocache.providers import factory
 from geocache.providers.base import Source
 from geocache.status import database_problem, first_line, is_old, read_status
-from tests.assertions import WRITES
-from tests.bans.recording import RecordingAction, use_action
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, use_dummy_provider
-from tests.imports.listing import imported
+from tests.support.assertions import WRITES
+from tests.support.ban_actions import RecordingAction, use_action
+from tests.support.blocklists import imported
 
 pytestmark = pytest.mark.django_db
 

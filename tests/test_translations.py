@@ -11,7 +11,7 @@ import polib
 import pytest
 
 from tests.conftest import require
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 LOCALE = ROOT / "geocache/locale"
 LANGUAGES = sorted(folder.name for folder in LOCALE.iterdir())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import require
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 SETTINGS = """
 from site_.settings_base import *

@@ -13,8 +13,6 @@ from geocache.lookup import hot_entries, lookup
 from geocache.models import GeoCache
 from geocache.providers import factory
 from geocache.providers.dummy import DummyProvider
-from tests.admin.asking import LIST, LIST_QUERIES, break_cache, said
-from tests.assertions import assert_valid_html, no_database_write
 from tests.factories import (
     LONDON,
     a_row,
@@ -24,6 +22,8 @@ from tests.factories import (
     many_locations,
     use_dummy_provider,
 )
+from tests.support.admin_pages import LIST, LIST_QUERIES, break_cache, said
+from tests.support.assertions import assert_valid_html, no_database_write
 
 pytestmark = [
     pytest.mark.django_db,

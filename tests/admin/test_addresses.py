@@ -6,14 +6,6 @@ import pytest
 from geocache.admin import pagination
 from geocache.models import GeoCache
 from geocache.statistics.table import refresh_statistics
-from tests.admin.asking import (
-    LIST,
-    LIST_QUERIES,
-    explain,
-    said,
-    shown,
-)
-from tests.assertions import assert_valid_html, no_database_write
 from tests.factories import (
     LONDON,
     MOSCOW_V6,
@@ -21,6 +13,8 @@ from tests.factories import (
     a_row,
     many_locations,
 )
+from tests.support.admin_pages import LIST, LIST_QUERIES, explain, said, shown
+from tests.support.assertions import assert_valid_html, no_database_write
 
 pytestmark = [
     pytest.mark.django_db,
@@ -208,7 +202,7 @@ def test_detail__leads_to_the_page_of_the_address(viewer):
 
 
 def test_detail__project_without_these_pages_has_no_link_to_them(viewer, settings):
-    settings.ROOT_URLCONF = "tests.admin.bare_urls"
+    settings.ROOT_URLCONF = "tests.support.admin_only_urls"
     a_row()
     assert "viewsitelink" not in viewer.get(f"{LIST}{LONDON}/change/").text
 

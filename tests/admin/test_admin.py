@@ -2,8 +2,6 @@ import pytest
 from django.contrib.admin import site
 
 from geocache.models import GeoCache
-from tests.admin.asking import LIST, LIST_QUERIES, REJECTED, RUNS, a_rejected, a_run
-from tests.assertions import assert_valid_html, no_database_write
 from tests.factories import (
     LONDON,
     a_row,
@@ -11,6 +9,8 @@ from tests.factories import (
     a_viewer,
     an_admin,
 )
+from tests.support.admin_pages import LIST, LIST_QUERIES, REJECTED, RUNS, a_rejected, a_run
+from tests.support.assertions import assert_valid_html, no_database_write
 
 pytestmark = [
     pytest.mark.django_db,

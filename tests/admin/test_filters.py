@@ -2,12 +2,12 @@ import pytest
 
 from geocache.models import GeoCache
 from geocache.statistics.table import refresh_statistics
-from tests.admin.asking import LIST, explain, shown
 from tests.factories import (
     a_location,
     a_row,
     many_locations,
 )
+from tests.support.admin_pages import LIST, explain, shown
 
 pytestmark = [
     pytest.mark.django_db,

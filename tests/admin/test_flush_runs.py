@@ -1,7 +1,7 @@
 import pytest
 
-from tests.admin.asking import RUNS, a_run
-from tests.assertions import assert_valid_html, no_database_write
+from tests.support.admin_pages import RUNS, a_run
+from tests.support.assertions import assert_valid_html, no_database_write
 
 pytestmark = [
     pytest.mark.django_db,

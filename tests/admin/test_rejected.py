@@ -7,10 +7,10 @@ from django.test import Client
 from geocache.journal import backlog
 from geocache.location import dump_locations
 from geocache.models import GeoCache, RejectedEntry
-from tests.admin.asking import FLUSH, REJECTED, a_rejected, break_cache, said
 from tests.factories import (
     many_locations,
 )
+from tests.support.admin_pages import FLUSH, REJECTED, a_rejected, break_cache, said
 
 pytestmark = [
     pytest.mark.django_db,

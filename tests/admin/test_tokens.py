@@ -5,8 +5,8 @@ from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 
 from geocache.models import ApiToken
-from tests.assertions import assert_valid_html
 from tests.factories import a_stranger, a_token, a_viewer, an_admin
+from tests.support.assertions import assert_valid_html
 
 pytestmark = [
     pytest.mark.django_db,

@@ -10,11 +10,11 @@ from geocache.bans.fail2ban import Fail2banAction
 from geocache.blocklists import apply, sources
 from geocache.exceptions import BanError, ImportFailed
 from geocache.models import ImportRun
-from tests.bans.jail import JAIL, Jail, a_jail
-from tests.bans.recording import use_action
 from tests.factories import use_dummy_provider
-from tests.imports.listing import imported, listed
-from tests.processes import wait_until
+from tests.support.ban_actions import use_action
+from tests.support.blocklists import imported, listed
+from tests.support.fail2ban_server import JAIL, Jail, a_jail
+from tests.support.processes import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 

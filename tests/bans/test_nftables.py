@@ -8,10 +8,10 @@ import pytest
 
 from geocache.bans.nftables import NftablesAction
 from geocache.exceptions import BanError
-from tests.bans.recording import use_action
 from tests.conftest import require
 from tests.factories import use_dummy_provider
-from tests.imports.listing import imported
+from tests.support.ban_actions import use_action
+from tests.support.blocklists import imported
 
 ENTRIES = ["1.1.1.1", "1.1.1.0/24", "5.6.7.8", "2a02:6b8::/32", "2a02:6b8::1"]
 # A network of its own, so that a check needs no rights to this machine's.

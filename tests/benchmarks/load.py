@@ -50,7 +50,7 @@ def main() -> None:
 
 def measure(seconds: int, rounds: int) -> None:
     from tests.benchmarks.measure import Answer, Figure, cost
-    from tests.redis_server import free_port
+    from tests.support.redis_server import free_port
 
     port = free_port()
     rates: dict[str, list[float]] = {}
@@ -93,7 +93,7 @@ def load(port: int, page: str, seconds: int, *, seed: int) -> list[float]:
 @contextmanager
 def scheduler(is_wanted: bool) -> Iterator[None]:
     from geocache.models import FlushRun
-    from tests.processes import wait_until
+    from tests.support.processes import wait_until
 
     if not is_wanted:
         yield
@@ -107,7 +107,7 @@ def scheduler(is_wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def process(module: str, *arguments: str) -> Iterator[None]:
-    from tests.processes import ROOT, environment
+    from tests.support.processes import ROOT, environment
 
     given = environment(DJANGO_SETTINGS_MODULE="tests.benchmarks.load_settings")
     started = subprocess.Popen(
@@ -127,7 +127,7 @@ def process(module: str, *arguments: str) -> Iterator[None]:
 
 def wait_for(port: int) -> None:
     from tests.conftest import is_listening
-    from tests.processes import wait_until
+    from tests.support.processes import wait_until
 
     wait_until(lambda: is_listening(f"http://127.0.0.1:{port}", port))
 

@@ -6,7 +6,7 @@ from geocache.journal import writer
 from geocache.models import GeoCache
 from tests.benchmarks.measure import Answer, Effort, Figure, more
 from tests.factories import many_locations
-from tests.processes import WITHOUT_DEBUG, start_script
+from tests.support.processes import WITHOUT_DEBUG, start_script
 
 # The most that a process ever held, in MB: before and behind a flush of all that is journaled.
 FLUSHER = """

@@ -10,8 +10,9 @@ from typing import Any
 
 from django.core.management import call_command
 
-from tests.faults import flusher, verdict, writer
-from tests.faults.crew import FORK, Crew, Member, run_alone
+from tests.faults import flusher, outcome, writer
+from tests.faults.outcome import Verdict
+from tests.faults.process_group import FORK, Crew, Member, run_alone
 
 # Between two strikes, at most, in seconds.
 STRIKE_SECONDS = 0.5
@@ -32,7 +33,7 @@ class Report:
     stop_count: int
     crash_count: int
     notes: dict[str, int]
-    verdict: verdict.Verdict
+    verdict: Verdict
 
     def is_good(self) -> bool:
         """Tell whether every answer that was acknowledged is in the table, once, and no more."""
@@ -50,7 +51,7 @@ def run(pair: str, folder: Path, *, seconds: float, seed: int, is_broken: bool) 
         _strike_until(crew, time.monotonic() + seconds)
     finally:
         crew.end()
-    found = _in_child(folder, verdict.judge, folder)
+    found = _in_child(folder, outcome.judge, folder)
     kills = crew.kills + _killed_at_steps(folder)
     return Report(
         pair=pair,
@@ -60,7 +61,7 @@ def run(pair: str, folder: Path, *, seconds: float, seed: int, is_broken: bool) 
         kill_count=kills.total(),
         stop_count=crew.stop_count,
         crash_count=crew.crash_count,
-        notes=dict(verdict.notes(folder).most_common()),
+        notes=dict(outcome.notes(folder).most_common()),
         verdict=found,
     )
 

@@ -20,8 +20,8 @@ from geocache.journal.flush import flush_dirty
 from geocache.models import FlushRun, GeoCache, JournalHead
 from geocache.scheduler import jobs
 from tests.factories import use_dummy_provider
-from tests.faults.proxy import a_proxy_to_the_database
-from tests.redis_server import a_redis_server
+from tests.support.redis_server import a_redis_server
+from tests.support.tcp_proxy import a_proxy_to_the_database
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 

@@ -14,8 +14,8 @@ from geocache.cache import backends
 from geocache.exceptions import FlushError
 from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache
-from tests import processes
 from tests.factories import use_dummy_provider
+from tests.support import processes
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 

@@ -14,9 +14,9 @@ from geocache.journal.flush import flush_dirty
 from geocache.location import dump_locations
 from geocache.lookup import lookup
 from geocache.models import GeoCache
-from tests import processes
 from tests.factories import a_location, use_dummy_provider
-from tests.redis_server import a_redis_server
+from tests.support import processes
+from tests.support.redis_server import a_redis_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 

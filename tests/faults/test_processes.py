@@ -23,9 +23,9 @@ from geocache.journal import writer as journal_writer
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import alookup, lookup
 from geocache.models import GeoCache
-from tests import processes
 from tests.factories import NOON, a_location, many_locations, use_dummy_provider
-from tests.redis_server import a_redis_server, free_port
+from tests.support import processes
+from tests.support.redis_server import a_redis_server, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 

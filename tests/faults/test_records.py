@@ -15,7 +15,7 @@ from geocache.journal.flush import flush_dirty
 from geocache.location import dump_locations
 from geocache.models import GeoCache, RejectedEntry
 from tests.factories import a_location
-from tests.redis_server import a_redis_server
+from tests.support.redis_server import a_redis_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 

@@ -18,7 +18,7 @@ from geocache.journal.flush import flush_dirty
 from geocache.location import dump_locations
 from geocache.models import GeoCache
 from tests.factories import a_location, many_locations, use_dummy_provider
-from tests.redis_server import RedisServer, a_redis_server
+from tests.support.redis_server import RedisServer, a_redis_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 

@@ -13,9 +13,9 @@ from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from geocache.journal import writer
 from geocache.models import GeoCache, SchedulerLease
-from tests import processes
 from tests.factories import a_location, many_locations
-from tests.faults.proxy import a_proxy_to_the_database
+from tests.support import processes
+from tests.support.tcp_proxy import a_proxy_to_the_database
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -119,7 +119,7 @@ from geocache.journal import writer
 from geocache.models import GeoCache
 from geocache.scheduler import process
 from tests.factories import a_location
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 real_time = time.time
 class SetClock(datetime):
     @classmethod

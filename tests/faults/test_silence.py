@@ -12,8 +12,8 @@ from geocache.cache import backends
 from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache
 from tests.factories import use_dummy_provider
-from tests.faults.proxy import a_black_hole
-from tests.redis_server import OPTIONS, a_redis_server
+from tests.support.redis_server import OPTIONS, a_redis_server
+from tests.support.tcp_proxy import a_black_hole
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 

@@ -22,7 +22,7 @@ from geocache.management import address_input
 from geocache.management.commands.demo_geo import SAMPLE, check_port
 from geocache.models import GeoCache
 from tests.factories import LONDON, MOSCOW_V6, use_dummy_provider
-from tests.management.commands import run, start
+from tests.support.commands import run, start
 
 READY = "Ctrl-C ends it."
 

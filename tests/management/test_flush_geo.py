@@ -15,7 +15,7 @@ from geocache.management.commands import flush_geo
 from geocache.models import GeoCache
 from geocache.statistics.table import read_statistics
 from tests.factories import a_location, many_locations
-from tests.management.commands import run
+from tests.support.commands import run
 
 
 def flushed(*arguments: str) -> str:

@@ -10,8 +10,8 @@ from django.core.management.base import CommandError
 
 from geocache.models import ImportRun, ImportSource
 from tests.factories import use_dummy_provider
-from tests.imports.listing import listed
-from tests.management.commands import run
+from tests.support.blocklists import listed
+from tests.support.commands import run
 
 pytestmark = pytest.mark.django_db
 

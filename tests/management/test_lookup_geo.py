@@ -15,11 +15,11 @@ from django.db import connection
 
 from geocache.journal import backlog
 from geocache.management import answer_output
-from tests.assertions import no_database_write
 from tests.conftest import require
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_row, an_mmdb, use_dummy_provider
-from tests.management.commands import COMMAND, environment, run, start
-from tests.processes import ROOT
+from tests.support.assertions import no_database_write
+from tests.support.commands import COMMAND, environment, run, start
+from tests.support.processes import ROOT
 
 DAY = timedelta(days=1)
 ANSWERS = {

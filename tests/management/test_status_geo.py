@@ -12,11 +12,11 @@ from django.utils import timezone
 from geocache.journal import writer
 from geocache.lookup import lookup
 from geocache.models import Ban, FlushRun, ImportRun, ImportSource, SchedulerLease
-from tests.assertions import no_database_write
-from tests.bans.recording import RecordingAction, use_action
 from tests.factories import LONDON, a_location, a_row, use_dummy_provider
-from tests.imports.listing import imported
-from tests.management.commands import run
+from tests.support.assertions import no_database_write
+from tests.support.ban_actions import RecordingAction, use_action
+from tests.support.blocklists import imported
+from tests.support.commands import run
 
 
 def shown(*arguments: str) -> tuple[str, str, int]:

@@ -10,8 +10,8 @@ from django.core.management.base import CommandError
 from geocache.locks.file_lock import alone
 from geocache.management.commands.update_geo import Bars
 from tests.factories import a_row
-from tests.management.commands import run
-from tests.updates.server import Service, a_database, serving
+from tests.support.commands import run
+from tests.support.database_server import Service, a_database, serving
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from geocache.providers.http.maxmind import MaxMindProvider
 from project import environment
-from tests.faults.proxy import a_black_hole
+from tests.support.tcp_proxy import a_black_hole
 
 
 @pytest.fixture(autouse=True)

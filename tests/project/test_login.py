@@ -10,8 +10,8 @@ from django.db import connection
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 
-from tests.assertions import WRITES, assert_is_page
 from tests.factories import a_viewer, an_admin
+from tests.support.assertions import WRITES, assert_is_page
 
 pytestmark = [
     pytest.mark.django_db,

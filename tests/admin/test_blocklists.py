@@ -1,0 +1,73 @@
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from geocache.models import Ban, ImportRun, ImportSource, ListedAddress
+from tests.factories import a_viewer, an_admin, use_dummy_provider
+from tests.support.assertions import assert_valid_html, no_database_write
+from tests.support.ban_actions import RecordingAction, use_action
+from tests.support.blocklists import imported
+
+pytestmark = [
+    pytest.mark.django_db,
+    # WhiteNoise, where nobody has run collectstatic.
+    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
+]
+SOURCES = "/admin/geocache/importsource/"
+ENTRIES = "/admin/geocache/listedaddress/"
+
+
+@pytest.fixture(autouse=True)
+def _lists(settings: Any) -> None:
+    use_dummy_provider(settings)
+    use_action(settings, RecordingAction)
+    imported("1.1.1.1", "5.6.7.0/24")
+
+
+@pytest.mark.parametrize("name", ["importsource", "importrun", "listedaddress", "ban"])
+def test_admin__is_read_only(client: Client, name: str) -> None:
+    client.force_login(a_viewer())
+    url = f"/admin/geocache/{name}/"
+    with no_database_write(max_queries=9):
+        response = client.get(url)
+    assert_valid_html(response)
+    models = {"importsource": ImportSource, "importrun": ImportRun, "ban": Ban}
+    row: Any = models.get(name, ListedAddress)._default_manager.all()[0]
+    client.force_login(an_admin())
+    assert client.post(f"{url}add/").status_code == 403
+    assert client.post(f"{url}{str(row.pk).replace('/', '_2F')}/change/").status_code == 403
+
+
+def test_entries__are_found_by_their_whole_text(client: Client) -> None:
+    client.force_login(a_viewer())
+    assert "5.6.7.0/24" in client.get(f"{ENTRIES}?q=5.6.7.0/24").text
+    assert "1.1.1.1</a>" not in client.get(f"{ENTRIES}?q=5.6.7.0/24").text
+    assert "0 listed addresses" in client.get(f"{ENTRIES}?q=nonsense").text
+
+
+def test_import_now__of_the_lists_in_the_settings(client: Client, settings: Any) -> None:
+    imported("2.2.2.2", name="own")
+    ImportSource.objects.update(attempted_at=timezone.now())
+    settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_SOURCES": {"own": "/srv/own"}}
+    client.force_login(an_admin())
+    chosen = list(ImportSource.objects.values_list("pk", flat=True))
+    data = {"action": "import_now", "_selected_action": chosen}
+    text = client.post(SOURCES, data, follow=True).text
+    assert "The scheduler imports 1 list within a minute." in text
+    assert "Lists that are not in the settings are not imported." in text
+    assert ImportSource.objects.get(name="own").attempted_at is None
+    client.force_login(a_viewer())
+    assert "import_now" not in client.get(SOURCES).text
+
+
+def test_sources__deleted_goes_with_all_it_holds(client: Client) -> None:
+    client.force_login(an_admin())
+    source = ImportSource.objects.get()
+    client.post(f"{SOURCES}{source.pk}/delete/", {"post": "yes"})
+    assert not ImportSource.objects.exists()
+    assert not ListedAddress.objects.exists()
+    assert Ban.objects.count() == 2
+    imported("1.1.1.1")
+    assert RecordingAction.asked[-1] == ("unban", ["5.6.7.0/24"])

@@ -1,0 +1,152 @@
+from typing import Any
+
+import pytest
+
+from geocache.bans import apply as bans
+from geocache.exceptions import BanError, ImportFailed
+from geocache.models import Ban, ImportRun
+from tests.factories import use_dummy_provider
+from tests.support.ban_actions import RecordingAction, WholeAction, use_action
+from tests.support.blocklists import imported
+
+pytestmark = pytest.mark.django_db
+
+FIRST = ("1.1.1.1", "2.2.2.2", "3.3.3.0/24")
+
+
+@pytest.fixture(autouse=True)
+def _provider(settings: Any) -> None:
+    use_dummy_provider(settings)
+
+
+@pytest.fixture
+def action(settings: Any) -> type[RecordingAction]:
+    use_action(settings, RecordingAction)
+    return RecordingAction
+
+
+def banned() -> list[str]:
+    return sorted(Ban.objects.values_list("entry", flat=True))
+
+
+def test_bans__are_off_by_default() -> None:
+    imported(*FIRST)
+    assert not bans.are_due()
+    assert banned() == []
+
+
+def test_bans__each_new_entry_once_in_batches(action: type[RecordingAction]) -> None:
+    outcome = imported(*FIRST)
+    assert action.asked == [("ban", ["1.1.1.1", "2.2.2.2"]), ("ban", ["3.3.3.0/24"])]
+    assert outcome.banned_count == 3
+    imported(*FIRST)
+    imported(*FIRST, "4.4.4.4")
+    assert action.asked[2:] == [("ban", ["4.4.4.4"])]
+    assert banned() == [*FIRST, "4.4.4.4"]
+
+
+def test_bans__end_once_when_the_entry_leaves(action: type[RecordingAction]) -> None:
+    imported(*FIRST)
+    action.asked.clear()
+    outcome = imported("2.2.2.2")
+    assert action.asked == [("unban", ["1.1.1.1", "3.3.3.0/24"])]
+    assert outcome.unbanned_count == 2
+    assert banned() == ["2.2.2.2"]
+
+
+def test_bans__last_as_long_as_one_list_has_the_entry(action: type[RecordingAction]) -> None:
+    imported("1.1.1.1", name="one")
+    imported("1.1.1.1", name="two")
+    assert action.asked == [("ban", ["1.1.1.1"])]
+    imported("2.2.2.2", name="one")
+    assert action.asked[1:] == [("ban", ["2.2.2.2"])]
+    imported("2.2.2.2", name="two")
+    assert action.asked[2:] == [("unban", ["1.1.1.1"])]
+
+
+def test_bans__failure_leaves_the_run_failed_and_resumable(action: type[RecordingAction]) -> None:
+    action.fails_at = 1
+    with pytest.raises(ImportFailed, match="the jail is closed"):
+        imported(*FIRST)
+    run = ImportRun.objects.get()
+    assert (run.state, run.error, run.appeared_count) == ("failed", "the jail is closed", 3)
+    assert banned() == ["1.1.1.1", "2.2.2.2"]
+    imported(*FIRST)
+    # What was recorded is not banned again.
+    assert action.asked == [("ban", ["1.1.1.1", "2.2.2.2"]), ("ban", ["3.3.3.0/24"])]
+    run.refresh_from_db()
+    assert (run.state, run.appeared_count) == ("completed", 3)
+
+
+def test_bans__that_are_switched_on_later_come_with_the_next_import(settings: Any) -> None:
+    imported("1.1.1.1")
+    use_action(settings, RecordingAction)
+    assert imported("1.1.1.1").banned_count == 1
+    assert imported("1.1.1.1").status == "unchanged"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "127.0.0.1",
+        "10.0.0.0/8",
+        "0.0.0.0/0",
+        "::/0",
+        "fe80::1",
+        "8.8.8.8",
+        "8.0.0.0/8",
+        "8.8.8.0/25",
+    ],
+)
+def test_bans__never_what_is_protected(
+    action: type[RecordingAction], settings: Any, entry: str
+) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "NEVER_BAN": ["8.8.8.0/24"]}
+    imported("1.1.1.1", entry)
+    assert action.asked == [("ban", ["1.1.1.1"])]
+    assert not bans.are_due()
+
+
+def test_bans__replaced_as_a_whole(settings: Any) -> None:
+    use_action(settings, WholeAction)
+    imported(*FIRST, name="one")
+    imported("3.3.3.0/24", "4.4.4.4", "10.0.0.1", name="two")
+    assert WholeAction.asked == [
+        ("replace", ["1.1.1.1", "2.2.2.2", "3.3.3.0/24"]),
+        ("replace", ["1.1.1.1", "2.2.2.2", "3.3.3.0/24", "4.4.4.4"]),
+    ]
+    assert imported("4.4.4.4", name="one").unbanned_count == 2
+    assert banned() == ["3.3.3.0/24", "4.4.4.4"]
+
+
+def test_bans__a_whole_that_fails_is_not_recorded(settings: Any) -> None:
+    use_action(settings, WholeAction)
+    WholeAction.fails_at = 0
+    with pytest.raises(ImportFailed):
+        imported(*FIRST)
+    assert banned() == []
+    assert imported(*FIRST).banned_count == 3
+
+
+@pytest.mark.parametrize(
+    ("backend", "why"),
+    [
+        ("geocache.bans.nothing.Action", "BAN_ACTION makes no sense: No module named"),
+        ("geocache.conf.get", "BAN_ACTION makes no sense: get"),
+        ("geocache.bans.fail2ban.Fail2banAction", "missing 1 required keyword-only argument"),
+        ("builtins.dict", "builtins.dict is no BanAction"),
+    ],
+)
+def test_current__refuses_what_is_no_action(settings: Any, backend: str, why: str) -> None:
+    use_action(settings, backend)
+    with pytest.raises(BanError, match=why):
+        bans.current()
+
+
+def test_bans__protection_that_cannot_be_read_bans_nothing(
+    action: type[RecordingAction], settings: Any
+) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "NEVER_BAN": ["my office"]}
+    with pytest.raises(ImportFailed, match="NEVER_BAN: 'my office'"):
+        imported("1.1.1.1")
+    assert action.asked == []

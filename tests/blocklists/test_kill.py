@@ -1,0 +1,103 @@
+"""A process that is killed with -9 in the middle of an import, again and again."""
+
+import json
+import random
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from geocache.models import ImportRun, ListedAddress
+from tests.support import processes
+from tests.support.ban_actions import use_action
+from tests.support.blocklists import imported
+from tests.support.fail2ban_server import JAIL, a_jail
+from tests.support.processes import wait_until
+
+FAIL2BAN = "geocache.bans.fail2ban.Fail2banAction"
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+LINES = [f"20.{n >> 8}.{n & 255}.1" for n in range(300)]
+OLD = [f"19.0.0.{n}" for n in range(60)]
+# For each line a child imports in batches of 20 and kills itself in one of them, at a step that it
+# is told. Nothing is connected yet when it is forked.
+KILLED = """
+import json, os, signal, sys
+from django.conf import settings
+from geocache.bans import apply as bans
+from geocache.bans.fail2ban import Fail2banAction
+from geocache.blocklists import apply
+from tests.support.blocklists import imported
+
+apply.BATCH_ENTRIES = Fail2banAction.batch_size = 20
+for line in sys.stdin:
+    if pid := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    else:
+        break
+else:
+    sys.exit()
+order = json.loads(line)
+settings.GEOCACHE["BAN_ACTION"] = order["action"]
+left = [order["number"]]
+
+def dying(place, name, step):
+    function = getattr(place, name)
+    def called(*args, **options):
+        if step == order["step"]:
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **options)
+    setattr(place, name, called)
+
+dying(apply, "_locate", "before a batch")
+dying(apply._Import, "_keep", "inside a transaction")
+dying(Fail2banAction, "_set", "before a ban")
+dying(bans, "_record", "between ban and record")
+imported(*order["lines"])
+"""
+STEPS = ["before a batch", "inside a transaction", "before a ban", "between ban and record"]
+
+
+def state() -> list[tuple[Any, ...]]:
+    return list(ListedAddress.objects.in_order().values_list("entry", "is_listed"))
+
+
+def test_import__killed_at_ten_random_batches_and_resumed(tmp_path: Path, settings: Any) -> None:
+    chance = random.Random(7)
+    orders = list[str]()
+    with a_jail(tmp_path) as jail:
+        use_action(settings, FAIL2BAN, jail=JAIL, socket=jail.socket)
+        imported(*OLD, *LINES[:60])
+        for number in range(10):
+            order = {
+                "lines": LINES,
+                "action": settings.GEOCACHE["BAN_ACTION"],
+                # Each step is met, the later ones when the earlier are over.
+                "step": STEPS[0 if number < 2 else 1 if number < 5 else chance.choice((2, 3))],
+                "number": chance.randrange(1, 4),
+            }
+            orders.append(json.dumps(order))
+        process = processes.start_script(KILLED)
+        said = process.communicate("\n".join(orders), timeout=60)[0]
+        assert said.split() == [str(-signal.SIGKILL)] * 10, said
+        # Nobody waits for the lease: the holder is gone.
+        outcome = imported(*LINES)
+        assert jail.banned() == sorted(LINES)
+        wait_until(lambda: len(jail.actions()) >= 420)
+        assert Counter(jail.actions()) == Counter(
+            [*(f"ban {one}" for one in (*OLD, *LINES)), *(f"unban {one}" for one in OLD)]
+        )
+    assert (outcome.appeared_count, outcome.left_count) == (240, 60)
+    run = ImportRun.objects.get(sha256=outcome.sha256)
+    assert (run.state, run.appeared.count(), run.left.count()) == ("completed", 240, 60)
+    killed = state()
+    settings.GEOCACHE = {**settings.GEOCACHE, "BAN_ACTION": None}
+    ListedAddress.objects.all().delete()
+    ImportRun.objects.all().delete()
+    imported(*OLD, *LINES[:60])
+    imported(*LINES)
+    assert state() == killed

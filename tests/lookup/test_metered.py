@@ -1,0 +1,237 @@
+import json
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from geocache.journal.flush import flush_dirty
+from geocache.location import NOT_FOUND, UNAVAILABLE
+from geocache.log_throttle import Throttle
+from geocache.lookup import hot_entries, lookup, lookup_many, single_flight
+from geocache.lookup import tiers as lookup_module
+from geocache.lookup.memory import memory
+from geocache.models import GeoCache
+from geocache.providers import factory
+from tests.factories import LONDON, a_location
+from tests.support.metered_provider import asked, configured, use_tallying_provider
+from tests.support.processes import start_script, wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NEIGHBOUR = "81.2.69.7"
+
+
+@pytest.fixture(autouse=True)
+def not_said_yet(monkeypatch):
+    monkeypatch.setattr(lookup_module, "_provider_down", Throttle(seconds=60))
+
+
+@pytest.fixture
+def tally(tmp_path):
+    return tmp_path / "tally"
+
+
+# --- networks ----------------------------------------------------------------------------------
+
+
+def test_resolve__an_address_in_a_network_answered_a_moment_ago_costs_nothing(settings, tally):
+    use_tallying_provider(settings, tally)
+    lookup(LONDON)
+    answer = lookup(NEIGHBOUR)
+    assert (answer.address, answer.city) == (NEIGHBOUR, "81.2.69.0/24")
+    assert asked(tally) == [LONDON]
+    lookup("81.2.70.1")
+    assert asked(tally) == [LONDON, "81.2.70.1"]
+
+
+def test_resolve__nothing_found_holds_for_the_network_too(settings, tally):
+    use_tallying_provider(settings, tally, empty="81.2.69.0/24")
+    assert lookup(LONDON).reason == lookup(NEIGHBOUR).reason == NOT_FOUND
+    assert asked(tally) == [LONDON]
+
+
+def test_resolve__a_narrower_network_that_comes_later_is_not_hidden(settings, tally):
+    use_tallying_provider(settings, tally, prefix_length=16)
+    lookup(LONDON)
+    assert lookup(NEIGHBOUR).city == "81.2.0.0/16"
+    narrow = a_location("81.2.69.9", network="81.2.69.0/24", city="Narrow")
+    hot_entries.set_many(factory.current().build(), [narrow], with_networks=True)
+    memory.clear()
+    assert lookup(NEIGHBOUR).city == "Narrow"
+    assert asked(tally) == [LONDON]
+
+
+@pytest.mark.parametrize("prefix_length", [8, 12, 18, 24, 29, 32])
+def test_resolve__one_batch_asks_once_a_network(settings, tally, prefix_length):
+    use_tallying_provider(settings, tally, prefix_length=prefix_length)
+    addresses = [f"20.{n % 7 * 17}.{n * 5 % 256}.{n * 37 % 256}" for n in range(300)]
+    answers = lookup_many(addresses)
+    networks = {answer.network for answer in answers.values()}
+    assert len(asked(tally)) == len(networks)
+    assert all(ip_address(text) in ip_network(answers[text].network) for text in addresses)
+
+
+def test_resolve__one_batch_asks_once_a_network_also_without_the_cache(
+    settings, tally, monkeypatch
+):
+    use_tallying_provider(settings, tally, prefix_length=18)
+    monkeypatch.setattr(hot_entries, "get_near", lambda *_: {})
+    answers = lookup_many(f"20.0.{n}.1" for n in range(256))
+    assert len(asked(tally)) == len({answer.network for answer in answers.values()}) == 4
+
+
+def test_resolve__a_provider_that_names_no_network_is_asked_about_all_at_once(
+    settings, tally, monkeypatch
+):
+    provider = use_tallying_provider(settings, tally, empty="81.2.70.0/24")
+    monkeypatch.setattr(provider, "names_networks", False)
+    batches = []
+    resolve_many = provider.resolve_many
+    monkeypatch.setattr(
+        provider, "resolve_many", lambda some: batches.append(list(some)) or resolve_many(some)
+    )
+    addresses = [f"81.2.{n % 3 + 69}.{n}" for n in range(30)]
+    assert len(lookup_many(addresses)) == 30
+    assert [sorted(batch) for batch in batches] == [sorted(addresses)]
+
+
+def test_resolve__a_provider_that_names_no_network_may_fail(settings, tally, monkeypatch, tmp_path):
+    broken = tmp_path / "broken"
+    broken.touch()
+    provider = use_tallying_provider(settings, tally, broken=str(broken))
+    monkeypatch.setattr(provider, "names_networks", False)
+    assert {one.reason for one in lookup_many([LONDON, NEIGHBOUR]).values()} == {UNAVAILABLE}
+    broken.unlink()
+    assert all(lookup_many([LONDON, NEIGHBOUR]).values())
+
+
+def test_resolve__only_what_was_asked_for_goes_into_the_table(settings, tally):
+    use_tallying_provider(settings, tally)
+    lookup_many([LONDON, NEIGHBOUR, "81.2.70.1"])
+    assert flush_dirty().flushed == 2
+    assert sorted(GeoCache.objects.values_list("pk", flat=True)) == sorted(asked(tally))
+
+
+def test_resolve__a_failure_is_not_remembered_and_the_claim_is_given_up(settings, tally, tmp_path):
+    broken = tmp_path / "broken"
+    use_tallying_provider(settings, tally, broken=str(broken))
+    broken.touch()
+    assert lookup(LONDON).reason == UNAVAILABLE
+    block = {LONDON: ip_address(LONDON)}
+    build = factory.current().build()
+    assert single_flight.take(build, block) == block
+    single_flight.release(build, block)
+    broken.unlink()
+    assert lookup(LONDON)
+
+
+# --- a chain -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chain(settings, tally):
+    free = {
+        "BACKEND": "geocache.providers.dummy.DummyProvider",
+        "OPTIONS": {"answers": {LONDON: {"city": "Free", "network": "81.2.0.0/16"}}},
+    }
+    settings.GEOCACHE = {
+        **settings.GEOCACHE,
+        "PROVIDER": {
+            "BACKEND": "geocache.providers.chain.ChainProvider",
+            "OPTIONS": {"providers": [free, configured(tally)]},
+        },
+    }
+
+
+@pytest.mark.usefixtures("chain")
+def test_resolve__what_is_free_reads_no_row_and_costs_nothing(tally, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert lookup(LONDON).city == "Free"
+    assert asked(tally) == []
+    assert flush_dirty().flushed == 1
+
+
+@pytest.mark.usefixtures("chain")
+def test_resolve__a_free_answer_does_not_hold_for_its_network(tally):
+    """To ask for each address is free, and may be more exact."""
+    lookup(LONDON)
+    assert lookup(NEIGHBOUR).city == "81.2.69.0/24"
+    assert asked(tally) == [NEIGHBOUR]
+
+
+# --- asked once --------------------------------------------------------------------------------
+
+
+def test_resolve__threads_that_miss_at_once_make_one_call(settings, tally):
+    use_tallying_provider(settings, tally, seconds=0.2)
+    together = threading.Barrier(8)
+
+    def ask(n):
+        together.wait()
+        return lookup(LONDON if n % 2 else NEIGHBOUR)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, range(8)))
+    assert {answer.city for answer in answers} == {"81.2.69.0/24"}
+    assert len(asked(tally)) == 1
+
+
+ASKING = """
+import json, sys, time
+from django.conf import settings
+settings.GEOCACHE = {{**settings.GEOCACHE, "PROVIDER": {provider}}}
+from geocache.lookup import lookup_many
+print("ready", flush=True)
+sys.stdin.readline()
+print(json.dumps([one.city for one in lookup_many({addresses}).values()]), flush=True)
+"""
+
+
+def asking(tally, addresses, **options):
+    """Start a process that asks when it is told to."""
+    provider = configured(tally, **options)
+    return start_script(ASKING.format(provider=provider, addresses=addresses))
+
+
+def tell(crew):
+    """Let all of them ask at the same moment."""
+    for process in crew:
+        assert process.stdout.readline() == "ready\n"
+    for process in crew:
+        process.stdin.write("now\n")
+        process.stdin.flush()
+
+
+def test_resolve__processes_that_miss_at_once_make_one_call(tally):
+    crew = [asking(tally, [LONDON, "9.9.9.9"], seconds=0.3) for _ in range(3)]
+    tell(crew)
+    said = [json.loads(process.communicate(timeout=60)[0]) for process in crew]
+    assert said == [["81.2.69.0/24", "9.9.9.0/24"]] * 3
+    assert sorted(asked(tally)) == sorted([LONDON, "9.9.9.9"])
+
+
+def test_resolve__when_the_holder_is_killed_one_of_those_who_wait_takes_its_place(settings, tally):
+    holder = asking(tally, [LONDON], seconds=60)
+    tell([holder])
+    wait_until(lambda: asked(tally) == [LONDON])
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate(timeout=60)
+    use_tallying_provider(settings, tally)
+    started = time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lookup, [LONDON] * 4))
+    # It would have answered after a minute, and nobody has waited for that.
+    assert time.monotonic() - started < 30
+    assert {answer.city for answer in answers} == {"81.2.69.0/24"}
+    assert asked(tally) == [LONDON] * 2
+
+
+def test_resolve__who_has_waited_long_enough_asks_itself(settings, tally, monkeypatch):
+    use_tallying_provider(settings, tally)
+    monkeypatch.setattr(single_flight, "WAIT_SECONDS", 0.1)
+    single_flight.take(factory.current().build(), {LONDON: ip_address(LONDON)})
+    assert lookup(LONDON).city == "81.2.69.0/24"
+    assert asked(tally) == [LONDON]

@@ -1,0 +1,68 @@
+import gzip
+
+import pytest
+import requests
+
+from geocache.providers.http import bounded_requests
+from geocache.providers.http.bounded_requests import (
+    MAX_BODY_BYTES,
+    MAX_REST_SECONDS,
+    REST_SECONDS,
+    Rest,
+    bound,
+)
+from tests.support.http_server import Reply, serving
+
+
+@pytest.fixture
+def service():
+    with serving() as stand_in:
+        yield stand_in
+
+
+def get(stand_in, rest=None):
+    with requests.Session() as session:
+        return bound(session, rest or Rest(), 2).get(f"http://{stand_in.host}/", timeout=2)
+
+
+def test_bound__a_body_comes_whole(service):
+    body = bytes(range(256)) * (MAX_BODY_BYTES // 256)
+    service.answer(Reply(body=body))
+    assert get(service).content == body
+
+
+def test_bound__one_byte_more_is_refused(service):
+    service.answer(Reply(body=bytes(MAX_BODY_BYTES + 1)))
+    with pytest.raises(bounded_requests.TooLarge):
+        get(service)
+
+
+def test_bound__what_is_compressed_is_measured_unpacked(service):
+    zipped = {"Content-Encoding": "gzip"}
+    service.answer(Reply(body=gzip.compress(b"text"), headers=zipped))
+    assert get(service).content == b"text"
+    service.answer(Reply(body=gzip.compress(bytes(MAX_BODY_BYTES * 50)), headers=zipped))
+    with pytest.raises(bounded_requests.TooLarge):
+        get(service)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        (None, REST_SECONDS),
+        ("", REST_SECONDS),
+        ("-1", REST_SECONDS),
+        ("²", REST_SECONDS),
+        ("0", 0),
+        ("30", 30),
+        ("9" * 5000, MAX_REST_SECONDS),
+    ],
+)
+def test_rest__as_long_as_asked_for_within_bounds(monkeypatch, retry_after, seconds):
+    monkeypatch.setattr(bounded_requests.time, "monotonic", lambda: 100.0)
+    rest = Rest()
+    assert rest.left_seconds() == 0
+    rest.begin(retry_after)
+    assert rest.left_seconds() == seconds
+    monkeypatch.setattr(bounded_requests.time, "monotonic", lambda: 100.0 + seconds)
+    assert rest.left_seconds() == 0

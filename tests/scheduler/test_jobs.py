@@ -1,0 +1,503 @@
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from django.db import OperationalError
+from django_apscheduler.jobstores import DjangoJobStore
+from django_apscheduler.models import DjangoJob, DjangoJobExecution
+
+from geocache.databases import update as databases_update
+from geocache.databases.update import Outcome
+from geocache.exceptions import ProviderError, UpdateBusy, UpdateError
+from geocache.history.moves import MoveReport
+from geocache.journal import writer
+from geocache.models import FlushRun, GeoCache, SchedulerLease
+from geocache.scheduler import jobs
+from geocache.scheduler import process as scheduler_process
+from geocache.statistics.table import read_statistics
+from tests.factories import a_location, a_row, many_locations, use_dummy_provider
+from tests.support import processes
+
+FLUSH = "geo_cache_flush"
+
+
+@pytest.fixture
+def events() -> Iterator[list[dict[str, Any]]]:
+    with structlog.testing.capture_logs() as captured:
+        yield captured
+
+
+def names(events: list[dict[str, Any]]) -> list[str]:
+    return [event["event"] for event in events]
+
+
+def release_lease() -> None:
+    SchedulerLease.objects.update(expires_at=datetime(2000, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_cache_flush__says_what_it_flushed_only_when_it_did(events: list[Any]) -> None:
+    jobs.geo_cache_flush()
+    writer.append(many_locations(3))
+
+    jobs.geo_cache_flush()
+
+    assert events == [{"event": "geo_cache_flush_ran", "flushed": 3, "log_level": "debug"}]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_cache_flush__counts_the_table() -> None:
+    writer.append(many_locations(3))
+    jobs.geo_cache_flush()
+    snapshot = read_statistics()
+    assert snapshot is not None
+    assert snapshot.row_count == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_cache_flush__outlives_a_failure_of_the_statistics(
+    events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("geocache.statistics.table._count", lambda _: 1 / 0)
+    writer.append(many_locations(3))
+    jobs.geo_cache_flush()
+    assert GeoCache.objects.count() == 3
+    assert names(events) == ["geo_cache_flush_ran", "geo_statistics_failed"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_cache_flush__says_when_it_timed_out(
+    events: list[Any], monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setattr("geocache.journal.flush.BATCH_ANSWERS", 64)
+    settings.GEOCACHE = {**settings.GEOCACHE, "FLUSH_TIME_LIMIT_SECONDS": 0}
+    for location in many_locations(130, resolved_at=datetime.now(UTC)):
+        writer.append([location])
+
+    jobs.geo_cache_flush()
+
+    assert events[-1] == {
+        "event": "geo_cache_flush_timed_out",
+        "flushed": 64,
+        "pending": 66,
+        "log_level": "warning",
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_cache_flush__says_when_answers_wait_for_more_than_three_intervals(
+    events: list[Any], monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setattr("geocache.journal.flush.BATCH_ANSWERS", 64)
+    settings.GEOCACHE = {**settings.GEOCACHE, "FLUSH_TIME_LIMIT_SECONDS": 0}
+    waiting_since = datetime.now(UTC) - timedelta(seconds=200)
+    for location in many_locations(130, resolved_at=waiting_since):
+        writer.append([location])
+
+    jobs.geo_cache_flush()
+
+    assert events[-1]["event"] == "geo_cache_backlog_is_old"
+    assert events[-1]["pending"] == 66
+    assert 200 <= events[-1]["waited_seconds"] < 210
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_cache_flush__failure_is_one_event_and_no_exception(
+    events: list[Any], settings: Any
+) -> None:
+    settings.CACHES = {
+        **settings.CACHES,
+        "geocache": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    }
+
+    jobs.geo_cache_flush()
+
+    assert names(events) == ["geo_cache_flush_failed"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_prune_history__forgets_old_runs_of_ours_only() -> None:
+    now = datetime.now(UTC)
+    ours = DjangoJob.objects.create(id=FLUSH, job_state=b"")
+    theirs = DjangoJob.objects.create(id="their_job", job_state=b"")
+    for job in (ours, theirs):
+        for days in (1, 40):
+            DjangoJobExecution.objects.create(job=job, run_time=now - timedelta(days=days))
+    for days in (1, 40):
+        run = {"seconds": 1, "flushed": 1, "rejected": 0, "pending": 0, "timed_out": False}
+        FlushRun.objects.create(started_at=now - timedelta(days=days), **run)
+
+    jobs.geo_prune_history()
+
+    assert FlushRun.objects.count() == 1
+    assert DjangoJobExecution.objects.filter(job=ours).count() == 1
+    assert DjangoJobExecution.objects.filter(job=theirs).count() == 2
+
+
+def outcomes(*given: Outcome) -> Any:
+    return lambda **_: list(given)
+
+
+@pytest.mark.django_db
+def test_geo_database_update__says_what_came_and_what_did_not(
+    events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came = Outcome("city", databases_update.INSTALLED, "City 2026-01-02")
+    failed = Outcome("asn", databases_update.FAILED, "no such database")
+    same = Outcome("country", databases_update.UNCHANGED, "Country 2026-01-02")
+    monkeypatch.setattr(databases_update, "update_databases", outcomes(came, failed, same))
+    counted = MoveReport(compared=9, moved=2, is_complete=True)
+    monkeypatch.setattr(jobs, "count_moves", lambda **_: counted)
+    jobs.geo_database_update()
+    assert events == [
+        {
+            "event": "geo_database_updated",
+            "database": "city",
+            "build": "City 2026-01-02",
+            "log_level": "info",
+        },
+        {
+            "event": "geo_database_update_failed",
+            "database": "asn",
+            "error": "no such database",
+            "log_level": "error",
+        },
+        {
+            "event": "geo_addresses_moved",
+            "compared": 9,
+            "moved": 2,
+            "is_complete": True,
+            "log_level": "info",
+        },
+    ]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (UpdateBusy("another"), []),
+        (UpdateError("half an account"), ["geo_database_update_failed"]),
+        (OSError("no space"), ["geo_database_update_failed"]),
+    ],
+)
+def test_geo_database_update__failure_is_logged(
+    events: list[Any], monkeypatch: pytest.MonkeyPatch, error: Exception, expected: list[str]
+) -> None:
+    def fail(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(databases_update, "update_databases", fail)
+    jobs.geo_database_update()
+    assert names(events) == expected
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_refresh__says_what_it_did(events: list[Any], settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "REFRESH_TIME_LIMIT_SECONDS": 60}
+    provider = use_dummy_provider(settings)
+    a_row()
+    jobs.geo_refresh()
+    jobs.geo_refresh()
+    assert names(events) == ["geo_refresh_ran"]
+    provider.version, provider.is_failing = "2", True
+    jobs.geo_refresh()
+    assert names(events)[1:] == ["geo_refresh_failed"]
+    provider.is_metered = True
+    jobs.geo_refresh()
+    assert len(events) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_prune__says_what_it_did(events: list[Any], settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "RETENTION_DAYS": 90}
+    provider = use_dummy_provider(settings)
+    a_row(resolved_at=datetime.now(UTC) - timedelta(days=400))
+    jobs.geo_prune()
+    jobs.geo_prune()
+    assert events == [
+        {"event": "geo_prune_ran", "pruned": 1, "is_complete": True, "log_level": "info"}
+    ]
+    a_row(resolved_at=datetime.now(UTC) - timedelta(days=400))
+    provider.build = no_build  # type: ignore[method-assign]
+    jobs.geo_prune()
+    assert names(events)[1:] == ["geo_prune_failed"]
+
+
+def no_build() -> str:
+    raise ProviderError("no database")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_import__says_what_it_did(events: list[Any], settings: Any, tmp_path: Path) -> None:
+    use_dummy_provider(settings)
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.write_text("1.1.1.1\n2.2.2.2\n")
+    sources = {"good": str(good), "bad": str(bad)}
+    settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_SOURCES": sources}
+    jobs.geo_import()
+    jobs.geo_import()
+    ran = {"event": "geo_import_ran", "list": "good", "appeared": 2, "left": 0, "bad": 0}
+    assert events[0] == ran | {"log_level": "info"}
+    assert names(events[1:]) == ["geo_import_failed"]
+    assert events[1]["error"] == f"{str(bad)!r} cannot be read: No such file or directory"
+
+
+def test_jobs__those_of_the_settings_can_be_switched_off(settings: Any) -> None:
+    def ids(**given: Any) -> list[str]:
+        settings.GEOCACHE = {**settings.GEOCACHE, **given}
+        return [job.id for job in jobs.jobs()]
+
+    always = [FLUSH, "geo_prune_history"]
+    assert ids() == always
+    assert ids(UPDATE_DAYS=7) == [*always, "geo_database_update"]
+    # Nobody would read what it fetches.
+    assert ids(DATABASES=["/srv/city.mmdb"]) == always
+    assert ids(REFRESH_TIME_LIMIT_SECONDS=60) == [*always, "geo_refresh"]
+    assert ids(REFRESH_TIME_LIMIT_SECONDS=0, RETENTION_DAYS=1) == [*always, "geo_prune"]
+    assert ids(RETENTION_DAYS=0, IMPORT_SOURCES={"a": "/srv/a"}) == [*always, "geo_import"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_post__job_that_takes_long_is_told_to_stop(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "UPDATE_DAYS": 7}
+    began, ended = threading.Event(), threading.Event()
+
+    def update(*, is_stopped: Any, **_: Any) -> list[Outcome]:
+        began.set()
+        processes.wait_until(is_stopped)
+        ended.set()
+        return []
+
+    monkeypatch.setattr(databases_update, "update_databases", update)
+    post = scheduler_process.Post()
+    post.keep()
+    assert began.wait(30)
+    post.leave()
+    assert ended.is_set()
+    assert not jobs.stopping.is_set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_start_scheduler__registers_each_job_once_however_often_it_starts(
+    events: list[Any],
+) -> None:
+    for _ in range(2):
+        scheduler_process.start_scheduler().shutdown()
+
+    assert sorted(DjangoJob.objects.values_list("id", flat=True)) == [FLUSH, "geo_prune_history"]
+    scheduled = [event for event in events if event["event"] == "geo_cache_flush_scheduled"]
+    assert scheduled[0] == {
+        "event": "geo_cache_flush_scheduled",
+        "interval_seconds": 60,
+        "log_level": "info",
+    }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_start_scheduler__job_has_the_promised_settings() -> None:
+    scheduler = scheduler_process.start_scheduler()
+    job = scheduler.get_job(FLUSH)
+    scheduler.shutdown()
+
+    assert job.func_ref == "geocache.scheduler.jobs:geo_cache_flush"
+    assert job.trigger.interval == timedelta(seconds=60)
+    assert (job.coalesce, job.max_instances, job.misfire_grace_time) == (True, 1, None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_start_scheduler__runs_the_flush_at_once() -> None:
+    writer.append([a_location()])
+
+    scheduler = scheduler_process.start_scheduler()
+
+    try:
+        processes.wait_until(GeoCache.objects.exists)
+    finally:
+        scheduler.shutdown()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_start_scheduler__removes_jobs_of_ours_that_are_gone_and_no_others() -> None:
+    DjangoJob.objects.create(id="geo_of_a_past_release", job_state=b"not a pickle")
+    DjangoJob.objects.create(id="their_job", job_state=b"", next_run_time=None)
+
+    scheduler_process.start_scheduler().shutdown()
+
+    ids = set(DjangoJob.objects.values_list("id", flat=True))
+    assert "geo_of_a_past_release" not in ids
+
+
+@pytest.mark.django_db(transaction=True)
+def test_scheduler__outlives_a_database_that_is_locked(
+    monkeypatch: pytest.MonkeyPatch, events: list[Any]
+) -> None:
+    monkeypatch.setattr(scheduler_process, "RENEW_SECONDS", 0.05)
+    failures = iter([True, True])
+    original = DjangoJobStore.update_job
+
+    def locked(self: DjangoJobStore, job: Any) -> None:
+        if next(failures, False):
+            raise OperationalError("database is locked")
+        original(self, job)
+
+    monkeypatch.setattr(DjangoJobStore, "update_job", locked)
+    writer.append([a_location()])
+
+    scheduler = scheduler_process.start_scheduler()
+
+    try:
+        processes.wait_until(lambda: names(events).count("geo_scheduler_database_away") == 2)
+        processes.wait_until(GeoCache.objects.exists)
+        assert scheduler.is_alive
+    finally:
+        scheduler.shutdown()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_post__second_stands_by_and_takes_over_when_the_lease_runs_out(events: list[Any]) -> None:
+    first, second = scheduler_process.Post(), scheduler_process.Post()
+    second.holder = "elsewhere:1"
+    try:
+        first.keep()
+        second.keep()
+        assert first.scheduler is not None
+        assert second.scheduler is None
+        assert "geo_scheduler_standing_by" in names(events)
+
+        release_lease()
+        second.keep()
+        assert second.scheduler is not None
+
+        first.keep()
+        assert first.scheduler is None
+    finally:
+        first.stop()
+        second.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_post__starts_anew_when_the_schedulers_thread_has_died() -> None:
+    post = scheduler_process.Post()
+    post.keep()
+    assert post.scheduler is not None
+    died = post.scheduler
+    died.pause()
+    died._thread = threading.Thread(target=int)
+    died._thread.start()
+    died._thread.join()
+
+    try:
+        post.keep()
+        assert post.scheduler is not died
+    finally:
+        post.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("step", "is_anew"), [(-3600, True), (-1, False), (3600, False)])
+def test_post__starts_anew_when_the_clock_is_set_back(
+    monkeypatch: pytest.MonkeyPatch, events: list[Any], step: float, is_anew: bool
+) -> None:
+    post = scheduler_process.Post()
+    post.keep()
+    first, offset = post.scheduler, scheduler_process._clock_offset() + step
+    monkeypatch.setattr(scheduler_process, "_clock_offset", lambda: offset)
+
+    try:
+        post.keep()
+        second = post.scheduler
+        post.keep()
+    finally:
+        post.stop()
+
+    assert (second is not first) is is_anew
+    assert names(events).count("geo_scheduler_clock_set_back") == is_anew
+
+
+@pytest.mark.django_db(transaction=True)
+def test_post__waits_for_a_database_that_is_away_at_its_start(
+    monkeypatch: pytest.MonkeyPatch, events: list[Any]
+) -> None:
+    post = scheduler_process.Post()
+
+    def away(*_: Any, **__: Any) -> bool:
+        raise OperationalError("connection refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SchedulerLease, "take", away)
+        post.keep()
+    assert names(events) == ["geo_scheduler_database_away"]
+
+    post.keep()
+
+    assert post.scheduler is not None
+    post.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run_scheduler__flushes_once_more_and_gives_the_lease_back_when_it_stops() -> None:
+    stopped = threading.Event()
+    thread = threading.Thread(target=scheduler_process.run_scheduler, args=(stopped.is_set,))
+    thread.start()
+    processes.wait_until(lambda: DjangoJobExecution.objects.filter(job_id=FLUSH).exists())
+    writer.append([a_location()])
+
+    stopped.set()
+    thread.join()
+
+    assert GeoCache.objects.count() == 1
+    assert SchedulerLease.objects.get().expires_at < datetime.now(UTC)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_schedule_geo__flushes_once_more_on_a_signal_and_exits_0(number: int) -> None:
+    process = processes.start("schedule_geo")
+    processes.wait_until(lambda: DjangoJobExecution.objects.filter(job_id=FLUSH).exists())
+    time.sleep(0.3)
+    writer.append(many_locations(10))
+
+    output = processes.stop(process, number)
+
+    assert process.returncode == 0, output
+    assert GeoCache.objects.count() == 10
+    assert "geo_cache_flush_scheduled" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_schedule_geo__killed_with_9_is_replaced_and_the_job_is_there_once() -> None:
+    first = processes.start("schedule_geo")
+    processes.wait_until(lambda: DjangoJobExecution.objects.filter(job_id=FLUSH).exists())
+    processes.stop(first, signal.SIGKILL)
+    writer.append(many_locations(10))
+    release_lease()
+
+    second = processes.start("schedule_geo")
+    processes.wait_until(lambda: GeoCache.objects.count() == 10)
+    output = processes.stop(second)
+
+    assert second.returncode == 0, output
+    assert DjangoJob.objects.filter(id=FLUSH).count() == 1
+
+
+@pytest.mark.slow
+def test_schedule_geo__database_without_tables_is_one_clear_line(tmp_path: Any) -> None:
+    process = processes.start("schedule_geo", DATABASE_URL=f"sqlite:///{tmp_path}/empty.sqlite3")
+
+    output = process.communicate(timeout=60)[0]
+
+    assert process.returncode == 1
+    assert "manage.py migrate" in output
+    assert "Traceback" not in output

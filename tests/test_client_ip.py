@@ -1,0 +1,194 @@
+import string
+from ipaddress import ip_address, ip_network
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.test import RequestFactory
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from geocache.client_ip import address_of, is_trusted, network_of, networks
+
+PROXIES = ["10.0.0.0/8", "2001:db8:a::/48"]
+VISITOR = "81.2.69.142"
+
+
+@pytest.fixture(autouse=True)
+def trusted(settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": PROXIES}
+
+
+def ask(remote, forwarded=None, **headers):
+    given_for = {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
+    return address_of(RequestFactory().get("/", REMOTE_ADDR=remote, **given_for, **headers))
+
+
+@pytest.mark.parametrize(
+    ("remote", "forwarded", "visitor"),
+    [
+        # Without a proxy.
+        (VISITOR, None, VISITOR),
+        (VISITOR, "1.1.1.1", VISITOR),
+        (VISITOR, "1.1.1.1, 10.0.0.1", VISITOR),
+        ("2A02:6B8::1", None, "2a02:6b8::1"),
+        (f"::ffff:{VISITOR}", None, VISITOR),
+        ("fe80::1%eth0", None, "fe80::1"),
+        # Through one proxy, or several.
+        ("10.0.0.1", VISITOR, VISITOR),
+        ("::ffff:10.0.0.1", VISITOR, VISITOR),
+        ("2001:db8:a::1", "2a02:6b8::1", "2a02:6b8::1"),
+        ("10.0.0.1", f"{VISITOR}, 10.0.0.2", VISITOR),
+        ("10.0.0.1", f"{VISITOR},10.0.0.2 , 2001:db8:a::2", VISITOR),
+        # What the visitor wrote stands to the left of its own address.
+        ("10.0.0.1", f"1.1.1.1, {VISITOR}", VISITOR),
+        ("10.0.0.1", f"10.0.0.9, {VISITOR}", VISITOR),
+        ("10.0.0.1", f"1.1.1.1, {VISITOR}, 10.0.0.2", VISITOR),
+        ("10.0.0.1", f"nonsense, {VISITOR}", VISITOR),
+        ("10.0.0.1", f",,, {VISITOR}", VISITOR),
+        # A proxy that is not trusted is the visitor.
+        ("10.0.0.1", "1.1.1.1, 9.9.9.9, 10.0.0.2", "9.9.9.9"),
+        # With ports.
+        ("10.0.0.1", f"{VISITOR}:50123", VISITOR),
+        ("10.0.0.1", "[2a02:6b8::1]:443", "2a02:6b8::1"),
+        ("10.0.0.1", "[2a02:6b8::1]", "2a02:6b8::1"),
+        # A visitor from inside the trusted network.
+        ("10.0.0.1", "10.5.5.5", "10.5.5.5"),
+        ("10.0.0.1", None, "10.0.0.1"),
+        # Nonsense: the last that is known.
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "unknown", "10.0.0.1"),
+        ("10.0.0.1", "unknown, 10.5.5.5", "10.5.5.5"),
+        ("10.0.0.1", f"{VISITOR},", "10.0.0.1"),
+        ("10.0.0.1", f"{VISITOR}; DROP", "10.0.0.1"),
+        ("10.0.0.1", "1" * 9000, "10.0.0.1"),
+        # No address at all.
+        ("", VISITOR, None),
+        ("nonsense", VISITOR, None),
+    ],
+)
+def test_address_of__right_most_that_is_not_trusted(remote, forwarded, visitor):
+    assert ask(remote, forwarded) == visitor
+
+
+def test_address_of__nobody_is_believed_without_a_setting(settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": []}
+    assert ask("127.0.0.1", VISITOR) == "127.0.0.1"
+
+
+def test_address_of__unix_socket_has_its_word(settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["unix"]}
+    assert ask("", f"1.1.1.1, {VISITOR}") == VISITOR
+
+
+def test_address_of__no_address_in_the_environment(rf):
+    request = rf.get("/")
+    del request.META["REMOTE_ADDR"]
+    assert address_of(request) is None
+
+
+def test_address_of__other_headers_do_not_count():
+    others = {
+        "HTTP_FORWARDED": "for=1.1.1.1",
+        "HTTP_X_REAL_IP": "1.1.1.1",
+        "HTTP_CF_CONNECTING_IP": "1.1.1.1",
+        "HTTP_CLIENT_IP": "1.1.1.1",
+    }
+    assert ask("10.0.0.1", VISITOR, **others) == VISITOR
+    assert ask("10.0.0.1", **others) == "10.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        (VISITOR, VISITOR),
+        ("2a02:6b8:1:2:3:4:5:6", "2a02:6b8:1:2::"),
+        ("2a02:6b8:1:2::", "2a02:6b8:1:2::"),
+        ("", None),
+    ],
+)
+def test_network_of__ipv6_counts_by_its_64(rf, address, network):
+    assert network_of(rf.get("/", REMOTE_ADDR=address)) == network
+
+
+# --- properties ------------------------------------------------------------------------------
+
+addresses = st.ip_addresses().map(str)
+hops = st.one_of(
+    addresses, st.sampled_from(["10.0.0.1", "2001:db8:a::1", "unknown"]), st.text(string.printable)
+)
+chains = st.lists(hops, max_size=6).map(", ".join)
+untrusted = st.ip_addresses().filter(
+    lambda one: (
+        one not in ip_network("10.0.0.0/8")
+        and one not in ip_network("2001:db8:a::/48")
+        and getattr(one, "ipv4_mapped", None) is None
+    )
+)
+names = st.sampled_from(
+    ["HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA", "HTTP_X_CLIENT_IP"]
+)
+# The settings of a test are the same for all its examples.
+fixed = hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@fixed
+@given(peer=untrusted, headers=st.dictionaries(names, chains))
+def test_address_of__no_header_of_a_visitor_without_proxy_counts(peer, headers):
+    assert ask(str(peer), **headers) == ask(str(peer)) == str(peer)
+
+
+@fixed
+@given(visitor=untrusted, written=chains, proxies=st.lists(st.just("10.0.0.2"), max_size=3))
+def test_address_of__nothing_that_a_visitor_writes_changes_what_a_proxy_says(
+    visitor, written, proxies
+):
+    said = ", ".join([str(visitor), *proxies])
+    assert ask("10.0.0.1", f"{written}, {said}") == ask("10.0.0.1", said) == str(visitor)
+
+
+@fixed
+@given(remote=hops, forwarded=chains)
+def test_address_of__is_an_address_or_none_whatever_is_sent(remote, forwarded):
+    found = ask(remote, forwarded)
+    assert found is None or str(ip_address(found)) == found
+
+
+def trust(settings, *networks):
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": list(networks)}
+
+
+def test_is_trusted__nobody_is_without_a_setting():
+    assert not is_trusted(ip_address("127.0.0.1"))
+    assert not is_trusted(None)
+
+
+@pytest.mark.parametrize(
+    ("network", "peer", "expected"),
+    [
+        ("10.0.0.0/8", "10.1.2.3", True),
+        ("10.0.0.0/8", "11.0.0.0", False),
+        ("10.9.9.9/8", "10.1.2.3", True),
+        ("192.0.2.7", "192.0.2.7", True),
+        ("192.0.2.7", "192.0.2.70", False),
+        ("2001:db8::/32", "2001:db8:1::1", True),
+        ("::/0", "10.1.2.3", False),
+    ],
+)
+def test_is_trusted__networks_and_single_addresses(settings, network, peer, expected):
+    trust(settings, network)
+    assert is_trusted(ip_address(peer)) is expected
+
+
+def test_is_trusted__unix_socket_only_by_its_word(settings):
+    trust(settings, "0.0.0.0/0", "::/0")
+    assert not is_trusted(None)
+    trust(settings, "unix")
+    assert is_trusted(None)
+    assert not is_trusted(ip_address("127.0.0.1"))
+
+
+@pytest.mark.parametrize("configured", [["10.0.0.0/33"], ["*"], [""], "10.0.0.0/8"])
+def test_networks__nonsense_is_said_and_never_skipped(configured):
+    with pytest.raises(ImproperlyConfigured, match="TRUSTED_PROXIES"):
+        networks(tuple(configured))

@@ -1,0 +1,180 @@
+"""Pages of lists; see also ``tests/blocklists``."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from geocache.journal.flush import flush_dirty
+from geocache.models import ImportRun, ImportSource
+from geocache.statistics.lists import count_due
+from geocache.statistics.table import refresh_statistics
+from tests.factories import LONDON, MOSCOW_V6, a_stranger, a_viewer, an_admin, use_dummy_provider
+from tests.support.assertions import assert_is_page, no_database_write
+from tests.support.blocklists import imported
+
+pytestmark = [
+    pytest.mark.django_db,
+    # WhiteNoise, where nobody has run collectstatic.
+    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
+]
+MANY = [f"20.0.0.{n}" for n in range(1, 121)]
+
+
+@pytest.fixture(autouse=True)
+def provider(settings: Any) -> None:
+    answers = {
+        LONDON: {"country_code": "GB", "asn": 64500, "organization": "Test Networks"},
+        MOSCOW_V6: {"country_code": "RU"},
+    }
+    use_dummy_provider(settings, answers=answers)
+
+
+@pytest.fixture
+def viewer(client: Client) -> Client:
+    client.force_login(a_viewer())
+    return client
+
+
+def page_of(name: str = "test") -> str:
+    return f"/lists/{ImportSource.objects.get(name=name).pk}/"
+
+
+def a_full_list() -> str:
+    imported("1.1.1.1", LONDON, "5.6.7.0/24", "x")
+    imported(LONDON, MOSCOW_V6, "5.6.7.0/24")
+    flush_dirty()
+    refresh_statistics()
+    count_due(timezone.now())
+    return page_of()
+
+
+def show(client: Client, url: str, max_queries: int = 10) -> str:
+    with no_database_write(max_queries=max_queries):
+        response = client.get(url)
+    assert_is_page(response)
+    return str(response.text)
+
+
+def test_lists__are_for_staff(client: Client) -> None:
+    urls = ["/lists/", a_full_list(), f"/lists/imports/{ImportRun.objects.all()[0].pk}/"]
+    for url in urls:
+        assert client.get(url).url == f"/login/?next={url}"
+    client.force_login(a_stranger())
+    for url in urls:
+        assert_is_page(client.get(url), 403)
+
+
+def test_lists__nothing_yet(viewer: Client) -> None:
+    assert "manage.py import_geo banned.txt" in show(viewer, "/lists/")
+
+
+def test_lists__lists_and_their_last_imports(viewer: Client) -> None:
+    url = a_full_list()
+    text = show(viewer, "/lists/", max_queries=4)
+    assert f'href="{url}"' in text
+    assert "+3" in text
+    assert "\N{MINUS SIGN}1" in text
+
+
+def test_list__where_its_addresses_are_beside_all_others(viewer: Client) -> None:
+    text = show(viewer, a_full_list(), max_queries=8)
+    assert "3 entries; networks among them: 1." in text
+    assert '<svg class="map' in text
+    assert "?listed=test&amp;country=GB" in text
+    # Half of the list, and one of three in the table.
+    row = text[text.index("country=GB") :]
+    assert [part.split("<")[0] for part in row.split("<td>")[1:4]] == ["1", "50.0%", "33.3%"]
+    assert "AS64500" in text
+    assert "5.6.7.0/24" in text
+    assert "1.1.1.1" not in text
+
+
+def test_list__costs_the_same_however_long_it_is(viewer: Client) -> None:
+    imported(*MANY)
+    with no_database_write(max_queries=8) as queries:
+        text = viewer.get(page_of()).text
+    assert "COUNT(" not in str(queries.captured_queries).upper()
+    assert "20.0.0.50<" in text
+    assert "20.0.0.51<" not in text
+    last = show(viewer, f"{page_of()}?after=20.0.0.100")
+    assert "20.0.0.101<" in last
+    assert 'rel="next"' not in last
+    assert viewer.get(f"{page_of()}?after=nonsense").status_code == 404
+
+
+def test_list__that_is_half_imported_says_so(viewer: Client) -> None:
+    source = ImportSource.objects.create(name="half", problem="the jail is closed")
+    text = show(viewer, page_of("half"))
+    assert "It is not wholly imported" in text
+    assert "the jail is closed" in text
+    assert "not wholly imported" in show(viewer, "/lists/") or source.problem
+
+
+def test_run__shows_its_difference(viewer: Client) -> None:
+    a_full_list()
+    new, old = ImportRun.objects.all()
+    text = show(viewer, f"/lists/imports/{new.pk}/")
+    assert MOSCOW_V6 in text
+    assert LONDON not in text
+    assert "1.1.1.1" in show(viewer, f"/lists/imports/{new.pk}/?show=left")
+    assert "line 4: &#x27;x&#x27; is no address" in show(viewer, f"/lists/imports/{old.pk}/")
+    assert viewer.get(f"/lists/imports/{new.pk}/?show=all").status_code == 404
+
+
+def test_address_page__lists_that_it_is_on(viewer: Client) -> None:
+    a_full_list()
+    imported("5.6.7.8", name="other")
+    text = show(viewer, "/addresses/1.1.1.1/")
+    assert "Lists that it is on" in text
+    assert "no, left" in text
+    response = viewer.get("/addresses/5.6.7.8/")
+    assert "5.6.7.0/24" in response.text
+    assert ">other</a>" in response.text
+    assert "Lists that it is on" not in viewer.get("/addresses/8.8.8.8/").text
+
+
+@pytest.mark.parametrize("long_list", [0, 20_000])
+def test_addresses__of_one_list(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch, long_list: int
+) -> None:
+    monkeypatch.setattr("geocache.web.filters.LONG_LIST", long_list)
+    a_full_list()
+    text = show(viewer, "/addresses/?listed=test")
+    assert (LONDON in text, MOSCOW_V6 in text, "1.1.1.1" in text) == (True, True, False)
+    assert MOSCOW_V6 not in show(viewer, "/addresses/?listed=test&country=GB")
+    assert "No address in the table is like that." in show(viewer, "/addresses/?listed=none")
+
+
+def test_import_now__makes_the_list_due(client: Client, settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_SOURCES": {"test": "/srv/test"}}
+    url = a_full_list()
+    ImportSource.objects.update(attempted_at=timezone.now() - timedelta(hours=1))
+    client.force_login(an_admin())
+    assert "Import now" in client.get(url).text
+    assert client.get(f"{url}import/").status_code == 405
+    response = client.post(f"{url}import/", follow=True)
+    assert "The scheduler imports this list within a minute." in response.text
+    assert ImportSource.objects.get().attempted_at is None
+
+
+def test_import_now__needs_permission_and_a_token_of_its_form(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_SOURCES": {"test": "/srv/test"}}
+    url = a_full_list()
+    client = Client()
+    client.force_login(a_viewer())
+    assert "Import now" not in client.get(url).text
+    assert client.post(f"{url}import/").status_code == 403
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(an_admin())
+    assert strict.post(f"{url}import/").status_code == 403
+
+
+def test_import_now__list_that_is_not_in_the_settings(client: Client) -> None:
+    url = a_full_list()
+    client.force_login(an_admin())
+    assert "Import now" not in client.get(url).text
+    response = client.post(f"{url}import/", follow=True)
+    assert "nobody knows from where" in response.text
