@@ -19,6 +19,7 @@ from django.core.cache.backends.redis import RedisCache, RedisSerializer
 
 from geocache import conf
 from geocache.breaker import Breaker
+from geocache.embedded import EmbeddedCache
 
 # Not shared by processes, not atomic, or free to evict: the journal does not fit in these.
 UNFIT_FOR_JOURNAL: Final = (
@@ -89,12 +90,8 @@ def add_both(backend: BaseCache, key: str, text: str, entry: Entry) -> bool:
     False: neither, as something stands under the record's key (on Redis, also under the entry's),
     or because the cache is another.
     """
-    if transact := getattr(backend, "transact", None):
-        with transact():
-            is_added: bool = backend.add(key, text, timeout=None)
-            if is_added:
-                backend.set(entry.key, entry.text, timeout=entry.seconds)
-        return is_added
+    if isinstance(backend, EmbeddedCache):
+        return backend.add_and_set((key, text), (entry.key, entry.text), entry.seconds)
     if not isinstance(backend, RedisCache):
         return False
     client: Any = backend._cache
@@ -130,6 +127,4 @@ class TextSerializer:
 
 @cache
 def _embedded(directory: str) -> BaseCache:
-    from geocache.embedded import EmbeddedCache  # noqa: PLC0415 - 50 ms that others need not wait
-
     return EmbeddedCache(directory, {"TIMEOUT": 300})
