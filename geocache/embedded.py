@@ -174,68 +174,69 @@ class EmbeddedCache(BaseCache):
             raise TypeError(f"{type(value).__name__} cannot be stored: only text and whole numbers")
         return self.make_key(key, version), value, self.get_backend_timeout(timeout)
 
-    def _connection(self) -> "_Connection":
-        if self._mine.connection is None:
-            self._mine.connection = _open(self.path)
-        return self._mine.connection
+    def _connection(self) -> sqlite3.Connection:
+        connection = self._mine.connection
+        if connection is None:
+            connection = self._mine.connection = _open(self.path)
+            self._mine.closer = _Closer(connection)
+        return connection
 
     @contextmanager
     def _transaction(self, key_count: int = 1) -> Iterator[sqlite3.Connection]:
         """Write all that is written inside, or nothing; wait ``LOCK_SECONDS`` for others."""
         connection = self._connection()
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise CacheUnusable(f"{self.path.parent} is locked or read-only") from error
         with connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                raise CacheUnusable(f"{self.path.parent} is locked or read-only") from error
             yield connection
             connection.execute(DELETE_EXPIRED, (time.time(), EXPIRED_PER_KEY * key_count))
-
-
-class _Connection(sqlite3.Connection):
-    """Closed when its thread ends; but what a child of a fork inherits is left alone.
-
-    SQLite forbids the child to use or to close it.
-    """
-
-    process_id = 0
-
-    def __del__(self) -> None:
-        if self.process_id == os.getpid():
-            self.close()
-        elif self.process_id:
-            _inherited.append(self)
 
 
 class _Mine(threading.local):
     """The connection of this thread to one file."""
 
-    connection: _Connection | None = None
+    connection: sqlite3.Connection | None = None
+    closer: "_Closer | None" = None
+
+
+class _Closer:
+    """Closes a connection when its thread ends, in the process that has opened it.
+
+    SQLite forbids a child to use its parent's connections, and to close them: it keeps them.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.process_id = os.getpid()
+
+    def __del__(self) -> None:
+        if self.process_id == os.getpid():
+            self.connection.close()
+        else:
+            _inherited.append(self.connection)
 
 
 _per_thread: Final[dict[Path, _Mine]] = {}
-_inherited: Final[list[_Connection]] = []
+_inherited: Final[list[sqlite3.Connection]] = []
 
 
-def _open(path: Path) -> _Connection:
+def _open(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Only where there is none: to open and close a file drops the locks of its connections.
     with suppress(FileExistsError):
         path.touch(mode=0o600, exist_ok=False)
-    # Of one thread, but closed by the one that collects it.
+    # Used by one thread, and closed by the one that notices that it has ended.
     connection = sqlite3.connect(
-        path,
-        timeout=LOCK_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-        factory=_Connection,
+        path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
     )
-    connection.process_id = os.getpid()
     try:
         for statement in PRAGMAS:
             connection.execute(statement)
         _make_table(connection)
     except sqlite3.DatabaseError as error:
+        connection.close()
         raise CacheUnusable(f"{path} cannot be opened: {error}") from error
     return connection
 
@@ -259,9 +260,7 @@ def _make_table(connection: sqlite3.Connection) -> None:
 def _close_mine() -> None:
     """Close this thread's connections, before a fork: a child would believe in locks it lacks."""
     for mine in list(_per_thread.values()):
-        if mine.connection is not None:
-            mine.connection.close()
-            mine.connection = None
+        mine.__dict__.clear()
 
 
 def _is_added(connection: sqlite3.Connection, row: tuple[str, str | int, float | None]) -> bool:
