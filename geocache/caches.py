@@ -16,6 +16,7 @@ from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.memcached import BaseMemcachedCache
 from django.core.cache.backends.redis import RedisCache, RedisSerializer
+from django.core.signals import setting_changed
 
 from geocache import conf
 from geocache.breaker import Breaker
@@ -38,10 +39,7 @@ REDIS_NUMBER: Final = re.compile(rb"-?[0-9]{1,19}")
 
 def current() -> BaseCache:
     """Return the cache for hot entries and journal, as this thread has to use it."""
-    alias = conf.get("CACHE_ALIAS")
-    if alias in conf.caches():
-        return django_caches[alias]
-    return _embedded(str(conf.var_dir() / "cache"))
+    return _embedded() or django_caches[conf.get("CACHE_ALIAS")]
 
 
 def can_hold_journal(backend: BaseCache) -> bool:
@@ -126,5 +124,21 @@ class TextSerializer:
 
 
 @cache
-def _embedded(directory: str) -> BaseCache:
-    return EmbeddedCache(directory, {"TIMEOUT": 300})
+def _embedded() -> EmbeddedCache | None:
+    """Return the embedded cache, if it is that one: all threads can use it.
+
+    Django finds the one of a thread in as much time as it takes to read an entry.
+    """
+    alias = conf.get("CACHE_ALIAS")
+    if alias not in conf.caches():
+        return EmbeddedCache(str(conf.var_dir() / "cache"), {"TIMEOUT": 300})
+    backend = django_caches[alias]
+    return backend if isinstance(backend, EmbeddedCache) else None
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting in ("GEOCACHE", "CACHES", "BASE_DIR"):
+        _embedded.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="geocache.caches")
