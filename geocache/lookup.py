@@ -96,7 +96,7 @@ def _answer_one(asked: Asked) -> Location:
         if known is None:
             answer = _resolve_missing(provider, build, {text: parse_address(text)})[text]
         else:
-            notes.asked.add((text,))
+            notes.asked.add_one(text)
             answer = known
     if answer.reason != UNAVAILABLE:
         store.memory.put(((asked, answer),))
