@@ -42,13 +42,21 @@ def current() -> BaseCache:
     return _embedded() or django_caches[conf.get("CACHE_ALIAS")]
 
 
+def opened() -> BaseCache:
+    """Return the cache; raise ``CacheUnusable`` if it is the embedded one and cannot be opened."""
+    backend = current()
+    if isinstance(backend, EmbeddedCache):
+        backend.open()
+    return backend
+
+
 def can_hold_journal(backend: BaseCache) -> bool:
     """Tell whether ``add`` is atomic on ``backend``, for all processes, and nothing is evicted."""
     return not isinstance(backend, UNFIT_FOR_JOURNAL)
 
 
 def eviction_policy(backend: BaseCache) -> str | None:
-    """Return the eviction policy of a diskcache, or None for any other cache."""
+    """Return the eviction policy of a diskcache that the project brings, else None."""
     policy: str | None = getattr(getattr(backend, "_cache", None), "eviction_policy", None)
     return policy
 

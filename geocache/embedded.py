@@ -71,7 +71,9 @@ class EmbeddedCache(BaseCache):
         super().__init__(params)
         self.path = Path(folder).expanduser().absolute() / FILE_NAME
         self._mine = _per_thread.setdefault(self.path, _Mine())
-        # Now, so that ``manage.py check`` finds a folder that cannot be used.
+
+    def open(self) -> None:
+        """Open the file, as the first use of it does; raise ``CacheUnusable``."""
         self._connection()
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
@@ -185,13 +187,13 @@ class EmbeddedCache(BaseCache):
     def _transaction(self, key_count: int = 1) -> Iterator[sqlite3.Connection]:
         """Write all that is written inside, or nothing; wait ``LOCK_SECONDS`` for others."""
         connection = self._connection()
-        with connection:
-            try:
+        try:
+            with connection:
                 connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                raise CacheUnusable(f"{self.path.parent} is locked or read-only") from error
-            yield connection
-            connection.execute(DELETE_EXPIRED, (time.time(), EXPIRED_PER_KEY * key_count))
+                yield connection
+                connection.execute(DELETE_EXPIRED, (time.time(), EXPIRED_PER_KEY * key_count))
+        except sqlite3.OperationalError as error:
+            raise CacheUnusable(f"{self.path.parent} cannot be written: {error}") from error
 
 
 class _Mine(threading.local):
@@ -223,21 +225,35 @@ _inherited: Final[list[sqlite3.Connection]] = []
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Only where there is none: to open and close a file drops the locks of its connections.
-    with suppress(FileExistsError):
-        path.touch(mode=0o600, exist_ok=False)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Only where there is none: to open and close a file drops the locks of its connections.
+        with suppress(FileExistsError):
+            path.touch(mode=0o600, exist_ok=False)
+        connection = _connect(path)
+    except (OSError, sqlite3.Error) as error:
+        raise CacheUnusable(f"{path} cannot be opened: {error}") from error
+    return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # On a read-only disk SQLite cannot make the file by which readers and writers agree.
+    is_fixed = not os.access(path.parent, os.W_OK)
     # Used by one thread, and closed by the one that notices that it has ended.
     connection = sqlite3.connect(
-        path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False
+        f"{path.as_uri()}?immutable={is_fixed:d}",
+        uri=True,
+        timeout=LOCK_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
         for statement in PRAGMAS:
             connection.execute(statement)
         _make_table(connection)
-    except sqlite3.DatabaseError as error:
+    except sqlite3.Error:
         connection.close()
-        raise CacheUnusable(f"{path} cannot be opened: {error}") from error
+        raise
     return connection
 
 

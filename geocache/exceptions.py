@@ -24,7 +24,7 @@ class CacheSilent(GeocacheError):
 
 
 class CacheUnusable(GeocacheError):
-    """The embedded cache cannot be opened, or is locked by another process for too long."""
+    """The embedded cache cannot be opened, or is read-only, full, or locked for too long."""
 
 
 class JournalUnavailable(GeocacheError):

@@ -443,7 +443,7 @@ def fails_to_write(embedded):
         embedded.clear,
         lambda: embedded.add_and_set(("b", "x"), ("a", "x"), 60),
     ):
-        with pytest.raises(CacheUnusable, match="locked or read-only"):
+        with pytest.raises(CacheUnusable, match="cache cannot be written: .*(locked|readonly)"):
             write()
     assert embedded.get_many(["a", "b", "t"]) == {"a": "kept", "t": 1}
 
@@ -476,11 +476,22 @@ def test_embedded__a_new_thread_reads_while_another_process_writes(embedded):
         other.rollback()
 
 
+def test_embedded__on_a_read_only_disk_can_be_read(tmp_path, monkeypatch):
+    backend = EmbeddedCache(str(tmp_path / "cache"), {})
+    backend.set_many({"a": "kept", "t": 1}, timeout=None)
+    backend._mine.__dict__.clear()
+    assert [path.name for path in backend.path.parent.iterdir()] == [FILE_NAME]
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    fails_to_write(backend)
+    # As on the disk itself, where no other file could be made.
+    assert [path.name for path in backend.path.parent.iterdir()] == [FILE_NAME]
+
+
 @pytest.mark.parametrize("content", [b"no database " * 100, b"SQLite format 3\0" + b"\xff" * 4080])
 def test_embedded__a_file_that_is_no_database_is_named_in_the_error(tmp_path, content):
     (tmp_path / FILE_NAME).write_bytes(content)
     with pytest.raises(CacheUnusable, match=FILE_NAME):
-        EmbeddedCache(str(tmp_path), {})
+        EmbeddedCache(str(tmp_path), {}).get("a")
     assert (tmp_path / FILE_NAME).read_bytes() == content
 
 
