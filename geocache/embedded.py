@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
+from django.core.cache import BaseCache
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from geocache.exceptions import CacheUnusable
 
@@ -50,7 +51,7 @@ SET: Final = """
     ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at
 """
 ADD: Final = f"{SET} WHERE expires_at <= ?"
-COUNT: Final = "UPDATE entries SET value = ? WHERE key = ?"
+SET_VALUE: Final = "UPDATE entries SET value = ? WHERE key = ?"
 TOUCH: Final = """
     UPDATE entries SET expires_at = ? WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)
 """
@@ -97,7 +98,7 @@ class EmbeddedCache(BaseCache):
         version: int | None = None,
     ) -> bool:
         row = self._row(key, value, timeout, version)
-        with self._transaction() as connection:
+        with self._transaction(1) as connection:
             return _is_added(connection, row)
 
     def add_and_set(
@@ -119,7 +120,7 @@ class EmbeddedCache(BaseCache):
         version: int | None = None,
     ) -> None:
         row = self._row(key, value, timeout, version)
-        with self._transaction() as connection:
+        with self._transaction(1) as connection:
             connection.execute(SET, row)
 
     def set_many(
@@ -142,7 +143,7 @@ class EmbeddedCache(BaseCache):
                 raise ValueError(f"Key '{key}' not found")
             # In Python: SQLite would go on with a fraction beyond 64 bits, and add to text.
             number: int = row[0] + delta
-            connection.execute(COUNT, (number, name))
+            connection.execute(SET_VALUE, (number, name))
         return number
 
     def touch(
@@ -159,7 +160,7 @@ class EmbeddedCache(BaseCache):
 
     def delete_many(self, keys: Iterable[str], version: int | None = None) -> None:
         for some in _batches([self.make_key(key, version) for key in keys]):
-            with self._transaction(len(some)) as connection:
+            with self._transaction() as connection:
                 connection.execute(_for(DELETE_MANY, some), some)
 
     def clear(self) -> None:
@@ -184,14 +185,15 @@ class EmbeddedCache(BaseCache):
         return connection
 
     @contextmanager
-    def _transaction(self, key_count: int = 1) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, new_count: int = 0) -> Iterator[sqlite3.Connection]:
         """Write all that is written inside, or nothing; wait ``LOCK_SECONDS`` for others."""
         connection = self._connection()
         try:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
-                connection.execute(DELETE_EXPIRED, (time.time(), EXPIRED_PER_KEY * key_count))
+                if new_count:
+                    connection.execute(DELETE_EXPIRED, (time.time(), EXPIRED_PER_KEY * new_count))
         except sqlite3.OperationalError as error:
             raise CacheUnusable(f"{self.path.parent} cannot be written: {error}") from error
 

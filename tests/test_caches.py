@@ -27,7 +27,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture
 def embedded(tmp_path):
-    return EmbeddedCache(str(tmp_path / "cache"), {"TIMEOUT": 300})
+    backend = EmbeddedCache(str(tmp_path / "cache"), {"TIMEOUT": 300})
+    yield backend
+    close(backend)
+
+
+def close(backend):
+    """Close this thread's connection, as before a fork."""
+    backend._mine.__dict__.clear()
 
 
 @pytest.fixture
@@ -443,7 +450,7 @@ def fails_to_write(embedded):
         embedded.clear,
         lambda: embedded.add_and_set(("b", "x"), ("a", "x"), 60),
     ):
-        with pytest.raises(CacheUnusable, match="cache cannot be written: .*(locked|readonly)"):
+        with pytest.raises(CacheUnusable, match=r"cache cannot be written: .*(locked|readonly)"):
             write()
     assert embedded.get_many(["a", "b", "t"]) == {"a": "kept", "t": 1}
 
@@ -479,7 +486,7 @@ def test_embedded__a_new_thread_reads_while_another_process_writes(embedded):
 def test_embedded__on_a_read_only_disk_can_be_read(tmp_path, monkeypatch):
     backend = EmbeddedCache(str(tmp_path / "cache"), {})
     backend.set_many({"a": "kept", "t": 1}, timeout=None)
-    backend._mine.__dict__.clear()
+    close(backend)
     assert [path.name for path in backend.path.parent.iterdir()] == [FILE_NAME]
     monkeypatch.setattr(os, "access", lambda *_: False)
     fails_to_write(backend)
@@ -680,7 +687,7 @@ def test_embedded__what_a_child_writes_after_its_parent_s_end_is_kept(tmp_path):
     # No other connection, so that the parent's is the last one that SQLite knows of.
     folder = tmp_path / "cache"
     backend = EmbeddedCache(str(folder), {})
-    backend._mine.__dict__.clear()
+    close(backend)
     assert start(ORPHAN, backend).communicate(timeout=60)[0] == ""
     assert backend.get_many(["a", "b", "c"]) == {"a": "x", "b": "x", "c": "x"}
 
