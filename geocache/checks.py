@@ -27,7 +27,7 @@ SCHEDULER_APP = "django_apscheduler"
 def check_journal(**_: Any) -> list[CheckMessage]:
     """Check that the cache can hold the journal: shared, atomic, and never evicting."""
     try:
-        backend = backends.current()
+        backend = backends.opened()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="geocache.E003")]
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own

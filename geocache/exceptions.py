@@ -23,6 +23,10 @@ class CacheSilent(GeocacheError):
     """The cache has let somebody wait in vain a moment ago; for a while nobody waits for it."""
 
 
+class CacheUnusable(GeocacheError):
+    """The embedded cache cannot be opened, or is read-only, full, or locked for too long."""
+
+
 class JournalUnavailable(GeocacheError):
     """The journal cannot take or give records: the cache is down, unfit, or over its limit."""
 

@@ -1,11 +1,15 @@
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core import checks
+from django.core.cache import BaseCache
 from django.core.management import call_command
 from django.db import connections
 
 from geocache.cache import backends
+from geocache.cache.embedded import FILE_NAME
 from tests.factories import use_dummy_provider
 
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
@@ -40,12 +44,35 @@ def test_check_journal__refuses_a_cache_that_cannot_hold_it(
     assert "geocache.E001" in ids()
 
 
-def test_check_journal__refuses_a_diskcache_that_evicts(settings: Any, tmp_path: Any) -> None:
-    backend = "diskcache_community.DjangoCache"
-    use_cache(settings, {"BACKEND": backend, "LOCATION": str(tmp_path)})
+class EvictingCache(BaseCache):
+    """What a diskcache of the project's own shows of its policy."""
+
+    _cache = SimpleNamespace(eviction_policy="least-recently-stored")
+
+    def __init__(self, _: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+
+
+def test_check_journal__refuses_a_diskcache_that_evicts(settings: Any) -> None:
+    use_cache(settings, {"BACKEND": f"{__name__}.EvictingCache"})
 
     assert "geocache.E002" in ids()
-    backends.current().close()
+
+
+@pytest.mark.parametrize("content", [None, b"no database"])
+def test_check_journal__warns_of_an_embedded_cache_that_cannot_be_opened(
+    settings: Any, tmp_path: Path, content: bytes | None
+) -> None:
+    folder = tmp_path / "cache"
+    if content is None:
+        folder.touch()
+    else:
+        folder.mkdir()
+        (folder / FILE_NAME).write_bytes(content)
+    embedded = "geocache.cache.embedded.EmbeddedCache"
+    use_cache(settings, {"BACKEND": embedded, "LOCATION": str(folder)})
+
+    assert "geocache.W001" in ids()
 
 
 def test_check_journal__warns_of_a_redis_that_unpickles(settings: Any) -> None:

@@ -8,6 +8,7 @@ from geocache.addresses.parsing import (
     parse_address,
     parse_network,
     prefix_length,
+    public_text,
     sort_key,
     special_reason,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "parse_address",
     "parse_network",
     "prefix_length",
+    "public_text",
     "sort_key",
     "special_reason",
 ]

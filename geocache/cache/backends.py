@@ -16,9 +16,11 @@ from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.memcached import BaseMemcachedCache
 from django.core.cache.backends.redis import RedisCache, RedisSerializer
+from django.core.signals import setting_changed
 
 from geocache import conf
 from geocache.cache.circuit_breaker import Breaker
+from geocache.cache.embedded import EmbeddedCache
 
 # Not shared by processes, not atomic, or free to evict: the journal does not fit in these.
 UNFIT_FOR_JOURNAL: Final = (
@@ -37,10 +39,15 @@ REDIS_NUMBER: Final = re.compile(rb"-?[0-9]{1,19}")
 
 def current() -> BaseCache:
     """Return the cache for hot entries and journal, as this thread has to use it."""
-    alias = conf.get("CACHE_ALIAS")
-    if alias in conf.caches():
-        return django_caches[alias]
-    return _embedded(str(conf.var_dir() / "cache"))
+    return _embedded() or django_caches[conf.get("CACHE_ALIAS")]
+
+
+def opened() -> BaseCache:
+    """Return the cache; raise ``CacheUnusable`` if it is the embedded one and cannot be opened."""
+    backend = current()
+    if isinstance(backend, EmbeddedCache):
+        backend.open()
+    return backend
 
 
 def can_hold_journal(backend: BaseCache) -> bool:
@@ -49,7 +56,7 @@ def can_hold_journal(backend: BaseCache) -> bool:
 
 
 def eviction_policy(backend: BaseCache) -> str | None:
-    """Return the eviction policy of a diskcache, or None for any other cache."""
+    """Return the eviction policy of a diskcache that the project brings, else None."""
     policy: str | None = getattr(getattr(backend, "_cache", None), "eviction_policy", None)
     return policy
 
@@ -89,12 +96,8 @@ def add_both(backend: BaseCache, key: str, text: str, entry: Entry) -> bool:
     False: neither, as something stands under the record's key (on Redis, also under the entry's),
     or because the cache is another.
     """
-    if transact := getattr(backend, "transact", None):
-        with transact():
-            is_added: bool = backend.add(key, text, timeout=None)
-            if is_added:
-                backend.set(entry.key, entry.text, timeout=entry.seconds)
-        return is_added
+    if isinstance(backend, EmbeddedCache):
+        return backend.add_and_set((key, text), (entry.key, entry.text), entry.seconds)
     if not isinstance(backend, RedisCache):
         return False
     client: Any = backend._cache
@@ -129,7 +132,21 @@ class TextSerializer:
 
 
 @cache
-def _embedded(directory: str) -> BaseCache:
-    from geocache.cache.embedded import EmbeddedCache  # noqa: PLC0415 - 50 ms that others need not wait
+def _embedded() -> EmbeddedCache | None:
+    """Return the embedded cache, if it is that one: all threads can use it.
 
-    return EmbeddedCache(directory, {"TIMEOUT": 300})
+    Django finds the one of a thread in as much time as it takes to read an entry.
+    """
+    alias = conf.get("CACHE_ALIAS")
+    if alias not in conf.caches():
+        return EmbeddedCache(str(conf.var_dir() / "cache"), {"TIMEOUT": 300})
+    backend = django_caches[alias]
+    return backend if isinstance(backend, EmbeddedCache) else None
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting in ("GEOCACHE", "CACHES", "BASE_DIR"):
+        _embedded.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="geocache.cache")

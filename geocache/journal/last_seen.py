@@ -92,6 +92,11 @@ class Notes:
         if len(self.waiting) >= NAMES_PER_RECORD or time.monotonic() >= self.due_at:
             self.hand_in()
 
+    def add_one(self, name: str) -> None:
+        """Note one; most of them are noted already, and nothing waits."""
+        if self.waiting or name not in self.noted or today() != self.day:
+            self.add((name,))
+
     def add_new(self, addresses: Iterable[str]) -> None:
         """Note addresses whose answers are new: these say themselves when they were asked for."""
         self._new(addresses)

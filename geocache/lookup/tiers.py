@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 from asgiref.sync import sync_to_async
 
-from geocache.addresses import parse_address, special_reason
+from geocache.addresses import parse_address, public_text, special_reason
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
 from geocache.journal.recorder import record
@@ -86,20 +86,19 @@ def _answer(askeds: list[Asked]) -> dict[Asked, Location]:
 
 def _answer_one(asked: Asked) -> Location:
     # What ``_answer`` does for many, without what only many need: that is as long as the rest.
-    address = parse_address(asked)
-    if special_reason(address):
+    text = public_text(asked)
+    if not text:
         return _answer([asked])[asked]
-    text = str(address)
     try:
         provider, build = _provider()
     except ProviderError as error:
-        answer = _despite_failure({text: address}, error)[text]
+        answer = _despite_failure({text: parse_address(text)}, error)[text]
     else:
         known = hot_entries.get(build, text)
         if known is None:
-            answer = _resolve_missing(provider, build, {text: address})[text]
+            answer = _resolve_missing(provider, build, {text: parse_address(text)})[text]
         else:
-            last_seen.asked.add((text,))
+            last_seen.asked.add_one(text)
             answer = known
     if answer.reason != UNAVAILABLE:
         memory.put(((asked, answer),))

@@ -3,6 +3,7 @@ import time
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
+from django.utils.safestring import SafeString
 
 from geocache.addresses import (
     SPECIAL_NETWORKS,
@@ -12,6 +13,7 @@ from geocache.addresses import (
     parse_address,
     parse_network,
     prefix_length,
+    public_text,
     sort_key,
     special_reason,
 )
@@ -244,6 +246,39 @@ def test_sort_key__is_32_digits_and_one_an_address():
     assert {len(key) for key in keys} == {32}
     assert sort_key(ip_address("1.2.3.4")) == "00000000000000000000ffff01020304"
     assert sort_key(IPv6Address("::ffff:1.2.3.4")) == sort_key(IPv4Address("1.2.3.4"))
+
+
+def test_public_text__is_what_parsing_and_the_registries_say():
+    for address in random_addresses(2000):
+        expected = "" if special_reason(address) else str(address)
+        assert public_text(address) == public_text(str(address)) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (" 81.2.69.142\n", "81.2.69.142"),
+        ("::ffff:81.2.69.142", "81.2.69.142"),
+        ("2A02:06B8::0001", "2a02:6b8::1"),
+        ("10.0.0.1", ""),
+        ("fe80::1%eth0", ""),
+        ("::ffff:10.0.0.1", ""),
+    ],
+)
+def test_public_text__of_each_spelling(value, text):
+    assert public_text(value) == text
+
+
+def test_public_text__is_plain_text():
+    assert type(public_text(SafeString("81.2.69.142"))) is str
+
+
+@pytest.mark.parametrize(
+    "value", ["", "1.2.3", "1.2.3.4\0", "01.2.3.4", "x" * 200, b"1.2.3.4", None]
+)
+def test_public_text__of_what_is_no_address(value):
+    with pytest.raises(InvalidAddress):
+        public_text(value)
 
 
 @pytest.mark.parametrize(

@@ -32,5 +32,5 @@ def measure(effort: Effort) -> list[Answer]:
         effort.scaled(40 * effort.rounds, 1),
     )
     own, peer = figures.values()
-    bars = [cost("of what cache.get() costs", own, peer, 1.2)]
+    bars = [cost("of what cache.get() costs", own, peer, 1.5)]
     return [Answer("A known address, other process (hot entry)", [own, peer], bars)]

@@ -9,7 +9,7 @@ from django.db import connection
 
 from geocache.cache import backends
 
-LIBRARIES = ("django", "geoip2", "maxminddb", "diskcache-community", "redis", "psycopg")
+LIBRARIES = ("django", "geoip2", "maxminddb", "redis", "psycopg")
 
 
 def describe() -> dict[str, str]:

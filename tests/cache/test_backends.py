@@ -12,14 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from diskcache_community import ReadOnlyError, Timeout
 from django.core.cache import caches as django_caches
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.filebased import FileBasedCache
 
 from geocache.cache import backends
 from geocache.cache.backends import TextSerializer, can_hold_journal
-from geocache.cache.embedded import LOCK_SECONDS, TRANSACTION_KEYS, EmbeddedCache, Store
+from geocache.cache.embedded import FILE_NAME, TRANSACTION_KEYS, EmbeddedCache
+from geocache.exceptions import CacheUnusable
 from tests.conftest import require
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -29,7 +29,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def embedded(tmp_path):
     backend = EmbeddedCache(str(tmp_path / "cache"), {"TIMEOUT": 300})
     yield backend
-    backend._cache.close()
+    close(backend)
+
+
+def close(backend):
+    """Close this thread's connection, as before a fork."""
+    backend._mine.__dict__.clear()
 
 
 @pytest.fixture
@@ -46,10 +51,6 @@ def redis_cache(settings, redis_url):
         },
     }
     return backends.current()
-
-
-# Longer than what stays in a row.
-LONG = "x" * (2**22 + 1)
 
 
 class Malicious:
@@ -105,7 +106,6 @@ def test_current__another_var_dir_is_another_embedded_cache(settings, tmp_path):
         ("django.core.cache.backends.memcached.PyLibMCCache", "127.0.0.1:1", False),
         ("django.core.cache.backends.redis.RedisCache", "redis://127.0.0.1:1", True),
         ("geocache.cache.embedded.EmbeddedCache", "x", True),
-        ("diskcache_community.DjangoCache", "x", True),
     ],
 )
 def test_can_hold_journal__of_each_backend(settings, tmp_path, backend, location, is_fit):
@@ -239,9 +239,10 @@ def test_embedded__delete_many_is_one_transaction(embedded):
 def transactions_of(embedded, act):
     """Count what SQLite itself is told to begin and to commit."""
     told = []
-    embedded._cache._con.set_trace_callback(told.append)
+    connection = embedded._connection()
+    connection.set_trace_callback(told.append)
     act()
-    embedded._cache._con.set_trace_callback(None)
+    connection.set_trace_callback(None)
     return (
         sum(statement.startswith("BEGIN") for statement in told),
         sum(statement.startswith("COMMIT") for statement in told),
@@ -255,70 +256,188 @@ def test_embedded__set_many_is_all_or_nothing(embedded):
     assert embedded.get_many(["a", "b", "c"]) == {"a": "old"}
 
 
-def test_embedded__many_values_of_any_kind_come_back_as_they_would_one_by_one(embedded):
-    values = {"text": "x", "number": 7, "bytes": b"x", "list": [1, {"a": None}], "long": LONG}
-    embedded.set_many(values, timeout=60)
-    assert embedded.get_many([*values, "never there"]) == values
-    assert {key: embedded.get(key) for key in values} == values
-    assert embedded.incr("number") == 8
-    assert embedded.get_many(["text", "text"], version=2) == {}
+VALUES = {
+    "text": "x",
+    "empty": "",
+    "digits": "007",
+    "not ASCII": "Zürich 東京",
+    "with a NUL": "a\0b",
+    "long": "x" * 5_000_000,
+    "number": 7,
+    "least": -(2**63),
+    "most": 2**63 - 1,
+}
 
 
-def test_embedded__many_values_take_the_place_of_what_was_there(embedded, tmp_path):
-    embedded.set_many({"a": LONG, "b": LONG, "c": "old"}, timeout=None)
-    assert len(value_files(tmp_path)) == 2
-    embedded.set_many({"a": "new", "c": "new"}, timeout=60)
-    assert len(value_files(tmp_path)) == 1
-    assert embedded.get_many(["a", "b", "c"]) == {"a": "new", "b": LONG, "c": "new"}
-    assert None not in expiries(embedded, "a", "c")
-    assert embedded._cache.check() == []
-    embedded.delete_many(["a", "b"])
-    assert value_files(tmp_path) == []
-    assert (embedded.get_many(["a", "b", "c"]), len(embedded._cache)) == ({"c": "new"}, 1)
-    assert embedded._cache.check() == []
+def test_embedded__keeps_text_and_whole_numbers_as_they_are(embedded):
+    embedded.set_many(VALUES, timeout=60)
+    assert embedded.get_many([*VALUES, "never there"]) == VALUES
+    for key, value in VALUES.items():
+        embedded.set(key, value)
+        assert (embedded.get(key), type(embedded.get(key))) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [True, None, 1.5, b"bytes", [], {}, ("a",), object(), Malicious("x")],
+    ids=lambda value: type(value).__name__,
+)
+def test_embedded__refuses_what_is_not_text_or_a_whole_number(embedded, value):
+    embedded.set("a", "kept")
+    for write in (
+        lambda: embedded.set("a", value),
+        lambda: embedded.add("b", value),
+        lambda: embedded.set_many({"c": "x", "a": value}),
+    ):
+        with pytest.raises(TypeError, match="only text and whole numbers"):
+            write()
+    assert embedded.get_many(["a", "b", "c"]) == {"a": "kept"}
+
+
+def test_embedded__a_number_of_more_than_64_bits_is_an_error_and_changes_nothing(embedded):
+    with pytest.raises(OverflowError):
+        embedded.set("a", 2**63)
+    embedded.set("a", 2**63 - 1)
+    with pytest.raises(OverflowError):
+        embedded.incr("a")
+    assert embedded.get("a") == 2**63 - 1
+    assert embedded.decr("a") == 2**63 - 2
+
+
+def test_embedded__text_is_not_counted(embedded):
+    embedded.set("a", "12")
+    with pytest.raises(TypeError):
+        embedded.incr("a")
+    assert embedded.get("a") == "12"
 
 
 def test_embedded__what_has_expired_goes_as_others_come(embedded):
-    embedded.set_many({f"old {n}": "x" for n in range(30)}, timeout=-1)
-    embedded.set_many({f"new {n}": "x" for n in range(30)}, timeout=60)
-    assert len(embedded._cache) == 30
+    embedded.set_many({f"old {n}": "x" for n in range(1000)}, timeout=60)
+    let_all_expire(embedded)
+    assert row_count(embedded) == 1000
+    embedded.set_many({f"new {n}": "x" for n in range(400)}, timeout=60)
+    assert row_count(embedded) == 600
+    for _ in range(100):
+        embedded.set("one", "x")
+    assert row_count(embedded) == 401
 
 
-def value_files(folder):
-    return list(folder.rglob("*.val"))
+def test_embedded__a_file_does_not_grow_with_what_expires(embedded):
+    def churn():
+        for number in range(200):
+            embedded.set_many({f"{number} {n}": "x" * 100 for n in range(50)}, timeout=0)
+
+    churn()
+    size = embedded.path.stat().st_size
+    churn()
+    assert embedded.path.stat().st_size == size
+
+
+def let_all_expire(embedded):
+    embedded._connection().execute("UPDATE entries SET expires_at = 1")
+
+
+def row_count(embedded):
+    return embedded._connection().execute("SELECT count(*) FROM entries").fetchone()[0]
 
 
 def test_embedded__timeouts(embedded):
     embedded.set("gone", "x", timeout=0)
     embedded.set("kept", "x", timeout=None)
+    embedded.set("default", "x")
     embedded.set_many({"gone too": "x"}, timeout=-1)
-    assert embedded.get_many(["gone", "kept", "gone too"]) == {"kept": "x"}
+    assert embedded.get_many(["gone", "kept", "gone too", "default"]) == {
+        "kept": "x",
+        "default": "x",
+    }
+    assert expiries(embedded, "kept", "default") == [None, pytest.approx(time.time() + 300, abs=5)]
 
 
-def test_embedded__never_evicts(embedded):
-    assert embedded._cache.eviction_policy == "none"
-    # Far over its limit, where each write would make the others go.
-    embedded._cache.reset("size_limit", 1)
-    embedded.set_many({f"r:{n}": "x" * 1000 for n in range(1000)}, timeout=None)
+def test_embedded__what_has_expired_is_not_there_though_its_row_is(embedded):
+    embedded.set_many({"a": 1, "b": 1}, timeout=60)
+    let_all_expire(embedded)
+    assert embedded.get("a") is None
+    assert embedded.get_many(["a"]) == {}
+    assert not embedded.has_key("a")
+    assert not embedded.touch("a", timeout=60)
+    assert not embedded.delete("a")
+    with pytest.raises(ValueError, match="not found"):
+        embedded.incr("a")
+    assert row_count(embedded) == 2
+    assert embedded.add("a", 5, timeout=None)
+    assert embedded.get("a") == 5
+
+
+def test_embedded__a_touched_key_expires_later_and_a_counted_one_as_before(embedded):
+    embedded.set("a", 1, timeout=60)
+    embedded.incr("a")
+    assert expiries(embedded, "a") == [pytest.approx(time.time() + 60, abs=5)]
+    assert embedded.touch("a", timeout=600)
+    assert expiries(embedded, "a") == [pytest.approx(time.time() + 600, abs=5)]
+    assert embedded.touch("a", timeout=None)
+    assert expiries(embedded, "a") == [None]
+    assert embedded.touch("a", timeout=0)
+    assert embedded.get("a") is None
+
+
+def test_embedded__clear_and_versions_and_prefixes(embedded, tmp_path):
+    other = EmbeddedCache(str(tmp_path / "cache"), {"KEY_PREFIX": "other", "VERSION": 7})
+    embedded.set("a", "1st")
+    other.set("a", "other")
+    assert (embedded.get("a"), other.get("a")) == ("1st", "other")
+    assert embedded.incr_version("a") == 2
+    assert (embedded.get("a"), embedded.get("a", version=2)) == (None, "1st")
+    assert embedded.get_many(["a"], version=2) == {"a": "1st"}
+    embedded.delete_many(["a"], version=2)
+    assert embedded.get("a", version=2) is None
+    embedded.clear()
+    assert row_count(embedded) == 0
+
+
+def test_embedded__never_removes_what_has_not_expired(embedded):
+    records = {f"r:{n}": "x" * 1000 for n in range(2000)}
+    embedded.set_many(records, timeout=None)
     for n in range(200):
         embedded.set(f"e:{n}", "y", timeout=300)
-    assert len(embedded.get_many([f"r:{n}" for n in range(1000)])) == 1000
+    assert embedded.get_many(records) == records
+    assert row_count(embedded) == 2200
 
 
-def test_embedded__keeps_a_record_of_200_answers_out_of_the_file_system(embedded, tmp_path):
-    embedded.set("record", "x" * 100_000, timeout=None)
-    assert {path.name.partition("-")[0] for path in (tmp_path / "cache").iterdir()} == {"cache.db"}
+def test_embedded__its_files_are_its_owner_s_alone(embedded):
+    embedded.set("a", "x")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in embedded.path.parent.iterdir()}
+    assert modes == {FILE_NAME: 0o600, f"{FILE_NAME}-wal": 0o600, f"{FILE_NAME}-shm": 0o600}
+    assert embedded.path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_embedded__one_store_for_all_threads_that_survives_the_end_of_a_request(tmp_path):
+def test_embedded__one_connection_for_all_of_a_thread_that_survives_the_end_of_a_request(
+    tmp_path,
+):
     directory = str(tmp_path / "cache")
-    first = EmbeddedCache(directory, {})
-    second = EmbeddedCache(directory, {})
-    assert first._cache is second._cache
+    first, second = EmbeddedCache(directory, {}), EmbeddedCache(directory, {})
     first.set("a", "1", timeout=None)
     second.close(signal=None)
+    assert first._connection() is second._connection()
     assert first.get("a") == second.get("a") == "1"
-    first._cache.close()
+
+
+def test_embedded__connections_of_threads_are_closed_when_they_end(embedded):
+    def in_a_thread():
+        with ThreadPoolExecutor(1) as other:
+            other.submit(embedded.get, "a").result()
+        return open_files(embedded)
+
+    # SQLite itself keeps one for the next connection.
+    assert in_a_thread() == in_a_thread() == in_a_thread()
+
+
+def open_files(embedded):
+    """Count what this process has open of the cache's files."""
+    links = Path("/proc/self/fd")
+    if not links.exists():
+        pytest.skip("needs /proc")
+    targets = [link.readlink() for link in links.iterdir() if link.is_symlink()]
+    return sum(str(target).startswith(str(embedded.path)) for target in targets)
 
 
 def fails_to_write(embedded):
@@ -330,17 +449,21 @@ def fails_to_write(embedded):
         lambda: embedded.incr("t"),
         lambda: embedded.delete("a"),
         lambda: embedded.delete_many(["a", "t"]),
+        lambda: embedded.touch("a"),
+        embedded.clear,
+        lambda: embedded.add_and_set(("b", "x"), ("a", "x"), 60),
     ):
-        with pytest.raises(Timeout, match="locked or read-only"):
+        with pytest.raises(CacheUnusable, match=r"cache cannot be written: .*(locked|readonly)"):
             write()
     assert embedded.get_many(["a", "b", "t"]) == {"a": "kept", "t": 1}
 
 
-def test_embedded__locked_for_too_long_is_an_error_and_can_still_be_read(embedded, tmp_path):
+def test_embedded__locked_for_too_long_is_an_error_and_can_still_be_read(embedded):
     embedded.set_many({"a": "kept", "t": 1})
-    assert embedded._cache.timeout == LOCK_SECONDS
-    embedded._cache._sql("PRAGMA busy_timeout = 10")
-    with closing(sqlite3.connect(tmp_path / "cache/cache.db")) as other:
+    connection = embedded._connection()
+    assert connection.execute("PRAGMA busy_timeout").fetchone() == (5000,)
+    connection.execute("PRAGMA busy_timeout = 10")
+    with closing(sqlite3.connect(embedded.path)) as other:
         other.execute("BEGIN IMMEDIATE")
         fails_to_write(embedded)
         other.rollback()
@@ -349,33 +472,46 @@ def test_embedded__locked_for_too_long_is_an_error_and_can_still_be_read(embedde
 
 def test_embedded__read_only_is_an_error_at_once_and_can_still_be_read(embedded):
     embedded.set_many({"a": "kept", "t": 1})
-    embedded._cache._sql("PRAGMA query_only = 1")
+    embedded._connection().execute("PRAGMA query_only = 1")
     fails_to_write(embedded)
 
 
-def test_embedded__opened_in_a_folder_that_is_read_only_can_be_read(embedded, tmp_path):
-    embedded.set("a", "kept", timeout=None)
-    embedded._cache.close()
-    with Store(str(tmp_path / "cache"), read_only=True) as store:
-        assert store.get(embedded.make_key("a")) == "kept"
-        with pytest.raises(ReadOnlyError):
-            store.set("b", "x")
+def test_embedded__a_new_thread_reads_while_another_process_writes(embedded):
+    embedded.set("a", "kept")
+    with closing(sqlite3.connect(embedded.path)) as other, ThreadPoolExecutor(1) as thread:
+        other.execute("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        assert thread.submit(embedded.get, "a").result() == "kept"
+        assert time.monotonic() - started < 1
+        other.rollback()
 
 
-def test_embedded__does_not_write_what_it_could_not_read_safely(embedded, tmp_path):
-    with pytest.raises(TypeError):
-        embedded.set("a", Malicious(tmp_path / "trap"))
+def test_embedded__on_a_read_only_disk_can_be_read(tmp_path, monkeypatch):
+    backend = EmbeddedCache(str(tmp_path / "cache"), {})
+    backend.set_many({"a": "kept", "t": 1}, timeout=None)
+    close(backend)
+    assert [path.name for path in backend.path.parent.iterdir()] == [FILE_NAME]
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    fails_to_write(backend)
+    # As on the disk itself, where no other file could be made.
+    assert [path.name for path in backend.path.parent.iterdir()] == [FILE_NAME]
 
 
-def test_embedded__unpickles_nothing_that_runs_code(embedded, tmp_path):
+@pytest.mark.parametrize("content", [b"no database " * 100, b"SQLite format 3\0" + b"\xff" * 4080])
+def test_embedded__a_file_that_is_no_database_is_named_in_the_error(tmp_path, content):
+    (tmp_path / FILE_NAME).write_bytes(content)
+    with pytest.raises(CacheUnusable, match=FILE_NAME):
+        EmbeddedCache(str(tmp_path), {}).get("a")
+    assert (tmp_path / FILE_NAME).read_bytes() == content
+
+
+def test_embedded__unpickles_nothing(embedded, tmp_path):
     trap = tmp_path / "trap"
-    embedded.set("a", ("a", "tuple", "is", "pickled"))
-    with sqlite3.connect(tmp_path / "cache/cache.db") as raw:
-        changed = raw.execute("UPDATE Cache SET value = ?", [pickle.dumps(Malicious(trap))])
-        assert changed.rowcount == 1
-    raw.close()
-    with pytest.raises(pickle.UnpicklingError):
-        embedded.get("a")
+    embedded.set("a", "x")
+    with closing(sqlite3.connect(embedded.path)) as raw, raw:
+        raw.execute("UPDATE entries SET value = ?", [pickle.dumps(Malicious(trap))])
+    assert isinstance(embedded.get("a"), bytes)
+    assert isinstance(embedded.get_many(["a"])["a"], bytes)
     assert not trap.exists()
 
 
@@ -440,7 +576,6 @@ def test_embedded__four_processes_add_each_key_once_and_lose_no_count(tmp_path):
     backend.set("t", 0, timeout=None)
     assert race("geocache.cache.embedded.EmbeddedCache", directory, "race") == (500, 2000)
     assert backend.get("t") == 2000
-    backend._cache.close()
 
 
 @pytest.mark.slow
@@ -470,6 +605,122 @@ def test_embedded__another_process_sees_what_this_one_wrote(embedded, tmp_path):
     )
     assert done.stdout == "from here\n"
     assert embedded.get("b") == "from there"
+
+
+SCRIPT = """
+    import os, sys, threading, time
+    from django.conf import settings
+    settings.configure()
+    from geocache.cache.embedded import EmbeddedCache
+    cache = EmbeddedCache(sys.argv[1], {})
+"""
+
+
+def start(code, embedded):
+    """Start Python on ``code``, with the cache of this test."""
+    command = [sys.executable, "-X", "dev", "-W", "error", "-c"]
+    return subprocess.Popen(
+        [*command, textwrap.dedent(SCRIPT) + textwrap.dedent(code), str(embedded.path.parent)],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+@pytest.mark.slow
+def test_embedded__killed_in_the_middle_of_writes_it_keeps_what_it_said(embedded):
+    writing = """
+    for number in range(10**9):
+        cache.add_and_set((f"{os.getpid()}:{number}", "x" * 5000), ("entry", str(number)), 60)
+        assert cache.incr("t") > number
+        print(os.getpid(), number, flush=True)
+    """
+    embedded.set("t", 0, timeout=None)
+    for _ in range(5):
+        writers = [start(writing, embedded) for _ in range(2)]
+        time.sleep(1)
+        for writer in writers:
+            writer.kill()
+        said = [line for writer in writers for line in writer.communicate()[0].splitlines()]
+        keys = [line.replace(" ", ":") for line in said if line.count(" ") == 1]
+        assert len(keys) > 10
+        assert embedded.get_many(keys).keys() == set(keys)
+        # Of each writer, one that was written may not have been said any more.
+        assert 0 <= embedded.get("t") - len(keys) <= 2
+        assert embedded._connection().execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        embedded.set("t", 0, timeout=None)
+
+
+FORKING = """
+    cache.set("t", 0, timeout=None)
+    children = []
+    for number in range(4):
+        if not (child := os.fork()):
+            for n in range(100):
+                cache.add(f"{number}:{n}", "x", timeout=None)
+                cache.incr("t")
+            sys.exit()
+        children.append(child)
+        cache.incr("t", 1000)
+    codes = [os.waitpid(child, 0)[1] for child in children]
+    print(codes, cache.get("t"))
+"""
+
+
+@pytest.mark.slow
+def test_embedded__children_of_a_fork_have_connections_of_their_own(embedded):
+    assert start(FORKING, embedded).communicate(timeout=60)[0] == "[0, 0, 0, 0] 4400\n"
+    assert len(embedded.get_many([f"{child}:{n}" for child in range(4) for n in range(100)])) == 400
+
+
+ORPHAN = """
+    cache.set("a", "x", timeout=None)
+    if not os.fork():
+        cache.set("b", "x", timeout=None)
+        while os.getppid() != 1:
+            time.sleep(0.01)
+        cache.set("c", "x", timeout=None)
+        # As one that is killed: nothing is closed.
+        os._exit(0)
+"""
+
+
+@pytest.mark.slow
+def test_embedded__what_a_child_writes_after_its_parent_s_end_is_kept(tmp_path):
+    # No other connection, so that the parent's is the last one that SQLite knows of.
+    folder = tmp_path / "cache"
+    backend = EmbeddedCache(str(folder), {})
+    close(backend)
+    assert start(ORPHAN, backend).communicate(timeout=60)[0] == ""
+    assert backend.get_many(["a", "b", "c"]) == {"a": "x", "b": "x", "c": "x"}
+
+
+@pytest.mark.slow
+def test_embedded__a_process_that_ends_leaves_no_connection_unclosed(embedded):
+    ending = """
+    threading.Thread(target=lambda: (cache.get("a"), time.sleep(60)), daemon=True).start()
+    thread = threading.Thread(target=cache.get, args=["a"])
+    thread.start()
+    thread.join()
+    time.sleep(0.2)
+    """
+    assert start(ending, embedded).communicate(timeout=60)[0] == ""
+
+
+@pytest.mark.slow
+def test_embedded__many_processes_open_a_new_one_at_once(embedded, tmp_path):
+    opening = """
+    import pathlib
+    base = pathlib.Path(sys.argv[1]).parent
+    for number in range(30):
+        while time.time() < float((base / "at").read_text()) + number / 20:
+            pass
+        EmbeddedCache(str(base / str(number)), {}).add("a", "x")
+    """
+    (tmp_path / "at").write_text(str(time.time() + 2))
+    openers = [start(opening, embedded) for _ in range(4)]
+    assert [opener.communicate(timeout=60)[0] for opener in openers] == [""] * 4
 
 
 def test_require__is_what_skips_where_a_server_is_missing(monkeypatch):
@@ -525,12 +776,12 @@ def test_add_both__on_the_embedded_cache_adds_neither_where_the_record_is_taken(
     assert embedded.get_many(["r:1:0", ENTRY.key]) == {"r:1:0": "SEAL"}
 
 
-def test_add_both__on_the_embedded_cache_leaves_no_record_without_its_entry(embedded, monkeypatch):
-    def fail(*_, **__):
-        raise OSError("no set today")
-
-    monkeypatch.setattr(embedded, "set", fail)
-    with pytest.raises(OSError, match="no set today"):
+def test_add_both__on_the_embedded_cache_leaves_no_record_without_its_entry(embedded):
+    embedded._connection().execute(
+        "CREATE TEMP TRIGGER refusing BEFORE INSERT ON entries WHEN new.key GLOB '*:e:*'"
+        " BEGIN SELECT RAISE(ABORT, 'no entry today'); END"
+    )
+    with pytest.raises(sqlite3.IntegrityError, match="no entry today"):
         backends.add_both(embedded, "r:1:0", "a record", ENTRY)
     assert embedded.get_many(["r:1:0", ENTRY.key]) == {}
 
@@ -542,5 +793,5 @@ def test_add_both__on_another_cache_does_nothing(tmp_path):
 
 
 def expiries(embedded, *keys):
-    rows = [embedded._cache.get(embedded.make_key(key), expire_time=True) for key in keys]
-    return [at for _, at in rows]
+    rows = dict(embedded._connection().execute("SELECT key, expires_at FROM entries"))
+    return [rows[embedded.make_key(key)] for key in keys]

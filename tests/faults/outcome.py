@@ -1,9 +1,11 @@
 """What became of the answers that were acknowledged."""
 
 import re
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,4 +100,5 @@ def _keys(backend: Any) -> Iterator[str]:
         client: Any = backend._cache.get_client(None, write=True)
         keys = client.scan_iter(backend.make_key("r:*"), count=1000)
         return (key.decode() for key in keys)
-    return iter(list(backend._cache))
+    with closing(sqlite3.connect(backend.path)) as connection:
+        return iter([name for (name,) in connection.execute("SELECT key FROM entries")])

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from geocache import lookup
 from geocache.cache import backends
+from geocache.cache.embedded import FILE_NAME
 from geocache.exceptions import FlushError
 from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache
@@ -45,7 +46,7 @@ def stored() -> set[str]:
 def execute(sql: str) -> int:
     """Ask the cache's own connection, of this thread."""
     backend: Any = backends.current()
-    row = backend._cache._sql(sql).fetchone()
+    row = backend._connection().execute(sql).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -78,7 +79,7 @@ from geocache import lookup
 from geocache.cache import backends
 settings.GEOCACHE = {{**settings.GEOCACHE, "PROVIDER": {{
     "BACKEND": "geocache.providers.dummy.DummyProvider", "OPTIONS": {{}}}}}}
-backends.current()._cache._sql("PRAGMA {pragma}")
+backends.current()._connection().execute("PRAGMA {pragma}")
 print(*lookup.lookup_many([f"30.0.0.{{number}}" for number in range(10)]), sep="\\n")
 """
 
@@ -109,7 +110,7 @@ def test_embedded__read_only_answers_are_written_through(tmp_path: Path) -> None
 
 def test_embedded__locked_by_a_stopped_process_answers_are_written_through(tmp_path: Path) -> None:
     lookup.lookup_many(addresses(10))
-    path = next(tmp_path.rglob("cache.db"))
+    path = next(tmp_path.rglob(FILE_NAME))
 
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")

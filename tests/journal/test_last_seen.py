@@ -116,6 +116,23 @@ def test_add__nothing_is_noted_twice_a_day(journaled: list[Note], clock: list[da
     assert journaled[1:] == [Note(clock[0], [LONDON])]
 
 
+def test_add_one__is_noted_as_by_add(journaled: list[Note], clock: list[date]) -> None:
+    for _ in range(3):
+        last_seen.asked.add_one(LONDON)
+    last_seen.asked.add_one(MOSCOW_V6)
+    a_minute_later()
+    # What waits goes with the next one, though that is noted.
+    last_seen.asked.add_one(LONDON)
+    clock[0] += timedelta(days=1)
+    a_minute_later()
+    last_seen.asked.add_one(LONDON)
+    assert journaled == [
+        Note(TODAY, [LONDON]),
+        Note(TODAY, [MOSCOW_V6]),
+        Note(clock[0], [LONDON]),
+    ]
+
+
 def test_add__what_waits_at_midnight_keeps_its_day(
     journaled: list[Note], clock: list[date]
 ) -> None:

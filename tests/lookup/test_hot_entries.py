@@ -51,7 +51,9 @@ def seconds_left(key):
     backend = backends.current()
     if "redis" in type(backend).__module__:
         return backend._cache.get_client(None).ttl(backend.make_key(key))
-    return backend.get(key, expire_time=True)[1] - time.time()
+    query = "SELECT expires_at FROM entries WHERE key = ?"
+    row = backend._connection().execute(query, [backend.make_key(key)]).fetchone()
+    return row[0] - time.time()
 
 
 # --- memory ------------------------------------------------------------------------------------

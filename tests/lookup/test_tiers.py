@@ -51,6 +51,11 @@ class SpyCache(EmbeddedCache):
         self._note("add", [key])
         return super().add(key, *args, **kwargs)
 
+    def add_and_set(self, record, entry, *args, **kwargs):
+        self._note("add", [record[0]])
+        self._note("set", [entry[0]])
+        return super().add_and_set(record, entry, *args, **kwargs)
+
     def get(self, key, *args, **kwargs):
         self._note("get", [key])
         return super().get(key, *args, **kwargs)
