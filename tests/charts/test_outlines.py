@@ -76,6 +76,7 @@ def test_outlines__country_is_where_its_time_zone_says(code):
         ("CN", 39.9, 116.4),
         ("RU", 55.75, 37.6),
         ("RU", 43.1, 131.9),
+        ("UA", 44.95, 34.1),
         ("IN", 28.6, 77.2),
         ("LK", 7.3, 80.6),
         ("DE", 52.5, 13.4),
