@@ -53,7 +53,8 @@ def test_import_list__same_content_writes_its_run_only() -> None:
     with CaptureQueriesContext(connection) as queries:
         outcome = imported(LONDON, NETWORK)
     assert (outcome.status, outcome.entry_count) == ("unchanged", 2)
-    assert [sql.split()[:2] for sql in written(queries)] == [["UPDATE", '"geocache_importrun"']]
+    table = connection.ops.quote_name("geocache_importrun")
+    assert [sql.split()[:2] for sql in written(queries)] == [["UPDATE", table]]
     assert ImportRun.objects.count() == 1
 
 

@@ -184,9 +184,17 @@ def test_flush_dirty__moves_a_refused_answer_aside_and_writes_the_others() -> No
     assert entry.record == dump_locations([a_location("30.0.0.1", asn=TOO_BIG)])
 
 
+TAKES_NUL = pytest.mark.skipif("connection.vendor == 'mysql'", reason="MariaDB takes a NUL")
+
+
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite takes any text")
 @pytest.mark.parametrize(
-    "fields", [{"city": "a\0b"}, {"city": "x" * 300}, {"accuracy_radius_km": 10**6}]
+    "fields",
+    [
+        pytest.param({"city": "a\0b"}, marks=TAKES_NUL),
+        {"city": "x" * 300},
+        {"accuracy_radius_km": 10**6},
+    ],
 )
 def test_flush_dirty__moves_aside_what_this_database_refuses(fields: dict[str, Any]) -> None:
     writer.append([*many_locations(10), a_location("30.0.0.1", **fields)])
