@@ -20,7 +20,7 @@ class UndecodableRecord(GeocacheError, ValueError):
 
 
 class CacheSilent(GeocacheError):
-    """The cache has let somebody wait in vain a moment ago; for a while nobody waits for it."""
+    """The cache circuit breaker is open: a recent call timed out."""
 
 
 class CacheUnusable(GeocacheError):
@@ -47,7 +47,7 @@ class InvalidCursor(GeocacheError, ValueError):
 
 
 class MeteredProvider(GeocacheError):
-    """What was wanted would cost money, and nobody has said that it may."""
+    """The operation would issue paid queries and was not allowed to."""
 
 
 class UpdateError(GeocacheError):

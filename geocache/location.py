@@ -19,7 +19,7 @@ from geocache.exceptions import UndecodableRecord
 RECORD_VERSION: Final = 2
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Earlier than any day on which somebody has.
-NOBODY_ASKED: Final = EPOCH.date()
+NEVER_SEEN: Final = EPOCH.date()
 
 NOT_FOUND: Final = "not_found"
 UNAVAILABLE: Final = "unavailable"
@@ -57,9 +57,9 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
         return not self.reason
 
     @property
-    def asked_on(self) -> date:
+    def last_seen_on(self) -> date:
         """Return the day of UTC on which it was asked for; the first of all when it was not."""
-        return NOBODY_ASKED if self.is_renewed else self.resolved_at.astimezone(UTC).date()
+        return NEVER_SEEN if self.is_renewed else self.resolved_at.astimezone(UTC).date()
 
     def to_plain(self) -> dict[str, Any]:
         """Return the fields by name as plain JSON types, and ``found`` and ``stale``."""

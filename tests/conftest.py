@@ -73,9 +73,9 @@ def _start_anew() -> None:
     """Forget what this process knows, as if it had just begun."""
     memory.clear()
     writer._writer._reset()
-    spill_buffer.kept.take()
-    last_seen.asked.clear()
-    backends.breaker._rests_until = 0.0
+    spill_buffer.buffer.take()
+    last_seen.tracker.clear()
+    backends.breaker._open_until = 0.0
     # It holds on to the cache that it has seen first.
     AxesProxyHandler.implementation = None
     recorder._written_through._due_at = recorder._unrecorded._due_at = 0.0

@@ -189,7 +189,7 @@ def test_page__of_a_list_is_german(german, settings):
         assert_is_german(german.post(f"/lists/{source.pk}/import/", follow=True))
     for run in ImportRun.objects.all():
         assert_is_german(german.get(f"/lists/imports/{run.pk}/"))
-        assert_is_german(german.get(f"/lists/imports/{run.pk}/?show=left"))
+        assert_is_german(german.get(f"/lists/imports/{run.pk}/?show=removed"))
         assert_is_german(german.get(f"/admin/geocache/importrun/{run.pk}/change/"))
     entry = ListedAddress.objects.all()[0]
     assert_is_german(german.get(f"/admin/geocache/listedaddress/{entry.pk}/change/"))

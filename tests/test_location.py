@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from geocache.exceptions import UndecodableRecord
 from geocache.location import (
     FIELDS,
-    NOBODY_ASKED,
+    NEVER_SEEN,
     NOT_FOUND,
     RECORD_VERSION,
     UNAVAILABLE,
@@ -329,5 +329,5 @@ def test_is_renewed__comes_back_and_is_not_shown():
 
 def test_asked_on__is_the_day_of_utc_unless_nobody_asked():
     at = datetime(2026, 3, 4, 23, 30, tzinfo=timezone(timedelta(hours=-2)))
-    assert a_location(resolved_at=at).asked_on == date(2026, 3, 5)
-    assert a_location(is_renewed=True).asked_on == NOBODY_ASKED
+    assert a_location(resolved_at=at).last_seen_on == date(2026, 3, 5)
+    assert a_location(is_renewed=True).last_seen_on == NEVER_SEEN

@@ -1,7 +1,7 @@
 import pytest
 
 from geocache import log_throttle
-from geocache.log_throttle import Throttle
+from geocache.log_throttle import LogThrottle
 
 
 @pytest.fixture
@@ -19,11 +19,11 @@ def clock(monkeypatch):
 
 def test_throttle__is_due_at_once_even_just_after_the_machine_has_started(clock):
     clock.now = 0.001
-    assert Throttle(seconds=60).is_due()
+    assert LogThrottle(seconds=60).is_due()
 
 
 def test_throttle__is_due_once_in_its_seconds(clock):
-    once_a_minute = Throttle(seconds=60)
+    once_a_minute = LogThrottle(seconds=60)
     due_at = []
     for second in range(200):
         clock.now = float(second)
@@ -34,6 +34,6 @@ def test_throttle__is_due_once_in_its_seconds(clock):
 
 def test_throttle__each_has_a_time_of_its_own(clock):
     clock.now = 5.0
-    first, second = Throttle(seconds=60), Throttle(seconds=60)
+    first, second = LogThrottle(seconds=60), LogThrottle(seconds=60)
     assert (first.is_due(), first.is_due()) == (True, False)
     assert second.is_due()

@@ -12,7 +12,7 @@ from django.urls import get_resolver, reverse
 from geocache.journal.flush import flush_dirty
 from geocache.journal.recorder import record
 from geocache.lookup import lookup
-from geocache.models import FlushRun, FormerAnswer, RejectedEntry
+from geocache.models import AnswerHistory, FlushRun, RejectedEntry
 from tests.factories import ASN_RECORD, CITY_RECORD, LONDON, a_location, a_token, an_admin, an_mmdb
 from tests.support.assertions import assert_no_inline_code, assert_valid_html
 
@@ -27,7 +27,7 @@ ADMIN_PAGES = [
     "/admin/geocache/geocache/",
     f"/admin/geocache/geocache/?q={LONDON}",
     f"/admin/geocache/geocache/{LONDON}/change/",
-    "/admin/geocache/formeranswer/",
+    "/admin/geocache/answerhistory/",
     "/admin/geocache/flushrun/",
     "/admin/geocache/rejectedentry/",
     "/admin/geocache/importsource/",
@@ -70,7 +70,7 @@ def hostile(settings, tmp_path, client):
     flush_dirty(10)
     record([a_location(resolved_at=datetime.now(UTC), city=f"Other {HOSTILE}")])
     flush_dirty(10)
-    assert FormerAnswer.objects.get().city == HOSTILE
+    assert AnswerHistory.objects.get().city == HOSTILE
     RejectedEntry.objects.create(address=LONDON, record=HOSTILE, error=HOSTILE)
     FlushRun.objects.update(error=HOSTILE)
     admin = an_admin()

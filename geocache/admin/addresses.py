@@ -23,7 +23,7 @@ from geocache.admin.actions import (
     forget_confirmed,
     resolve_chosen_again,
 )
-from geocache.admin.display import AnswerColumns
+from geocache.admin.display import AnswerFields
 from geocache.admin.filters import CountryFilter, OperatorFilter, OutcomeFilter, counted
 from geocache.admin.flush_now import flush_now, outside_transactions, pending
 from geocache.admin.pagination import LimitedPaginator, QuickChangeList
@@ -33,7 +33,7 @@ from geocache.models import GeoCache
 
 
 @admin.register(GeoCache)
-class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
+class GeoCacheAdmin(AnswerFields, ReadOnlyAdmin):
     """Answers, newest first."""
 
     change_list_template = "geocache/admin/change_list.html"
@@ -76,7 +76,7 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
             },
         ),
         (_("Network operator"), {"fields": ("operator",)}),
-        (_("Origin"), {"fields": ("source", "resolved_at", "created_at", "asked_on")}),
+        (_("Origin"), {"fields": ("source", "resolved_at", "created_at", "last_seen_on")}),
         (_("Past"), {"fields": ("past",)}),
     )
     readonly_fields = ("country", "operator", "outcome", "past")

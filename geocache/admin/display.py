@@ -6,13 +6,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from geocache.history.spans import former_spans
+from geocache.history.spans import past_spans
 from geocache.location import Location
 from geocache.models import GeoCache
 from geocache.templatetags.geo import country_flag, country_name, moment
 
 
-class AnswerColumns:
+class AnswerFields:
     """Columns and fields that are made of more than one field of a row."""
 
     @admin.display(description=_("country"))
@@ -53,7 +53,7 @@ class AnswerColumns:
         """Return whether something is known, or why not."""
         return row.get_reason_display() or gettext("found")
 
-    @admin.display(description=_("former answers"), empty_value="-")
+    @admin.display(description=_("history"), empty_value="-")
     def past(self, row: GeoCache) -> str:
         """Return the answers of the past with their spans, one line each."""
         return format_html_join(
@@ -61,7 +61,7 @@ class AnswerColumns:
             "{} - {}: {}",
             (
                 (moment(one.valid_from), moment(one.valid_until), _line(one.answer))
-                for one in former_spans(row.address)
+                for one in past_spans(row.address)
             ),
         )
 

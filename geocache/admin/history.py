@@ -5,11 +5,11 @@ from django.contrib import admin
 from geocache.admin.pagination import LimitedPaginator
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.location import FIELDS
-from geocache.models import FormerAnswer
+from geocache.models import AnswerHistory
 
 
-@admin.register(FormerAnswer)
-class FormerAnswerAdmin(ReadOnlyAdmin):
+@admin.register(AnswerHistory)
+class AnswerHistoryAdmin(ReadOnlyAdmin):
     """Answers that were replaced, the latest first."""
 
     paginator = LimitedPaginator

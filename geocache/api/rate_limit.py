@@ -12,13 +12,13 @@ from limits.strategies import FixedWindowRateLimiter
 
 from geocache import conf
 from geocache.cache import backends
-from geocache.log_throttle import Throttle
+from geocache.log_throttle import LogThrottle
 
 log = structlog.get_logger(__name__)
 
 KEY_PREFIX: Final = "rate"
 
-_cache_down = Throttle(seconds=60)
+_cache_down = LogThrottle(seconds=60)
 
 
 class CacheStorage(Storage):

@@ -1,7 +1,7 @@
 """Import lists of addresses: each content of each list is applied once, however often it comes.
 
 1. The content is kept in a file and hashed. Was it the last that was applied: nothing to do.
-2. One process at a time holds a list. One that is gone, or not heard of for a while, holds nothing.
+2. One process at a time holds a list. A lease lapses when its holder exits or stops renewing it.
 3. The entries in order are compared with those that the table holds; only differences are written,
    batch by batch, each in one transaction that also renews the hold. Killed anywhere, the next
    import finds what is left to do by comparing again.
@@ -69,8 +69,8 @@ def import_list(
         status=APPLIED,
         sha256=spooled.sha256,
         **asdict(entries.report),
-        appeared_count=run.appeared_count,
-        left_count=run.left_count,
+        added_count=run.added_count,
+        removed_count=run.removed_count,
         banned_count=report.banned,
         unbanned_count=report.unbanned,
         seconds=round(time.monotonic() - started, 3),
@@ -118,10 +118,10 @@ def compare(name: str, spooled: Spooled, progress: Progress | None = None) -> Ou
     with read_entries(spooled, progress) as entries:
         outcome = Outcome(name, COMPARED, spooled.sha256, **asdict(entries.report))
         for change in differences(entries, _entries_of(source)):
-            if change.has_appeared:
-                outcome.appeared_count += 1
+            if change.is_added:
+                outcome.added_count += 1
             else:
-                outcome.left_count += 1
+                outcome.removed_count += 1
     return outcome
 
 
@@ -187,18 +187,18 @@ class _Import:
                 self._keep()
 
     def _write(self, batch: list[Change]) -> None:
-        appeared = [change.entry for change in batch if change.has_appeared]
-        left = [change.entry for change in batch if not change.has_appeared]
+        added = [change.entry for change in batch if change.is_added]
+        removed = [change.entry for change in batch if not change.is_added]
         # First, so that whatever is on the list is in the table with the next flush.
-        _locate(appeared)
+        _locate(added)
         at, run = timezone.now(), self.run
         with transaction.atomic():
             self._keep()
-            ListedAddress.objects.appear(appeared, run, at)
-            ListedAddress.objects.leave(left, run, at)
+            ListedAddress.objects.mark_added(added, run, at)
+            ListedAddress.objects.mark_removed(removed, run, at)
             ImportRun.objects.filter(pk=run.pk).update(
-                appeared_count=F("appeared_count") + len(appeared),
-                left_count=F("left_count") + len(left),
+                added_count=F("added_count") + len(added),
+                removed_count=F("removed_count") + len(removed),
             )
 
     def _complete(self) -> None:

@@ -7,10 +7,10 @@ from geocache.addresses.blocks import Entry
 
 
 class Change(NamedTuple):
-    """An entry that has appeared, or has left."""
+    """An entry that has added, or has left."""
 
     entry: Entry
-    has_appeared: bool
+    is_added: bool
 
 
 def differences(new: Iterable[Entry], held: Iterable[Entry]) -> Iterator[Change]:

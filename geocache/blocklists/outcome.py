@@ -1,8 +1,10 @@
 """What an import did, and how far it is."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from geocache.blocklists.content import Watch
 
@@ -12,8 +14,11 @@ COMPARED: Final = "compared"
 WARMED: Final = "warmed"
 
 
-@dataclass(slots=True)
-class Outcome:
+# JSON keeps the words that its readers know.
+JSON_NAMES: Final = {"added_count": "appeared_count", "removed_count": "left_count"}
+
+
+class Outcome(msgspec.Struct, rename=JSON_NAMES):
     """What became of one import; counts are of entries, addresses and networks alike."""
 
     name: str
@@ -22,23 +27,24 @@ class Outcome:
     format_name: str = ""
     line_count: int = 0
     bad_count: int = 0
-    bad_lines: list[str] = field(default_factory=list)
+    bad_lines: list[str] = []
     entry_count: int = 0
     network_count: int = 0
-    appeared_count: int = 0
-    left_count: int = 0
+    added_count: int = 0
+    removed_count: int = 0
     banned_count: int = 0
     unbanned_count: int = 0
     seconds: float = 0.0
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as plain JSON types."""
-        return asdict(self)
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Who is told how far an import is, and who may end it."""
+    """Progress callbacks and cancellation."""
 
     # Bytes that were read.
     read: Watch = lambda _: None

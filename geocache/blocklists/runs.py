@@ -49,7 +49,7 @@ def begin(source: ImportSource, sha256: str, report: Report, origin: str) -> Imp
         is_resumed = run.state != ImportRun.State.COMPLETED
         if not is_resumed or others.filter(started_at__gt=run.started_at).exists():
             # This content was on the list before, and others since: its difference is another one.
-            run.started_at, run.appeared_count, run.left_count = now, 0, 0
+            run.started_at, run.added_count, run.removed_count = now, 0, 0
         run.state, run.error, run.finished_at = ImportRun.State.RUNNING, "", None
         run.origin, run.bad_lines = origin[:200], "\n".join(report.bad_lines)
         for name in ("format_name", "line_count", "bad_count", "entry_count", "network_count"):

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from geocache import conf
 from geocache.blocklists.content import SQLITE, Spooled, snapshot, spooled
 from geocache.downloads.client import Client, Fetched, Progress
-from geocache.downloads.limits import Patience
+from geocache.downloads.limits import Deadline
 from geocache.exceptions import ImportFailed, UpdateError
 from geocache.models import ImportSource
 
@@ -124,7 +124,7 @@ def _fetched(
     _refuse_host(origin.place)
     client = Client(
         None,
-        Patience(time.monotonic() + conf.get("IMPORT_TIME_LIMIT_SECONDS"), is_stopped),
+        Deadline(time.monotonic() + conf.get("IMPORT_TIME_LIMIT_SECONDS"), is_stopped),
         max_bytes=conf.get("IMPORT_MAX_BYTES"),
         redirect_hosts=sorted(allowed_hosts()),
     )

@@ -19,7 +19,7 @@ from django.core.cache.backends.redis import RedisCache, RedisSerializer
 from django.core.signals import setting_changed
 
 from geocache import conf
-from geocache.cache.circuit_breaker import Breaker
+from geocache.cache.circuit_breaker import CircuitBreaker
 from geocache.cache.embedded import EmbeddedCache
 
 # Not shared by processes, not atomic, or free to evict: the journal does not fit in these.
@@ -32,7 +32,7 @@ UNFIT_FOR_JOURNAL: Final = (
 )
 # Around all that a look-up asks of the cache: a server that has vanished costs one look-up of a
 # process its time-out every five seconds, not several time-outs each. A flush takes its time.
-breaker: Final = Breaker(slow_seconds=0.5, rest_seconds=5.0)
+breaker: Final = CircuitBreaker(slow_seconds=0.5, open_seconds=5.0)
 # How Redis writes its 64-bit counters.
 REDIS_NUMBER: Final = re.compile(rb"-?[0-9]{1,19}")
 

@@ -1,4 +1,4 @@
-"""Wait for a service that does not answer once in a while instead of once a caller."""
+"""Circuit breaker: after a slow failure, fail fast for a while."""
 
 import time
 from collections.abc import Callable
@@ -11,11 +11,11 @@ def cache_silent() -> GeocacheError:
     return CacheSilent("the cache did not answer a moment ago")
 
 
-class Breaker:
+class CircuitBreaker:
     """Spares callers the wait for a service that has just let one of them wait in vain.
 
-    A failure that took ``slow_seconds`` or longer is followed by ``rest_seconds`` in which nobody
-    tries: callers get the error that ``spare`` makes. One that came sooner, such as a refused
+    A failure that took ``slow_seconds`` or longer is followed by ``open_seconds`` in which nobody
+    tries: callers get the error that ``open_error`` makes. One that came sooner, such as a refused
     connection, costs nothing and is not counted.
     """
 
@@ -23,34 +23,34 @@ class Breaker:
         self,
         *,
         slow_seconds: float,
-        rest_seconds: float,
-        spare: Callable[[], GeocacheError] = cache_silent,
+        open_seconds: float,
+        open_error: Callable[[], GeocacheError] = cache_silent,
     ) -> None:
         self.slow_seconds = slow_seconds
-        self.rest_seconds = rest_seconds
-        self.spare = spare
-        self._rests_until = 0.0
+        self.open_seconds = open_seconds
+        self.open_error = open_error
+        self._open_until = 0.0
 
-    def watch(self) -> "Watch":
-        """Judge the service by what happens inside; raises what ``spare`` makes while it rests."""
+    def guard(self) -> "Guard":
+        """Watch one use of the service; raise ``open_error()`` while the breaker is open."""
         started = time.monotonic()
-        if started < self._rests_until:
-            raise self.spare()
-        return Watch(self, started)
+        if started < self._open_until:
+            raise self.open_error()
+        return Guard(self, started)
 
-    def judge(self, started: float) -> None:
-        """Rest if a failure just now, of what began at ``started``, was slow."""
+    def record_failure(self, started: float) -> None:
+        """Open the breaker if a failure just now, of what began at ``started``, was slow."""
         failed = time.monotonic()
         if failed - started >= self.slow_seconds:
-            self._rests_until = failed + self.rest_seconds
+            self._open_until = failed + self.open_seconds
 
 
-class Watch:
+class Guard:
     """One use of a service. A class, as ``contextlib`` takes more than twice as long."""
 
     __slots__ = ("_breaker", "_started")
 
-    def __init__(self, breaker: Breaker, started: float) -> None:
+    def __init__(self, breaker: CircuitBreaker, started: float) -> None:
         self._breaker = breaker
         self._started = started
 
@@ -59,4 +59,4 @@ class Watch:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and issubclass(kind, Exception):
-            self._breaker.judge(self._started)
+            self._breaker.record_failure(self._started)

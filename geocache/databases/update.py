@@ -15,10 +15,10 @@ from geocache import conf
 from geocache.databases import install
 from geocache.databases.archives import unpack
 from geocache.databases.editions import Edition, wanted_editions
-from geocache.databases.update_state import History, Ledger
+from geocache.databases.update_state import UpdateState, UpdateStates
 from geocache.databases.verify import read_source, verify
 from geocache.downloads.client import Client, Fetched
-from geocache.downloads.limits import Patience
+from geocache.downloads.limits import Deadline
 from geocache.exceptions import NotPublished, TooOften, UpdateError
 from geocache.locks.file_lock import alone
 
@@ -68,26 +68,26 @@ def update_databases(
     where a service was asked too often. Raises ``UpdateBusy``, ``UpdateError`` when the settings
     make no sense, and ``OSError`` when the folder cannot be written to.
     """
-    patience = Patience(time.monotonic() + conf.get("UPDATE_TIME_LIMIT_SECONDS"), is_stopped)
+    deadline = Deadline(time.monotonic() + conf.get("UPDATE_TIME_LIMIT_SECONDS"), is_stopped)
     wanted = wanted_editions()
     with alone(folder()):
         install.sweep(folder())
-        ledger = Ledger(folder())
+        states = UpdateStates(folder())
         return [
-            _outcome(Update(edition, ledger, patience, watch), is_forced, is_only_due)
+            _outcome(Update(edition, states, deadline, watch), is_forced, is_only_due)
             for edition in wanted
         ]
 
 
 def _outcome(update: "Update", is_forced: bool, is_only_due: bool) -> Outcome:
     now = datetime.now(UTC)
-    name, history = update.edition.name, update.ledger.of(update.edition.name)
-    if is_only_due and not history.is_due(now, days=conf.get("UPDATE_DAYS")):
+    name, state = update.edition.name, update.states.of(update.edition.name)
+    if is_only_due and not state.is_due(now, days=conf.get("UPDATE_DAYS")):
         return Outcome(name, NOT_DUE, "looked at not long ago")
-    if not is_forced and (refusal := history.refusal(now)):
+    if not is_forced and (refusal := state.refusal(now)):
         return Outcome(name, FAILED, refusal)
     try:
-        update.ledger.put(name, history.attempted(now))
+        update.states.put(name, state.attempted(now))
         return update.run()
     except TooOften as error:
         update.remember(retry_at=error.retry_at.isoformat(), error=str(error))
@@ -102,28 +102,30 @@ def _outcome(update: "Update", is_forced: bool, is_only_due: bool) -> Outcome:
 class Update:
     """One attempt to fetch one database."""
 
-    def __init__(self, edition: Edition, ledger: Ledger, patience: Patience, watch: Watch) -> None:
+    def __init__(
+        self, edition: Edition, states: UpdateStates, deadline: Deadline, watch: Watch
+    ) -> None:
         self.edition = edition
-        self.ledger = ledger
-        self.patience = patience
+        self.states = states
+        self.deadline = deadline
         self.watch = watch
-        self.client = Client(edition.auth, patience)
+        self.client = Client(edition.auth, deadline)
         self.target = folder() / f"{edition.name}.mmdb"
 
     @property
-    def history(self) -> History:
+    def state(self) -> UpdateState:
         """Return what is remembered of this database."""
-        return self.ledger.of(self.edition.name)
+        return self.states.of(self.edition.name)
 
     def remember(self, **fields: Any) -> None:
         """Change what is remembered."""
-        self.ledger.put(self.edition.name, replace(self.history, **fields))
+        self.states.put(self.edition.name, replace(self.state, **fields))
 
     def run(self) -> Outcome:
         """Fetch, unpack, verify and install; raise ``UpdateError`` or ``OSError``."""
         held = read_source(self.target)
         checksum = self._checksum()
-        if held and checksum and checksum == self.history.sha256:
+        if held and checksum and checksum == self.state.sha256:
             return self._done(UNCHANGED, str(held))
         with install.draft(self.target) as archive, install.draft(self.target) as fresh:
             fetched = self._fetch(archive, is_conditional=held is not None)
@@ -131,7 +133,7 @@ class Update:
                 return self._done(UNCHANGED, str(held))
             if checksum and checksum != fetched.sha256:
                 raise UpdateError("the download is not what its checksum says; try again")
-            unpack(archive, fresh, self.patience)
+            unpack(archive, fresh, self.deadline)
             source = verify(fresh, type_name=self.edition.type_name, present=self.target)
             is_same = held is not None and held == source
             if not is_same:
@@ -165,7 +167,7 @@ class Update:
         return self.client.fetch(
             url,
             target,
-            headers=self.history.conditions(url) if is_conditional else {},
+            headers=self.state.conditions(url) if is_conditional else {},
             progress=lambda count, total: self.watch(self.edition.name, count, total),
         )
 

@@ -21,7 +21,7 @@ RETRY: Final = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class UpdateState:
     """The earlier updates of one database. Instants are texts in ISO format."""
 
     attempted_at: tuple[str, ...] = ()
@@ -79,8 +79,8 @@ class History:
         return {name: value for name, value in given.items() if value}
 
 
-class Ledger:
-    """The histories of all databases in one folder."""
+class UpdateStates:
+    """The states of all databases in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
@@ -89,16 +89,16 @@ class Ledger:
         except (FileNotFoundError, ValueError):
             read = {}
         plain = read if isinstance(read, dict) else {}
-        self._histories = {name: History.from_plain(value) for name, value in plain.items()}
+        self._states = {name: UpdateState.from_plain(value) for name, value in plain.items()}
 
-    def of(self, name: str) -> History:
-        """Return the history of one database."""
-        return self._histories.get(name, History())
+    def of(self, name: str) -> UpdateState:
+        """Return the state of one database."""
+        return self._states.get(name, UpdateState())
 
-    def put(self, name: str, history: History) -> None:
+    def put(self, name: str, state: UpdateState) -> None:
         """Remember it; it is on the disk when this returns."""
-        self._histories[name] = history
-        plain = {key: asdict(value) for key, value in self._histories.items()}
+        self._states[name] = state
+        plain = {key: asdict(value) for key, value in self._states.items()}
         with install.draft(self.path) as path:
             path.write_text(json.dumps(plain, indent=1))
             install.replace(path, self.path)

@@ -17,7 +17,7 @@ import requests
 import urllib3
 
 from geocache import conf
-from geocache.downloads.limits import CHUNK_BYTES, Patience, check_size
+from geocache.downloads.limits import CHUNK_BYTES, Deadline, check_size
 from geocache.exceptions import NotPublished, TooOften, UpdateError
 
 # Seconds to wait for a connection, and for the next bytes.
@@ -54,13 +54,13 @@ class Client:
     def __init__(
         self,
         auth: Auth,
-        patience: Patience,
+        deadline: Deadline,
         *,
         max_bytes: int | None = None,
         redirect_hosts: Sequence[str] | None = None,
     ) -> None:
         self.auth = auth
-        self.patience = patience
+        self.deadline = deadline
         self.max_bytes = max_bytes
         self.redirect_hosts = redirect_hosts
 
@@ -76,7 +76,7 @@ class Client:
                 return None
             digest = sha256()
             with target.open("wb") as file:
-                for chunk in _chunks(response, self.patience, progress, self.max_bytes):
+                for chunk in _chunks(response, self.deadline, progress, self.max_bytes):
                     digest.update(chunk)
                     file.write(chunk)
             return Fetched(
@@ -90,7 +90,7 @@ class Client:
         """Return the SHA-256 that ``url`` holds, or the empty text when it holds something else."""
         with _response(url, self.auth, {}, self.redirect_hosts) as response:
             text = b""
-            for chunk in _chunks(response, self.patience):
+            for chunk in _chunks(response, self.deadline):
                 text += chunk
                 if len(text) > MAX_CHECKSUM_BYTES:
                     return ""
@@ -132,7 +132,7 @@ def _response(
 
 def _chunks(
     response: requests.Response,
-    patience: Patience,
+    deadline: Deadline,
     progress: Progress | None = None,
     max_bytes: int | None = None,
 ) -> Iterator[bytes]:
@@ -141,7 +141,7 @@ def _chunks(
     count = 0
     # What has come by now, unlike read(), which waits until the chunk is full.
     while chunk := response.raw.read1(CHUNK_BYTES):
-        patience.check()
+        deadline.check()
         count += len(chunk)
         check_size(count, max_bytes)
         if progress:

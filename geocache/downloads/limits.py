@@ -13,7 +13,7 @@ CHUNK_BYTES: Final = 2**16
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Deadline:
     """Ends at a moment (of ``time.monotonic``), or when somebody wants it to."""
 
     deadline: float

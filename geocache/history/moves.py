@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from geocache import conf
 from geocache.models import GeoCache
-from geocache.models.history import COMPARED, is_move
+from geocache.models.history import COMPARED, has_moved
 from geocache.providers.factory import make
 
 BATCH_ROWS: Final = 1000
@@ -56,7 +56,7 @@ def count_moves(
         for key, address, *old in page:
             if address in new:
                 report.compared += 1
-                report.moved += is_move(old, [getattr(new[address], name) for name in COMPARED])
+                report.moved += has_moved(old, [getattr(new[address], name) for name in COMPARED])
             last = key
         watch(len(page))
         if len(page) < BATCH_ROWS:

@@ -1,4 +1,4 @@
-"""Where an address was: its former answers and the present one, each with its span of time."""
+"""Where an address was: its history entries and the present one, each with its span of time."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from geocache.location import Location
-from geocache.models import FormerAnswer, GeoCache
+from geocache.models import AnswerHistory, GeoCache
 from geocache.models.history import midnight
 
 # Former answers that are read of one address; the newest.
@@ -36,10 +36,10 @@ def parse_day(text: str) -> date:
     return date.fromisoformat(text)
 
 
-def former_spans(address: str) -> list[Span]:
-    """Return the newest of the former answers of a normalised ``address``, newest first."""
-    rows = FormerAnswer.objects.filter(address=address).order_by("-valid_until")
-    return [_former(row) for row in rows[:SHOWN_SPANS]]
+def past_spans(address: str) -> list[Span]:
+    """Return the newest of the history entries of a normalised ``address``, newest first."""
+    rows = AnswerHistory.objects.filter(address=address).order_by("-valid_until")
+    return [_past(row) for row in rows[:SHOWN_SPANS]]
 
 
 def answer_on(address: str, day: date) -> Span | None:
@@ -49,10 +49,10 @@ def answer_on(address: str, day: date) -> Span | None:
     nothing was known then. At most three queries.
     """
     end = midnight(day + timedelta(days=1))
-    former = FormerAnswer.objects.filter(address=address)
+    former = AnswerHistory.objects.filter(address=address)
     replaced = former.filter(valid_until__gte=end).order_by("valid_until").first()
     if replaced is not None and replaced.valid_from < end:
-        return _former(replaced)
+        return _past(replaced)
     row = GeoCache.objects.filter(address=address).first()
     if replaced is not None or row is None or row.created_at >= end:
         return None
@@ -61,5 +61,5 @@ def answer_on(address: str, day: date) -> Span | None:
     return Span(row.to_location(), began)
 
 
-def _former(row: FormerAnswer) -> Span:
+def _past(row: AnswerHistory) -> Span:
     return Span(row.to_location(), row.valid_from, row.valid_until)

@@ -8,7 +8,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from geocache.integrations.rows import geo_for
+from geocache.integrations.rows import attach_locations
 from geocache.templatetags.geo import country_flag, country_name, reason_label
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class GeoColumns(Base):
         changelist = super().get_changelist_instance(request)
         for field in self.geo_fields:
             # The rows stay those of the list: a list that can be edited needs its queryset.
-            geo_for(changelist.result_list, field, name=_answer_name(field))
+            attach_locations(changelist.result_list, field, name=_answer_name(field))
         return changelist
 
 

@@ -10,7 +10,7 @@ from geocache.lookup import lookup_many
 Row = TypeVar("Row")
 
 
-def geo_for(rows: Iterable[Row], field: str, *, name: str = "geo") -> list[Row]:
+def attach_locations(rows: Iterable[Row], field: str, *, name: str = "geo") -> list[Row]:
     """Give each row the ``Location`` of the address in its ``field``, and return the rows.
 
     A row is an object, or a dict such as ``QuerySet.values()`` gives. The answer becomes its

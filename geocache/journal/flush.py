@@ -21,7 +21,7 @@ from geocache import conf
 from geocache.exceptions import AllRefused, FlushError, JournalUnavailable, UndecodableRecord
 from geocache.journal import backlog, last_seen, reader, segments, table_writer
 from geocache.journal.backlog import Backlog
-from geocache.journal.last_seen import Note
+from geocache.journal.last_seen import LastSeen
 from geocache.journal.reader import ClosedSegment
 from geocache.location import Location, load_locations
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
@@ -70,8 +70,8 @@ class Batch:
         for key, text in segment.records.items():
             self.records.append(key)
             try:
-                if last_seen.is_note(text):
-                    self._take_note(last_seen.load_note(text))
+                if last_seen.is_record(text):
+                    self._take_last_seen(last_seen.load_record(text))
                 else:
                     self._take_answers(load_locations(text))
             except UndecodableRecord as error:
@@ -89,7 +89,7 @@ class Batch:
                 newer = self.newest[location.address]
                 self.newest[location.address] = replace(newer, is_renewed=False)
 
-    def _take_note(self, note: Note) -> None:
+    def _take_last_seen(self, note: LastSeen) -> None:
         for name in note.names:
             self.asked[name] = max(note.day, self.asked.get(name, note.day))
 
@@ -125,7 +125,7 @@ def flush_dirty(time_limit_seconds: float | None = None) -> FlushReport:
 
 def read_backlog() -> Backlog:
     """Return how much waits to be flushed. Writes nothing; raises ``JournalUnavailable``."""
-    return backlog.backlog(JournalHead.position_of(conf.get("CACHE_ALIAS")))
+    return backlog.backlog(JournalHead.flushed_through_of(conf.get("CACHE_ALIAS")))
 
 
 class _Flush:
@@ -135,23 +135,23 @@ class _Flush:
         self.alias: str = conf.get("CACHE_ALIAS")
         self.deadline = deadline
         self.report = FlushReport()
-        self.trimmed = 0
+        self.deleted_through = 0
 
     def run(self) -> None:
         # Before anything is read or sealed: a database that is away ends the flush here.
         head = JournalHead.of(self.alias)
         # A flusher that was killed after its commit has left records behind.
-        reader.forget_segments(head.trimmed + 1, head.position)
-        self.trimmed = head.position
+        reader.forget_segments(head.deleted_through + 1, head.flushed_through)
+        self.deleted_through = head.flushed_through
         last = reader.last_ticket()
-        if segments.is_one_numbering(head.position, last):
+        if segments.is_one_numbering(head.flushed_through, last):
             # From the head as it was read above, also when another flusher has moved it since: what
             # that one commits and does not live to delete is deleted here.
-            self._flush_segments(_closed(head.position + 1, last))
+            self._flush_segments(_closed(head.flushed_through + 1, last))
         else:
-            self._flush_after_loss(head.position, last)
-        JournalHead.advance(self.alias, trimmed=self.trimmed)
-        reader.publish_head(JournalHead.position_of(self.alias))
+            self._flush_after_loss(head.flushed_through, last)
+        JournalHead.advance(self.alias, deleted_through=self.deleted_through)
+        reader.publish_flushed_through(JournalHead.flushed_through_of(self.alias))
         self.report.pending = read_backlog().answer_count
 
     def _flush_after_loss(self, head: int, last: int) -> None:
@@ -178,8 +178,8 @@ class _Flush:
             self._move_head(after)
 
     def _move_head(self, position: int) -> None:
-        JournalHead.advance(self.alias, position=position, trimmed=position)
-        self.trimmed = position
+        JournalHead.advance(self.alias, flushed_through=position, deleted_through=position)
+        self.deleted_through = position
 
     def _flush_segments(self, closed: Iterator[ClosedSegment], *, moves_head: bool = True) -> bool:
         """Write segments batch by batch; False when the time limit left some of them."""
@@ -191,10 +191,10 @@ class _Flush:
                 if time.monotonic() > self.deadline:
                     self.report.timed_out = True
                     return False
-            if segment.lost_count and JournalHead.position_of(self.alias) < segment.number:
+            if segment.lost_count and JournalHead.flushed_through_of(self.alias) < segment.number:
                 log.error("geo_journal_records_lost", records=segment.lost_count)
                 # Before the head passes: writers let go of what is below it.
-                reader.tell_loss()
+                reader.announce_loss()
                 self.report.lost += segment.lost_count
             batch.take(segment)
         if batch.segment_count:
@@ -202,17 +202,21 @@ class _Flush:
         return True
 
     def _write(self, batch: Batch, *, moves_head: bool) -> None:
-        def also() -> None:
+        def in_same_transaction() -> None:
             RejectedEntry.objects.bulk_create(batch.unreadable)
-            GeoCache.objects.mark_asked(batch.asked)
+            GeoCache.objects.mark_seen(batch.asked)
             if moves_head:
-                JournalHead.advance(self.alias, position=batch.last, trimmed=self.trimmed)
+                JournalHead.advance(
+                    self.alias, flushed_through=batch.last, deleted_through=self.deleted_through
+                )
 
         # Durable: an outer transaction could still roll back what is deleted from the cache below.
-        written = table_writer.write(list(batch.newest.values()), also, is_durable=True)
+        written = table_writer.write(
+            list(batch.newest.values()), in_same_transaction, is_durable=True
+        )
         reader.forget(batch.records)
         if moves_head:
-            self.trimmed = batch.last
+            self.deleted_through = batch.last
         self.report.flushed += written.accepted_count
         self.report.rejected += len(batch.unreadable) + written.refused_count
 

@@ -1,11 +1,11 @@
-"""Notes of what was asked for, so that rows which nobody needs any more can be pruned.
+"""Last-seen tracking: when an address was last looked up, so that unused rows can be pruned.
 
 A process notes an address, or the network that answered for one, once a day in the journal::
 
     {"v": 2, "n": 0, "day": "2026-11-24", "asked": ["81.2.69.142", "81.2.70.0/24"]}
 
-A note is no answer: many wait for each other, and those of a process that is killed are lost, until
-the address is asked for on another day. A new answer says its day itself, and needs none.
+Notes are best effort: they are batched, and a killed process loses its unwritten ones until the
+address is looked up on another day. A new answer carries its day itself, and needs no note.
 """
 
 import atexit
@@ -26,34 +26,36 @@ from geocache.location import RECORD_VERSION
 NAMES_PER_RECORD: Final = 200
 # Names that a process remembers to have noted; beyond that some are noted twice a day.
 REMEMBERED_NAMES: Final = 50_000
-# How a note begins, and no record of answers: whoever counts these finds none in it.
+# A note begins with this, and a record of answers does not: a count of answers finds none in it.
 BEGINNING: Final = f'{{"v":{RECORD_VERSION},"n":0,"day":'
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class LastSeen:
     """Addresses and networks that were asked for on a day of UTC."""
 
     day: date
     names: list[str]
 
 
-def dump_note(note: Note) -> str:
+def dump_record(note: LastSeen) -> str:
     """Return the text of one journal record."""
     record = {"v": RECORD_VERSION, "n": 0, "day": note.day.isoformat(), "asked": note.names}
     return json.dumps(record, separators=(",", ":"))
 
 
-def is_note(text: object) -> bool:
+def is_record(text: object) -> bool:
     """Tell whether a record of the journal is a note."""
     return isinstance(text, str) and text.startswith(BEGINNING)
 
 
-def load_note(text: str) -> Note:
-    """Return the note in a text of ``dump_note``; raise ``UndecodableRecord`` when it is none."""
+def load_record(text: str) -> LastSeen:
+    """Return the note in a text of ``dump_record``; raise ``UndecodableRecord`` for others."""
     try:
         record = json.loads(text)
-        return Note(date.fromisoformat(record["day"]), [_parsed(name) for name in record["asked"]])
+        return LastSeen(
+            date.fromisoformat(record["day"]), [_parsed(name) for name in record["asked"]]
+        )
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise UndecodableRecord(f"the note cannot be read: {error}") from error
 
@@ -64,7 +66,7 @@ def _parsed(name: object) -> str:
     return str(parse_network(name) if "/" in name else parse_address(name))
 
 
-class Notes:
+class LastSeenTracker:
     """What this process has noted today, and what of it waits to be journaled.
 
     Without a lock: what two threads lose between them is a note, and no answer.
@@ -90,7 +92,7 @@ class Notes:
         if not self.waiting:
             return
         if len(self.waiting) >= NAMES_PER_RECORD or time.monotonic() >= self.due_at:
-            self.hand_in()
+            self.flush()
 
     def add_one(self, name: str) -> None:
         """Note one; most of them are noted already, and nothing waits."""
@@ -101,8 +103,8 @@ class Notes:
         """Note addresses whose answers are new: these say themselves when they were asked for."""
         self._new(addresses)
 
-    def hand_in(self) -> None:
-        """Journal what waits, without which nothing fails: what cannot be is noted anew later."""
+    def flush(self) -> None:
+        """Write pending notes to the journal. Failures are ignored; the notes are retried later."""
         names, self.waiting = self.waiting, set()
         if not names:
             return
@@ -110,16 +112,16 @@ class Notes:
         listed = sorted(names)
         try:
             for start in range(0, len(listed), NAMES_PER_RECORD):
-                note = Note(self.day, listed[start : start + NAMES_PER_RECORD])
-                with backends.breaker.watch():
-                    writer.append_text(dump_note(note))
+                note = LastSeen(self.day, listed[start : start + NAMES_PER_RECORD])
+                with backends.breaker.guard():
+                    writer.append_text(dump_record(note))
         except (JournalUnavailable, CacheSilent):
             self.noted.difference_update(names)
 
     def _new(self, names: Iterable[str]) -> set[str]:
         """Return those that are not noted today, and count them as noted."""
         if (day := today()) != self.day:
-            self.hand_in()
+            self.flush()
             self.day, self.noted = day, set()
         new = {name for name in names if name not in self.noted}
         if new:
@@ -129,9 +131,9 @@ class Notes:
         return new
 
 
-asked: Final = Notes()
-# A short program that looks up one address after the other would else note the first alone, daily.
-atexit.register(asked.hand_in)
+tracker: Final = LastSeenTracker()
+# A short program that looks up addresses one by one would otherwise note only the first, daily.
+atexit.register(tracker.flush)
 
 
 def today() -> date:

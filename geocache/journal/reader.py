@@ -89,13 +89,13 @@ def forget_segments(first: int, last: int) -> None:
         forget(key for key, value in present.items() if value != segments.SEAL)
 
 
-def publish_head(head: int) -> None:
+def publish_flushed_through(head: int) -> None:
     """Let writers know how far the journal is flushed."""
     with segments.open_journal() as backend:
         backend.set(segments.HEAD_KEY, head, timeout=None)
 
 
-def tell_loss() -> None:
+def announce_loss() -> None:
     """Have writers journal again what they hold: the cache has lost some of it."""
     with segments.open_journal() as backend:
         backend.set(segments.LOSS_KEY, uuid.uuid4().hex, timeout=None)

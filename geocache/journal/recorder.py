@@ -10,9 +10,9 @@ from geocache.cache import backends
 from geocache.cache.backends import Entry
 from geocache.exceptions import AllRefused, CacheSilent, JournalUnavailable
 from geocache.journal import spill_buffer, table_writer, writer
-from geocache.journal.spill_buffer import kept
+from geocache.journal.spill_buffer import buffer
 from geocache.location import Location
-from geocache.log_throttle import Throttle
+from geocache.log_throttle import LogThrottle
 
 log = structlog.get_logger(__name__)
 
@@ -20,8 +20,8 @@ log = structlog.get_logger(__name__)
 # What a database, or the driver before it, raises; whoever asks for an answer gets it all the same.
 NOT_WRITTEN: Final = (DatabaseError, InterfaceError, AllRefused, ValueError, OverflowError)
 
-_written_through = Throttle(seconds=60)
-_unrecorded = Throttle(seconds=60)
+_written_through = LogThrottle(seconds=60)
+_unrecorded = LogThrottle(seconds=60)
 
 
 def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
@@ -31,13 +31,13 @@ def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
     """
     if not locations:
         return False
-    earlier, dropped_count = kept.take()
+    earlier, dropped_count = buffer.take()
     try:
         # The new ones first: those that were kept may be there because they are refused.
         is_set = _write([*locations, *earlier], entry)
     except NOT_WRITTEN as error:
         table_writer.drop_broken_connection()
-        kept_count, dropped_count = kept.put([*earlier, *locations], dropped_count)
+        kept_count, dropped_count = buffer.put([*earlier, *locations], dropped_count)
         if _unrecorded.is_due():
             log.error(
                 "geo_answers_unrecorded",
@@ -52,7 +52,7 @@ def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
 
 def _write(answers: Sequence[Location], entry: Entry | None) -> bool:
     try:
-        with backends.breaker.watch():
+        with backends.breaker.guard():
             return writer.append(answers, entry)
     except (JournalUnavailable, CacheSilent) as unavailable:
         written = table_writer.write(answers)
@@ -70,4 +70,4 @@ def _report(dropped_count: int) -> None:
     try:
         spill_buffer.count_unrecorded(dropped_count)
     except JournalUnavailable:
-        kept.put([], dropped_count)
+        buffer.put([], dropped_count)

@@ -10,10 +10,10 @@ from geocache.location import Location
 
 UNRECORDED_KEY: Final = "u"
 # Answers that this process keeps while neither cache nor database takes them.
-KEPT_ANSWERS: Final = 10_000
+MAX_ANSWERS: Final = 10_000
 
 
-class Kept:
+class SpillBuffer:
     """What could not be recorded yet, and how many answers had to be given up."""
 
     def __init__(self) -> None:
@@ -33,14 +33,14 @@ class Kept:
         """Keep answers, giving up the oldest; return how many are kept and were given up."""
         with self._lock:
             self._answers.extend(answers)
-            surplus = max(len(self._answers) - KEPT_ANSWERS, 0)
+            surplus = max(len(self._answers) - MAX_ANSWERS, 0)
             for _ in range(surplus):
                 self._answers.popleft()
             self._dropped_count += dropped_count + surplus
             return len(self._answers), self._dropped_count
 
 
-kept: Final = Kept()
+buffer: Final = SpillBuffer()
 
 
 def count_unrecorded(count: int) -> None:

@@ -1,7 +1,7 @@
-"""Write answers to the table in one transaction that gets around what stands in its way.
+"""Write answers to the table in one transaction; rejected rows are isolated by bisection.
 
-What the database refuses is found by halving and put aside as a ``RejectedEntry``; the rest lands.
-A transaction that a deadlock ended is tried once more.
+A rejected row is put aside as a ``RejectedEntry``, the others are written. A transaction that a
+deadlock ended is tried once more.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,9 +30,9 @@ ALL_REFUSED: Final = 100
 REFUSALS: Final = (DataError, IntegrityError, OverflowError, ValueError, InvalidAddress)
 # Another transaction was in the way: PostgreSQL's and MariaDB's codes for a deadlock, and for rows
 # that changed since they were read.
-PASSING: Final = ("40P01", "40001", 1213, 1020)
-# How long PostgreSQL may wait for a lock, in seconds; it would wait for ever, other databases do
-# not. No limit to the work itself: what is too slow once is too slow whenever it is tried again.
+RETRYABLE: Final = ("40P01", "40001", 1213, 1020)
+# How long PostgreSQL may wait for a lock, in seconds; PostgreSQL waits indefinitely by default.
+# No limit to the work itself: what is too slow once is too slow whenever it is tried again.
 LOCK_SECONDS: Final = 20
 
 
@@ -46,11 +46,11 @@ class Written:
 
 def write(
     locations: Sequence[Location],
-    also: Callable[[], None] = lambda: None,
+    in_same_transaction: Callable[[], None] = lambda: None,
     *,
     is_durable: bool = False,
 ) -> Written:
-    """Write answers, and what ``also`` writes, in one transaction.
+    """Write answers, and what ``in_same_transaction`` writes, in one transaction.
 
     Raises ``AllRefused`` when none of the answers is accepted, and else what the database raises.
     ``is_durable`` refuses to run inside a transaction of the caller.
@@ -67,13 +67,13 @@ def write(
             if refused and not accepted_count:
                 raise AllRefused(refused[0].error)
             RejectedEntry.objects.bulk_create(refused)
-            also()
+            in_same_transaction()
         return Written(accepted_count, len(refused))
 
     try:
         return attempt()
     except OperationalError as error:
-        if not is_outermost or not _is_passing(error):
+        if not is_outermost or not _is_retryable(error):
             raise
     return attempt()
 
@@ -95,15 +95,15 @@ def _limit_waiting(connection: BaseDatabaseWrapper) -> None:
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
 
 
-def _is_passing(error: DatabaseError) -> bool:
+def _is_retryable(error: DatabaseError) -> bool:
     code = getattr(error.__cause__, "sqlstate", None)
-    return (code or error.args[0]) in PASSING
+    return (code or error.args[0]) in RETRYABLE
 
 
 def _upsert(
     locations: list[Location], refused: list[RejectedEntry], accepted_count: int = 0
 ) -> int:
-    """Return how many answers were accepted; those refused are found by halving and appended."""
+    """Return how many answers were accepted; those refused are found by bisection and appended."""
     try:
         GeoCache.objects.upsert(locations)
         return accepted_count + len(locations)

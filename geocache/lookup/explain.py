@@ -127,6 +127,6 @@ def trace(address: IPv4Address | IPv6Address) -> Provenance:
 
 def _pending(text: str) -> tuple[Location | None, bool]:
     try:
-        return backlog.find(JournalHead.position_of(conf.get("CACHE_ALIAS")), text), True
+        return backlog.find(JournalHead.flushed_through_of(conf.get("CACHE_ALIAS")), text), True
     except JournalUnavailable:
         return None, False

@@ -20,14 +20,14 @@ from geocache.cache import backends
 from geocache.cache.backends import Entry
 from geocache.exceptions import UndecodableRecord
 from geocache.location import Location, dump_locations, load_locations
-from geocache.log_throttle import Throttle
+from geocache.log_throttle import LogThrottle
 
 log = structlog.get_logger(__name__)
 
 # Addresses whose networks are asked for in one trip: an IPv6 address lies in 113 of them.
 NEAR_ADDRESSES: Final = 250
 
-_cache_down = Throttle(seconds=60)
+_cache_down = LogThrottle(seconds=60)
 
 
 def key(build: str, address: str, kind: str = "e") -> str:
@@ -44,7 +44,7 @@ def get(build: str, address: str) -> Location | None:
     """Return the hot entry of one address; what ``get_many`` does, by the shortest way."""
     name = key(build, address)
     try:
-        with backends.breaker.watch():
+        with backends.breaker.guard():
             text = backends.current().get(name)
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         report_down(error)
@@ -90,7 +90,7 @@ def set_many(build: str, locations: Iterable[Location], *, with_networks: bool =
     try:
         for entries, ttl in ((found, "TTL_SECONDS"), (not_found, "NOT_FOUND_TTL_SECONDS")):
             if entries:
-                with backends.breaker.watch():
+                with backends.breaker.guard():
                     backends.current().set_many(entries, timeout=conf.get(ttl))
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         report_down(error)
@@ -137,7 +137,7 @@ def _near(address: IPv4Address | IPv6Address) -> list[str]:
 def _read(names: Mapping[str, str]) -> dict[str, Location]:
     """Return the entries there are under the keys of ``names``, by name."""
     try:
-        with backends.breaker.watch():
+        with backends.breaker.guard():
             texts = backends.current().get_many(names)
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         report_down(error)

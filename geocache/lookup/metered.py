@@ -1,4 +1,4 @@
-"""Ask a provider whose answers cost something: never for what is known, never twice at once."""
+"""Query a paid provider: reuse known networks, never issue the same query concurrently."""
 
 import time
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from geocache.journal import last_seen
 from geocache.journal.recorder import record
 from geocache.location import Location
 from geocache.lookup import hot_entries, single_flight
-from geocache.lookup.network_cache import Public, recall, without
+from geocache.lookup.network_cache import Public, find_known, without
 from geocache.providers import quota
 from geocache.providers.base import Provider
 
@@ -30,13 +30,13 @@ def resolve(
     free = provider.resolve_free(missing)
     _keep(build, free, is_paid=False)
     missing = without(missing, free)
-    known = recall(build, missing)
+    known = find_known(build, missing)
     # An answer of a network does not become a hot entry of the address: it would hide the answer of
     # a narrower network that comes later.
-    hot_entries.set_many(build, known.own.values())
+    hot_entries.set_many(build, known.by_address.values())
     # The row of a neighbour is asked for, too: without it somebody would pay for the network again.
-    last_seen.asked.add([*known.own, *{one.network for one in known.near.values()}])
-    spared = free | known.near | known.own
+    last_seen.tracker.add([*known.by_address, *{one.network for one in known.by_network.values()}])
+    spared = free | known.by_network | known.by_address
     ask = _once_per_network if provider.names_networks else _at_once
     paid, failure = ask(provider, build, without(missing, spared))
     return spared | paid, failure
@@ -125,4 +125,4 @@ def _keep(build: str, new: Mapping[str, Location], *, is_paid: bool) -> None:
     # First the journal, then the hot entry: what another process can be told is journaled.
     record(list(new.values()))
     hot_entries.set_many(build, new.values(), with_networks=is_paid)
-    last_seen.asked.add_new(new)
+    last_seen.tracker.add_new(new)

@@ -37,8 +37,8 @@ Public = Mapping[str, IPv4Address | IPv6Address]
 class Known:
     """Answers by address: of their own rows, and of networks around them."""
 
-    own: dict[str, Location] = field(default_factory=dict)
-    near: dict[str, Location] = field(default_factory=dict)
+    by_address: dict[str, Location] = field(default_factory=dict)
+    by_network: dict[str, Location] = field(default_factory=dict)
 
 
 def without(public: Public, answered: Mapping[str, Location]) -> Public:
@@ -46,13 +46,13 @@ def without(public: Public, answered: Mapping[str, Location]) -> Public:
     return {text: address for text, address in public.items() if text not in answered}
 
 
-def recall(build: str, missing: Public) -> Known:
+def find_known(build: str, missing: Public) -> Known:
     """Return what the table knows, and what hot entries of networks know that are not in it yet."""
     known = _from_rows(missing)
-    hot = hot_entries.get_near(build, without(missing, known.own))
+    hot = hot_entries.get_near(build, without(missing, known.by_address))
     for text, location in hot.items():
-        row = known.near.get(text)
-        known.near[text] = max(location, row, key=_precision) if row else location
+        row = known.by_network.get(text)
+        known.by_network[text] = max(location, row, key=_precision) if row else location
     return known
 
 
@@ -76,11 +76,13 @@ def _from_rows(missing: Public) -> Known:
     known = Known()
     try:
         with _savepoint():
-            known.own = {text: row.to_location() for text, row in rows.in_bulk(missing).items()}
-            others = list(without(missing, known.own).items())
+            known.by_address = {
+                text: row.to_location() for text, row in rows.in_bulk(missing).items()
+            }
+            others = list(without(missing, known.by_address).items())
             for start in range(0, len(others), COVERED_ADDRESSES):
                 some = dict(others[start : start + COVERED_ADDRESSES])
-                known.near |= _from_networks(rows, some)
+                known.by_network |= _from_networks(rows, some)
     except DATABASE_AWAY as error:
         table_writer.drop_broken_connection()
         log.error("geo_rows_unavailable", error=str(error))

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from geocache.exceptions import ProviderError
 from geocache.location import Location
-from geocache.lookup.network_cache import Public, recall
+from geocache.lookup.network_cache import Public, find_known
 from geocache.providers import quota
 from geocache.providers.base import Provider
 from geocache.providers.quota import Usage
@@ -42,11 +42,11 @@ def plan(provider: Provider, build: str, wanted: Public, row: object) -> Plan:
     """
     if not provider.is_metered or provider.resolve_free(wanted):
         return Plan(tier=Tier.PROVIDER)
-    known = recall(build, wanted)
-    if known.own:
+    known = find_known(build, wanted)
+    if known.by_address:
         return Plan(tier=Tier.ROW)
-    if known.near:
-        return Plan(tier=Tier.NETWORK, near=next(iter(known.near.values())))
+    if known.by_network:
+        return Plan(tier=Tier.NETWORK, near=next(iter(known.by_network.values())))
     return _paid(provider, row)
 
 

@@ -1,4 +1,4 @@
-"""Asked once: of all processes that miss an address at the same moment, one asks the provider.
+"""Single-flight: of the processes that miss an address concurrently, one queries the provider.
 
 It claims the block around the address in the cache; the others wait for its hot entry. A claim only
 saves money, correctness never rests on it: it runs out when its holder dies, and where the cache is
@@ -37,7 +37,7 @@ def take(build: str, public: Public) -> Public:
         if name in taken:
             continue
         try:
-            with backends.breaker.watch():
+            with backends.breaker.guard():
                 taken[name] = backend.add(name, 1, timeout=CLAIM_SECONDS)
         except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
             hot_entries.report_down(error)
@@ -50,7 +50,7 @@ def release(build: str, public: Public) -> None:
     if not public:
         return
     try:
-        with backends.breaker.watch():
+        with backends.breaker.guard():
             backends.current().delete_many({_key(build, address) for address in public.values()})
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         hot_entries.report_down(error)
@@ -74,7 +74,7 @@ def wait(build: str, public: Public, until: float) -> dict[str, Location]:
 def _are_held(build: str, public: Public) -> bool:
     names = {_key(build, address) for address in public.values()}
     try:
-        with backends.breaker.watch():
+        with backends.breaker.guard():
             return len(backends.current().get_many(names)) == len(names)
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         hot_entries.report_down(error)

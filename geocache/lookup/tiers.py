@@ -17,7 +17,7 @@ from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
 from geocache.journal.recorder import record
 from geocache.location import UNAVAILABLE, Location
-from geocache.log_throttle import Throttle
+from geocache.log_throttle import LogThrottle
 from geocache.lookup import hot_entries, metered
 from geocache.lookup.memory import Asked, memory
 from geocache.lookup.network_cache import Public, old_rows, without
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 # Addresses that go through the tiers together: bounds memory and the size of one query.
 BATCH_ADDRESSES: Final = 1000
 
-_provider_down = Throttle(seconds=60)
+_provider_down = LogThrottle(seconds=60)
 
 
 def lookup(address: Asked) -> Location:
@@ -98,7 +98,7 @@ def _answer_one(asked: Asked) -> Location:
         if known is None:
             answer = _resolve_missing(provider, build, {text: parse_address(text)})[text]
         else:
-            last_seen.asked.add_one(text)
+            last_seen.tracker.add_one(text)
             answer = known
     if answer.reason != UNAVAILABLE:
         memory.put(((asked, answer),))
@@ -111,7 +111,7 @@ def _resolve(public: Public) -> dict[str, Location]:
     except ProviderError as error:
         return _despite_failure(public, error)
     known = hot_entries.get_many(build, public)
-    last_seen.asked.add(known)
+    last_seen.tracker.add(known)
     missing = without(public, known)
     return known | _resolve_missing(provider, build, missing) if missing else known
 
@@ -144,7 +144,7 @@ def _ask(
     # answer, as a request has it, may do both in one trip.
     if not record(answers, entry):
         hot_entries.set_many(build, answers)
-    last_seen.asked.add_new(new)
+    last_seen.tracker.add_new(new)
     return new, ProviderError(metered.NOT_ALL)
 
 
@@ -157,5 +157,5 @@ def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Locatio
         text: Location(address=text, resolved_at=now, reason=UNAVAILABLE) for text in missing
     }
     rows = old_rows(missing)
-    last_seen.asked.add(rows)
+    last_seen.tracker.add(rows)
     return answers | rows

@@ -22,7 +22,7 @@ from geocache.journal import reader
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import hot_entries
 from geocache.lookup.memory import memory
-from geocache.models import FormerAnswer, GeoCache, GeoCacheQuerySet
+from geocache.models import AnswerHistory, GeoCache, GeoCacheQuerySet
 from geocache.providers import factory
 
 # Far more than two deletions take, and longer than a flusher at work may be waited for.
@@ -34,11 +34,11 @@ def forget(
     addresses: Sequence[str],
     time_limit_seconds: float | None = None,
     *,
-    unasked_since: date | None = None,
+    unseen_since: date | None = None,
 ) -> int:
     """Forget the answers for normalised ``addresses``; return how many rows there were.
 
-    With ``unasked_since`` only those that nobody has asked for on that day of UTC or later. Flushes
+    With ``unseen_since`` only those that nobody has asked for on that day of UTC or later. Flushes
     first, within ``time_limit_seconds`` as ``flush_dirty`` does. Raises ``FlushError`` and
     ``ProviderError``, and has then deleted nothing unless the message says so. Not to be called
     inside a transaction.
@@ -52,9 +52,9 @@ def forget(
             if not is_held:
                 raise FlushError("another flush is under way; try again when it is done")
             rows = GeoCache.objects.filter(pk__in=addresses)
-            if unasked_since is None:
+            if unseen_since is None:
                 return _delete(build, rows, addresses)
-            return _delete(build, rows.unasked_since(unasked_since))
+            return _delete(build, rows.unseen_since(unseen_since))
     except JournalUnavailable as error:
         raise FlushError(str(error)) from error
     except (DatabaseError, InterfaceError) as error:
@@ -69,7 +69,7 @@ def _delete(build: str, rows: GeoCacheQuerySet, addresses: Sequence[str] = ()) -
         # A metered provider's answer for a network would answer for the address again.
         names = gone | set(filter(None, networks.values()))
         row_count, _ = rows.delete()
-        FormerAnswer.objects.filter(address__in=gone).delete()
+        AnswerHistory.objects.filter(address__in=gone).delete()
         _delete_hot(build, names)
     _delete_hot(build, names)
     # Kept under the texts that were asked for, of which an address has many.

@@ -60,7 +60,7 @@ def prune(
     for addresses in _walk(first_day):
         if is_stopped() or time.monotonic() - started > time_limit_seconds:
             break
-        report.pruned += forget(addresses, unasked_since=first_day)
+        report.pruned += forget(addresses, unseen_since=first_day)
         watch(len(addresses))
     else:
         report.is_complete = True
@@ -68,9 +68,9 @@ def prune(
     return report
 
 
-def count_unasked(days: int) -> int:
+def count_unseen(days: int) -> int:
     """Return how many rows ``prune`` would remove; what waits in the journal is not looked at."""
-    return GeoCache.objects.unasked_since(_first_day(days)).count()
+    return GeoCache.objects.unseen_since(_first_day(days)).count()
 
 
 def _first_day(days: int) -> date:
@@ -87,7 +87,7 @@ def _walk(first_day: date) -> Iterator[list[str]]:
     Each page goes on where the last ended: all pages together read the index once. Not by an open
     cursor, which deletions on the same connection would disturb.
     """
-    rows = GeoCache.objects.unasked_since(first_day).order_by("sort_key")
+    rows = GeoCache.objects.unseen_since(first_day).order_by("sort_key")
     page = list(rows.values_list("sort_key", "address")[:BATCH_ROWS])
     while page:
         yield [address for _, address in page]

@@ -8,18 +8,18 @@ from geocache.models.blocklists import (
     ListedAddress,
     ListedAddressQuerySet,
 )
-from geocache.models.history import FormerAnswer, FormerAnswerQuerySet
+from geocache.models.history import AnswerHistory, AnswerHistoryQuerySet
 from geocache.models.journal import FlushRun, JournalHead, RejectedEntry
 from geocache.models.scheduler import SchedulerLease
 from geocache.models.statistics import Statistics
 from geocache.models.tokens import ApiToken
 
 __all__ = [
+    "AnswerHistory",
+    "AnswerHistoryQuerySet",
     "ApiToken",
     "Ban",
     "FlushRun",
-    "FormerAnswer",
-    "FormerAnswerQuerySet",
     "GeoCache",
     "GeoCacheQuerySet",
     "ImportRun",

@@ -21,7 +21,7 @@ from geocache.addresses import (
     sort_key,
 )
 from geocache.location import EPOCH, FIELDS, NOT_FOUND, Location
-from geocache.models.columns import AnswerColumns
+from geocache.models.columns import AnswerFields
 from geocache.models.history import find_changed, keep_changed, midnight
 from geocache.models.upsert import Upsert
 
@@ -142,11 +142,11 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
             rows = rows.filter(resolved_at__lt=midnight(last + timedelta(days=1)))
         return rows
 
-    def unasked_since(self, day: date) -> Self:
+    def unseen_since(self, day: date) -> Self:
         """Return rows that nobody has asked for on ``day``, of UTC, or later."""
-        return self.filter(asked_on__lt=day)
+        return self.filter(last_seen_on__lt=day)
 
-    def mark_asked(self, days: Mapping[str, date]) -> None:
+    def mark_seen(self, days: Mapping[str, date]) -> None:
         """Raise the day on which addresses were last asked for; what has no row is left out.
 
         For a network that of its newest row, which answers for it. At most one write a row and day,
@@ -161,7 +161,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
                 asked[address] = max(days[network], asked.get(address, days[network]))
         for day in sorted(set(asked.values())):
             for addresses in _chunks(name for name in asked if asked[name] == day):
-                rows.unasked_since(day).filter(pk__in=addresses).update(asked_on=day)
+                rows.unseen_since(day).filter(pk__in=addresses).update(last_seen_on=day)
 
     def stream(self) -> Iterator[Location]:
         """Give the rows as answers, a few at a time however many there are."""
@@ -213,7 +213,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
     def upsert(self, locations: Iterable[Location]) -> None:
         """Write the newest answer for each address; an older never replaces a newer one.
 
-        What a newer one replaces is kept as a ``FormerAnswer`` if it is another place or operator.
+        What a newer one replaces is kept as a ``AnswerHistory`` if it is another place or operator.
         In one transaction, or a savepoint of the one that is open. Raises what the database raises,
         and ``InvalidAddress``.
         """
@@ -228,7 +228,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
             fields=ROW_FIELDS,
             newest_by="resolved_at",
             insert_only=["created_at"],
-            raised=["asked_on"],
+            raised=["last_seen_on"],
         )
         with transaction.atomic(using=connection.alias):
             changed = find_changed(connection, self.model, ROW_FIELDS, rows)
@@ -242,18 +242,18 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
                 upsert.write([rows[address] for address in changed])
 
 
-class GeoCache(AnswerColumns):
+class GeoCache(AnswerFields):
     """The newest answer for one address."""
 
     address = models.GenericIPAddressField(_("address"), primary_key=True)
     # 32 hexadecimal digits: sorts, and finds the addresses of a network, on every database.
     sort_key = models.CharField(max_length=32, editable=False)
-    # Its choices are part of a migration, which the table of former answers never had.
+    # Its choices are part of a migration, which the table of history entries never had.
     reason = models.CharField(_("reason"), max_length=20, blank=True, choices=Reason.choices)
     created_at = models.DateTimeField(_("first resolved at"))
     # A day of UTC, only ever raised. It has no index: nearly every write to it would then be one to
     # all other indexes (PostgreSQL), and only a daily job looks for it, on one walk.
-    asked_on = models.DateField(_("last asked for"))
+    last_seen_on = models.DateField(_("last requested"))
 
     objects: ClassVar[models.Manager["GeoCache"]] = GeoCacheQuerySet.as_manager()
 
@@ -311,7 +311,7 @@ class GeoCache(AnswerColumns):
             return [held for (held,) in cursor.fetchall()]
 
 
-ROW_FIELDS: Final = (*FIELDS, "sort_key", "created_at", "asked_on")
+ROW_FIELDS: Final = (*FIELDS, "sort_key", "created_at", "last_seen_on")
 RESOLVED_AT: Final = ROW_FIELDS.index("resolved_at")
 
 
@@ -322,7 +322,7 @@ def _row(location: Location) -> tuple[Any, ...]:
     """Return the values of ``ROW_FIELDS`` for an answer; raise ``InvalidAddress``."""
     address, key = normalised_and_key(location.address)
     *values, created_at = _values(location)
-    return (address, *values, key, created_at, location.asked_on)
+    return (address, *values, key, created_at, location.last_seen_on)
 
 
 def _too_old(row: tuple[Any, ...]) -> tuple[Any, ...]:

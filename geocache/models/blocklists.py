@@ -115,8 +115,8 @@ class ImportRun(models.Model):
     bad_lines = models.TextField(_("first bad lines"), blank=True)
     entry_count = models.PositiveIntegerField(_("entries"), default=0)
     network_count = models.PositiveIntegerField(_("networks among them"), default=0)
-    appeared_count = models.PositiveIntegerField(_("appeared"), default=0)
-    left_count = models.PositiveIntegerField(_("left"), default=0)
+    added_count = models.PositiveIntegerField(_("added"), default=0)
+    removed_count = models.PositiveIntegerField(_("removed"), default=0)
     started_at = models.DateTimeField(_("started at"))
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
     # When this content was last found again, with nothing to do.
@@ -142,20 +142,20 @@ class ImportRun(models.Model):
 
 
 # The columns of an entry that appears, and their types in PostgreSQL.
-APPEARING: Final = {
+ADDED: Final = {
     "source_id": "bigint",
     "entry": "text",
     "sort_key": "text",
     "prefix_length": "smallint",
     "is_network": "boolean",
     "first_listed_at": "timestamptz",
-    "appeared_run_id": "bigint",
+    "added_run_id": "bigint",
 }
 # What is written of one that was on the list before.
-REAPPEARING: Final = ("is_listed", "last_listed_at", "appeared_run")
-REAPPEAR_SQL: Final = (
+ADDED_AGAIN: Final = ("is_listed", "last_listed_at", "added_run")
+ADD_AGAIN_SQL: Final = (
     "ON CONFLICT (entry, source_id) DO UPDATE SET is_listed = TRUE, last_listed_at = NULL, "
-    "appeared_run_id = excluded.appeared_run_id"
+    "added_run_id = excluded.added_run_id"
 )
 
 
@@ -182,7 +182,7 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
         texts = [str(address), *networks_around(address)]
         return self.filter(entry__in=texts).order_by("source__name", "-prefix_length")
 
-    def appear(self, entries: Iterable[Entry], run: ImportRun, at: datetime) -> None:
+    def mark_added(self, entries: Iterable[Entry], run: ImportRun, at: datetime) -> None:
         """Put entries on the list of ``run``, new ones or such as were on it before."""
         values = [
             (run.source_id, one.text, one.sort_key, one.prefix_length, one.is_network, at, run.pk)
@@ -192,7 +192,7 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
             self._write_rows(values)
         else:
             rows = [
-                ListedAddress(**dict(zip(APPEARING, row, strict=True)), is_listed=True)
+                ListedAddress(**dict(zip(ADDED, row, strict=True)), is_listed=True)
                 for row in values
             ]
             # Databases that know no target of a conflict take any unique key.
@@ -201,7 +201,7 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
                 rows,
                 batch_size=ROWS,
                 update_conflicts=True,
-                update_fields=REAPPEARING,
+                update_fields=ADDED_AGAIN,
                 unique_fields=["entry", "source"] if has_target else None,
             )
 
@@ -209,12 +209,12 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
         """Write rows in a third of the time that ``bulk_create`` takes."""
         connection = connections[self.db]
         quote = connection.ops.quote_name
-        columns = ", ".join(quote(name) for name in (*APPEARING, "is_listed"))
-        sql = f"INSERT INTO {quote(self.model._meta.db_table)} ({columns}) {{rows}} {REAPPEAR_SQL}"
+        columns = ", ".join(quote(name) for name in (*ADDED, "is_listed"))
+        sql = f"INSERT INTO {quote(self.model._meta.db_table)} ({columns}) {{rows}} {ADD_AGAIN_SQL}"
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
                 # One statement with one array a column: PostgreSQL parses and plans once.
-                arrays = ", ".join(f"%s::{kind}[]" for kind in APPEARING.values())
+                arrays = ", ".join(f"%s::{kind}[]" for kind in ADDED.values())
                 rows = f"SELECT *, TRUE FROM unnest({arrays})"  # noqa: S608 - made of types only
                 if values:
                     cursor.execute(
@@ -222,15 +222,15 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
                     )
             else:
                 adapt = connection.ops.adapt_datetimefield_value
-                rows = f"VALUES ({', '.join(['%s'] * len(APPEARING))}, TRUE)"
+                rows = f"VALUES ({', '.join(['%s'] * len(ADDED))}, TRUE)"
                 adapted = [(*row[:5], adapt(row[5]), row[6]) for row in values]
                 cursor.executemany(sql.format(rows=rows), adapted)
 
-    def leave(self, entries: Iterable[Entry], run: ImportRun, at: datetime) -> None:
+    def mark_removed(self, entries: Iterable[Entry], run: ImportRun, at: datetime) -> None:
         """Take entries off the list of ``run``; they stay in the table."""
         texts = [one.text for one in entries]
         rows = self.filter(source_id=run.source_id, entry__in=texts)
-        rows.update(is_listed=False, last_listed_at=at, left_run=run)
+        rows.update(is_listed=False, last_listed_at=at, removed_run=run)
 
 
 class ListedAddress(models.Model):
@@ -248,11 +248,11 @@ class ListedAddress(models.Model):
     # When it left. What is still listed was seen with the last import of its list.
     last_listed_at = models.DateTimeField(_("last listed"), null=True, blank=True)
     # The last run that put it on the list, and the last that took it off.
-    appeared_run = models.ForeignKey(
-        ImportRun, models.SET_NULL, null=True, related_name="appeared", db_index=False
+    added_run = models.ForeignKey(
+        ImportRun, models.SET_NULL, null=True, related_name="added", db_index=False
     )
-    left_run = models.ForeignKey(
-        ImportRun, models.SET_NULL, null=True, related_name="left", db_index=False
+    removed_run = models.ForeignKey(
+        ImportRun, models.SET_NULL, null=True, related_name="removed", db_index=False
     )
 
     objects: ClassVar[Any] = ListedAddressQuerySet.as_manager()
@@ -272,12 +272,12 @@ class ListedAddress(models.Model):
             ),
             # The difference that a run made, in order.
             models.Index(
-                fields=["appeared_run", "sort_key", "prefix_length"], name="geocache_listed_new"
+                fields=["added_run", "sort_key", "prefix_length"], name="geocache_listed_new"
             ),
             models.Index(
-                fields=["left_run", "sort_key", "prefix_length"],
+                fields=["removed_run", "sort_key", "prefix_length"],
                 name="geocache_listed_left",
-                condition=Q(left_run__isnull=False),
+                condition=Q(removed_run__isnull=False),
             ),
         ]
 

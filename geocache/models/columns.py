@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from geocache.location import FIELDS, Location
 
 
-class AnswerColumns(models.Model):
+class AnswerFields(models.Model):
     """All of an answer but its address, which is the key of one table and not of the other.
 
     Django puts these before the fields of the table itself wherever a page names no order.

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from geocache.location import FIELDS
-from geocache.models.columns import AnswerColumns
+from geocache.models.columns import AnswerFields
 
 # What a change is a change of.
 COMPARED: Final = ("country_code", "city", "asn", "organization")
@@ -23,7 +23,7 @@ COMPARED: Final = ("country_code", "city", "asn", "organization")
 CHUNK_ADDRESSES: Final = 1000
 
 
-def is_move(old: Sequence[Any], new: Sequence[Any]) -> bool:
+def has_moved(old: Sequence[Any], new: Sequence[Any]) -> bool:
     """Tell whether the values of ``COMPARED`` in two answers are different places or operators.
 
     To lose a country, or to gain one, is a change. A city or an operator that was not known before
@@ -40,7 +40,7 @@ def midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
-class FormerAnswerQuerySet(models.QuerySet["FormerAnswer"]):
+class AnswerHistoryQuerySet(models.QuerySet["AnswerHistory"]):
     """What one can ask of the answers of the past."""
 
     def changed_between(self, first: date | None, last: date | None) -> Self:
@@ -53,7 +53,7 @@ class FormerAnswerQuerySet(models.QuerySet["FormerAnswer"]):
         return rows
 
 
-class FormerAnswer(AnswerColumns):
+class AnswerHistory(AnswerFields):
     """An answer that was replaced by one of another country, city or operator."""
 
     address = models.GenericIPAddressField(_("address"))
@@ -66,11 +66,11 @@ class FormerAnswer(AnswerColumns):
     new_asn = models.BigIntegerField(_("AS number afterwards"), null=True, blank=True)
     new_organization = models.CharField(_("operator afterwards"), max_length=200, blank=True)
 
-    objects: ClassVar[Any] = FormerAnswerQuerySet.as_manager()
+    objects: ClassVar[Any] = AnswerHistoryQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("former answer")
-        verbose_name_plural = _("former answers")
+        verbose_name = _("history entry")
+        verbose_name_plural = _("history")
         constraints: ClassVar = [
             # The past of an address; and of two flushers with one change, one keeps it.
             models.UniqueConstraint(
@@ -107,7 +107,7 @@ def find_changed(
     new: dict[str, list[Any]] = {}
     for address, old in _held(connection, model, list(rows)):
         compared = [rows[address][place] for place in places]
-        if is_move(old, compared):
+        if has_moved(old, compared):
             new[address] = compared
     return new
 
@@ -131,7 +131,7 @@ def keep_changed(
             row
             for row in held.select_for_update()
             if row.resolved_at < until[row.pk]
-            and is_move([getattr(row, name) for name in COMPARED], new[row.pk])
+            and has_moved([getattr(row, name) for name in COMPARED], new[row.pk])
         ]
         _keep(connection.alias, old_rows, until, new)
 
@@ -163,12 +163,12 @@ def _keep(
     until: Mapping[str, datetime],
     new: Mapping[str, Sequence[Any]],
 ) -> None:
-    manager = FormerAnswer.objects.using(using)
+    manager = AnswerHistory.objects.using(using)
     earlier = manager.filter(address__in=[row.pk for row in old_rows]).values_list("address")
     began = dict(earlier.annotate(Max("valid_until")))
     manager.bulk_create(
         [
-            FormerAnswer(
+            AnswerHistory(
                 **{name: getattr(row, name) for name in FIELDS},
                 # One begins where the other ends; the first, with the row.
                 valid_from=max(began.get(row.pk, row.created_at), row.created_at),

@@ -13,16 +13,16 @@ class JournalHead(models.Model):
 
     alias = models.CharField(max_length=100, primary_key=True)
     # Every segment up to this one is in the table.
-    position = models.BigIntegerField(default=0)
+    flushed_through = models.BigIntegerField(default=0)
     # Every segment up to this one is also deleted from the cache.
-    trimmed = models.BigIntegerField(default=0)
+    deleted_through = models.BigIntegerField(default=0)
 
     class Meta:
         verbose_name = _("head of the journal")
         verbose_name_plural = _("heads of the journal")
 
     def __str__(self) -> str:
-        return f"{self.alias}: {self.position}"
+        return f"{self.alias}: {self.flushed_through}"
 
     @classmethod
     def of(cls, alias: str) -> "JournalHead":
@@ -30,16 +30,17 @@ class JournalHead(models.Model):
         return cls.objects.get_or_create(alias=alias)[0]
 
     @classmethod
-    def position_of(cls, alias: str) -> int:
+    def flushed_through_of(cls, alias: str) -> int:
         """Return how far the journal in cache ``alias`` is flushed; only reads."""
         head = cls.objects.filter(alias=alias).first()
-        return head.position if head else 0
+        return head.flushed_through if head else 0
 
     @classmethod
-    def advance(cls, alias: str, *, position: int = 0, trimmed: int = 0) -> None:
+    def advance(cls, alias: str, *, flushed_through: int = 0, deleted_through: int = 0) -> None:
         """Move a head up, never down: another flusher may be further already."""
         cls.objects.filter(alias=alias).update(
-            position=Greatest("position", position), trimmed=Greatest("trimmed", trimmed)
+            flushed_through=Greatest("flushed_through", flushed_through),
+            deleted_through=Greatest("deleted_through", deleted_through),
         )
 
 

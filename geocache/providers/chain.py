@@ -8,10 +8,10 @@ import structlog
 from msgspec.structs import replace
 
 from geocache.addresses import prefix_length
-from geocache.cache.circuit_breaker import Breaker
+from geocache.cache.circuit_breaker import CircuitBreaker
 from geocache.exceptions import ProviderError
 from geocache.location import FIELDS, Location
-from geocache.log_throttle import Throttle
+from geocache.log_throttle import LogThrottle
 from geocache.providers import quota
 from geocache.providers.base import Provider, Source
 from geocache.providers.factory import make
@@ -35,8 +35,10 @@ class Link:
         self.fills = frozenset(configured.get("FILLS", ()))
         if unknown := self.fills - (frozenset(FIELDS) - WHOLE_FIELDS):
             raise TypeError(f"FILLS names {', '.join(sorted(unknown))}")
-        self._breaker = Breaker(slow_seconds=0, rest_seconds=REST_SECONDS, spare=_spared)
-        self._said = Throttle(seconds=60)
+        self._breaker = CircuitBreaker(
+            slow_seconds=0, open_seconds=REST_SECONDS, open_error=_spared
+        )
+        self._said = LogThrottle(seconds=60)
 
     def is_wanted(self, answer: Location | None) -> bool:
         """Tell whether this provider can add to what those before it have answered."""
@@ -45,7 +47,7 @@ class Link:
     def ask(self, addresses: Collection[str]) -> dict[str, Location]:
         """Return the answers; those of addresses that the provider failed on are left out."""
         try:
-            with self._breaker.watch():
+            with self._breaker.guard():
                 return quota.ask(self.provider, addresses)
         except ProviderError as error:
             if self._said.is_due():

@@ -15,7 +15,7 @@ import structlog
 from geocache.cache import backends
 from geocache.exceptions import ProviderError
 from geocache.location import Location
-from geocache.log_throttle import Throttle
+from geocache.log_throttle import LogThrottle
 from geocache.providers.base import Provider
 
 log = structlog.get_logger(__name__)
@@ -26,9 +26,9 @@ LOW_SHARE: Final = 0.8
 # And the number of queries left, as the service says itself.
 LOW_COUNT: Final = 100
 
-_uncounted = Throttle(seconds=60)
-_spent = Throttle(seconds=60)
-_few_left = Throttle(seconds=3600)
+_uncounted = LogThrottle(seconds=60)
+_spent = LogThrottle(seconds=60)
+_few_left = LogThrottle(seconds=3600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +60,16 @@ class Usage:
 
 
 def ask(provider: Provider, addresses: Iterable[str]) -> dict[str, Location]:
-    """Return what ``provider`` answers about as many of ``addresses`` as its budget allows.
+    """Return what ``provider`` answers about as many of ``addresses`` as its quota allows.
 
     A question counts when it is asked, whatever comes of it. Raises ``ProviderError`` when all
-    failed, or nothing is left of the budget.
+    failed, or nothing is left of the quota.
     """
     asked = list(addresses)
     # A chain counts for each of its providers.
     if provider.members or not provider.is_metered or not asked:
         return provider.resolve_many(asked)
-    granted_count = _spend(provider, len(asked))
+    granted_count = _reserve(provider, len(asked))
     if not granted_count:
         raise ProviderError(f"{provider.name}: nothing is left of today's queries")
     try:
@@ -105,11 +105,11 @@ def metered_leaves(provider: Provider) -> Iterator[Provider]:
         yield provider
 
 
-def _spend(provider: Provider, count: int) -> int:
+def _reserve(provider: Provider, count: int) -> int:
     """Count questions that are about to be asked; return how many of them may be."""
     limit = provider.queries_per_day
     try:
-        with backends.breaker.watch():
+        with backends.breaker.guard():
             total = _add(_count_key(provider), count)
             if limit is None:
                 return count
@@ -150,7 +150,7 @@ def _share_remaining(provider: Provider) -> None:
     if _is_few(remaining) and _few_left.is_due():
         log.warning("geo_budget_low", provider=provider.name, remaining=remaining)
     try:
-        with backends.breaker.watch():
+        with backends.breaker.guard():
             backends.current().set(_remaining_key(provider), remaining, timeout=DAY_SECONDS)
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
         if _uncounted.is_due():

@@ -171,8 +171,8 @@ def geo_import() -> None:
                 log.info(
                     "geo_import_ran",
                     list=result.name,
-                    appeared=result.outcome.appeared_count,
-                    left=result.outcome.left_count,
+                    appeared=result.outcome.added_count,
+                    left=result.outcome.removed_count,
                     bad=result.outcome.bad_count,
                 )
     except DATABASE_AWAY as error:

@@ -1,8 +1,8 @@
 """Show answers on a page: ``{% load geo %}``.
 
 The filters take what a page has at hand: a country's code, an answer, or an address. An address is
-looked up, one at a time: for a page of rows use ``geocache.integrations.rows.geo_for``, and filter
-its answers.
+looked up, one at a time: for a page of rows use
+``geocache.integrations.rows.attach_locations``, and filter its locations.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -15,8 +15,8 @@ from geocache.addresses import parse_network
 from geocache.countries import sort_text
 from geocache.exceptions import InvalidAddress
 from geocache.models import (
-    FormerAnswer,
-    FormerAnswerQuerySet,
+    AnswerHistory,
+    AnswerHistoryQuerySet,
     GeoCache,
     GeoCacheQuerySet,
     ImportSource,
@@ -242,14 +242,14 @@ class MoveFilter(forms.Form):
         """Tell whether less than everything is listed."""
         return any(self.data.get(field.name) for field in self.visible_fields())
 
-    def rows(self) -> FormerAnswerQuerySet:
+    def rows(self) -> AnswerHistoryQuerySet:
         """Return the moves that are asked for. Only of a valid form."""
         asked = self.cleaned_data
         countries = {
             "country_code": asked["country"].upper(),
             "new_country_code": asked["new_country"].upper(),
         }
-        rows = FormerAnswer.objects.filter(**{name: one for name, one in countries.items() if one})
+        rows = AnswerHistory.objects.filter(**{name: one for name, one in countries.items() if one})
         return rows.changed_between(asked["since"], asked["until"])
 
 

@@ -46,7 +46,7 @@ def read_page(
 ) -> Page:
     """Return the first page of ``rows``, or the one beside a cursor.
 
-    ``order`` is one of ``ORDERS``, or ``MOVE_ORDER`` of former answers, perhaps behind a field that
+    ``order`` is one of ``ORDERS``, or ``MOVE_ORDER`` of history, perhaps after a field that
     has one value in all of the rows.
     At most two queries. Raises ``InvalidCursor``.
     """

@@ -34,7 +34,7 @@ def test_admin__detail_shows_numbers_of_systems_without_separators(viewer):
 def test_detail__says_when_the_address_was_last_asked_for(viewer):
     a_row(LONDON)
     page = viewer.get(f"/admin/geocache/geocache/{LONDON}/change/").text
-    assert "Last asked for:" in page
+    assert "Last requested:" in page
     assert "Jan. 2, 2026</div>" in page
 
 

@@ -66,4 +66,4 @@ def test_admin__nobody_changes_or_deletes_an_answer(superuser):
 def test_admin__knows_the_models_that_people_use():
     ours = {model.__name__ for model in site._registry if model._meta.app_label == "geocache"}
     lists = {"Ban", "ImportRun", "ImportSource", "ListedAddress"}
-    assert ours == {"ApiToken", "FlushRun", "FormerAnswer", "GeoCache", "RejectedEntry", *lists}
+    assert ours == {"ApiToken", "FlushRun", "AnswerHistory", "GeoCache", "RejectedEntry", *lists}

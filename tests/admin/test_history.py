@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from geocache.models import FormerAnswer
+from geocache.models import AnswerHistory
 from tests.factories import LONDON, NOON, a_row
 
 pytestmark = [
@@ -16,7 +16,7 @@ pytestmark = [
 def test_page__has_every_column_and_begins_with_address_and_time(superuser):
     a_row(LONDON)
     a_row(LONDON, city="Leeds", resolved_at=NOON + timedelta(days=1))
-    url = reverse("admin:geocache_formeranswer_change", args=[FormerAnswer.objects.get().pk])
+    url = reverse("admin:geocache_answerhistory_change", args=[AnswerHistory.objects.get().pk])
     fields = superuser.get(url).context["adminform"].fieldsets[0][1]["fields"]
     assert tuple(fields[:4]) == ("address", "valid_from", "valid_until", "network")
-    assert set(fields) == {one.name for one in FormerAnswer._meta.get_fields()} - {"id"}
+    assert set(fields) == {one.name for one in AnswerHistory._meta.get_fields()} - {"id"}

@@ -69,13 +69,13 @@ def test_bans__failure_leaves_the_run_failed_and_resumable(action: type[Recordin
     with pytest.raises(ImportFailed, match="the jail is closed"):
         imported(*FIRST)
     run = ImportRun.objects.get()
-    assert (run.state, run.error, run.appeared_count) == ("failed", "the jail is closed", 3)
+    assert (run.state, run.error, run.added_count) == ("failed", "the jail is closed", 3)
     assert banned() == ["1.1.1.1", "2.2.2.2"]
     imported(*FIRST)
     # What was recorded is not banned again.
     assert action.asked == [("ban", ["1.1.1.1", "2.2.2.2"]), ("ban", ["3.3.3.0/24"])]
     run.refresh_from_db()
-    assert (run.state, run.appeared_count) == ("completed", 3)
+    assert (run.state, run.added_count) == ("completed", 3)
 
 
 def test_bans__that_are_switched_on_later_come_with_the_next_import(settings: Any) -> None:

@@ -125,7 +125,7 @@ def imported(path: str) -> str:
     with connection.execute_wrapper(watch), sources.content_of(origin) as content:
         done = import_content(origin, content)
     return (
-        f"{done.status}, +{done.appeared_count:,} -{done.left_count:,}, "
+        f"{done.status}, +{done.added_count:,} -{done.removed_count:,}, "
         f"{len(written):,} statements that write"
     )
 

@@ -70,7 +70,7 @@ ROWS_SQL = """
     INSERT INTO geocache_geocache (
         address, sort_key, network, country_code, region, city, postal_code, latitude, longitude,
         accuracy_radius_km, time_zone, asn, organization, source, reason, resolved_at, created_at,
-        asked_on)
+        last_seen_on)
     SELECT
         CASE WHEN is_v6 THEN {v6} ELSE {v4} END,
         CASE WHEN is_v6 THEN '2a00' || {v6_high} || '00000000000000000000' || {v6_low}

@@ -6,7 +6,7 @@ from math import log
 
 from geocache.journal import writer
 from geocache.journal.flush import flush_dirty
-from geocache.lookup.network_cache import recall
+from geocache.lookup.network_cache import find_known
 from geocache.models import GeoCache
 from tests.benchmarks import full_table
 from tests.benchmarks.measure import Answer, Bar, Effort, Figure, timed
@@ -66,4 +66,4 @@ def _flush(addresses: list[str]) -> float:
 def _recall(addresses: list[str]) -> float:
     """Ask as for a metered provider, whose rows are asked before it is."""
     public = {address: ip_address(address) for address in addresses}
-    return timed(lambda: recall("none", public)) / len(public)
+    return timed(lambda: find_known("none", public)) / len(public)

@@ -27,7 +27,7 @@ def measure(effort: Effort) -> list[Answer]:
 
 def _begin_a_day() -> None:
     memory.clear()
-    last_seen.asked.clear()
+    last_seen.tracker.clear()
 
 
 def _each(pages: int, prepare: Callable[[], None]) -> Callable[[], float]:

@@ -30,7 +30,7 @@ def _upsert() -> Upsert:
         fields=ROW_FIELDS,
         newest_by="resolved_at",
         insert_only=["created_at"],
-        raised=["asked_on"],
+        raised=["last_seen_on"],
     )
 
 

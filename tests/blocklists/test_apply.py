@@ -38,14 +38,14 @@ def written(queries: CaptureQueriesContext) -> list[str]:
 
 def test_import_list__new_content_is_listed_and_located() -> None:
     outcome = imported(LONDON, NETWORK, "nonsense", LONDON)
-    assert (outcome.status, outcome.appeared_count, outcome.bad_count) == ("applied", 2, 1)
+    assert (outcome.status, outcome.added_count, outcome.bad_count) == ("applied", 2, 1)
     assert outcome.bad_lines == ["line 3: 'nonsense' is no address"]
     assert listed() == [NETWORK, LONDON]
     flush_dirty()
     # Networks are not expanded.
     assert list(GeoCache.objects.values_list("address", "country_code")) == [(LONDON, "GB")]
     run = ImportRun.objects.get()
-    assert (run.state, run.appeared_count, run.network_count) == ("completed", 2, 1)
+    assert (run.state, run.added_count, run.network_count) == ("completed", 2, 1)
 
 
 def test_import_list__same_content_writes_its_run_only() -> None:
@@ -61,11 +61,11 @@ def test_import_list__same_content_writes_its_run_only() -> None:
 def test_import_list__other_content_is_a_run_with_its_difference() -> None:
     imported("1.1.1.1", "2.2.2.2")
     outcome = imported("2.2.2.2", "3.3.3.3")
-    assert (outcome.appeared_count, outcome.left_count) == (1, 1)
+    assert (outcome.added_count, outcome.removed_count) == (1, 1)
     assert listed() == ["2.2.2.2", "3.3.3.3"]
     run = ImportRun.objects.get(sha256=outcome.sha256)
-    assert [one.entry for one in run.appeared.all()] == ["3.3.3.3"]
-    assert [one.entry for one in run.left.all()] == ["1.1.1.1"]
+    assert [one.entry for one in run.added.all()] == ["3.3.3.3"]
+    assert [one.entry for one in run.removed.all()] == ["1.1.1.1"]
     gone = ListedAddress.objects.get(entry="1.1.1.1")
     assert gone.last_listed_at >= gone.first_listed_at
     assert ListedAddress.objects.get(entry="2.2.2.2").last_listed_at is None
@@ -76,7 +76,7 @@ def test_import_list__content_that_comes_back_is_applied_again() -> None:
     first = ListedAddress.objects.get(entry="1.1.1.1").first_listed_at
     imported("2.2.2.2")
     outcome = imported("1.1.1.1", "2.2.2.2")
-    assert (outcome.status, outcome.appeared_count, outcome.left_count) == ("applied", 1, 0)
+    assert (outcome.status, outcome.added_count, outcome.removed_count) == ("applied", 1, 0)
     assert listed() == ["1.1.1.1", "2.2.2.2"]
     assert ListedAddress.objects.get(entry="1.1.1.1").first_listed_at == first
     assert ImportRun.objects.count() == 2
@@ -86,7 +86,7 @@ def test_import_list__on_a_database_that_nobody_knows(monkeypatch: pytest.Monkey
     imported("1.1.1.1", "2.2.2.2")
     imported("2.2.2.2")
     monkeypatch.setattr(connection, "vendor", "other")
-    assert imported("1.1.1.1", "2.2.2.2", NETWORK).appeared_count == 2
+    assert imported("1.1.1.1", "2.2.2.2", NETWORK).added_count == 2
     assert listed() == ["1.1.1.1", "2.2.2.2", NETWORK]
     again = ListedAddress.objects.get(entry="1.1.1.1")
     assert (again.is_listed, again.last_listed_at) == (True, None)
@@ -118,8 +118,8 @@ def test_import_list__interrupted_goes_on_where_it_was(monkeypatch: pytest.Monke
     with pytest.raises(ZeroDivisionError):
         imported(*MANY)
     run = ImportRun.objects.get(state="failed")
-    assert (run.error, run.appeared_count) == ("stopped before it was done", 200)
-    assert imported(*MANY).appeared_count == 500
+    assert (run.error, run.added_count) == ("stopped before it was done", 200)
+    assert imported(*MANY).added_count == 500
     assert listed() == MANY
     run.refresh_from_db()
     assert (run.state, run.error) == ("completed", "")
@@ -135,7 +135,7 @@ def test_import_list__half_of_another_content_is_no_former_one(
         imported(*MANY)
     monkeypatch.undo()
     outcome = imported("1.1.1.1")
-    assert (outcome.status, outcome.left_count) == ("applied", 600)
+    assert (outcome.status, outcome.removed_count) == ("applied", 600)
     assert listed() == ["1.1.1.1"]
 
 
@@ -161,7 +161,7 @@ def test_import_list__taken_over_writes_nothing_more(monkeypatch: pytest.MonkeyP
     assert listed() == MANY[:200]
     # It is the other's run now.
     run = ImportRun.objects.get()
-    assert (run.state, run.appeared_count) == ("running", 200)
+    assert (run.state, run.added_count) == ("running", 200)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -180,7 +180,7 @@ def test_import_list__two_at_once_apply_once() -> None:
     for one in threads:
         one.join()
     assert sorted(one.status for one in outcomes) == ["applied", "unchanged"]
-    assert ImportRun.objects.get().appeared_count == 600
+    assert ImportRun.objects.get().added_count == 600
     assert listed() == MANY
 
 
@@ -188,14 +188,14 @@ def test_import_list__stopped_is_resumable() -> None:
     with pytest.raises(ImportFailed, match="stopped before it was done"):
         imported("1.1.1.1", progress=Progress(is_stopped=lambda: True))
     assert ImportRun.objects.get().state == "failed"
-    assert imported("1.1.1.1").appeared_count == 1
+    assert imported("1.1.1.1").added_count == 1
 
 
 def test_compare__writes_nothing() -> None:
     imported("1.1.1.1")
     with CaptureQueriesContext(connection) as queries, kept(a_list("2.2.2.2")) as content:
         outcome = apply.compare("test", content)
-    assert (outcome.status, outcome.appeared_count, outcome.left_count) == ("compared", 1, 1)
+    assert (outcome.status, outcome.added_count, outcome.removed_count) == ("compared", 1, 1)
     assert written(queries) == []
 
 

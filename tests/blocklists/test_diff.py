@@ -14,6 +14,6 @@ def entries(numbers: set[int]) -> list[Entry]:
 @given(NUMBERS, NUMBERS)
 def test_differences__what_is_on_one_side_only(new: set[int], held: set[int]) -> None:
     found = list(differences(entries(new), entries(held)))
-    assert [one.entry for one in found if one.has_appeared] == entries(new - held)
-    assert [one.entry for one in found if not one.has_appeared] == entries(held - new)
+    assert [one.entry for one in found if one.is_added] == entries(new - held)
+    assert [one.entry for one in found if not one.is_added] == entries(held - new)
     assert [one.entry for one in found] == sorted(one.entry for one in found)

@@ -91,9 +91,9 @@ def test_import__killed_at_ten_random_batches_and_resumed(tmp_path: Path, settin
         assert Counter(jail.actions()) == Counter(
             [*(f"ban {one}" for one in (*OLD, *LINES)), *(f"unban {one}" for one in OLD)]
         )
-    assert (outcome.appeared_count, outcome.left_count) == (240, 60)
+    assert (outcome.added_count, outcome.removed_count) == (240, 60)
     run = ImportRun.objects.get(sha256=outcome.sha256)
-    assert (run.state, run.appeared.count(), run.left.count()) == ("completed", 240, 60)
+    assert (run.state, run.added.count(), run.removed.count()) == ("completed", 240, 60)
     killed = state()
     settings.GEOCACHE = {**settings.GEOCACHE, "BAN_ACTION": None}
     ListedAddress.objects.all().delete()

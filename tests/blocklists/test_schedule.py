@@ -34,7 +34,7 @@ def results(**later: float) -> list[Result]:
 def test_import_due__each_list_once_in_its_hours() -> None:
     (one,) = results()
     assert one.outcome is not None
-    assert one.outcome.appeared_count == 1
+    assert one.outcome.added_count == 1
     assert listed("own") == ["1.1.1.1"]
     assert results(hours=5) == []
     (again,) = results(hours=6)
@@ -84,7 +84,7 @@ def test_import_due__stopped_in_its_middle_goes_on_with_the_next_start() -> None
     assert (one.outcome, one.problem) == (None, "")
     (again,) = results()
     assert again.outcome is not None
-    assert again.outcome.appeared_count == 1
+    assert again.outcome.added_count == 1
 
 
 @pytest.mark.usefixtures("path")

@@ -73,7 +73,7 @@ def test_content_of__unchanged_costs_one_question(service: Service) -> None:
     assert import_from(url).status == "unchanged"
     assert service.statuses == [200, 304]
     service.put("/ipsum.txt", b"2.2.2.2\n", etag='"two"')
-    assert import_from(url).appeared_count == 1
+    assert import_from(url).added_count == 1
     assert listed("ipsum") == ["2.2.2.2"]
 
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from geocache.cache import circuit_breaker
-from geocache.cache.circuit_breaker import Breaker
+from geocache.cache.circuit_breaker import CircuitBreaker
 from geocache.exceptions import CacheSilent, ProviderError
 
 
@@ -24,11 +24,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def watched(clock: Clock) -> Any:
     """Ask something that takes some time and then fails, or not; tell what came of it."""
-    one = Breaker(slow_seconds=0.5, rest_seconds=5)
+    one = CircuitBreaker(slow_seconds=0.5, open_seconds=5)
 
     def ask(*, seconds: float = 0, error: Exception | None = None) -> str:
         try:
-            with one.watch():
+            with one.guard():
                 clock.now += seconds
                 if error:
                     raise error
@@ -67,11 +67,13 @@ def test_breaker__what_is_slow_but_answers_is_asked_again(watched: Any) -> None:
 
 
 def test_breaker__says_what_it_was_told_to_say(clock: Clock) -> None:
-    one = Breaker(slow_seconds=0, rest_seconds=5, spare=lambda: ProviderError("resting"))
-    with pytest.raises(OSError, match="refused"), one.watch():
+    one = CircuitBreaker(
+        slow_seconds=0, open_seconds=5, open_error=lambda: ProviderError("resting")
+    )
+    with pytest.raises(OSError, match="refused"), one.guard():
         raise OSError("refused")
-    with pytest.raises(ProviderError, match="resting"), one.watch():
+    with pytest.raises(ProviderError, match="resting"), one.guard():
         pass
     clock.now += 5
-    with one.watch():
+    with one.guard():
         pass

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from geocache.databases.archives import unpack
-from geocache.downloads.limits import Patience
+from geocache.downloads.limits import Deadline
 from geocache.exceptions import UpdateError
 from tests.support.database_server import a_tar
 
 
 def unpacked(folder: Path, data: bytes) -> bytes:
     (folder / "archive").write_bytes(data)
-    unpack(folder / "archive", folder / "database", Patience(time.monotonic() + 600))
+    unpack(folder / "archive", folder / "database", Deadline(time.monotonic() + 600))
     return (folder / "database").read_bytes()
 
 

@@ -14,7 +14,7 @@ import pytest
 from geocache.databases import editions
 from geocache.databases import update as databases_update
 from geocache.databases.update import FAILED, INSTALLED, NOT_DUE, UNCHANGED, Outcome
-from geocache.databases.update_state import FILE_NAME, Ledger
+from geocache.databases.update_state import FILE_NAME, UpdateStates
 from geocache.exceptions import UpdateBusy, UpdateError
 from geocache.locks.file_lock import alone
 from geocache.providers.mmdb import MmdbProvider
@@ -352,7 +352,7 @@ def test_update__attempt_is_remembered_before_the_service_is_asked(
     for _ in range(4):
         with pytest.raises(SystemExit):
             databases_update.update_databases()
-    assert len(Ledger(folder).of("city").attempted_at) == 4
+    assert len(UpdateStates(folder).of("city").attempted_at) == 4
     assert "asked 4 times" in databases_update.update_databases()[0].detail
 
 

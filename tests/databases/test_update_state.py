@@ -3,16 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from geocache.databases.update_state import FILE_NAME, History, Ledger
+from geocache.databases.update_state import FILE_NAME, UpdateState, UpdateStates
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
-def attempts(*hours: float) -> History:
-    history = History()
+def attempts(*hours: float) -> UpdateState:
+    state = UpdateState()
     for one in hours:
-        history = history.attempted(NOON + timedelta(hours=one))
-    return history
+        state = state.attempted(NOON + timedelta(hours=one))
+    return state
 
 
 def test_refusal__after_four_attempts_within_a_day() -> None:
@@ -36,22 +36,22 @@ def test_is_due__again_after_a_pause_when_it_failed(hours: float, is_due: bool) 
 
 
 def test_is_due__once_in_so_many_days_when_all_is_well() -> None:
-    history = History(checked_at=NOON.isoformat())
-    assert not history.is_due(NOON + timedelta(days=6), days=7)
-    assert history.is_due(NOON + timedelta(days=7), days=7)
-    assert History().is_due(NOON, days=7)
+    state = UpdateState(checked_at=NOON.isoformat())
+    assert not state.is_due(NOON + timedelta(days=6), days=7)
+    assert state.is_due(NOON + timedelta(days=7), days=7)
+    assert UpdateState().is_due(NOON, days=7)
 
 
 def test_conditions__only_for_the_url_that_they_are_of() -> None:
-    history = History(url="https://a", etag='"1"')
-    assert history.conditions("https://a") == {"If-None-Match": '"1"'}
-    assert history.conditions("https://b") == {}
+    state = UpdateState(url="https://a", etag='"1"')
+    assert state.conditions("https://a") == {"If-None-Match": '"1"'}
+    assert state.conditions("https://b") == {}
 
 
 def test_ledger__remembers(tmp_path: Path) -> None:
-    Ledger(tmp_path).put("city", attempts(0, 1))
-    assert Ledger(tmp_path).of("city") == attempts(0, 1)
-    assert Ledger(tmp_path).of("asn") == History()
+    UpdateStates(tmp_path).put("city", attempts(0, 1))
+    assert UpdateStates(tmp_path).of("city") == attempts(0, 1)
+    assert UpdateStates(tmp_path).of("asn") == UpdateState()
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,4 @@ def test_ledger__remembers(tmp_path: Path) -> None:
 )
 def test_ledger__of_a_broken_file_nothing_is_remembered(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE_NAME).write_text(text, errors="surrogateescape")
-    assert Ledger(tmp_path).of("city") == History()
+    assert UpdateStates(tmp_path).of("city") == UpdateState()

@@ -10,7 +10,7 @@ import pytest
 
 from geocache.downloads import client
 from geocache.downloads.client import Client
-from geocache.downloads.limits import Patience
+from geocache.downloads.limits import Deadline
 from geocache.exceptions import UpdateError
 from tests.support.database_server import Service
 
@@ -18,7 +18,7 @@ AUTH = ("1234", "key")
 
 
 def a_client(auth: client.Auth = None) -> Client:
-    return Client(auth, Patience(time.monotonic() + 60))
+    return Client(auth, Deadline(time.monotonic() + 60))
 
 
 def fetched(url: str, target: Path, auth: client.Auth = None) -> bytes:

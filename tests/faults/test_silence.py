@@ -48,7 +48,7 @@ def stored() -> set[str]:
 def test_vanished__only_the_first_lookup_waits_and_all_are_written_through(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(backends.breaker, "rest_seconds", 60.0)
+    monkeypatch.setattr(backends.breaker, "open_seconds", 60.0)
     started = time.monotonic()
     lookup.lookup("30.0.0.1")
     first_seconds = time.monotonic() - started
@@ -69,7 +69,7 @@ def test_frozen__is_asked_again_after_a_rest(tmp_path: Path, settings: Any) -> N
         lookup.lookup_many(addresses(10, first=10))
         server.go_on()
         lookup.lookup_many(addresses(10, first=20))
-        backends.breaker._rests_until = 0.0
+        backends.breaker._open_until = 0.0
         lookup.lookup_many(addresses(10, first=30))
 
         # Written through while it was silent, and for a while behind that; then journaled again.

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from geocache.history.spans import answer_on, former_spans, parse_day
+from geocache.history.spans import answer_on, parse_day, past_spans
 from tests.factories import LONDON, NOON, a_row
 
 pytestmark = pytest.mark.django_db
@@ -58,7 +58,7 @@ def test_answer_on__day_is_one_of_the_time_zone(settings: Any) -> None:
 
 @pytest.mark.usefixtures("moved")
 def test_former_spans__newest_first() -> None:
-    spans = former_spans(LONDON)
+    spans = past_spans(LONDON)
     assert [one.answer.city for one in spans] == ["Leeds", "London"]
     assert spans[0].valid_from == spans[1].valid_until
 

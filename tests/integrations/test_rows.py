@@ -1,6 +1,6 @@
 import pytest
 
-from geocache.integrations.rows import geo_for
+from geocache.integrations.rows import attach_locations
 from geocache.lookup import tiers
 from tests.factories import LONDON, use_dummy_provider
 from tests.visits.models import Visit
@@ -12,24 +12,26 @@ def provider(settings):
 
 
 def test_geo_for__gives_each_row_its_answer(provider):
-    rows = geo_for([Visit(ip=LONDON), Visit(ip="8.8.8.8"), Visit(ip=f"::ffff:{LONDON}")], "ip")
+    rows = attach_locations(
+        [Visit(ip=LONDON), Visit(ip="8.8.8.8"), Visit(ip=f"::ffff:{LONDON}")], "ip"
+    )
     assert [row.geo.country_code for row in rows] == ["GB", "", "GB"]
     assert sorted(provider.asked) == ["8.8.8.8", LONDON]
 
 
 @pytest.mark.parametrize("value", [None, "", "nonsense", "192.0.2.0/24", "\0", 7])
 def test_geo_for__what_is_no_address_has_none(value):
-    (row,) = geo_for([{"ip": value}], "ip")
+    (row,) = attach_locations([{"ip": value}], "ip")
     assert row == {"ip": value, "geo": None}
 
 
 def test_geo_for__dicts_and_another_name():
-    (row,) = geo_for(({"sender": LONDON},), "sender", name="sender_geo")
+    (row,) = attach_locations(({"sender": LONDON},), "sender", name="sender_geo")
     assert row["sender_geo"].country_code == "GB"
 
 
 def test_geo_for__no_rows():
-    assert geo_for([], "ip") == []
+    assert attach_locations([], "ip") == []
 
 
 @pytest.mark.django_db
@@ -39,6 +41,6 @@ def test_geo_for__page_of_rows_is_one_batch(monkeypatch, django_assert_num_queri
     answer = tiers._answer
     monkeypatch.setattr(tiers, "_answer", lambda asked: batches.append(asked) or answer(asked))
     with django_assert_num_queries(1):
-        rows = geo_for(Visit.objects.all(), "ip")
+        rows = attach_locations(Visit.objects.all(), "ip")
     assert [len(batch) for batch in batches] == [100]
     assert all(row.geo is not None for row in rows)

@@ -116,7 +116,7 @@ def test_flush_dirty__works_in_batches_and_moves_the_head_with_each(
     report = flush_dirty()
 
     assert report.flushed == 300
-    assert head().position == head().trimmed == reader.last_ticket()
+    assert head().flushed_through == head().deleted_through == reader.last_ticket()
 
 
 def test_flush_dirty__stops_behind_its_time_limit_and_the_next_one_goes_on(
@@ -169,7 +169,7 @@ def test_flush_dirty__killed_at_a_step_loses_nothing(
 
     assert stored() == {location.address for location in given}
     assert records_left() == 0
-    assert backlog.backlog(head().position).answer_count == 0
+    assert backlog.backlog(head().flushed_through).answer_count == 0
 
 
 def test_flush_dirty__moves_a_refused_answer_aside_and_writes_the_others() -> None:
@@ -213,7 +213,7 @@ def test_flush_dirty__keeps_all_when_the_database_refuses_all(count: int) -> Non
         flush_dirty()
 
     assert not RejectedEntry.objects.exists()
-    assert backlog.backlog(head().position).answer_count == count
+    assert backlog.backlog(head().flushed_through).answer_count == count
     assert "refuses" in FlushRun.objects.get().error
 
 
@@ -320,7 +320,7 @@ def test_flush_dirty__cache_cleared_twice_loses_only_what_no_live_writer_holds()
 def test_flush_dirty__follows_a_clock_that_went_back(monkeypatch: pytest.MonkeyPatch) -> None:
     writer.append([a_location("20.0.0.1")])
     flush_dirty()
-    before = head().position
+    before = head().flushed_through
     backends.current().delete(segments.TICKET_KEY)
     new_process()
     an_hour_ago = time.time_ns() - 3600 * 10**9
@@ -334,7 +334,7 @@ def test_flush_dirty__follows_a_clock_that_went_back(monkeypatch: pytest.MonkeyP
     flush_dirty()
 
     assert stored() == {"20.0.0.1", "20.0.0.2", "20.0.0.3"}
-    assert head().position > before
+    assert head().flushed_through > before
 
 
 def test_flush_dirty__writer_with_a_segment_of_a_lost_counter_loses_nothing() -> None:
@@ -375,7 +375,7 @@ def test_flush_dirty__killed_while_it_lifts_the_counter_leaves_no_long_way_to_tr
         with pytest.raises(Killed):
             flush_dirty()
 
-    assert head().position == head().trimmed
+    assert head().flushed_through == head().deleted_through
 
 
 def test_flush_dirty__deletes_what_another_left_that_was_killed_while_this_one_ran(

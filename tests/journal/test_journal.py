@@ -275,7 +275,7 @@ def test_append__does_not_trust_a_segment_from_before_a_loss_that_another_thread
 
 def test_append__lets_go_of_what_is_flushed() -> None:
     writer.append([a_location("20.0.0.1")])
-    reader.publish_head(reader.last_ticket())
+    reader.publish_flushed_through(reader.last_ticket())
     writer._writer._free.clear()
 
     writer.append([a_location("20.0.0.2")])
@@ -295,7 +295,7 @@ def test_append__holds_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -
 
 def test_append__raises_when_the_backlog_is_over_its_limit(settings: Any) -> None:
     settings.GEOCACHE = {**settings.GEOCACHE, "BACKLOG_LIMIT": 128}
-    reader.publish_head(reader.last_ticket())
+    reader.publish_flushed_through(reader.last_ticket())
     for location in many_locations(128):
         writer.append([location])
 

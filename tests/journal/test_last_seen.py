@@ -8,7 +8,7 @@ from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable, UndecodableRecord
 from geocache.journal import backlog, last_seen, reader, writer
 from geocache.journal.flush import flush_dirty
-from geocache.journal.last_seen import Note, dump_note, is_note, load_note
+from geocache.journal.last_seen import LastSeen, dump_record, is_record, load_record
 from geocache.location import count_locations
 from geocache.lookup import hot_entries, lookup, lookup_many
 from geocache.lookup.memory import memory
@@ -25,10 +25,10 @@ PAGE = [f"20.0.0.{n}" for n in range(50)]
 
 
 @pytest.fixture
-def journaled(monkeypatch: pytest.MonkeyPatch) -> list[Note]:
+def journaled(monkeypatch: pytest.MonkeyPatch) -> list[LastSeen]:
     """What is noted goes here instead of into the journal."""
-    found: list[Note] = []
-    monkeypatch.setattr(writer, "append_text", lambda text: found.append(load_note(text)))
+    found: list[LastSeen] = []
+    monkeypatch.setattr(writer, "append_text", lambda text: found.append(load_record(text)))
     return found
 
 
@@ -48,26 +48,26 @@ def provider(settings: Any) -> DummyProvider:
 def new_process() -> None:
     """Forget what this process knows, as if another one went on."""
     memory.clear()
-    last_seen.asked.clear()
+    last_seen.tracker.clear()
 
 
 def a_minute_later() -> None:
     """What waits may be handed in now, and is not in the memory any more."""
     memory.clear()
-    last_seen.asked.due_at = 0.0
+    last_seen.tracker.due_at = 0.0
 
 
 # --- the text ----------------------------------------------------------------------------------
 
 
 def test_note__comes_back_as_it_was() -> None:
-    note = Note(TODAY, [LONDON, MOSCOW_V6, "81.2.69.0/24", "2a02:6b8::/32"])
-    assert is_note(dump_note(note))
-    assert load_note(dump_note(note)) == note
+    note = LastSeen(TODAY, [LONDON, MOSCOW_V6, "81.2.69.0/24", "2a02:6b8::/32"])
+    assert is_record(dump_record(note))
+    assert load_record(dump_record(note)) == note
 
 
 def test_note__is_no_answer() -> None:
-    assert count_locations(dump_note(Note(TODAY, [LONDON]))) == 0
+    assert count_locations(dump_record(LastSeen(TODAY, [LONDON]))) == 0
 
 
 @pytest.mark.parametrize(
@@ -88,89 +88,89 @@ def test_note__is_no_answer() -> None:
 )
 def test_load_note__what_is_none_is_refused(rest: str) -> None:
     text = last_seen.BEGINNING + rest
-    assert is_note(text)
+    assert is_record(text)
     with pytest.raises(UndecodableRecord):
-        load_note(text)
+        load_record(text)
 
 
 # --- what a process notes ----------------------------------------------------------------------
 
 
-def test_add__first_at_once_and_later_ones_together(journaled: list[Note]) -> None:
-    last_seen.asked.add([LONDON])
-    last_seen.asked.add([MOSCOW_V6])
-    last_seen.asked.add(["9.9.9.9"])
-    assert journaled == [Note(TODAY, [LONDON])]
+def test_add__first_at_once_and_later_ones_together(journaled: list[LastSeen]) -> None:
+    last_seen.tracker.add([LONDON])
+    last_seen.tracker.add([MOSCOW_V6])
+    last_seen.tracker.add(["9.9.9.9"])
+    assert journaled == [LastSeen(TODAY, [LONDON])]
     a_minute_later()
-    last_seen.asked.add([LONDON])
-    assert journaled[1:] == [Note(TODAY, [MOSCOW_V6, "9.9.9.9"])]
+    last_seen.tracker.add([LONDON])
+    assert journaled[1:] == [LastSeen(TODAY, [MOSCOW_V6, "9.9.9.9"])]
 
 
-def test_add__nothing_is_noted_twice_a_day(journaled: list[Note], clock: list[date]) -> None:
+def test_add__nothing_is_noted_twice_a_day(journaled: list[LastSeen], clock: list[date]) -> None:
     for _ in range(3):
-        last_seen.asked.add([LONDON])
+        last_seen.tracker.add([LONDON])
         a_minute_later()
     assert len(journaled) == 1
     clock[0] += timedelta(days=1)
-    last_seen.asked.add([LONDON])
-    assert journaled[1:] == [Note(clock[0], [LONDON])]
+    last_seen.tracker.add([LONDON])
+    assert journaled[1:] == [LastSeen(clock[0], [LONDON])]
 
 
-def test_add_one__is_noted_as_by_add(journaled: list[Note], clock: list[date]) -> None:
+def test_add_one__is_noted_as_by_add(journaled: list[LastSeen], clock: list[date]) -> None:
     for _ in range(3):
-        last_seen.asked.add_one(LONDON)
-    last_seen.asked.add_one(MOSCOW_V6)
+        last_seen.tracker.add_one(LONDON)
+    last_seen.tracker.add_one(MOSCOW_V6)
     a_minute_later()
     # What waits goes with the next one, though that is noted.
-    last_seen.asked.add_one(LONDON)
+    last_seen.tracker.add_one(LONDON)
     clock[0] += timedelta(days=1)
     a_minute_later()
-    last_seen.asked.add_one(LONDON)
+    last_seen.tracker.add_one(LONDON)
     assert journaled == [
-        Note(TODAY, [LONDON]),
-        Note(TODAY, [MOSCOW_V6]),
-        Note(clock[0], [LONDON]),
+        LastSeen(TODAY, [LONDON]),
+        LastSeen(TODAY, [MOSCOW_V6]),
+        LastSeen(clock[0], [LONDON]),
     ]
 
 
 def test_add__what_waits_at_midnight_keeps_its_day(
-    journaled: list[Note], clock: list[date]
+    journaled: list[LastSeen], clock: list[date]
 ) -> None:
-    last_seen.asked.add([LONDON])
-    last_seen.asked.add([MOSCOW_V6])
+    last_seen.tracker.add([LONDON])
+    last_seen.tracker.add([MOSCOW_V6])
     clock[0] += timedelta(days=1)
-    last_seen.asked.add(["9.9.9.9"])
-    assert journaled[1] == Note(TODAY, [MOSCOW_V6])
+    last_seen.tracker.add(["9.9.9.9"])
+    assert journaled[1] == LastSeen(TODAY, [MOSCOW_V6])
 
 
-def test_add__many_are_records_of_200(journaled: list[Note]) -> None:
+def test_add__many_are_records_of_200(journaled: list[LastSeen]) -> None:
     names = {f"20.0.{n >> 8}.{n & 255}" for n in range(450)}
-    last_seen.asked.add(names)
+    last_seen.tracker.add(names)
     assert [len(note.names) for note in journaled] == [200, 200, 50]
     assert {name for note in journaled for name in note.names} == names
 
 
-def test_add__memory_is_bounded(journaled: list[Note], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_add__memory_is_bounded(journaled: list[LastSeen], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(last_seen, "REMEMBERED_NAMES", 10)
     for address in PAGE:
-        last_seen.asked.add([address])
-        assert len(last_seen.asked.noted) <= 10
-        assert len(last_seen.asked.waiting) < last_seen.NAMES_PER_RECORD
+        last_seen.tracker.add([address])
+        assert len(last_seen.tracker.noted) <= 10
+        assert len(last_seen.tracker.waiting) < last_seen.NAMES_PER_RECORD
     assert len(journaled) == 1
 
 
 def test_add__journal_that_is_away_fails_nobody_and_it_is_noted_later(
-    journaled: list[Note], monkeypatch: pytest.MonkeyPatch
+    journaled: list[LastSeen], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: str) -> None:
         raise JournalUnavailable("down")
 
     with monkeypatch.context() as patch:
         patch.setattr(writer, "append_text", fail)
-        last_seen.asked.add([LONDON])
+        last_seen.tracker.add([LONDON])
     a_minute_later()
-    last_seen.asked.add([LONDON])
-    assert journaled == [Note(TODAY, [LONDON])]
+    last_seen.tracker.add([LONDON])
+    assert journaled == [LastSeen(TODAY, [LONDON])]
 
 
 def telling(told: list[str], method: Any) -> Any:
@@ -186,17 +186,17 @@ def telling(told: list[str], method: Any) -> Any:
 
 @pytest.mark.usefixtures("provider")
 def test_lookup__memory_notes_nothing(
-    journaled: list[Note], monkeypatch: pytest.MonkeyPatch
+    journaled: list[LastSeen], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lookup_many(PAGE)
-    monkeypatch.setattr(last_seen.Notes, "add", lambda *_: 1 / 0)
+    monkeypatch.setattr(last_seen.LastSeenTracker, "add", lambda *_: 1 / 0)
     lookup(PAGE[0])
     lookup_many(PAGE)
     assert journaled == []
 
 
 @pytest.mark.usefixtures("provider")
-def test_lookup__new_answer_is_not_noted_that_day(journaled: list[Note]) -> None:
+def test_lookup__new_answer_is_not_noted_that_day(journaled: list[LastSeen]) -> None:
     for _ in range(3):
         lookup_many(PAGE)
         a_minute_later()
@@ -204,13 +204,15 @@ def test_lookup__new_answer_is_not_noted_that_day(journaled: list[Note]) -> None
 
 
 @pytest.mark.usefixtures("provider")
-def test_lookup_many__page_of_known_addresses_is_one_record_a_day(journaled: list[Note]) -> None:
+def test_lookup_many__page_of_known_addresses_is_one_record_a_day(
+    journaled: list[LastSeen],
+) -> None:
     lookup_many(PAGE)
     new_process()
     for _ in range(3):
         lookup_many(PAGE)
         a_minute_later()
-    assert journaled == [Note(TODAY, sorted(PAGE))]
+    assert journaled == [LastSeen(TODAY, sorted(PAGE))]
 
 
 @pytest.mark.usefixtures("provider")
@@ -233,7 +235,7 @@ def test_lookup_many__page_that_is_noted_makes_one_round_trip(
 
 @pytest.mark.django_db(transaction=True)
 def test_lookup__of_a_metered_provider_notes_its_row_and_the_neighbours_that_answer(
-    settings: Any, journaled: list[Note]
+    settings: Any, journaled: list[LastSeen]
 ) -> None:
     provider = use_dummy_provider(settings, is_metered=True)
     now = {"resolved_at": datetime.now(UTC)}
@@ -242,17 +244,17 @@ def test_lookup__of_a_metered_provider_notes_its_row_and_the_neighbours_that_ans
     with no_database_write(max_queries=2):
         lookup_many([LONDON, "20.0.0.9"])
     assert provider.asked == []
-    assert journaled == [Note(TODAY, ["20.0.0.0/24", LONDON])]
+    assert journaled == [LastSeen(TODAY, ["20.0.0.0/24", LONDON])]
 
 
 @pytest.mark.django_db
 def test_lookup__row_that_stands_in_for_a_failing_provider_is_noted(
-    settings: Any, journaled: list[Note]
+    settings: Any, journaled: list[LastSeen]
 ) -> None:
     a_row()
     use_dummy_provider(settings, is_failing=True)
     lookup_many([LONDON, MOSCOW_V6])
-    assert journaled == [Note(TODAY, [LONDON])]
+    assert journaled == [LastSeen(TODAY, [LONDON])]
 
 
 @pytest.mark.slow
@@ -260,20 +262,20 @@ def test_lookup__row_that_stands_in_for_a_failing_provider_is_noted(
 def test_lookup__program_that_ends_soon_has_noted_all_that_it_asked_for() -> None:
     lookup_many(PAGE)
     flush_dirty()
-    GeoCache.objects.update(asked_on=NOON.date())
+    GeoCache.objects.update(last_seen_on=NOON.date())
     process = start_script(
         f"from geocache.lookup import lookup\nfor address in {PAGE}: lookup(address)\n"
     )
     assert process.communicate(timeout=60)[0] == ""
     assert flush_dirty().flushed == 0
-    assert not GeoCache.objects.unasked_since(datetime.now(UTC).date() - timedelta(days=1)).exists()
+    assert not GeoCache.objects.unseen_since(datetime.now(UTC).date() - timedelta(days=1)).exists()
 
 
 # --- into the table ----------------------------------------------------------------------------
 
 
-def asked_on(address: str = LONDON) -> date:
-    return GeoCache.objects.get(address=address).asked_on
+def last_seen_on(address: str = LONDON) -> date:
+    return GeoCache.objects.get(address=address).last_seen_on
 
 
 @pytest.mark.django_db
@@ -283,11 +285,11 @@ def test_flush__known_address_is_asked_for_on_the_day_of_its_note() -> None:
     hot_entries.set_many(factory.current().build(), [a_location()])
     with no_database_write(max_queries=0):
         lookup(LONDON)
-    assert asked_on() == NOON.date()
+    assert last_seen_on() == NOON.date()
 
     report = flush_dirty()
 
-    assert asked_on() == TODAY
+    assert last_seen_on() == TODAY
     assert GeoCache.objects.get().to_location() == a_location()
     assert (report.flushed, report.pending, report.rejected) == (0, 0, 0)
     assert not FlushRun.objects.exists()
@@ -295,24 +297,24 @@ def test_flush__known_address_is_asked_for_on_the_day_of_its_note() -> None:
 
 @pytest.mark.django_db
 def test_flush__note_and_answer_in_one_batch() -> None:
-    writer.append_text(dump_note(Note(TODAY, [LONDON])))
+    writer.append_text(dump_record(LastSeen(TODAY, [LONDON])))
     writer.append([a_location()])
     assert flush_dirty().flushed == 1
-    assert asked_on() == TODAY
+    assert last_seen_on() == TODAY
 
 
 @pytest.mark.django_db
 def test_flush__older_note_lowers_nothing() -> None:
     a_row()
     for day in (TODAY, YESTERDAY, NOON.date()):
-        writer.append_text(dump_note(Note(day, [LONDON])))
+        writer.append_text(dump_record(LastSeen(day, [LONDON])))
         flush_dirty()
-        assert asked_on() == TODAY
+        assert last_seen_on() == TODAY
 
 
 @pytest.mark.django_db
 def test_flush__note_of_an_address_without_a_row_is_nothing() -> None:
-    writer.append_text(dump_note(Note(TODAY, [LONDON, "81.2.69.0/24"])))
+    writer.append_text(dump_record(LastSeen(TODAY, [LONDON, "81.2.69.0/24"])))
     report = flush_dirty()
     assert (report.rejected, report.pending, GeoCache.objects.count()) == (0, 0, 0)
 
@@ -321,13 +323,13 @@ def test_flush__note_of_an_address_without_a_row_is_nothing() -> None:
 def test_flush__note_that_cannot_be_read_is_put_aside() -> None:
     a_row()
     writer.append_text(last_seen.BEGINNING + '"2026-03-04","asked":["nowhere"]}')
-    writer.append_text(dump_note(Note(TODAY, [LONDON])))
+    writer.append_text(dump_record(LastSeen(TODAY, [LONDON])))
     assert flush_dirty().rejected == 1
-    assert asked_on() == TODAY
+    assert last_seen_on() == TODAY
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("name", ["mark_asked", "forget"])
+@pytest.mark.parametrize("name", ["mark_seen", "forget"])
 def test_flush__killed_before_or_after_its_commit_applies_the_note_once_more(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -338,7 +340,7 @@ def test_flush__killed_before_or_after_its_commit_applies_the_note_once_more(
         raise Killed
 
     a_row()
-    writer.append_text(dump_note(Note(TODAY, [LONDON])))
+    writer.append_text(dump_record(LastSeen(TODAY, [LONDON])))
     owner: Any = reader if name == "forget" else type(GeoCache.objects)
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, killed)
@@ -346,13 +348,13 @@ def test_flush__killed_before_or_after_its_commit_applies_the_note_once_more(
             flush_dirty()
     writer._writer._reset()
     flush_dirty()
-    assert asked_on() == TODAY
+    assert last_seen_on() == TODAY
 
 
 @pytest.mark.django_db
 def test_journal__notes_are_neither_pending_nor_found() -> None:
-    writer.append_text(dump_note(Note(TODAY, [LONDON])))
-    head = JournalHead.position_of("geocache")
+    writer.append_text(dump_record(LastSeen(TODAY, [LONDON])))
+    head = JournalHead.flushed_through_of("geocache")
     assert backlog.backlog(head).answer_count == 0
     assert backlog.backlog(head).oldest_at is None
     assert backlog.find(head, LONDON) is None
@@ -362,5 +364,5 @@ def test_journal__notes_are_neither_pending_nor_found() -> None:
 
 
 def test_parsed__spelling_does_not_matter() -> None:
-    note = load_note(dump_note(Note(TODAY, ["2A02:6B8:0::1"])))
+    note = load_record(dump_record(LastSeen(TODAY, ["2A02:6B8:0::1"])))
     assert note.names == [str(ip_address(MOSCOW_V6))]

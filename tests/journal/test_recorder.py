@@ -83,7 +83,7 @@ def test_record__what_was_kept_goes_to_the_table_when_only_that_is_back(away: An
 
 
 def test_record__gives_up_the_oldest_beyond_its_limit_and_counts_them(away: Any) -> None:
-    limit = spill_buffer.KEPT_ANSWERS
+    limit = spill_buffer.MAX_ANSWERS
     away("cache", "database")
     record(many_locations(limit))
     record([a_location("30.0.0.1"), a_location("30.0.0.2")])
@@ -120,4 +120,4 @@ def test_record__answers_that_are_refused_without_cache_are_put_aside_by_the_nex
     assert addresses() == {one.address for one in many_locations(2)}
     assert RejectedEntry.objects.count() == table_writer.ALL_REFUSED + 50
     assert ("geo_answers_rejected", 150) in [(one["event"], one.get("rejected")) for one in logs]
-    assert spill_buffer.kept.take() == ([], 0)
+    assert spill_buffer.buffer.take() == ([], 0)

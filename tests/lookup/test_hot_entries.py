@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from geocache.cache import backends
 from geocache.location import NOT_FOUND, Location, dump_locations
-from geocache.log_throttle import Throttle
+from geocache.log_throttle import LogThrottle
 from geocache.lookup import hot_entries
 from geocache.lookup.memory import Memory, memory
 from tests.factories import LONDON, a_location, many_locations
@@ -16,7 +16,7 @@ PARIS = "2.0.0.1"
 
 @pytest.fixture(autouse=True)
 def not_said_yet(monkeypatch):
-    monkeypatch.setattr(hot_entries, "_cache_down", Throttle(seconds=60))
+    monkeypatch.setattr(hot_entries, "_cache_down", LogThrottle(seconds=60))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from geocache.journal.flush import flush_dirty
 from geocache.location import NOT_FOUND, UNAVAILABLE
-from geocache.log_throttle import Throttle
+from geocache.log_throttle import LogThrottle
 from geocache.lookup import hot_entries, lookup, lookup_many, single_flight
 from geocache.lookup import tiers as lookup_module
 from geocache.lookup.memory import memory
@@ -26,7 +26,7 @@ NEIGHBOUR = "81.2.69.7"
 
 @pytest.fixture(autouse=True)
 def not_said_yet(monkeypatch):
-    monkeypatch.setattr(lookup_module, "_provider_down", Throttle(seconds=60))
+    monkeypatch.setattr(lookup_module, "_provider_down", LogThrottle(seconds=60))
 
 
 @pytest.fixture

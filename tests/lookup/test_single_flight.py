@@ -4,7 +4,7 @@ from ipaddress import ip_address
 import pytest
 
 from geocache.cache import backends
-from geocache.log_throttle import Throttle
+from geocache.log_throttle import LogThrottle
 from geocache.lookup import hot_entries, single_flight
 from tests.factories import LONDON, MOSCOW_V6, a_location
 
@@ -81,7 +81,7 @@ class Down:
 
 
 def test_claims__without_the_cache_nobody_waits_for_anybody(monkeypatch):
-    monkeypatch.setattr(hot_entries, "_cache_down", Throttle(seconds=60))
+    monkeypatch.setattr(hot_entries, "_cache_down", LogThrottle(seconds=60))
     monkeypatch.setattr(backends, "current", Down)
     assert single_flight.take("b", public(LONDON)) == public(LONDON)
     single_flight.release("b", public(LONDON))

@@ -18,9 +18,9 @@ from geocache.cache.embedded import EmbeddedCache
 from geocache.exceptions import InvalidAddress, ProviderError
 from geocache.journal import reader, segments
 from geocache.journal.flush import flush_dirty
-from geocache.journal.last_seen import is_note
+from geocache.journal.last_seen import is_record
 from geocache.location import NOT_FOUND, UNAVAILABLE, load_locations
-from geocache.log_throttle import Throttle
+from geocache.log_throttle import LogThrottle
 from geocache.lookup import alookup, alookup_many, hot_entries, lookup, lookup_many
 from geocache.lookup import tiers as lookup_module
 from geocache.lookup.memory import memory
@@ -75,8 +75,8 @@ class SpyCache(EmbeddedCache):
 
 @pytest.fixture(autouse=True)
 def not_said_yet(monkeypatch):
-    monkeypatch.setattr(lookup_module, "_provider_down", Throttle(seconds=60))
-    monkeypatch.setattr(hot_entries, "_cache_down", Throttle(seconds=60))
+    monkeypatch.setattr(lookup_module, "_provider_down", LogThrottle(seconds=60))
+    monkeypatch.setattr(hot_entries, "_cache_down", LogThrottle(seconds=60))
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def journaled():
         [location.address for location in load_locations(text)]
         for number in range(first, last + 1)
         for text in reader.close_segment(number).records.values()
-        if not is_note(text)
+        if not is_record(text)
     ]
 
 

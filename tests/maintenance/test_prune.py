@@ -7,11 +7,11 @@ from django.core.exceptions import ImproperlyConfigured
 from geocache.exceptions import FlushError
 from geocache.journal import last_seen, writer
 from geocache.journal.flush import FlushReport, flush_dirty
-from geocache.journal.last_seen import Note, dump_note
+from geocache.journal.last_seen import LastSeen, dump_record
 from geocache.lookup import hot_entries, lookup
 from geocache.lookup.memory import memory
 from geocache.maintenance import prune
-from geocache.maintenance.prune import PruneReport, count_unasked
+from geocache.maintenance.prune import PruneReport, count_unseen
 from geocache.maintenance.refresh import refresh
 from geocache.maintenance.resolve_again import resolve_again
 from geocache.models import GeoCache
@@ -54,12 +54,12 @@ def stored() -> set[str]:
 
 
 def asked(address: str, *, days_ago: int) -> None:
-    GeoCache.objects.filter(pk=address).update(asked_on=TODAY - timedelta(days=days_ago))
+    GeoCache.objects.filter(pk=address).update(last_seen_on=TODAY - timedelta(days=days_ago))
 
 
 def new_process() -> None:
     memory.clear()
-    last_seen.asked.clear()
+    last_seen.tracker.clear()
 
 
 # --- what is due -------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def test_prune__removes_what_nobody_has_asked_for(days_ago: int, is_pruned: bool
     a_row(MOSCOW_V6)
     asked(LONDON, days_ago=days_ago)
     asked(MOSCOW_V6, days_ago=0)
-    assert count_unasked(90) == is_pruned
+    assert count_unseen(90) == is_pruned
     report = run()
     assert (report.pruned, report.is_complete) == (is_pruned, True)
     assert (LONDON not in stored()) is is_pruned
@@ -102,11 +102,11 @@ def test_prune__answer_that_was_asked_for_counts_beside_a_renewed_one() -> None:
     assert run().pruned == 0
 
 
-@pytest.mark.parametrize("is_note", [False, True])
-def test_prune__what_waits_in_the_journal_counts(is_note: bool) -> None:
+@pytest.mark.parametrize("is_record", [False, True])
+def test_prune__what_waits_in_the_journal_counts(is_record: bool) -> None:
     a_row(resolved_at=LONG_AGO)
-    if is_note:
-        writer.append_text(dump_note(Note(TODAY, [LONDON])))
+    if is_record:
+        writer.append_text(dump_record(LastSeen(TODAY, [LONDON])))
     else:
         writer.append([a_location(resolved_at=datetime.now(UTC))])
     assert run().pruned == 0
@@ -120,7 +120,7 @@ def test_prune__known_address_that_is_looked_up_is_kept() -> None:
     new_process()
     lookup(LONDON)
     assert run().pruned == 0
-    assert GeoCache.objects.get().asked_on == TODAY
+    assert GeoCache.objects.get().last_seen_on == TODAY
 
 
 def test_prune__row_that_answers_for_a_network_is_kept(settings: Any) -> None:

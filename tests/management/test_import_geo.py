@@ -36,7 +36,7 @@ def import_geo(*arguments: str) -> tuple[str, str]:
 def test_import_geo__says_what_is_new(tmp_path: Path) -> None:
     path = a_file(tmp_path, "1.1.1.1\n2.2.2.2\nx\n")
     out, err = import_geo(path)
-    assert out.startswith("ipsum: 2 appeared, 0 left, 2 are listed (list), in ")
+    assert out.startswith("ipsum: 2 added, 0 removed, 2 are listed (list), in ")
     assert err == "ipsum: 1 bad line passed over: line 3: 'x' is no address\n"
     assert import_geo(path) == ("ipsum: nothing has changed, 2 are listed.\n", "")
 
@@ -50,7 +50,7 @@ def test_import_geo__gzip_is_the_same_content(tmp_path: Path) -> None:
 
 def test_import_geo__dry_run_writes_nothing(tmp_path: Path) -> None:
     out, _ = import_geo("--dry-run", a_file(tmp_path, "1.1.1.1\n"))
-    assert out == "ipsum: 1 would appear and 0 leave, 1 would be listed (list).\n"
+    assert out == "ipsum: 1 would be added and 0 removed, 1 would be listed (list).\n"
     assert not ImportSource.objects.exists()
 
 
@@ -106,7 +106,7 @@ def test_import_geo__each_failure_is_one_line_and_the_others_are_applied(
         "- was not imported: say with --name what the list from '-' is called.",
     ]
     assert listed("ipsum") == ["1.1.1.1"]
-    assert "ipsum: 1 appeared" in capsys.readouterr().out
+    assert "ipsum: 1 added" in capsys.readouterr().out
 
 
 def test_import_geo__key_in_a_url_is_not_said() -> None:
@@ -130,5 +130,5 @@ def test_import_geo__reads_standard_input(tmp_path: Path) -> None:
     run(tmp_path, "migrate", "--verbosity", "0")
     packed = gzip.compress(b"1.1.1.1\n")
     done = run(tmp_path, "import_geo", "-", "--name", "piped", given=packed)
-    assert done.stdout.startswith("piped: 1 appeared, 0 left, 1 are listed"), done.stderr
+    assert done.stdout.startswith("piped: 1 added, 0 removed, 1 are listed"), done.stderr
     assert done.returncode == 0

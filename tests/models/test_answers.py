@@ -132,7 +132,7 @@ def test_geocache__row_and_answer_are_the_same():
 
 def test_geocache__has_a_column_for_each_field_of_an_answer():
     columns = {field.name for field in GeoCache._meta.get_fields()}
-    assert columns == {*FIELDS, "sort_key", "created_at", "asked_on"}
+    assert columns == {*FIELDS, "sort_key", "created_at", "last_seen_on"}
 
 
 def test_reason__knows_why_an_answer_can_be_empty():
@@ -209,7 +209,7 @@ def test_covering__finds_rows_of_networks_around_an_address():
 
 def test_journal_head__is_made_when_it_is_first_asked_for():
     head = JournalHead.of("geocache")
-    assert (head.position, head.trimmed) == (0, 0)
+    assert (head.flushed_through, head.deleted_through) == (0, 0)
     assert JournalHead.of("geocache") == head
     assert JournalHead.of("other") != head
     assert str(head) == "geocache: 0"
@@ -217,23 +217,23 @@ def test_journal_head__is_made_when_it_is_first_asked_for():
 
 def test_journal_head__advances_and_never_goes_back():
     JournalHead.of("geocache")
-    for position, trimmed, expected in (
+    for position, deleted_through, expected in (
         (5, 0, (5, 0)),
         (3, 4, (5, 4)),
         (2**61, 0, (2**61, 4)),
         (7, 7, (2**61, 7)),
         (0, 0, (2**61, 7)),
     ):
-        JournalHead.advance("geocache", position=position, trimmed=trimmed)
+        JournalHead.advance("geocache", flushed_through=position, deleted_through=deleted_through)
         head = JournalHead.of("geocache")
-        assert (head.position, head.trimmed) == expected
+        assert (head.flushed_through, head.deleted_through) == expected
 
 
 def test_journal_head__of_another_cache_stays():
     JournalHead.of("geocache")
     JournalHead.of("other")
-    JournalHead.advance("geocache", position=5)
-    assert JournalHead.of("other").position == 0
+    JournalHead.advance("geocache", flushed_through=5)
+    assert JournalHead.of("other").flushed_through == 0
 
 
 # --- SchedulerLease ----------------------------------------------------------------------------
@@ -322,7 +322,7 @@ def test_geocache__an_address_is_there_once():
             sort_key=sort_key(ip_address(LONDON)),
             resolved_at=NOON,
             created_at=NOON,
-            asked_on=NOON.date(),
+            last_seen_on=NOON.date(),
         )
 
 
@@ -348,13 +348,13 @@ def test_datetimes__are_djangos_own_without_reading_every_row(zone: str, kind: s
         assert GeoCache.objects.all().datetimes("resolved_at", kind) == list(plain)
 
 
-# --- mark_asked --------------------------------------------------------------------------------
+# --- mark_seen --------------------------------------------------------------------------------
 
 LATER_DAY = NOON.date() + timedelta(days=5)
 
 
 def asked_days():
-    return dict(GeoCache.objects.values_list("address", "asked_on"))
+    return dict(GeoCache.objects.values_list("address", "last_seen_on"))
 
 
 def test_mark_asked__raises_the_days_of_rows_and_lowers_none(django_assert_num_queries):
@@ -363,14 +363,14 @@ def test_mark_asked__raises_the_days_of_rows_and_lowers_none(django_assert_num_q
     earlier = NOON.date() - timedelta(days=5)
     days = {"20.0.0.1": LATER_DAY, "20.0.0.2": earlier, "20.0.0.9": LATER_DAY}
     with django_assert_num_queries(2):
-        GeoCache.objects.mark_asked(days)
+        GeoCache.objects.mark_seen(days)
     assert asked_days() == {
         "20.0.0.1": LATER_DAY,
         "20.0.0.2": NOON.date(),
         "20.0.0.3": NOON.date(),
     }
     with django_assert_num_queries(0):
-        GeoCache.objects.mark_asked({})
+        GeoCache.objects.mark_seen({})
 
 
 def test_mark_asked__writes_a_row_once_a_day(monkeypatch):
@@ -381,7 +381,7 @@ def test_mark_asked__writes_a_row_once_a_day(monkeypatch):
         QuerySet, "update", lambda rows, **given: counts.append(update(rows, **given))
     )
     for _ in range(3):
-        GeoCache.objects.mark_asked({LONDON: LATER_DAY})
+        GeoCache.objects.mark_seen({LONDON: LATER_DAY})
     assert counts == [1, 0, 0]
 
 
@@ -390,7 +390,7 @@ def test_mark_asked__of_a_network_is_that_of_its_newest_row():
     a_row("20.0.0.1", **network)
     a_row("20.0.0.2", **network, resolved_at=NOON + timedelta(minutes=1))
     a_row("20.0.1.1", network="20.0.1.0/24")
-    GeoCache.objects.mark_asked({"20.0.0.0/24": LATER_DAY, "30.0.0.0/8": LATER_DAY})
+    GeoCache.objects.mark_seen({"20.0.0.0/24": LATER_DAY, "30.0.0.0/8": LATER_DAY})
     assert [address for address, day in asked_days().items() if day == LATER_DAY] == ["20.0.0.2"]
 
 
@@ -398,5 +398,5 @@ def test_mark_asked__of_more_rows_than_a_statement_takes(monkeypatch):
     monkeypatch.setattr(answers, "MARKED_ROWS", 7)
     locations = many_locations(30)
     GeoCache.objects.upsert(locations)
-    GeoCache.objects.mark_asked(dict.fromkeys((one.address for one in locations), LATER_DAY))
+    GeoCache.objects.mark_seen(dict.fromkeys((one.address for one in locations), LATER_DAY))
     assert set(asked_days().values()) == {LATER_DAY}

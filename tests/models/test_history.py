@@ -13,8 +13,8 @@ from geocache.journal.recorder import record
 from geocache.location import Location
 from geocache.maintenance.forget import forget
 from geocache.maintenance.prune import prune
-from geocache.models import FormerAnswer, GeoCache, answers, history
-from geocache.models.history import is_move
+from geocache.models import AnswerHistory, GeoCache, answers, history
+from geocache.models.history import has_moved
 from tests.factories import LONDON, NOON, a_location, a_row, many_locations, use_dummy_provider
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +41,7 @@ def way(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def kept(address: str = LONDON) -> list[tuple[str, str, int, int]]:
     """Country and city of the past, and for which days after ``NOON`` they were valid."""
-    rows = FormerAnswer.objects.filter(address=address).order_by("valid_until")
+    rows = AnswerHistory.objects.filter(address=address).order_by("valid_until")
     return [
         (one.country_code, one.city, (one.valid_from - NOON).days, (one.valid_until - NOON).days)
         for one in rows
@@ -67,7 +67,7 @@ def moved(days: int, address: str = LONDON, **fields: Any) -> None:
     ],
 )
 def test_is_move__country_city_or_operator(old: Any, new: Any, expected: bool) -> None:
-    assert is_move(old, new) is expected
+    assert has_moved(old, new) is expected
 
 
 @pytest.mark.usefixtures("way")
@@ -90,7 +90,7 @@ def test_keep_changed__one_span_ends_where_the_next_begins() -> None:
         ("GB", "Leeds", 5, 9),
         ("FR", "Paris", 9, 11),
     ]
-    first = FormerAnswer.objects.earliest("valid_until")
+    first = AnswerHistory.objects.earliest("valid_until")
     assert first.to_location() == a_location(resolved_at=NOON + DAY)
     assert (first.new_country_code, first.new_city) == ("GB", "Leeds")
 
@@ -99,7 +99,7 @@ def test_keep_changed__one_span_ends_where_the_next_begins() -> None:
 def test_keep_changed__operator_is_kept_before_and_afterwards() -> None:
     moved(0, asn=64500, organization="Old")
     moved(1, asn=64501, organization="New")
-    one = FormerAnswer.objects.get()
+    one = AnswerHistory.objects.get()
     assert (one.asn, one.organization, one.new_asn, one.new_organization) == (
         64500,
         "Old",
@@ -150,7 +150,7 @@ def test_keep_changed__in_a_batch_of_more_than_a_chunk(monkeypatch: pytest.Monke
     GeoCache.objects.upsert(old)
     new = many_locations(45, city="Leeds", resolved_at=NOON + DAY)
     GeoCache.objects.upsert(new)
-    assert set(FormerAnswer.objects.values_list("address", flat=True)) == {
+    assert set(AnswerHistory.objects.values_list("address", flat=True)) == {
         one.address for one in old
     }
 
@@ -215,7 +215,7 @@ def test_keep_changed__two_flushers_with_the_same_change_keep_it_once() -> None:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(work, range(2)))
 
-    assert FormerAnswer.objects.count() == 5 * 200
+    assert AnswerHistory.objects.count() == 5 * 200
     assert kept("20.0.0.7") == [
         ("GB", city, number, number + 1)
         for number, city in enumerate(["London", *(f"City {number}" for number in range(1, 5))])
@@ -298,7 +298,7 @@ def test_upsert__at_once_with_different_changes_and_the_same_new_rows_does_not_d
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(work, range(2)))
 
-    assert FormerAnswer.objects.count() == sum(100 + 100 * number for number in range(1, 11))
+    assert AnswerHistory.objects.count() == sum(100 + 100 * number for number in range(1, 11))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -318,8 +318,8 @@ def test_prune__the_past_goes_with_its_row(settings: Any) -> None:
         moved(0, address)
         moved(5, address, city="Leeds")
     asked_long_ago = datetime(2020, 1, 1).date()
-    GeoCache.objects.filter(pk=LONDON).update(asked_on=asked_long_ago)
-    GeoCache.objects.filter(pk=OTHER).update(asked_on=datetime.now(UTC).date())
+    GeoCache.objects.filter(pk=LONDON).update(last_seen_on=asked_long_ago)
+    GeoCache.objects.filter(pk=OTHER).update(last_seen_on=datetime.now(UTC).date())
     assert prune(days=30, time_limit_seconds=60).pruned == 1
     assert (kept(LONDON), len(kept(OTHER))) == ([], 1)
 
@@ -328,7 +328,7 @@ def test_changed_between__days_are_those_of_the_time_zone(settings: Any) -> None
     settings.TIME_ZONE = "Pacific/Auckland"
     moved(0)
     a_row(city="Leeds", resolved_at=datetime(2026, 5, 1, 12, 30, tzinfo=UTC))
-    rows = FormerAnswer.objects.all()
+    rows = AnswerHistory.objects.all()
     second = datetime(2026, 5, 2).date()
     assert rows.changed_between(second, second).exists()
     assert not rows.changed_between(None, second - DAY).exists()

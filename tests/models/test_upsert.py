@@ -6,7 +6,7 @@ import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 
 from geocache.exceptions import InvalidAddress
-from geocache.location import NOBODY_ASKED
+from geocache.location import NEVER_SEEN
 from geocache.models import GeoCache
 from geocache.models import upsert as upsert_module
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, many_locations
@@ -172,34 +172,34 @@ def test_upsert__at_once_in_opposite_order_does_not_deadlock(way):
     assert GeoCache.objects.count() == 500
 
 
-def asked_on(address=LONDON):
-    return GeoCache.objects.get(address=address).asked_on
+def last_seen_on(address=LONDON):
+    return GeoCache.objects.get(address=address).last_seen_on
 
 
 def test_upsert__a_new_answer_is_asked_for_on_its_day():
     a_row(LONDON)
-    assert asked_on() == NOON.date()
+    assert last_seen_on() == NOON.date()
     a_row(LONDON, resolved_at=NOON + timedelta(days=3))
-    assert asked_on() == NOON.date() + timedelta(days=3)
+    assert last_seen_on() == NOON.date() + timedelta(days=3)
 
 
 def test_upsert__the_day_of_asking_is_never_lowered():
     later = NOON.date() + timedelta(days=9)
     a_row(LONDON)
-    GeoCache.objects.update(asked_on=later)
+    GeoCache.objects.update(last_seen_on=later)
     for days in (3, -3):
         a_row(LONDON, resolved_at=NOON + timedelta(days=days))
-        assert asked_on() == later
+        assert last_seen_on() == later
 
 
 def test_upsert__what_is_renewed_keeps_the_day_of_asking():
     a_row(LONDON)
     row = a_row(LONDON, city="Renewed", resolved_at=NOON + timedelta(days=9), is_renewed=True)
-    assert (row.city, row.asked_on) == ("Renewed", NOON.date())
+    assert (row.city, row.last_seen_on) == ("Renewed", NOON.date())
 
 
 def test_upsert__what_is_renewed_without_a_row_was_never_asked_for():
-    assert a_row(LONDON, is_renewed=True).asked_on == NOBODY_ASKED
+    assert a_row(LONDON, is_renewed=True).last_seen_on == NEVER_SEEN
 
 
 @needs_postgresql

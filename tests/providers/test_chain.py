@@ -99,7 +99,7 @@ def test_chain__a_failing_provider_is_skipped_and_tried_again_later(monkeypatch)
         ("geo_provider_skipped", "DummyProvider")
     ]
     assert first.asked == []
-    monkeypatch.setattr(chain._links[0]._breaker, "_rests_until", 0.0)
+    monkeypatch.setattr(chain._links[0]._breaker, "_open_until", 0.0)
     assert chain.resolve(LONDON).source == "City 1"
 
 

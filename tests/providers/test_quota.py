@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from geocache.cache import backends
 from geocache.exceptions import ProviderError
 from geocache.location import Location
-from geocache.log_throttle import Throttle
+from geocache.log_throttle import LogThrottle
 from geocache.providers import quota
 from geocache.providers.base import Provider
 from geocache.providers.dummy import DummyProvider
@@ -20,9 +20,9 @@ ADDRESSES = [f"20.0.0.{n}" for n in range(20)]
 
 @pytest.fixture(autouse=True)
 def not_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quota, "_spent", Throttle(seconds=60))
-    monkeypatch.setattr(quota, "_uncounted", Throttle(seconds=60))
-    monkeypatch.setattr(quota, "_few_left", Throttle(seconds=3600))
+    monkeypatch.setattr(quota, "_spent", LogThrottle(seconds=60))
+    monkeypatch.setattr(quota, "_uncounted", LogThrottle(seconds=60))
+    monkeypatch.setattr(quota, "_few_left", LogThrottle(seconds=3600))
 
 
 def dummy(limit: int | None = None, *, name: str = "Dummy", **options: Any) -> dict[str, Any]:

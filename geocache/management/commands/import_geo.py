@@ -58,7 +58,7 @@ class Command(ShellCommand):
             "--dry-run",
             action="store_true",
             dest="is_dry",
-            help="say what is new on the list and what has left it, and write nothing",
+            help="say what would be added and removed, and write nothing",
         )
         parser.add_argument(
             "--warm",
@@ -129,12 +129,12 @@ class Command(ShellCommand):
 
 SENTENCES: Final = {
     APPLIED: (
-        "{one.name}: {one.appeared_count:,} appeared, {one.left_count:,} left, "
+        "{one.name}: {one.added_count:,} added, {one.removed_count:,} removed, "
         "{one.entry_count:,} are listed ({one.format_name}), in {one.seconds:.2f} s."
     ),
     UNCHANGED: "{one.name}: nothing has changed, {one.entry_count:,} are listed.",
     COMPARED: (
-        "{one.name}: {one.appeared_count:,} would appear and {one.left_count:,} leave, "
+        "{one.name}: {one.added_count:,} would be added and {one.removed_count:,} removed, "
         "{one.entry_count:,} would be listed ({one.format_name})."
     ),
     WARMED: "{one.name}: {one.entry_count:,} looked up; nothing was applied.",

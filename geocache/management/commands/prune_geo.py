@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from geocache.maintenance.prune import PruneReport, count_unasked, prune, retention_days
+from geocache.maintenance.prune import PruneReport, count_unseen, prune, retention_days
 from geocache.management import options, progress
 from geocache.management.base_command import ShellCommand
 from geocache.statistics.table import refresh_after_flush
@@ -58,7 +58,7 @@ class Command(ShellCommand):
         if problem := database_problem():
             raise CommandError(f"Nothing was pruned: {problem}.")
         if is_dry_run:
-            count = count_unasked(days)
+            count = count_unseen(days)
             text = f"{count:,} would be pruned: nobody has asked for them in {days:,} days."
             self.stdout.write(json.dumps({"would_prune": count}) if is_json else text)
             return

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from geocache import exports
 from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress, InvalidCursor
-from geocache.history.spans import answer_on, former_spans
+from geocache.history.spans import answer_on, past_spans
 from geocache.lookup import explain
 from geocache.models import GeoCache, ListedAddress
 from geocache.statistics.table import read_statistics
@@ -96,11 +96,11 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
 
 
 def _past(request: HttpRequest, address: str) -> dict[str, Any]:
-    """Return the former answers of an address, and where it was on the day that is asked for."""
+    """Return the history entries of an address, and where it was on the day that is asked for."""
     form = DayForm(request.GET if "on" in request.GET else None, label_suffix="")
     on = form.cleaned_data["on"] if form.is_valid() else None
     return {
-        "spans": former_spans(address),
+        "spans": past_spans(address),
         "day_form": form,
         "on": on,
         "then": answer_on(address, on) if on else None,

@@ -90,13 +90,13 @@ def list_page(request: HttpRequest, pk: int) -> HttpResponse:
 def run_page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one import: its counts, what has appeared with it and what has left."""
     run = get_object_or_404(ImportRun.objects.select_related("source"), pk=pk)
-    kind = request.GET.get("show", "appeared")
-    if kind not in ("appeared", "left"):
+    kind = request.GET.get("show", "added")
+    if kind not in ("added", "removed"):
         raise Http404
     context = {
         "run": run,
         "kind": kind,
-        "page": _page(request, run.appeared.all() if kind == "appeared" else run.left.all()),
+        "page": _page(request, run.added.all() if kind == "added" else run.removed.all()),
     }
     return render(request, "geocache/import_run.html", context)
 

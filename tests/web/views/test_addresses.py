@@ -34,7 +34,7 @@ ONE = f"/addresses/{LONDON}/"
 # statistics.
 LIST_QUERIES = 2 + 3 + 1 + 1
 # The session, its user, its permissions; row, head of the journal, neighbours on either side,
-# former answers, the lists that it is on.
+# history entries, the lists that it is on.
 ONE_QUERIES = 4 + 2 + 2 + 1 + 1
 
 
@@ -264,9 +264,9 @@ def test_address__everything_is_shown(viewer):
 
 def test_address__says_when_it_was_last_asked_for(viewer):
     a_row(LONDON)
-    GeoCache.objects.update(asked_on=NOON + timedelta(days=9))
+    GeoCache.objects.update(last_seen_on=NOON + timedelta(days=9))
     page = show(viewer, ONE, max_queries=ONE_QUERIES)
-    assert "<dt>Last asked for</dt><dd>2026-01-11</dd>" in page
+    assert "<dt>Last requested</dt><dd>2026-01-11</dd>" in page
 
 
 def test_address__v6_leads_to_its_object_in_the_admin(client):

@@ -119,7 +119,7 @@ def test_run__shows_its_difference(viewer: Client) -> None:
     text = show(viewer, f"/lists/imports/{new.pk}/")
     assert MOSCOW_V6 in text
     assert LONDON not in text
-    assert "1.1.1.1" in show(viewer, f"/lists/imports/{new.pk}/?show=left")
+    assert "1.1.1.1" in show(viewer, f"/lists/imports/{new.pk}/?show=removed")
     assert "line 4: &#x27;x&#x27; is no address" in show(viewer, f"/lists/imports/{old.pk}/")
     assert viewer.get(f"/lists/imports/{new.pk}/?show=all").status_code == 404
 
@@ -129,7 +129,7 @@ def test_address_page__lists_that_it_is_on(viewer: Client) -> None:
     imported("5.6.7.8", name="other")
     text = show(viewer, "/addresses/1.1.1.1/")
     assert "Lists that it is on" in text
-    assert "no, left" in text
+    assert "no, removed" in text
     response = viewer.get("/addresses/5.6.7.8/")
     assert "5.6.7.0/24" in response.text
     assert ">other</a>" in response.text

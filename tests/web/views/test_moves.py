@@ -128,6 +128,6 @@ def test_admin__past_on_the_page_of_a_row_and_a_list_that_nobody_changes(client)
     client.force_login(an_admin())
     page = client.get(f"/admin/geocache/geocache/{LONDON}/change/").text
     assert "United Kingdom, London, AS64500 Old &lt;Networks&gt;" in page
-    listing = client.get("/admin/geocache/formeranswer/")
+    listing = client.get("/admin/geocache/answerhistory/")
     assert (listing.status_code, LONDON in listing.text) == (200, True)
-    assert client.get("/admin/geocache/formeranswer/add/").status_code == 403
+    assert client.get("/admin/geocache/answerhistory/add/").status_code == 403

@@ -1,0 +1,65 @@
+"""Upgrades of tables that have rows; none of them may rebuild a large one."""
+
+import pytest
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from tests.factories import NOON
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def migrate(name):
+    MigrationExecutor(connection).migrate([("geocache", name)])
+    return MigrationExecutor(connection).loader.project_state([("geocache", name)]).apps
+
+
+def sql_of(name):
+    executor = MigrationExecutor(connection)
+    state = executor.loader.project_state(("geocache", name), at_end=False)
+    with connection.schema_editor(collect_sql=True, atomic=False) as editor:
+        executor.loader.get_migration("geocache", name).apply(state, editor, collect_sql=True)
+    return [one for one in editor.collected_sql if not one.startswith("--")]
+
+
+@pytest.fixture
+def earlier_apps():
+    """The tables of the release before."""
+    yield migrate("0005_imports")
+    migrate("0006_names")
+
+
+def test_names__rows_keep_their_values(earlier_apps):
+    model = earlier_apps.get_model
+    model("geocache", "GeoCache").objects.create(
+        address="1.1.1.1", sort_key="1", asked_on=NOON.date(), resolved_at=NOON, created_at=NOON
+    )
+    model("geocache", "FormerAnswer").objects.create(
+        address="1.1.1.1", city="Leeds", resolved_at=NOON, valid_from=NOON, valid_until=NOON
+    )
+    model("geocache", "JournalHead").objects.create(alias="geocache", position=7, trimmed=5)
+    source = model("geocache", "ImportSource").objects.create(name="ipsum")
+    run = model("geocache", "ImportRun").objects.create(
+        source=source, sha256="0", started_at=NOON, appeared_count=2, left_count=1
+    )
+    listed = model("geocache", "ListedAddress").objects
+    common = {"source": source, "prefix_length": 32, "first_listed_at": NOON}
+    listed.create(entry="1.1.1.1", sort_key="1", appeared_run=run, **common)
+    listed.create(entry="2.2.2.2", sort_key="2", left_run=run, **common)
+
+    model = migrate("0006_names").get_model
+
+    assert model("geocache", "GeoCache").objects.get().last_seen_on == NOON.date()
+    assert model("geocache", "AnswerHistory").objects.get().city == "Leeds"
+    head = model("geocache", "JournalHead").objects.get()
+    assert (head.flushed_through, head.deleted_through) == (7, 5)
+    run = model("geocache", "ImportRun").objects.get()
+    assert (run.added_count, run.removed_count) == (2, 1)
+    assert [one.entry for one in run.added.all()] == ["1.1.1.1"]
+    assert [one.entry for one in run.removed.all()] == ["2.2.2.2"]
+
+
+def test_names__no_table_and_no_index_is_built_again():
+    statements = sql_of("0006_names")
+    assert statements
+    assert all(" RENAME " in one for one in statements), statements
