@@ -11,7 +11,8 @@ from django.db import connections, router
 from geocache import client_ip, conf
 from geocache.bans import apply as bans
 from geocache.cache import backends
-from geocache.exceptions import BanError, ProviderError
+from geocache.cache.guard import guarded
+from geocache.exceptions import BanError, CacheUnavailable, ProviderError
 from geocache.maintenance import prune
 from geocache.providers import factory
 
@@ -27,10 +28,11 @@ SCHEDULER_APP = "django_apscheduler"
 def check_journal(**_: Any) -> list[CheckMessage]:
     """Check that the cache can hold the journal: shared, atomic, and never evicting."""
     try:
-        backend = backends.opened()
+        with guarded(fails_fast=False):
+            backend = backends.opened()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="geocache.E003")]
-    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
+    except CacheUnavailable as error:
         return [Caution(f"The cache cannot be opened: {error}", id="geocache.W001")]
     name = type(backend).__name__
     if not backends.can_hold_journal(backend):

@@ -19,11 +19,15 @@ class UndecodableRecord(GeocacheError, ValueError):
     """Text from the cache is not a record that this release can read."""
 
 
-class CacheSilent(GeocacheError):
+class CacheUnavailable(GeocacheError):
+    """The cache cannot be used: its library raised an error, which is the cause of this one."""
+
+
+class CacheSilent(CacheUnavailable):
     """The cache circuit breaker is open: a recent call timed out."""
 
 
-class CacheUnusable(GeocacheError):
+class CacheUnusable(CacheUnavailable):
     """The embedded cache cannot be opened, or is read-only, full, or locked for too long."""
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, InterfaceError, connections, router
+from django.db import connections, router
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -16,7 +16,9 @@ from geocache.cache import backends
 from geocache.exceptions import ProviderError
 from geocache.journal import spill_buffer
 from geocache.journal.flush import read_backlog
+from geocache.locks.process_identity import describe
 from geocache.models import FlushRun, GeoCache, RejectedEntry, SchedulerLease
+from geocache.models.connection import DATABASE_ERRORS
 from geocache.models.scheduler import SCHEDULER_LEASE
 from geocache.providers import factory, quota
 from geocache.providers.base import Source
@@ -101,7 +103,7 @@ def database_problem() -> str:
     wanted = {model._meta.db_table for model in apps.get_app_config("geocache").get_models()}
     try:
         missing = wanted.difference(_connection().introspection.table_names())
-    except (DatabaseError, InterfaceError) as error:
+    except DATABASE_ERRORS as error:
         return f"the database cannot be reached: {first_line(error)}"
     return UNMIGRATED if missing else ""
 
@@ -200,7 +202,7 @@ def _read_scheduler(at: datetime) -> dict[str, Any]:
     lease = SchedulerLease.objects.filter(name=SCHEDULER_LEASE, expires_at__gt=at).first()
     return {
         "is_scheduler_alive": lease is not None,
-        "scheduler_holder": lease.holder if lease else "",
+        "scheduler_holder": describe(lease.holder) if lease else "",
     }
 
 

@@ -12,6 +12,8 @@ from limits.strategies import FixedWindowRateLimiter
 
 from geocache import conf
 from geocache.cache import backends
+from geocache.cache.guard import guarded
+from geocache.exceptions import CacheUnavailable
 from geocache.log_throttle import LogThrottle
 
 log = structlog.get_logger(__name__)
@@ -80,10 +82,11 @@ def seconds_to_wait(asker: str) -> int:
         return 0
     limiter = FixedWindowRateLimiter(CacheStorage(limit.get_expiry()))
     try:
-        if limiter.hit(limit, asker):
-            return 0
-        ends_at = limiter.get_window_stats(limit, asker).reset_time
-    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
+        with guarded(fails_fast=False):
+            if limiter.hit(limit, asker):
+                return 0
+            ends_at = limiter.get_window_stats(limit, asker).reset_time
+    except CacheUnavailable as error:
         # Without its cache the API still answers, as the pages do.
         if _cache_down.is_due():
             log.error("geo_api_rate_unavailable", error=str(error))

@@ -4,10 +4,7 @@ What is banned is a table of its own. Whatever was killed or failed, the differe
 listed and what is banned is what is left to do.
 """
 
-import fcntl
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any, Final
@@ -21,12 +18,12 @@ from geocache import conf
 from geocache.addresses import SPECIAL_NETWORKS, parse_network
 from geocache.bans.base import BanAction
 from geocache.exceptions import BanError, InvalidAddress
+from geocache.locks.file_lock import exclusive_lock
 from geocache.models import Ban, ListedAddress
 
 ROWS: Final = 2_000
 # How long one waits for the bans of another import on this machine.
 WAIT_SECONDS: Final = 60.0
-POLL_SECONDS: Final = 0.1
 
 # Is called with each batch, in its transaction.
 Keep = Callable[[], object]
@@ -75,7 +72,14 @@ def apply_bans(keep: Keep = lambda: None) -> BanReport:
     action = current()
     if action is None:
         return BanReport()
-    with _alone(keep):
+    lock = exclusive_lock(
+        conf.var_dir() / ".bans.lock",
+        busy=BanError("another import is banning at this moment"),
+        wait_seconds=WAIT_SECONDS,
+        waiting=keep,
+    )
+    # What is banned is this machine's, for all imports together.
+    with lock:
         if action.is_whole:
             return _replace(action, keep)
         return BanReport(
@@ -177,25 +181,3 @@ def _protection() -> Callable[[str], bool]:
         return any(low <= last and first <= high for low, high in ranges[network.version])
 
     return is_protected
-
-
-@contextmanager
-def _alone(keep: Keep) -> Iterator[None]:
-    """Be the only one on this machine who bans: what is banned is this machine's, too.
-
-    The lock is the kernel's: it goes with the process that holds it, however that ends.
-    """
-    folder = conf.var_dir()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    until = time.monotonic() + WAIT_SECONDS
-    with (folder / ".bans.lock").open("a") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > until:
-                    raise BanError("another import is banning at this moment") from error
-                keep()
-                time.sleep(POLL_SECONDS)
-        yield

@@ -25,9 +25,9 @@ from geocache.blocklists import sources
 from geocache.blocklists.content import Entries, Spooled
 from geocache.blocklists.diff import Change, differences
 from geocache.blocklists.outcome import APPLIED, COMPARED, UNCHANGED, WARMED, Outcome, Progress
-from geocache.blocklists.runs import begin, failing, held
+from geocache.blocklists.runs import LEASE_SECONDS, begin, failing, held
 from geocache.blocklists.sources import Content, Origin
-from geocache.exceptions import ImportFailed
+from geocache.exceptions import ImportBusy, ImportFailed
 from geocache.lookup import lookup_many
 from geocache.lookup.memory import memory
 from geocache.models import ImportRun, ImportSource, ListedAddress
@@ -172,7 +172,7 @@ class _Import:
         while batch := list(islice(changes, BATCH_ENTRIES)):
             _stop_if(self.progress)
             self._write(batch)
-        report = bans.apply_bans(self._keep)
+        report = bans.apply_bans(self._renew)
         self._complete()
         return report
 
@@ -184,7 +184,7 @@ class _Import:
                 self.progress.compared(BATCH_ENTRIES)
             if number % KEEP_ENTRIES == 0:
                 # Where few entries have changed, no batch is written for long.
-                self._keep()
+                self._renew()
 
     def _write(self, batch: list[Change]) -> None:
         added = [change.entry for change in batch if change.is_added]
@@ -193,7 +193,7 @@ class _Import:
         _locate(added)
         at, run = timezone.now(), self.run
         with transaction.atomic():
-            self._keep()
+            self._renew()
             ListedAddress.objects.mark_added(added, run, at)
             ListedAddress.objects.mark_removed(removed, run, at)
             ImportRun.objects.filter(pk=run.pk).update(
@@ -203,7 +203,7 @@ class _Import:
 
     def _complete(self) -> None:
         with transaction.atomic():
-            self._keep()
+            self._renew()
             ImportRun.objects.filter(pk=self.run.pk).update(
                 state=ImportRun.State.COMPLETED, finished_at=timezone.now(), error=""
             )
@@ -212,8 +212,9 @@ class _Import:
                 current_run=self.run, is_counted=False
             )
 
-    def _keep(self) -> None:
-        self.source.keep(self.holder)
+    def _renew(self) -> None:
+        if not self.source.renew(self.holder, LEASE_SECONDS):
+            raise ImportBusy("another process has taken this import over")
 
 
 def _applied(name: str, sha256: str) -> ImportRun | None:

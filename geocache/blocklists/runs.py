@@ -1,18 +1,21 @@
-"""The run of one import: who holds the list, and how it begins and fails."""
+"""The run of one import: the lease of its list, and how it begins and fails."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from geocache.blocklists.content import Report
 from geocache.exceptions import GeocacheError, ImportBusy, ImportFailed
 from geocache.locks.process_identity import this_holder
 from geocache.models import ImportRun, ImportSource
+from geocache.models.connection import DATABASE_ERRORS
 
+# How long a process that stopped renewing keeps a list, unless it is known to have ended.
+LEASE_SECONDS: Final = 120
 POLL_SECONDS: Final = 0.2
 
 
@@ -21,7 +24,7 @@ def held(name: str, wait_seconds: float) -> Iterator[tuple[ImportSource, str]]:
     """Hold a list, so that no other process imports it meanwhile; raise ``ImportBusy``."""
     source, _ = ImportSource.objects.get_or_create(name=name)
     holder, until = this_holder(), time.monotonic() + wait_seconds
-    while not source.hold(holder):
+    while not source.acquire(holder, LEASE_SECONDS):
         if time.monotonic() >= until:
             raise ImportBusy(f"another process imports {name} at this moment")
         time.sleep(POLL_SECONDS)
@@ -29,7 +32,7 @@ def held(name: str, wait_seconds: float) -> Iterator[tuple[ImportSource, str]]:
         yield source, holder
     finally:
         # A database that is away now lets the hold run out.
-        with suppress(DatabaseError, InterfaceError):
+        with suppress(*DATABASE_ERRORS):
             source.release(holder)
 
 
@@ -66,7 +69,7 @@ def failing(run: ImportRun, holder: str) -> Iterator[None]:
     except ImportBusy:
         # It is another's now.
         raise
-    except (GeocacheError, DatabaseError, InterfaceError, OSError) as error:
+    except (GeocacheError, OSError, *DATABASE_ERRORS) as error:
         said = " ".join(str(error).split())
         _mark_failed(run, holder, said)
         raise ImportFailed(said) from error
@@ -76,7 +79,7 @@ def failing(run: ImportRun, holder: str) -> Iterator[None]:
 
 
 def _mark_failed(run: ImportRun, holder: str, said: str) -> None:
-    with suppress(DatabaseError, InterfaceError):
+    with suppress(*DATABASE_ERRORS):
         ImportRun.objects.filter(pk=run.pk, source__holder=holder).update(
             state=ImportRun.State.FAILED, finished_at=timezone.now(), error=said[:1000]
         )

@@ -34,9 +34,13 @@ class CircuitBreaker:
     def guard(self) -> "Guard":
         """Watch one use of the service; raise ``open_error()`` while the breaker is open."""
         started = time.monotonic()
-        if started < self._open_until:
-            raise self.open_error()
+        self.check(started)
         return Guard(self, started)
+
+    def check(self, now: float) -> None:
+        """Raise ``open_error()`` while the breaker is open; ``now`` is of ``time.monotonic``."""
+        if now < self._open_until:
+            raise self.open_error()
 
     def record_failure(self, started: float) -> None:
         """Open the breaker if a failure just now, of what began at ``started``, was slow."""

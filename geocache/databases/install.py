@@ -25,7 +25,7 @@ def draft(target: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what processes that were killed have left unfinished; only while ``alone``."""
+    """Remove what killed processes have left unfinished; only under the lock of updates."""
     for path in folder.glob(f".*{DRAFT}"):
         path.unlink(missing_ok=True)
 

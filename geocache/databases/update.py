@@ -19,8 +19,8 @@ from geocache.databases.update_state import UpdateState, UpdateStates
 from geocache.databases.verify import read_source, verify
 from geocache.downloads.client import Client, Fetched
 from geocache.downloads.limits import Deadline
-from geocache.exceptions import NotPublished, TooOften, UpdateError
-from geocache.locks.file_lock import alone
+from geocache.exceptions import NotPublished, TooOften, UpdateBusy, UpdateError
+from geocache.locks.file_lock import exclusive_lock
 
 INSTALLED: Final = "installed"
 UNCHANGED: Final = "unchanged"
@@ -70,7 +70,8 @@ def update_databases(
     """
     deadline = Deadline(time.monotonic() + conf.get("UPDATE_TIME_LIMIT_SECONDS"), is_stopped)
     wanted = wanted_editions()
-    with alone(folder()):
+    busy = UpdateBusy("another update is at work; it does the same")
+    with exclusive_lock(folder() / ".lock", busy=busy):
         install.sweep(folder())
         states = UpdateStates(folder())
         return [

@@ -13,7 +13,6 @@ from itertools import count
 from typing import Final
 
 import structlog
-from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 from msgspec.structs import replace
 
@@ -25,6 +24,7 @@ from geocache.journal.last_seen import LastSeen
 from geocache.journal.reader import ClosedSegment
 from geocache.location import Location, load_locations
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
+from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
 
 log = structlog.get_logger(__name__)
 
@@ -112,8 +112,8 @@ def flush_dirty(time_limit_seconds: float | None = None) -> FlushReport:
             flush.run()
     except (JournalUnavailable, AllRefused) as error:
         problem = str(error)
-    except (DatabaseError, InterfaceError) as error:
-        table_writer.drop_broken_connection()
+    except DATABASE_ERRORS as error:
+        drop_broken_connection()
         # On one line: PostgreSQL adds hints on others.
         problem = f"the database cannot be written: {' '.join(str(error).split())}"
     flush.report.seconds = round(time.monotonic() - started, 3)
@@ -241,5 +241,5 @@ def _keep_account(started_at: datetime, report: FlushReport, problem: str) -> No
         return
     try:
         FlushRun.objects.create(started_at=started_at, error=problem, **asdict(report))
-    except (DatabaseError, InterfaceError) as error:
+    except DATABASE_ERRORS as error:
         log.warning("geo_flush_run_not_recorded", error=str(error))

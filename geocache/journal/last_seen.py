@@ -18,8 +18,13 @@ from typing import Final
 
 from geocache import conf
 from geocache.addresses import parse_address, parse_network
-from geocache.cache import backends
-from geocache.exceptions import CacheSilent, InvalidAddress, JournalUnavailable, UndecodableRecord
+from geocache.cache.guard import guarded
+from geocache.exceptions import (
+    CacheUnavailable,
+    InvalidAddress,
+    JournalUnavailable,
+    UndecodableRecord,
+)
 from geocache.journal import writer
 from geocache.location import RECORD_VERSION
 
@@ -113,9 +118,9 @@ class LastSeenTracker:
         try:
             for start in range(0, len(listed), NAMES_PER_RECORD):
                 note = LastSeen(self.day, listed[start : start + NAMES_PER_RECORD])
-                with backends.breaker.guard():
+                with guarded():
                     writer.append_text(dump_record(note))
-        except (JournalUnavailable, CacheSilent):
+        except (JournalUnavailable, CacheUnavailable):
             self.noted.difference_update(names)
 
     def _new(self, names: Iterable[str]) -> set[str]:

@@ -1,6 +1,5 @@
 """Close segments and read them, for the flush; tell writers how far it is, and of losses."""
 
-import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Final
 import structlog
 
 from geocache.journal import segments
+from geocache.locks.cache_lock import CacheLock
 
 log = structlog.get_logger(__name__)
 
@@ -104,19 +104,11 @@ def announce_loss() -> None:
 @contextmanager
 def lock(timeout_seconds: float, wait_seconds: float = 5.0) -> Iterator[bool]:
     """Hold the flushers' lock, or go on without it (False) when another keeps it for too long."""
-    token = uuid.uuid4().hex + "-"
-    waited_until = time.monotonic() + wait_seconds
+    flushers_lock = CacheLock(timeout_seconds)
     with segments.open_journal() as backend:
-        while not (is_held := backend.add(LOCK_KEY, token, timeout=max(1, int(timeout_seconds)))):
-            if time.monotonic() > waited_until:
-                break
-            time.sleep(0.1)
+        is_held = flushers_lock.acquire(backend, LOCK_KEY, wait_seconds=wait_seconds)
     try:
         yield is_held
     finally:
         with segments.open_journal() as backend:
-            if backend.get(LOCK_KEY) == token:
-                backend.delete(LOCK_KEY)
-
-
-# --- the cache ---------------------------------------------------------------------------------
+            flushers_lock.release(backend, [LOCK_KEY])

@@ -4,21 +4,21 @@ from collections.abc import Sequence
 from typing import Final
 
 import structlog
-from django.db import DatabaseError, InterfaceError
 
-from geocache.cache import backends
 from geocache.cache.backends import Entry
-from geocache.exceptions import AllRefused, CacheSilent, JournalUnavailable
+from geocache.cache.guard import guarded
+from geocache.exceptions import AllRefused, CacheUnavailable, JournalUnavailable
 from geocache.journal import spill_buffer, table_writer, writer
 from geocache.journal.spill_buffer import buffer
 from geocache.location import Location
 from geocache.log_throttle import LogThrottle
+from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
 
 log = structlog.get_logger(__name__)
 
 
 # What a database, or the driver before it, raises; whoever asks for an answer gets it all the same.
-NOT_WRITTEN: Final = (DatabaseError, InterfaceError, AllRefused, ValueError, OverflowError)
+NOT_WRITTEN: Final = (*DATABASE_ERRORS, AllRefused, ValueError, OverflowError)
 
 _written_through = LogThrottle(seconds=60)
 _unrecorded = LogThrottle(seconds=60)
@@ -36,7 +36,7 @@ def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
         # The new ones first: those that were kept may be there because they are refused.
         is_set = _write([*locations, *earlier], entry)
     except NOT_WRITTEN as error:
-        table_writer.drop_broken_connection()
+        drop_broken_connection()
         kept_count, dropped_count = buffer.put([*earlier, *locations], dropped_count)
         if _unrecorded.is_due():
             log.error(
@@ -52,9 +52,9 @@ def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
 
 def _write(answers: Sequence[Location], entry: Entry | None) -> bool:
     try:
-        with backends.breaker.guard():
+        with guarded():
             return writer.append(answers, entry)
-    except (JournalUnavailable, CacheSilent) as unavailable:
+    except (JournalUnavailable, CacheUnavailable) as unavailable:
         written = table_writer.write(answers)
         if written.refused_count:
             log.warning("geo_answers_rejected", rejected=written.refused_count)

@@ -27,7 +27,8 @@ from typing import Final
 from django.core.cache import BaseCache
 
 from geocache.cache import backends
-from geocache.exceptions import JournalUnavailable
+from geocache.cache.guard import guarded
+from geocache.exceptions import CacheUnavailable, JournalUnavailable
 
 RECORDS_PER_SEGMENT: Final = 64
 SEAL_SECONDS: Final = 3600
@@ -65,16 +66,14 @@ def is_one_numbering(head: int, ticket: int) -> bool:
 
 @contextmanager
 def open_journal() -> Iterator[BaseCache]:
-    """Give the cache, and turn each cache library's own errors into one."""
+    """Give the cache; raise ``JournalUnavailable`` when it is away, or cannot hold a journal."""
     try:
-        backend = backends.current()
-        if not backends.can_hold_journal(backend):
-            name = type(backend).__name__
-            raise JournalUnavailable(f"{name} cannot hold the journal; see geocache.E001")
-        yield backend
-    except JournalUnavailable:
-        raise
-    except Exception as error:
+        with guarded(fails_fast=False) as backend:
+            if not backends.can_hold_journal(backend):
+                name = type(backend).__name__
+                raise JournalUnavailable(f"{name} cannot hold the journal; see geocache.E001")
+            yield backend
+    except CacheUnavailable as error:
         raise JournalUnavailable(f"the cache cannot be reached: {error}") from error
 
 

@@ -78,17 +78,6 @@ def write(
     return attempt()
 
 
-def drop_broken_connection() -> None:
-    """Close the connection if an error has broken it, so that the next query opens another.
-
-    Django does that between requests; other processes that run for long have none.
-    """
-    connection = connections[router.db_for_write(GeoCache)]
-    is_open = connection.connection is not None and not connection.in_atomic_block
-    if is_open and connection.errors_occurred and not connection.is_usable():
-        connection.close()
-
-
 def _limit_waiting(connection: BaseDatabaseWrapper) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

@@ -1,23 +1,43 @@
-"""One process at a time, by a lock of the kernel on a file."""
+"""One process at a time on this machine, by a lock file."""
 
-import fcntl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-from geocache.exceptions import UpdateBusy
+from filelock import FileLock, Timeout
+
+from geocache.exceptions import GeocacheError
+
+POLL_SECONDS: Final = 0.1
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Be the only one who changes ``folder``, or raise ``UpdateBusy``.
+def exclusive_lock(
+    path: Path,
+    *,
+    busy: GeocacheError,
+    wait_seconds: float = 0.0,
+    waiting: Callable[[], object] = lambda: None,
+) -> Iterator[None]:
+    """Hold the lock file ``path``, or raise ``busy`` when another keeps it for ``wait_seconds``.
 
-    The lock is the kernel's: it goes with the process that holds it, however that ends.
+    ``waiting`` is called before each further attempt. The kernel drops the lock with the process
+    that holds it, however that ends.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as file:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock, waited_until = FileLock(path), time.monotonic() + wait_seconds
+    while True:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UpdateBusy("another update is at work; it does the same") from error
+            lock.acquire(blocking=False)
+            break
+        except Timeout as error:
+            if time.monotonic() >= waited_until:
+                raise busy from error
+        waiting()
+        time.sleep(POLL_SECONDS)
+    try:
         yield
+    finally:
+        lock.release()

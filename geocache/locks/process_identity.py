@@ -1,4 +1,4 @@
-"""Who is at work on something: one process, and whether it still lives."""
+"""The identity of a process: its machine, boot, number and start, and whether it still runs."""
 
 import os
 import socket
@@ -11,10 +11,13 @@ PROC: Final = Path("/proc")
 
 
 def this_holder() -> str:
-    """Return what names this thread of this process, and no other that ever was."""
+    """Return what names this thread of this process, and no other that ever was.
+
+    Five words: host, boot and container, process, start of the process, thread.
+    """
     pid = os.getpid()
-    started = _started(pid)
-    return SEPARATOR.join([_machine(), str(pid), started or "?", str(threading.get_native_id())])
+    words = [socket.gethostname() or "?", _boot(), str(pid), _started(pid) or "?"]
+    return SEPARATOR.join([*words, str(threading.get_native_id())])
 
 
 def is_gone(holder: str) -> bool:
@@ -22,20 +25,26 @@ def is_gone(holder: str) -> bool:
 
     False where that cannot be told: then its lease has to run out.
     """
-    parts = holder.split(SEPARATOR)
-    if len(parts) != 4 or parts[0] != _machine() or parts[2] == "?":
+    words = holder.split(SEPARATOR)
+    if len(words) != 5 or words[1] == "?" or words[1] != _boot() or words[3] == "?":
         return False
     # Its number may belong to another process by now, which was started later.
-    return _started(int(parts[1])) != parts[2]
+    return _started(int(words[2])) != words[3]
 
 
-def _machine() -> str:
-    """Return what names this boot of this machine, and the container in it."""
+def describe(holder: str) -> str:
+    """Return a holder for people: ``web1, process 4711``."""
+    words = holder.split(SEPARATOR)
+    return f"{words[0]}, process {words[2]}" if len(words) == 5 else holder
+
+
+def _boot() -> str:
+    """Return what names this boot of this machine and the container in it, or ``?``."""
     try:
         boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{(PROC / 'self/ns/pid').readlink()}"
     except OSError:
-        return socket.gethostname()
+        return "?"
 
 
 def _started(pid: int) -> str:

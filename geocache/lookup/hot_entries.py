@@ -18,7 +18,8 @@ from geocache import conf
 from geocache.addresses import networks_around
 from geocache.cache import backends
 from geocache.cache.backends import Entry
-from geocache.exceptions import UndecodableRecord
+from geocache.cache.guard import guarded
+from geocache.exceptions import CacheUnavailable, UndecodableRecord
 from geocache.location import Location, dump_locations, load_locations
 from geocache.log_throttle import LogThrottle
 
@@ -44,9 +45,9 @@ def get(build: str, address: str) -> Location | None:
     """Return the hot entry of one address; what ``get_many`` does, by the shortest way."""
     name = key(build, address)
     try:
-        with backends.breaker.guard():
-            text = backends.current().get(name)
-    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
+        with guarded() as backend:
+            text = backend.get(name)
+    except CacheUnavailable as error:
         report_down(error)
         return None
     return None if text is None else _loaded(name, text)
@@ -90,9 +91,9 @@ def set_many(build: str, locations: Iterable[Location], *, with_networks: bool =
     try:
         for entries, ttl in ((found, "TTL_SECONDS"), (not_found, "NOT_FOUND_TTL_SECONDS")):
             if entries:
-                with backends.breaker.guard():
-                    backends.current().set_many(entries, timeout=conf.get(ttl))
-    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
+                with guarded() as backend:
+                    backend.set_many(entries, timeout=conf.get(ttl))
+    except CacheUnavailable as error:
         report_down(error)
 
 
@@ -105,8 +106,9 @@ def entry(build: str, location: Location) -> Entry:
 def delete_many(build: str, names: Iterable[str]) -> bool:
     """Delete hot entries of addresses and networks; False when the cache is away: they may stay."""
     try:
-        backends.current().delete_many([_name_key(build, name) for name in names])
-    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
+        with guarded(fails_fast=False) as backend:
+            backend.delete_many([_name_key(build, name) for name in names])
+    except CacheUnavailable as error:
         report_down(error)
         return False
     return True
@@ -137,9 +139,9 @@ def _near(address: IPv4Address | IPv6Address) -> list[str]:
 def _read(names: Mapping[str, str]) -> dict[str, Location]:
     """Return the entries there are under the keys of ``names``, by name."""
     try:
-        with backends.breaker.guard():
-            texts = backends.current().get_many(names)
-    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
+        with guarded() as backend:
+            texts = backend.get_many(names)
+    except CacheUnavailable as error:
         report_down(error)
         return {}
     read = ((names[name], _loaded(name, text)) for name, text in texts.items())

@@ -98,16 +98,17 @@ def _inside(around: Mapping[str, list[str]], new: Mapping[str, Location]) -> dic
 def _ask_once(provider: Provider, build: str, public: Public) -> dict[str, Location]:
     """Ask about what no other process asks about now, and wait briefly for what others ask."""
     until = time.monotonic() + single_flight.WAIT_SECONDS
+    flight = single_flight.SingleFlight(build)
     answers: dict[str, Location] = {}
     while public and time.monotonic() < until:
-        mine = single_flight.take(build, public)
+        mine = flight.acquire(public)
         try:
             answers |= _ask(provider, build, mine)
         finally:
-            single_flight.release(build, mine)
+            flight.release(mine)
         public = {text: address for text, address in public.items() if text not in mine}
         if public:
-            answers |= single_flight.wait(build, public, until)
+            answers |= flight.wait(public, until)
             public = without(public, answers)
     return answers | _ask(provider, build, public)
 

@@ -12,23 +12,21 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 import structlog
-from django.db import DatabaseError, InterfaceError, connections, router, transaction
+from django.db import connections, router, transaction
 from msgspec.structs import replace
 
 from geocache import conf
 from geocache.addresses import networks_around, prefix_length
-from geocache.journal import table_writer
 from geocache.location import Location
 from geocache.lookup import hot_entries
 from geocache.models import GeoCache, GeoCacheQuerySet
+from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
 
 log = structlog.get_logger(__name__)
 
 # Addresses whose networks are asked for in one query: an IPv6 address lies in 113 of them, and
 # SQLite takes 32,766 parameters.
 COVERED_ADDRESSES: Final = 250
-# The second is what a driver raises on a connection that is closed.
-DATABASE_AWAY: Final = (DatabaseError, InterfaceError)
 
 Public = Mapping[str, IPv4Address | IPv6Address]
 
@@ -61,8 +59,8 @@ def old_rows(missing: Public) -> dict[str, Location]:
     try:
         with _savepoint():
             rows = GeoCache.objects.in_bulk(missing)
-    except DATABASE_AWAY:
-        table_writer.drop_broken_connection()
+    except DATABASE_ERRORS:
+        drop_broken_connection()
         return {}
     return {text: replace(row.to_location(), is_stale=True) for text, row in rows.items()}
 
@@ -83,8 +81,8 @@ def _from_rows(missing: Public) -> Known:
             for start in range(0, len(others), COVERED_ADDRESSES):
                 some = dict(others[start : start + COVERED_ADDRESSES])
                 known.by_network |= _from_networks(rows, some)
-    except DATABASE_AWAY as error:
-        table_writer.drop_broken_connection()
+    except DATABASE_ERRORS as error:
+        drop_broken_connection()
         log.error("geo_rows_unavailable", error=str(error))
     return known
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from geocache.exceptions import ProviderError
+from geocache.exceptions import CacheUnavailable, ProviderError
 from geocache.location import Location
 from geocache.lookup.network_cache import Public, find_known
 from geocache.providers import quota
@@ -55,7 +55,7 @@ def _paid(provider: Provider, row: object) -> Plan:
         usages = quota.usages(provider)
     except ProviderError as error:
         return without_provider(str(error), row)
-    except Exception:  # noqa: BLE001 - each cache library has errors of its own
+    except CacheUnavailable:
         return _uncounted(provider, row)
     if payable := [usage for usage in usages if not usage.is_spent]:
         return Plan(tier=Tier.PROVIDER, usage=payable[0])

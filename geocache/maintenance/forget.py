@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Final
 
-from django.db import DatabaseError, InterfaceError, router, transaction
+from django.db import router, transaction
 
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.journal import reader
@@ -23,6 +23,7 @@ from geocache.journal.flush import flush_dirty
 from geocache.lookup import hot_entries
 from geocache.lookup.memory import memory
 from geocache.models import AnswerHistory, GeoCache, GeoCacheQuerySet
+from geocache.models.connection import DATABASE_ERRORS
 from geocache.providers import factory
 
 # Far more than two deletions take, and longer than a flusher at work may be waited for.
@@ -57,7 +58,7 @@ def forget(
             return _delete(build, rows.unseen_since(unseen_since))
     except JournalUnavailable as error:
         raise FlushError(str(error)) from error
-    except (DatabaseError, InterfaceError) as error:
+    except DATABASE_ERRORS as error:
         raise FlushError(f"the database cannot be written: {error}") from error
 
 

@@ -14,9 +14,9 @@ from django.core.management.base import (
     CommandParser,
     DjangoHelpFormatter,
 )
-from django.db import DatabaseError, InterfaceError
 
 from geocache.exceptions import GeocacheError
+from geocache.models.connection import DATABASE_ERRORS
 from geocache.status import first_line
 
 INTERRUPTED = 130
@@ -72,7 +72,7 @@ class ShellCommand(BaseCommand):
             sys.exit(INTERRUPTED)
         except (GeocacheError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
-        except (DatabaseError, InterfaceError) as error:
+        except DATABASE_ERRORS as error:
             raise CommandError(f"the database cannot be used: {first_line(error)}") from error
         return output
 

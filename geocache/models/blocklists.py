@@ -1,28 +1,23 @@
 """Lists, what each import of them did, what they hold, and what is banned because of them."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, ClassVar, Final, Self
 
 from django.db import connections, models, transaction
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from geocache.addresses import networks_around
 from geocache.addresses.blocks import Entry
-from geocache.exceptions import ImportBusy
-from geocache.location import EPOCH
-from geocache.locks.process_identity import is_gone
+from geocache.locks.lease import Lease
 
-# How long a process that is not heard of keeps a list, if nobody can tell that it is gone.
-LEASE_SECONDS: Final = 120
 # Rows that one statement writes.
 ROWS: Final = 500
 
 
-class ImportSource(models.Model):
+class ImportSource(Lease):
     """One list, and the process that imports it."""
 
     name = models.CharField(_("list"), max_length=100, unique=True)
@@ -30,9 +25,6 @@ class ImportSource(models.Model):
     current_run = models.ForeignKey(
         "ImportRun", models.SET_NULL, null=True, blank=True, related_name="+", editable=False
     )
-    # By whom it is imported at this moment, and until when that counts.
-    holder = models.CharField(max_length=200, blank=True, editable=False)
-    expires_at = models.DateTimeField(default=EPOCH, editable=False)
     # What the service will know the content by that was fetched last.
     url = models.TextField(blank=True, editable=False)
     etag = models.CharField(max_length=1000, blank=True, editable=False)
@@ -52,33 +44,6 @@ class ImportSource(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    def hold(self, holder: str) -> bool:
-        """Take or renew the list for ``holder``; False while another process is at it.
-
-        A compare-and-set: of two processes at the same moment one changes the row.
-        """
-        now = timezone.now()
-        mine_or_free = Q(holder=holder) | Q(expires_at__lt=now)
-        seen = type(self).objects.filter(pk=self.pk).values_list("holder", flat=True).first()
-        if seen and is_gone(seen):
-            mine_or_free |= Q(holder=seen)
-        until = now + timedelta(seconds=LEASE_SECONDS)
-        rows = type(self).objects.filter(mine_or_free, pk=self.pk)
-        return bool(rows.update(holder=holder, expires_at=until))
-
-    def keep(self, holder: str) -> None:
-        """Renew what ``holder`` holds, in the transaction of a write; raise ``ImportBusy``.
-
-        Whoever was stopped for longer than the lease then writes nothing more.
-        """
-        until = timezone.now() + timedelta(seconds=LEASE_SECONDS)
-        if not type(self).objects.filter(pk=self.pk, holder=holder).update(expires_at=until):
-            raise ImportBusy("another process has taken this import over")
-
-    def release(self, holder: str) -> None:
-        """Give the list back, if it is still held by ``holder``."""
-        type(self).objects.filter(pk=self.pk, holder=holder).update(holder="", expires_at=EPOCH)
 
     def forget(self) -> None:
         """Delete the list with all that it holds, in a few statements; an import of it then ends.

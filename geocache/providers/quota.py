@@ -13,7 +13,8 @@ from typing import Final
 import structlog
 
 from geocache.cache import backends
-from geocache.exceptions import ProviderError
+from geocache.cache.guard import guarded
+from geocache.exceptions import CacheUnavailable, ProviderError
 from geocache.location import Location
 from geocache.log_throttle import LogThrottle
 from geocache.providers.base import Provider
@@ -79,12 +80,13 @@ def ask(provider: Provider, addresses: Iterable[str]) -> dict[str, Location]:
 
 
 def usages(provider: Provider) -> list[Usage]:
-    """Return what each metered provider was asked today; raises what the cache raises."""
+    """Return what each metered provider was asked today; raise ``CacheUnavailable``."""
     leaves = list(metered_leaves(provider))
     if not leaves:
         return []
     keys = [key for leaf in leaves for key in (_count_key(leaf), _remaining_key(leaf))]
-    held = backends.current().get_many(keys)
+    with guarded(fails_fast=False) as backend:
+        held = backend.get_many(keys)
     return [
         Usage(
             provider=leaf.name,
@@ -109,14 +111,14 @@ def _reserve(provider: Provider, count: int) -> int:
     """Count questions that are about to be asked; return how many of them may be."""
     limit = provider.queries_per_day
     try:
-        with backends.breaker.guard():
+        with guarded():
             total = _add(_count_key(provider), count)
             if limit is None:
                 return count
             granted = min(count, max(0, limit - total + count))
             if granted < count:
                 _add(_count_key(provider), granted - count)
-    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
+    except CacheUnavailable as error:
         if _uncounted.is_due():
             log.error("geo_queries_uncounted", provider=provider.name, error=str(error))
         return count if limit is None else 0
@@ -150,9 +152,9 @@ def _share_remaining(provider: Provider) -> None:
     if _is_few(remaining) and _few_left.is_due():
         log.warning("geo_budget_low", provider=provider.name, remaining=remaining)
     try:
-        with backends.breaker.guard():
-            backends.current().set(_remaining_key(provider), remaining, timeout=DAY_SECONDS)
-    except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
+        with guarded() as backend:
+            backend.set(_remaining_key(provider), remaining, timeout=DAY_SECONDS)
+    except CacheUnavailable as error:
         if _uncounted.is_due():
             log.error("geo_queries_uncounted", provider=provider.name, error=str(error))
 

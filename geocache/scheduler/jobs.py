@@ -13,7 +13,6 @@ from typing import Final
 
 import structlog
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, InterfaceError
 from django_apscheduler import util
 from django_apscheduler.models import DjangoJobExecution
 
@@ -34,6 +33,7 @@ from geocache.journal.flush import flush_dirty, read_backlog
 from geocache.maintenance.prune import prune, retention_days
 from geocache.maintenance.refresh import refresh
 from geocache.models import FlushRun
+from geocache.models.connection import DATABASE_ERRORS
 from geocache.statistics.lists import count_after_flush
 from geocache.statistics.table import refresh_after_flush
 
@@ -52,7 +52,6 @@ REFRESH_INTERVAL_SECONDS: Final = 3600
 PRUNE_TIME_LIMIT_SECONDS: Final = 600
 # How often a job looks whether a list is due, or somebody has asked for it.
 IMPORT_INTERVAL_SECONDS: Final = 60
-DATABASE_AWAY: Final = (DatabaseError, InterfaceError)
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]  # django-apscheduler is not typed
@@ -79,7 +78,7 @@ def _warn_of_age() -> None:
     """Say when answers have waited for longer than three intervals."""
     try:
         backlog = read_backlog()
-    except (JournalUnavailable, *DATABASE_AWAY):
+    except (JournalUnavailable, *DATABASE_ERRORS):
         # Nobody can tell; what is away has been said.
         return
     waited_seconds = backlog.waited_seconds(datetime.now(UTC))
@@ -122,7 +121,7 @@ def _say_moves() -> None:
     """Log how many known addresses the new databases put elsewhere."""
     try:
         report = count_moves(is_stopped=stopping.is_set)
-    except (ProviderError, *DATABASE_AWAY) as error:
+    except (ProviderError, *DATABASE_ERRORS) as error:
         log.error("geo_moves_not_counted", error=str(error))
         return
     if report:
@@ -137,7 +136,7 @@ def geo_refresh() -> None:
         report = refresh(time_limit_seconds=time_limit_seconds, is_stopped=stopping.is_set)
     except MeteredProvider:
         return
-    except (FlushError, ProviderError, *DATABASE_AWAY) as error:
+    except (FlushError, ProviderError, *DATABASE_ERRORS) as error:
         log.error("geo_refresh_failed", error=str(error))
         return
     if report.resolved or report.failed:
@@ -153,7 +152,7 @@ def geo_prune() -> None:
             time_limit_seconds=PRUNE_TIME_LIMIT_SECONDS,
             is_stopped=stopping.is_set,
         )
-    except (FlushError, ProviderError, ImproperlyConfigured, *DATABASE_AWAY) as error:
+    except (FlushError, ProviderError, ImproperlyConfigured, *DATABASE_ERRORS) as error:
         log.error("geo_prune_failed", error=str(error))
         return
     if report.pruned:
@@ -175,7 +174,7 @@ def geo_import() -> None:
                     left=result.outcome.removed_count,
                     bad=result.outcome.bad_count,
                 )
-    except DATABASE_AWAY as error:
+    except DATABASE_ERRORS as error:
         log.error("geo_import_failed", error=str(error))
 
 

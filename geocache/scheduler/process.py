@@ -1,7 +1,5 @@
 """The process that runs the jobs: one of several, the holder of a lease."""
 
-import os
-import socket
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,9 +11,11 @@ from django.db import close_old_connections, connections
 from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob
 
+from geocache.locks.process_identity import describe, this_holder
 from geocache.models import SchedulerLease
+from geocache.models.connection import DATABASE_ERRORS
 from geocache.models.scheduler import SCHEDULER_LEASE
-from geocache.scheduler.jobs import DATABASE_AWAY, PREFIX, geo_cache_flush, jobs, stopping
+from geocache.scheduler.jobs import PREFIX, geo_cache_flush, jobs, stopping
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ class Scheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler is no
     def _process_jobs(self) -> float | None:
         try:
             wait_seconds: float | None = super()._process_jobs()
-        except DATABASE_AWAY as error:
+        except DATABASE_ERRORS as error:
             log.error("geo_scheduler_database_away", error=str(error))
             close_old_connections()
             return RENEW_SECONDS
@@ -82,16 +82,16 @@ def start_scheduler() -> Scheduler:
     return scheduler
 
 
-class Post:
-    """The place of one scheduler process: it runs the jobs while it holds the lease."""
+class LeasedScheduler:
+    """The scheduler of one process: it runs the jobs while it holds the lease."""
 
     def __init__(self) -> None:
-        self.holder = f"{socket.gethostname()}:{os.getpid()}"
+        self.holder = this_holder()
         self.scheduler: Scheduler | None = None
         self.is_standing_by = False
         self._clock_offset = _clock_offset()
 
-    def keep(self) -> None:
+    def tick(self) -> None:
         """Take or renew the lease, and start or stop the scheduler accordingly."""
         close_old_connections()
         if self._was_clock_set_back():
@@ -99,11 +99,11 @@ class Post:
             log.warning("geo_scheduler_clock_set_back")
             self.stop()
         try:
-            is_mine = SchedulerLease.take(SCHEDULER_LEASE, self.holder, seconds=LEASE_SECONDS)
+            is_mine = SchedulerLease.of(SCHEDULER_LEASE).acquire(self.holder, LEASE_SECONDS)
             if is_mine and (self.scheduler is None or not self.scheduler.is_alive):
                 self.stop()
                 self.scheduler = start_scheduler()
-        except DATABASE_AWAY as error:
+        except DATABASE_ERRORS as error:
             # Nobody can say whose the lease is now; the jobs cannot do anything either.
             log.error("geo_scheduler_database_away", error=str(error))
             return
@@ -111,7 +111,7 @@ class Post:
             # Stopped for longer than the lease (a suspended machine): another has taken over.
             self.stop()
             if not self.is_standing_by:
-                log.info("geo_scheduler_standing_by", holder=self.holder)
+                log.info("geo_scheduler_standing_by", holder=describe(self.holder))
         self.is_standing_by = not is_mine
 
     def _was_clock_set_back(self) -> bool:
@@ -131,10 +131,10 @@ class Post:
         self.stop()
         geo_cache_flush()
         try:
-            SchedulerLease.release(SCHEDULER_LEASE, self.holder)
-        except DATABASE_AWAY as error:
+            SchedulerLease.of(SCHEDULER_LEASE).release(self.holder)
+        except DATABASE_ERRORS as error:
             log.warning("geo_scheduler_lease_not_released", error=str(error))
-        log.info("geo_scheduler_stopped", holder=self.holder)
+        log.info("geo_scheduler_stopped", holder=describe(self.holder))
 
 
 def run_scheduler(is_stopped: Callable[[], bool]) -> None:
@@ -143,13 +143,13 @@ def run_scheduler(is_stopped: Callable[[], bool]) -> None:
     Then the running job is finished and the journal flushed once more. A database that is away is
     waited for.
     """
-    post = Post()
+    leased = LeasedScheduler()
     try:
         while not is_stopped():
-            post.keep()
+            leased.tick()
             _wait(is_stopped, RENEW_SECONDS)
     finally:
-        post.leave()
+        leased.leave()
 
 
 def _clock_offset() -> float:

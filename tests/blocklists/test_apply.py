@@ -141,7 +141,7 @@ def test_import_list__half_of_another_content_is_no_former_one(
 
 def test_import_list__held_by_a_live_process_is_busy() -> None:
     source = ImportSource.objects.create(name="test")
-    assert source.hold("another machine's 1 2 3")
+    assert source.acquire("another machine's 1 2 3", 120)
     with pytest.raises(ImportBusy, match="another process imports test"):
         imported("1.1.1.1")
     assert listed() == []

@@ -16,7 +16,7 @@ from geocache.databases import update as databases_update
 from geocache.databases.update import FAILED, INSTALLED, NOT_DUE, UNCHANGED, Outcome
 from geocache.databases.update_state import FILE_NAME, UpdateStates
 from geocache.exceptions import UpdateBusy, UpdateError
-from geocache.locks.file_lock import alone
+from geocache.locks.file_lock import exclusive_lock
 from geocache.providers.mmdb import MmdbProvider
 from tests.factories import an_mmdb
 from tests.support import commands, processes
@@ -375,7 +375,7 @@ def test_update__what_is_not_due_is_left_out(service: Service) -> None:
 
 @pytest.mark.usefixtures("held")
 def test_update__two_at_once_fetch_once(service: Service, folder: Path) -> None:
-    with alone(folder), pytest.raises(UpdateBusy):
+    with exclusive_lock(folder / ".lock", busy=UpdateBusy("held")), pytest.raises(UpdateBusy):
         update()
     assert service.asked == []
     assert update().status == UNCHANGED

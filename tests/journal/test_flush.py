@@ -325,7 +325,7 @@ def test_flush_dirty__follows_a_clock_that_went_back(monkeypatch: pytest.MonkeyP
     new_process()
     an_hour_ago = time.time_ns() - 3600 * 10**9
     with monkeypatch.context() as patch:
-        patch.setattr(reader.time, "time_ns", lambda: an_hour_ago)
+        patch.setattr(segments.time, "time_ns", lambda: an_hour_ago)
         writer.append([a_location("20.0.0.2")])
 
     flush_dirty()
@@ -362,7 +362,7 @@ def test_flush_dirty__killed_while_it_lifts_the_counter_leaves_no_long_way_to_tr
     new_process()
     an_hour_ago = time.time_ns() - 3600 * 10**9
     with monkeypatch.context() as patch:
-        patch.setattr(reader.time, "time_ns", lambda: an_hour_ago)
+        patch.setattr(segments.time, "time_ns", lambda: an_hour_ago)
         writer.append([a_location("20.0.0.2")])
     advance = JournalHead.advance
 

@@ -6,6 +6,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from geocache.exceptions import AllRefused
 from geocache.journal import table_writer
 from geocache.models import GeoCache, GeoCacheQuerySet, RejectedEntry
+from geocache.models.connection import drop_broken_connection
 from tests.factories import a_location, a_row, many_locations
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -171,7 +172,7 @@ def test_drop_broken_connection__keeps_one_that_works() -> None:
     held = connection.connection
     connection.errors_occurred = True
 
-    table_writer.drop_broken_connection()
+    drop_broken_connection()
 
     assert connection.connection is held
 
@@ -181,7 +182,7 @@ def test_drop_broken_connection__drops_one_that_does_not(monkeypatch: pytest.Mon
     connection.errors_occurred = True
     monkeypatch.setattr(connection, "is_usable", lambda: False)
 
-    table_writer.drop_broken_connection()
+    drop_broken_connection()
 
     assert connection.connection is None
     assert not GeoCache.objects.exists()
@@ -194,6 +195,6 @@ def test_drop_broken_connection__leaves_a_transaction_to_who_began_it(
         connection.errors_occurred = True
         monkeypatch.setattr(connection, "is_usable", lambda: False)
 
-        table_writer.drop_broken_connection()
+        drop_broken_connection()
 
         assert connection.connection is not None

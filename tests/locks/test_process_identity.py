@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from geocache.locks import process_identity
-from geocache.locks.process_identity import is_gone, this_holder
+from geocache.locks.process_identity import describe, is_gone, this_holder
 
 
 def test_is_gone__not_this_process() -> None:
@@ -19,12 +19,12 @@ def test_is_gone__a_process_that_has_ended() -> None:
 
 
 def test_is_gone__another_process_with_its_number() -> None:
-    machine, pid, started, thread = this_holder().split()
-    assert is_gone(f"{machine} {pid} {int(started) - 1} {thread}")
+    host, boot, pid, started, thread = this_holder().split()
+    assert is_gone(f"{host} {boot} {pid} {int(started) - 1} {thread}")
 
 
 @pytest.mark.parametrize(
-    "holder", ["", "elsewhere 1 2 3", "1", f"{process_identity._machine()} 1 ? 1"]
+    "holder", ["", "web1 elsewhere 1 2 3", "1", f"web1 {process_identity._boot()} 1 ? 1"]
 )
 def test_is_gone__nobody_can_tell(holder: str) -> None:
     assert not is_gone(holder)
@@ -33,3 +33,8 @@ def test_is_gone__nobody_can_tell(holder: str) -> None:
 def test_this_holder__without_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(process_identity, "PROC", tmp_path)
     assert not is_gone(this_holder())
+
+
+def test_describe__is_for_people() -> None:
+    assert describe("web1 boot 4711 2 3") == "web1, process 4711"
+    assert describe("web1:4711") == "web1:4711"

@@ -13,6 +13,7 @@ from geocache.log_throttle import LogThrottle
 from geocache.lookup import hot_entries, lookup, lookup_many, single_flight
 from geocache.lookup import tiers as lookup_module
 from geocache.lookup.memory import memory
+from geocache.lookup.single_flight import SingleFlight
 from geocache.models import GeoCache
 from geocache.providers import factory
 from tests.factories import LONDON, a_location
@@ -122,8 +123,9 @@ def test_resolve__a_failure_is_not_remembered_and_the_claim_is_given_up(settings
     assert lookup(LONDON).reason == UNAVAILABLE
     block = {LONDON: ip_address(LONDON)}
     build = factory.current().build()
-    assert single_flight.take(build, block) == block
-    single_flight.release(build, block)
+    flight = SingleFlight(build)
+    assert flight.acquire(block) == block
+    flight.release(block)
     broken.unlink()
     assert lookup(LONDON)
 
@@ -232,6 +234,6 @@ def test_resolve__when_the_holder_is_killed_one_of_those_who_wait_takes_its_plac
 def test_resolve__who_has_waited_long_enough_asks_itself(settings, tally, monkeypatch):
     use_tallying_provider(settings, tally)
     monkeypatch.setattr(single_flight, "WAIT_SECONDS", 0.1)
-    single_flight.take(factory.current().build(), {LONDON: ip_address(LONDON)})
+    SingleFlight(factory.current().build()).acquire({LONDON: ip_address(LONDON)})
     assert lookup(LONDON).city == "81.2.69.0/24"
     assert asked(tally) == [LONDON]

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 import pytest
 from django.utils import timezone
 
+from geocache.exceptions import CacheUnavailable
 from geocache.lookup import lookup
 from geocache.lookup.explain import Provenance, trace
 from geocache.lookup.plan import Tier
@@ -83,7 +84,7 @@ def test_plan__without_the_cache_only_those_without_a_limit_are_asked(
     use_dummy_provider(settings, is_metered=True, queries_per_day=limit)
 
     def fail(*_):
-        raise ConnectionError
+        raise CacheUnavailable
 
     monkeypatch.setattr(quota, "usages", fail)
     assert traced().tier == tier

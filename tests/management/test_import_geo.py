@@ -119,7 +119,7 @@ def test_import_geo__key_in_a_url_is_not_said() -> None:
 
 def test_import_geo__held_by_another_is_75(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("geocache.management.commands.import_geo.WAIT_SECONDS", 0)
-    ImportSource.objects.create(name="ipsum").hold("elsewhere 1 2 3")
+    ImportSource.objects.create(name="ipsum").acquire("elsewhere 1 2 3", 120)
     with pytest.raises(SystemExit) as raised:
         import_geo(a_file(tmp_path, "1.1.1.1\n"))
     assert raised.value.code == 75

@@ -7,7 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
-from geocache.locks.file_lock import alone
+from geocache.exceptions import UpdateBusy
+from geocache.locks.file_lock import exclusive_lock
 from geocache.management.commands.update_geo import Bars
 from tests.factories import a_row
 from tests.support.commands import run
@@ -79,7 +80,7 @@ def test_update_geo__asks_again_only_by_force(service: Service) -> None:
 @pytest.mark.usefixtures("service")
 def test_update_geo__another_one_at_work_is_75(tmp_path: Path) -> None:
     with (
-        alone(tmp_path / "databases"),
+        exclusive_lock(tmp_path / "databases/.lock", busy=UpdateBusy("held")),
         pytest.raises(CommandError, match="another update is at work") as raised,
     ):
         updated()

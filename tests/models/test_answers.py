@@ -1,6 +1,4 @@
-import threading
 import tracemalloc
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from ipaddress import ip_address, ip_network
 
@@ -17,7 +15,6 @@ from geocache.models import (
     JournalHead,
     Reason,
     RejectedEntry,
-    SchedulerLease,
     answers,
 )
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, many_locations
@@ -234,59 +231,6 @@ def test_journal_head__of_another_cache_stays():
     JournalHead.of("other")
     JournalHead.advance("geocache", flushed_through=5)
     assert JournalHead.of("other").flushed_through == 0
-
-
-# --- SchedulerLease ----------------------------------------------------------------------------
-
-
-def test_lease__is_taken_by_one_and_kept_by_renewing():
-    assert SchedulerLease.take("jobs", "one", seconds=60)
-    assert not SchedulerLease.take("jobs", "two", seconds=60)
-    assert SchedulerLease.take("jobs", "one", seconds=60)
-    assert SchedulerLease.take("other jobs", "two", seconds=60)
-    lease = SchedulerLease.objects.get(name="jobs")
-    assert lease.holder == "one"
-    assert timedelta(seconds=50) < lease.expires_at - timezone.now() <= timedelta(seconds=60)
-
-
-def test_lease__runs_out():
-    assert SchedulerLease.take("jobs", "one", seconds=60)
-    SchedulerLease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert SchedulerLease.take("jobs", "two", seconds=60)
-    assert not SchedulerLease.take("jobs", "one", seconds=60)
-
-
-def test_lease__of_a_clock_that_was_set_back_since_is_free():
-    assert SchedulerLease.take("jobs", "one", seconds=60)
-    SchedulerLease.objects.update(expires_at=timezone.now() + timedelta(hours=1))
-    assert SchedulerLease.take("jobs", "two", seconds=60)
-    assert not SchedulerLease.take("jobs", "one", seconds=60)
-
-
-def test_lease__released_is_free_at_once_but_only_by_its_holder():
-    SchedulerLease.take("jobs", "one", seconds=60)
-    SchedulerLease.release("jobs", "two")
-    assert not SchedulerLease.take("jobs", "two", seconds=60)
-    SchedulerLease.release("jobs", "one")
-    assert SchedulerLease.take("jobs", "two", seconds=60)
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="needs PostgreSQL")
-def test_lease__of_many_at_once_one_takes_it():
-    barrier = threading.Barrier(6)
-
-    def work(holder):
-        barrier.wait()
-        try:
-            return SchedulerLease.take("jobs", holder, seconds=60)
-        finally:
-            connection.close()
-
-    for _ in range(5):
-        SchedulerLease.objects.all().delete()
-        with ThreadPoolExecutor(6) as pool:
-            assert sum(pool.map(work, "abcdef")) == 1
 
 
 # --- the account -------------------------------------------------------------------------------

@@ -278,8 +278,8 @@ def test_post__job_that_takes_long_is_told_to_stop(
         return []
 
     monkeypatch.setattr(databases_update, "update_databases", update)
-    post = scheduler_process.Post()
-    post.keep()
+    post = scheduler_process.LeasedScheduler()
+    post.tick()
     assert began.wait(30)
     post.leave()
     assert ended.is_set()
@@ -364,20 +364,20 @@ def test_scheduler__outlives_a_database_that_is_locked(
 
 @pytest.mark.django_db(transaction=True)
 def test_post__second_stands_by_and_takes_over_when_the_lease_runs_out(events: list[Any]) -> None:
-    first, second = scheduler_process.Post(), scheduler_process.Post()
+    first, second = scheduler_process.LeasedScheduler(), scheduler_process.LeasedScheduler()
     second.holder = "elsewhere:1"
     try:
-        first.keep()
-        second.keep()
+        first.tick()
+        second.tick()
         assert first.scheduler is not None
         assert second.scheduler is None
         assert "geo_scheduler_standing_by" in names(events)
 
         release_lease()
-        second.keep()
+        second.tick()
         assert second.scheduler is not None
 
-        first.keep()
+        first.tick()
         assert first.scheduler is None
     finally:
         first.stop()
@@ -386,8 +386,8 @@ def test_post__second_stands_by_and_takes_over_when_the_lease_runs_out(events: l
 
 @pytest.mark.django_db(transaction=True)
 def test_post__starts_anew_when_the_schedulers_thread_has_died() -> None:
-    post = scheduler_process.Post()
-    post.keep()
+    post = scheduler_process.LeasedScheduler()
+    post.tick()
     assert post.scheduler is not None
     died = post.scheduler
     died.pause()
@@ -396,7 +396,7 @@ def test_post__starts_anew_when_the_schedulers_thread_has_died() -> None:
     died._thread.join()
 
     try:
-        post.keep()
+        post.tick()
         assert post.scheduler is not died
     finally:
         post.stop()
@@ -407,15 +407,15 @@ def test_post__starts_anew_when_the_schedulers_thread_has_died() -> None:
 def test_post__starts_anew_when_the_clock_is_set_back(
     monkeypatch: pytest.MonkeyPatch, events: list[Any], step: float, is_anew: bool
 ) -> None:
-    post = scheduler_process.Post()
-    post.keep()
+    post = scheduler_process.LeasedScheduler()
+    post.tick()
     first, offset = post.scheduler, scheduler_process._clock_offset() + step
     monkeypatch.setattr(scheduler_process, "_clock_offset", lambda: offset)
 
     try:
-        post.keep()
+        post.tick()
         second = post.scheduler
-        post.keep()
+        post.tick()
     finally:
         post.stop()
 
@@ -427,17 +427,17 @@ def test_post__starts_anew_when_the_clock_is_set_back(
 def test_post__waits_for_a_database_that_is_away_at_its_start(
     monkeypatch: pytest.MonkeyPatch, events: list[Any]
 ) -> None:
-    post = scheduler_process.Post()
+    post = scheduler_process.LeasedScheduler()
 
     def away(*_: Any, **__: Any) -> bool:
         raise OperationalError("connection refused")
 
     with monkeypatch.context() as patch:
-        patch.setattr(SchedulerLease, "take", away)
-        post.keep()
+        patch.setattr(SchedulerLease, "acquire", away)
+        post.tick()
     assert names(events) == ["geo_scheduler_database_away"]
 
-    post.keep()
+    post.tick()
 
     assert post.scheduler is not None
     post.stop()

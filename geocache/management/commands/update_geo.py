@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError, InterfaceError
 
 from geocache.databases import update
 from geocache.databases.update import FAILED, INSTALLED, Outcome
@@ -15,6 +14,7 @@ from geocache.history.moves import MoveReport, count_moves
 from geocache.management import progress
 from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json
+from geocache.models.connection import DATABASE_ERRORS
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -83,7 +83,7 @@ class Command(ShellCommand):
         try:
             with progress.bar(total=None, label="Comparing", unit=" rows", delay_seconds=1) as bar:
                 return count_moves(watch=bar.update)
-        except (ProviderError, DatabaseError, InterfaceError) as error:
+        except (ProviderError, *DATABASE_ERRORS) as error:
             # The update itself is done.
             self.stderr.write(f"Nobody knows how many addresses moved: {str(error).strip()}.")
             return None

@@ -1,0 +1,64 @@
+"""One error for what any cache library raises, while bugs of our own code pass."""
+
+import time
+import traceback
+from types import TracebackType
+
+from django.core.cache import BaseCache
+
+from geocache.cache import backends
+from geocache.cache.circuit_breaker import CircuitBreaker
+from geocache.exceptions import CacheUnavailable, GeocacheError
+
+
+def guarded(*, fails_fast: bool = True) -> "Guarded":
+    """Give the cache in a ``with`` statement, and raise ``CacheUnavailable``.
+
+    A look-up fails fast while the circuit breaker is open; a flush takes its time.
+    """
+    return Guarded(backends.breaker if fails_fast else None)
+
+
+class Guarded:
+    """One use of the cache. A class, as ``contextlib`` takes more than twice as long."""
+
+    __slots__ = ("_breaker", "_started")
+
+    def __init__(self, breaker: CircuitBreaker | None) -> None:
+        self._breaker = breaker
+
+    def __enter__(self) -> BaseCache:
+        self._started = time.monotonic()
+        if self._breaker is not None:
+            self._breaker.check(self._started)
+        try:
+            return backends.current()
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if is_bug(error):
+            return
+        if self._breaker is not None:
+            self._breaker.record_failure(self._started)
+        if not isinstance(error, GeocacheError):
+            raise CacheUnavailable(str(error)) from error
+
+
+def is_bug(error: Exception) -> bool:
+    """Tell whether our own code raised a built-in error, such as ``TypeError``.
+
+    A cache library raises errors of its own, or ``OSError``. What built-in errors it raises on a
+    value that it cannot decode come out of its own code.
+    """
+    if isinstance(error, OSError) or type(error).__module__ != "builtins":
+        return False
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "geocache"

@@ -1,0 +1,54 @@
+"""A lease in the database: one process at a time, on all machines, until it stops renewing it."""
+
+from datetime import timedelta
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from geocache.location import EPOCH
+from geocache.locks.process_identity import is_gone
+
+
+class Lease(models.Model):
+    """A row that one process at a time may hold; ``holder`` is a process identity.
+
+    The clocks of two holders may differ by less than the seconds that a lease lasts.
+    """
+
+    holder = models.CharField(max_length=200, blank=True, editable=False)
+    expires_at = models.DateTimeField(default=EPOCH, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def acquire(self, holder: str, seconds: float) -> bool:
+        """Take or renew the lease for ``holder``; False while another process has it.
+
+        A compare-and-set: of two processes at the same moment one changes the row.
+        """
+        now = timezone.now()
+        own_or_free = Q(holder=holder) | Q(expires_at__lt=now)
+        # No lease lasts so long: the clock of its holder was set back since.
+        own_or_free |= Q(expires_at__gt=now + 2 * timedelta(seconds=seconds))
+        seen = self._row().values_list("holder", flat=True).first()
+        if seen and is_gone(seen):
+            own_or_free |= Q(holder=seen)
+        until = now + timedelta(seconds=seconds)
+        return bool(self._row().filter(own_or_free).update(holder=holder, expires_at=until))
+
+    def renew(self, holder: str, seconds: float) -> bool:
+        """Renew the lease of ``holder``; False when another process has it by now.
+
+        In the transaction of a write it keeps a holder that was stopped for too long from writing.
+        """
+        until = timezone.now() + timedelta(seconds=seconds)
+        return bool(self._row().filter(holder=holder).update(expires_at=until))
+
+    def release(self, holder: str) -> None:
+        """Give the lease back, if ``holder`` still has it."""
+        self._row().filter(holder=holder).update(holder="", expires_at=EPOCH)
+
+    def _row(self) -> "models.QuerySet[Lease]":
+        rows: models.QuerySet[Lease] = type(self)._default_manager.filter(pk=self.pk)
+        return rows

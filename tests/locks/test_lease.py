@@ -1,0 +1,97 @@
+"""Leases, by the two tables that have one."""
+
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from geocache.locks.process_identity import this_holder
+from geocache.models import ImportSource, SchedulerLease
+from tests.support import processes
+
+pytestmark = pytest.mark.django_db
+
+
+def test_lease__is_taken_by_one_and_kept_by_renewing():
+    assert SchedulerLease.of("jobs").acquire("one", 60)
+    assert not SchedulerLease.of("jobs").acquire("two", 60)
+    assert SchedulerLease.of("jobs").acquire("one", 60)
+    assert SchedulerLease.of("other jobs").acquire("two", 60)
+    lease = SchedulerLease.objects.get(name="jobs")
+    assert lease.holder == "one"
+    assert timedelta(seconds=50) < lease.expires_at - timezone.now() <= timedelta(seconds=60)
+
+
+def test_lease__runs_out():
+    assert SchedulerLease.of("jobs").acquire("one", 60)
+    SchedulerLease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert SchedulerLease.of("jobs").acquire("two", 60)
+    assert not SchedulerLease.of("jobs").acquire("one", 60)
+
+
+def test_lease__of_a_clock_that_was_set_back_since_is_free():
+    assert SchedulerLease.of("jobs").acquire("one", 60)
+    SchedulerLease.objects.update(expires_at=timezone.now() + timedelta(hours=1))
+    assert SchedulerLease.of("jobs").acquire("two", 60)
+    assert not SchedulerLease.of("jobs").acquire("one", 60)
+
+
+def test_lease__released_is_free_at_once_but_only_by_its_holder():
+    SchedulerLease.of("jobs").acquire("one", 60)
+    SchedulerLease.of("jobs").release("two")
+    assert not SchedulerLease.of("jobs").acquire("two", 60)
+    SchedulerLease.of("jobs").release("one")
+    assert SchedulerLease.of("jobs").acquire("two", 60)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="needs PostgreSQL")
+def test_lease__of_many_at_once_one_takes_it():
+    barrier = threading.Barrier(6)
+
+    def work(holder):
+        barrier.wait()
+        try:
+            return SchedulerLease.of("jobs").acquire(holder, 60)
+        finally:
+            connection.close()
+
+    for _ in range(5):
+        SchedulerLease.objects.all().delete()
+        with ThreadPoolExecutor(6) as pool:
+            assert sum(pool.map(work, "abcdef")) == 1
+
+
+def test_renew__tells_when_another_has_taken_it():
+    source = ImportSource.objects.create(name="ipsum")
+    assert source.acquire("one", 60)
+    assert source.renew("one", 60)
+    ImportSource.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert source.acquire("two", 60)
+    assert not source.renew("one", 60)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", ["SchedulerLease", "ImportSource"])
+def test_lease__of_a_process_that_was_killed_is_free_at_once(name):
+    process = processes.start_script(
+        "import time\n"
+        "from geocache import models\n"
+        "from geocache.locks.process_identity import this_holder\n"
+        f"row = models.{name}.objects.get_or_create(name='held')[0]\n"
+        "print(row.acquire(this_holder(), 3600), flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    try:
+        assert process.stdout.readline() == "True\n"
+        row = {"SchedulerLease": SchedulerLease, "ImportSource": ImportSource}[name].objects.get()
+        assert not row.acquire(this_holder(), 3600)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert row.acquire(this_holder(), 3600)
