@@ -45,6 +45,6 @@ def test_exclusive_lock__of_a_process_that_was_killed_is_free(tmp_path):
             pass
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
     with exclusive_lock(path, busy=BUSY):
         pass

@@ -93,5 +93,5 @@ def test_lease__of_a_process_that_was_killed_is_free_at_once(name):
         assert not row.acquire(this_holder(), 3600)
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
     assert row.acquire(this_holder(), 3600)
