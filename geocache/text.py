@@ -1,4 +1,4 @@
-"""Text that a page can hold, whatever somebody sent."""
+"""Make text from elsewhere fit for a page, a table of the database, or a terminal."""
 
 import re
 from typing import Final
@@ -7,6 +7,16 @@ from typing import Final
 UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 
 
-def printable(text: str) -> str:
+def strip_unprintable(text: str) -> str:
     """Return ``text`` with the replacement character for each that a page may not hold."""
     return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def storable(text: object) -> str:
+    """Return text that every database accepts: NUL and lone surrogates are escaped."""
+    return str(text).replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def terminal_safe(text: str) -> str:
+    """Return ``text`` with a question mark for each character that could move a cursor."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)

@@ -1,6 +1,26 @@
-from geocache.text import printable
+import pytest
+
+from geocache.text import storable, strip_unprintable, terminal_safe
 
 
-def test_printable__replaces_what_no_page_may_hold_and_nothing_else():
-    assert printable("a\x00\x1b\x7f\x9f\ufdd0\uffff") == "a" + 6 * "\ufffd"
-    assert printable("a\t\n\r <b> é 😀") == "a\t\n\r <b> é 😀"
+def test_strip_unprintable__replaces_what_no_page_may_hold_and_nothing_else():
+    assert strip_unprintable("a\x00\x1b\x7f\x9f\ufdd0\uffff") == "a" + 6 * "\ufffd"
+    assert strip_unprintable("a\t\n\r <b> é 😀") == "a\t\n\r <b> é 😀"
+
+
+def test_storable__escapes_what_a_database_refuses_and_nothing_else():
+    assert storable("a\0b\ud800c") == r"a\0b\ud800c"
+    assert storable("a\t\n\x1b <b> é 😀") == "a\t\n\x1b <b> é 😀"
+
+
+def test_storable__takes_an_error():
+    assert storable(ValueError("no\0")) == r"no\0"
+
+
+@pytest.mark.parametrize("character", ["\n", "\r", "\x1b", "\x9b", "\u202e", "\ud800"])
+def test_terminal_safe__replaces_what_moves_the_cursor(character):
+    assert terminal_safe(f"a{character}[2Jb") == "a?[2Jb"
+
+
+def test_terminal_safe__leaves_letters_of_the_world():
+    assert terminal_safe("São Paulo 東京") == "São Paulo 東京"

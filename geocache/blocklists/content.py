@@ -20,7 +20,7 @@ from typing import IO, Final, cast
 from geocache.addresses.blocks import Entry, parse_entries
 from geocache.blocklists.formats import HEAD_LINES, Format, Words, recognise
 from geocache.exceptions import ImportFailed, InvalidAddress
-from geocache.text import printable
+from geocache.text import strip_unprintable
 
 GZIP: Final = b"\x1f\x8b"
 SQLITE: Final = b"SQLite format 3\0"
@@ -51,7 +51,7 @@ class Report:
         """Count a bad line, and keep it if it is one of the first."""
         self.bad_count += 1
         if len(self.bad_lines) < SHOWN_BAD_LINES:
-            shown = printable(word)[:SHOWN_LETTERS]
+            shown = strip_unprintable(word)[:SHOWN_LETTERS]
             self.bad_lines.append(f"line {number}: {shown!r} is no address")
 
 

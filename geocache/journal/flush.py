@@ -25,6 +25,7 @@ from geocache.journal.reader import ClosedSegment
 from geocache.location import Location, load_locations
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
 from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
+from geocache.text import storable
 
 log = structlog.get_logger(__name__)
 
@@ -75,9 +76,7 @@ class Batch:
                 else:
                     self._take_answers(load_locations(text))
             except UndecodableRecord as error:
-                self.unreadable.append(
-                    RejectedEntry(record=table_writer.printable(text), error=str(error))
-                )
+                self.unreadable.append(RejectedEntry(record=storable(text), error=str(error)))
 
     def _take_answers(self, locations: list[Location]) -> None:
         for location in locations:

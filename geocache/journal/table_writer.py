@@ -23,6 +23,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from geocache.exceptions import AllRefused, InvalidAddress
 from geocache.location import Location, dump_locations
 from geocache.models import GeoCache, RejectedEntry
+from geocache.text import storable
 
 # Refusals, with nothing accepted, after which it is the database that is broken.
 ALL_REFUSED: Final = 100
@@ -100,7 +101,7 @@ def _upsert(
         if len(locations) == 1:
             refused.append(_rejected(locations[0], error))
             if not accepted_count and len(refused) >= ALL_REFUSED:
-                raise AllRefused(printable(error)) from error
+                raise AllRefused(storable(error)) from error
             return accepted_count
     # One half below the other: the order in which two flushers wait for rows is that of the whole.
     locations = sorted(locations, key=attrgetter("address"))
@@ -111,12 +112,7 @@ def _upsert(
 
 def _rejected(location: Location, error: Exception) -> RejectedEntry:
     return RejectedEntry(
-        address=printable(location.address)[:100],
+        address=storable(location.address)[:100],
         record=dump_locations([location]),
-        error=printable(error).strip(),
+        error=storable(error).strip(),
     )
-
-
-def printable(text: object) -> str:
-    """Return text that no database refuses: without NUL, lone surrogates escaped."""
-    return str(text).replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()

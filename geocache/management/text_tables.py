@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from geocache.text import terminal_safe
+
 GAP = "  "
 
 
@@ -35,7 +37,7 @@ class Table:
 
     def _cells(self, row: Sequence[str]) -> list[str]:
         return [
-            _cut(printable(text), column.limit)
+            _cut(terminal_safe(text), column.limit)
             for text, column in zip(row, self.columns, strict=True)
         ]
 
@@ -53,14 +55,9 @@ def pairs(rows: Iterable[tuple[str, str]]) -> str:
     width = max(len(name) for name, _ in listed)
     indent = f"\n{' ' * width}{GAP}"
     return "\n".join(
-        f"{name.ljust(width)}{GAP}{indent.join(map(printable, value.splitlines()))}".rstrip()
+        f"{name.ljust(width)}{GAP}{indent.join(map(terminal_safe, value.splitlines()))}".rstrip()
         for name, value in listed
     )
-
-
-def printable(text: str) -> str:
-    """Return text that cannot move a terminal's cursor: names come from files of others."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _cut(text: str, limit: int) -> str:

@@ -23,7 +23,7 @@ from geocache.models import (
     ListedAddress,
 )
 from geocache.templatetags.geo import country_name
-from geocache.text import printable
+from geocache.text import strip_unprintable
 from geocache.web.pagination import ORDERS
 from geocache.web.widgets import LongSelect
 
@@ -112,7 +112,9 @@ class AddressFilter(forms.Form):
     def __init__(self, query: QueryDict) -> None:
         self.query = QueryDict(mutable=True)
         for name, values in query.lists():
-            self.query.setlist(printable(name), [printable(value) for value in values])
+            self.query.setlist(
+                strip_unprintable(name), [strip_unprintable(value) for value in values]
+            )
         super().__init__(self.query, label_suffix="")
 
     def clean_country(self) -> str:
@@ -231,7 +233,7 @@ class MoveFilter(forms.Form):
     after = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, query: QueryDict) -> None:
-        given = {name: printable(str(query[name])) for name in query}
+        given = {name: strip_unprintable(str(query[name])) for name in query}
         super().__init__(given, label_suffix="")
 
     def problems(self) -> list[str]:

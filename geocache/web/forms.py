@@ -11,7 +11,7 @@ from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 
 from geocache.addresses.extraction import find_addresses, is_network
-from geocache.text import printable
+from geocache.text import strip_unprintable
 from geocache.web.uploads import read_text
 
 MAX_ADDRESSES: Final = 1_000
@@ -52,7 +52,7 @@ class AddressesInput(forms.Textarea):
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> str:
         """Replace what cannot be shown, so that the line it is on can be named."""
-        return printable(super().value_from_datadict(data, files, name) or "")
+        return strip_unprintable(super().value_from_datadict(data, files, name) or "")
 
     def format_value(self, value: Any) -> str | None:
         """Leave out a text that is far too long, rather than send megabytes back."""
@@ -96,7 +96,7 @@ class LookupForm(forms.Form):
     def clean_file(self) -> str:
         """Return the text of the file, or the empty text."""
         file = self.cleaned_data["file"]
-        return printable(read_text(file)) if file else ""
+        return strip_unprintable(read_text(file)) if file else ""
 
     def clean_addresses(self) -> list[str]:
         """Return the addresses, normalised, each once and in their order."""

@@ -1,4 +1,4 @@
-from geocache.management.text_tables import Column, Table, pairs, printable
+from geocache.management.text_tables import Column, Table, pairs
 
 COLUMNS = (Column("NAME"), Column("COUNT", is_number=True), Column("PLACE", 6))
 
@@ -27,10 +27,6 @@ def test_table__a_cell_is_cut_to_its_limit() -> None:
 def test_table__cannot_move_the_cursor() -> None:
     table = Table(COLUMNS, [])
     assert table.line(("a\x1b[2J\n", "1", "x")) == "a?[2J?      1  x"
-
-
-def test_printable__leaves_letters_of_the_world() -> None:
-    assert printable("São Paulo 東京") == "São Paulo 東京"
 
 
 def test_pairs__further_lines_stand_below() -> None:

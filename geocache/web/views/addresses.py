@@ -17,7 +17,7 @@ from geocache.history.spans import answer_on, past_spans
 from geocache.lookup import explain
 from geocache.models import GeoCache, ListedAddress
 from geocache.statistics.table import read_statistics
-from geocache.text import printable
+from geocache.text import strip_unprintable
 from geocache.web.access import staff_only
 from geocache.web.filters import AddressFilter, DayForm
 from geocache.web.pagination import Page, read_page
@@ -70,7 +70,8 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
         parsed = parse_address(address)
     except InvalidAddress:
         said = {
-            "problem": _("“%(text)s” is not an IP address.") % {"text": printable(address[:40])}
+            "problem": _("“%(text)s” is not an IP address.")
+            % {"text": strip_unprintable(address[:40])}
         }
         return render(request, "geocache/no_address.html", said, status=HTTPStatus.NOT_FOUND)
     if str(parsed) != address:
