@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
@@ -73,7 +74,7 @@ class Status:
             "database": self.database_vendor,
             "scheduler": {"is_alive": self.is_scheduler_alive, "holder": self.scheduler_holder},
             "lists": [one.to_plain() for one in self.lists],
-            "bans": self.bans.to_plain() if self.bans else None,
+            "bans": msgspec.to_builtins(self.bans),
             "problems": list(self.problems),
         }
 

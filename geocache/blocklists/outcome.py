@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -35,11 +35,6 @@ class Outcome(msgspec.Struct, rename=JSON_NAMES):
     banned_count: int = 0
     unbanned_count: int = 0
     seconds: float = 0.0
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return it as plain JSON types."""
-        plain: dict[str, Any] = msgspec.to_builtins(self)
-        return plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ class ListOverview:
     problem: str = ""
 
     def to_plain(self) -> dict[str, Any]:
-        """Return it as plain JSON types."""
+        """Return it as plain JSON types; programs know the two counts by shorter names."""
         return {
             "name": self.name,
             "state": self.state.value,
@@ -67,15 +67,6 @@ class BanOverview:
     has_action: bool
     is_due: bool
     by_list: Mapping[str, int]
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return it as plain JSON types."""
-        return {
-            "count": self.count,
-            "has_action": self.has_action,
-            "is_due": self.is_due,
-            "by_list": dict(self.by_list),
-        }
 
 
 def read_lists(at: datetime) -> tuple[ListOverview, ...]:

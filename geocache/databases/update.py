@@ -39,10 +39,6 @@ class Outcome:
     status: str
     detail: str
 
-    def to_plain(self) -> dict[str, Any]:
-        """Return it as plain JSON types."""
-        return asdict(self)
-
 
 def folder() -> Path:
     """Return the folder that databases are fetched into."""

@@ -5,8 +5,8 @@ The rows are resolved again, and their past is kept, by ``refresh`` in its turn.
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from geocache import conf
 from geocache.models import GeoCache
@@ -25,10 +25,6 @@ class MoveReport:
     compared: int = 0
     moved: int = 0
     is_complete: bool = False
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return it as plain JSON types."""
-        return asdict(self)
 
 
 def count_moves(

@@ -7,7 +7,7 @@ registered at every start, ours that are gone are removed, and old executions ar
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -125,7 +125,7 @@ def _say_moves() -> None:
         log.error("geo_moves_not_counted", error=str(error))
         return
     if report:
-        log.info("geo_addresses_moved", **report.to_plain())
+        log.info("geo_addresses_moved", **asdict(report))
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]  # django-apscheduler is not typed

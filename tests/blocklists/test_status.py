@@ -1,3 +1,4 @@
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from geocache.blocklists.status import BanOverview, ListOverview, ListState, rea
 from geocache.exceptions import BanError, ImportFailed
 from geocache.locks.process_identity import this_holder
 from geocache.models import Ban, ImportRun, ImportSource
-from tests.factories import use_dummy_provider
+from tests.factories import NOON, use_dummy_provider
 from tests.support.assertions import no_database_write
 from tests.support.ban_actions import RecordingAction, use_action
 from tests.support.blocklists import imported
@@ -156,6 +157,23 @@ def test_read_bans__by_list(settings: Any) -> None:
     imported("2.2.2.2", name="b")
     assert read_bans() == BanOverview(
         count=2, has_action=True, is_due=False, by_list={"a": 2, "b": 1}
+    )
+
+
+def test_list_overview__plain_form_is_what_programs_read() -> None:
+    overview = ListOverview(
+        name="test",
+        state=ListState.COMPLETE,
+        is_configured=True,
+        imported_at=NOON,
+        age_seconds=1.5,
+        entry_count=3,
+        network_count=1,
+    )
+    assert json.dumps(overview.to_plain()) == (
+        '{"name": "test", "state": "complete", "is_configured": true, "is_overdue": false, '
+        '"imported_at": "2026-01-02T12:00:00+00:00", "age_seconds": 1.5, "entries": 3, '
+        '"networks": 1, "problem": ""}'
     )
 
 

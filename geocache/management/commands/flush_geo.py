@@ -2,9 +2,9 @@
 
 import json
 import os
-from dataclasses import asdict
 from typing import Any
 
+import msgspec
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.journal.flush import FlushReport, flush_dirty
@@ -39,7 +39,7 @@ class Command(ShellCommand):
         if problem := database_problem():
             raise CommandError(f"Nothing was flushed: {problem}.")
         report = flush_dirty(time_limit)
-        figures = asdict(report)
+        figures = msgspec.to_builtins(report)
         if lost_count := figures.pop("lost"):
             self.stderr.write(f"The cache has lost {lost_count:,} records before this flush.")
         self.stdout.write(json.dumps(figures) if is_json else _sentence(report))

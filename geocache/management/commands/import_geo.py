@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
+import msgspec
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.bans import apply as bans
@@ -97,7 +98,7 @@ class Command(ShellCommand):
             if not is_json:
                 self._say(outcome)
         if is_json:
-            self.stdout.write(json.dumps([one.to_plain() for one in outcomes]))
+            self.stdout.write(json.dumps(msgspec.to_builtins(outcomes)))
         if codes:
             self.stdout.flush()
             sys.exit(1 if 1 in codes else os.EX_TEMPFAIL)

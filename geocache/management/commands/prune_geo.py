@@ -3,9 +3,9 @@
 import json
 import math
 import os
-from dataclasses import asdict
 from typing import Any
 
+import msgspec
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.maintenance.prune import PruneReport, count_unseen, prune, retention_days
@@ -68,7 +68,7 @@ class Command(ShellCommand):
                 time_limit_seconds=math.inf if time_limit is None else time_limit,
                 watch=bar.update,
             )
-        self.stdout.write(json.dumps(asdict(report)) if is_json else _sentence(report))
+        self.stdout.write(json.dumps(msgspec.to_builtins(report)) if is_json else _sentence(report))
         refresh_after_flush()
         if not report.is_complete:
             raise CommandError("Some rows are left; run it again.", returncode=os.EX_TEMPFAIL)

@@ -3,9 +3,9 @@
 import json
 import math
 import os
-from dataclasses import asdict
 from typing import Any
 
+import msgspec
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.exceptions import MeteredProvider
@@ -73,7 +73,7 @@ class Command(ShellCommand):
                 )
         except MeteredProvider as error:
             raise CommandError(f"{error}. Allow it with --metered --limit ROWS.") from error
-        self.stdout.write(json.dumps(asdict(report)) if is_json else _sentence(report))
+        self.stdout.write(json.dumps(msgspec.to_builtins(report)) if is_json else _sentence(report))
         refresh_after_flush()
         if not report.is_complete:
             raise CommandError("Some rows may be left; run it again.", returncode=os.EX_TEMPFAIL)

@@ -5,6 +5,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.databases import update
@@ -63,10 +64,7 @@ class Command(ShellCommand):
         is_new = any(one.status == INSTALLED for one in outcomes) and update.is_used()
         moves = self._count_moves() if is_new else None
         if is_json:
-            plain = {
-                "databases": [one.to_plain() for one in outcomes],
-                "moves": moves.to_plain() if moves else None,
-            }
+            plain = msgspec.to_builtins({"databases": outcomes, "moves": moves})
             self.stdout.write(json.dumps(plain))
         for one in outcomes:
             if one.status == FAILED:
