@@ -23,6 +23,7 @@ from geocache.admin.actions import (
     forget_confirmed,
     resolve_chosen_again,
 )
+from geocache.admin.date_hierarchy import DateHierarchyQuerySet
 from geocache.admin.display import AnswerFields
 from geocache.admin.filters import CountryFilter, OperatorFilter, OutcomeFilter, counted
 from geocache.admin.flush_now import flush_now, outside_transactions, pending
@@ -91,6 +92,10 @@ class GeoCacheAdmin(AnswerFields, ReadOnlyAdmin):
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's signature
         """Return the list that reads no more than a page needs."""
         return QuickChangeList
+
+    def get_queryset(self, request: HttpRequest) -> DateHierarchyQuerySet:
+        """Return rows that know their dates without reading all of them."""
+        return DateHierarchyQuerySet(self.model).order_by(*self.get_ordering(request))
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """Sort what is searched for, a range of addresses, as the index does that finds it."""

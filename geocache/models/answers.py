@@ -1,16 +1,15 @@
 """The table of answers and what is known about its filling. QuerySets are the vocabulary."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from operator import attrgetter
 from typing import Any, ClassVar, Final, Self
 
 from django.db import connections, models, router, transaction
-from django.db.models import Max, Min, Q
-from django.utils import timezone
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from geocache.addresses import (
@@ -60,27 +59,6 @@ MARKED_ROWS: Final = 1_000
 
 # The beginning of an IPv4 address: one to three numbers, each with its dot (the last may lack it).
 BEGINNING: Final = re.compile(r"(?=.*\.)\d{1,3}(\.\d{1,3}){0,2}\.?", re.ASCII)
-
-
-def _year(at: datetime, step: int) -> datetime:
-    return at.replace(at.year + step, 1, 1, hour=0, minute=0, second=0, microsecond=0)
-
-
-def _month(at: datetime, step: int) -> datetime:
-    first = at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return (first + timedelta(days=31 * step)).replace(day=1)
-
-
-def _day(at: datetime, step: int) -> datetime:
-    return at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=step)
-
-
-# The start of the period that a moment is in (0), and of the next one (1).
-NEXT_PERIOD: Final[dict[str, Callable[[datetime, int], datetime]]] = {
-    "year": _year,
-    "month": _month,
-    "day": _day,
-}
 
 
 def _chunks(names: Iterable[str]) -> Iterator[list[str]]:
@@ -181,34 +159,6 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         if "/" in text:
             return self.in_network(parse_network(text))
         return self.filter(address=str(parse_address(text)))
-
-    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return the least and the greatest by one step in an index for each.
-
-        The admin's date hierarchy asks for both at once, and SQLite then reads every row.
-        """
-        if args or not all(isinstance(one, Min | Max) for one in kwargs.values()):
-            return super().aggregate(*args, **kwargs)
-        found: dict[str, Any] = {}
-        for name, one in kwargs.items():
-            found |= super().aggregate(**{name: one})
-        return found
-
-    def datetimes(
-        self, field_name: str, kind: Any, order: Any = "ASC", tzinfo: tzinfo | None = None
-    ) -> Any:
-        """Return the years, months or days that occur, by one step in an index for each.
-
-        Django's own, which the admin's date hierarchy calls, reads every row.
-        """
-        if kind not in NEXT_PERIOD or order != "ASC":
-            return super().datetimes(field_name, kind, order, tzinfo)
-        found: list[datetime] = []
-        rest, newer = self, f"{field_name}__gte"
-        while at := rest.aggregate(least=Min(field_name))["least"]:
-            found.append(NEXT_PERIOD[kind](timezone.localtime(at, tzinfo), 0))
-            rest = self.filter(**{newer: NEXT_PERIOD[kind](found[-1], 1)})
-        return found
 
     def upsert(self, locations: Iterable[Location]) -> None:
         """Write the newest answer for each address; an older never replaces a newer one.

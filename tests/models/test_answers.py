@@ -1,5 +1,5 @@
 import tracemalloc
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -270,29 +270,7 @@ def test_geocache__an_address_is_there_once():
         )
 
 
-# --- datetimes ---------------------------------------------------------------------------------
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
-@pytest.mark.parametrize("kind", ["year", "month", "day"])
-def test_datetimes__are_djangos_own_without_reading_every_row(zone: str, kind: str) -> None:
-    moments = [
-        datetime(2023, 12, 31, 23, 30, tzinfo=UTC),
-        datetime(2024, 1, 31, 4, tzinfo=UTC),
-        datetime(2024, 2, 29, 4, tzinfo=UTC),
-        datetime(2024, 3, 31, 1, tzinfo=UTC),
-        datetime(2024, 3, 31, 2, tzinfo=UTC),
-        datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
-    ]
-    for number, moment in enumerate(moments):
-        a_row(f"20.0.0.{number}", resolved_at=moment)
-    with timezone.override(zone):
-        plain = QuerySet(GeoCache).datetimes("resolved_at", kind)
-        assert GeoCache.objects.all().datetimes("resolved_at", kind) == list(plain)
-
-
-# --- mark_seen --------------------------------------------------------------------------------
+# --- mark_seen ---------------------------------------------------------------------------------
 
 LATER_DAY = NOON.date() + timedelta(days=5)
 
