@@ -13,7 +13,6 @@ PLAIN = (
     "exceptions",
     "log_throttle",
     "text",
-    "countries",
     "location",
     "cache/circuit_breaker",
     "addresses/parsing",

@@ -1,15 +1,15 @@
 """What the admin shows of an answer, in its list and in full."""
 
 from django.contrib import admin
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.template.loader import render_to_string
+from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from geocache import countries
 from geocache.history.spans import past_spans
 from geocache.location import Location
 from geocache.models import GeoCache
-from geocache.templatetags.geo import country_flag, country_name, moment
 
 
 class AnswerFields:
@@ -20,8 +20,8 @@ class AnswerFields:
         """Return flag and name, or why there is none."""
         if row.reason:
             return f"({row.get_reason_display()})"
-        name = country_name(row.country_code) or row.country_code
-        return f"{country_flag(row.country_code)} {name}".strip()
+        name = countries.name(row.country_code) or row.country_code
+        return f"{countries.flag(row.country_code)} {name}".strip()
 
     @admin.display(description=_("address"), ordering="sort_key")
     def address_text(self, row: GeoCache) -> str:
@@ -56,17 +56,11 @@ class AnswerFields:
     @admin.display(description=_("history"), empty_value="-")
     def past(self, row: GeoCache) -> str:
         """Return the answers of the past with their spans, one line each."""
-        return format_html_join(
-            SafeString("<br>"),
-            "{} - {}: {}",
-            (
-                (moment(one.valid_from), moment(one.valid_until), _line(one.answer))
-                for one in past_spans(row.address)
-            ),
-        )
+        past = [(span, _line(span.answer)) for span in past_spans(row.address)]
+        return render_to_string("geocache/admin/_past.html", {"past": past}) if past else ""
 
 
 def _line(answer: Location) -> str:
-    country = country_name(answer.country_code) or answer.country_code
+    country = countries.name(answer.country_code) or answer.country_code
     operator = f"AS{answer.asn} {answer.organization}" if answer.asn else answer.organization
     return ", ".join(filter(None, (country or gettext("Nothing known"), answer.city, operator)))

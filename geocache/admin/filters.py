@@ -3,20 +3,17 @@
 Their counts are those of the statistics, a few minutes old at most while answers come in.
 """
 
-from functools import cache
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.http import HttpRequest
 from django.utils.formats import number_format
-from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from geocache.countries import sort_text
+from geocache import countries
 from geocache.models import GeoCache
 from geocache.statistics.table import Snapshot, read_statistics
-from geocache.templatetags.geo import country_name
 
 # Operators that are offered. Others are chosen by their link in a row of the list.
 OFFERED_OPERATORS = 20
@@ -32,9 +29,8 @@ class CountryFilter(admin.SimpleListFilter):
         """Return code, and name with count, in the order of the names."""
         snapshot = counted(request)
         counts = snapshot.countries if snapshot else dict.fromkeys(GeoCache.countries())
-        language = get_language()
-        named = [(_name(code, language), code) for code in counts]
-        named.sort(key=lambda pair: sort_text(pair[0]))
+        named = [(countries.name(code) or code, code) for code in counts]
+        named.sort(key=lambda pair: countries.sort_key(pair[0]))
         return [(code, _label(name, counts[code])) for name, code in named]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature
@@ -104,12 +100,6 @@ def counted(request: HttpRequest) -> Snapshot | None:
         page.geo_statistics = read_statistics()
     snapshot: Snapshot | None = page.geo_statistics
     return snapshot
-
-
-@cache
-def _name(code: str, language: str) -> str:  # noqa: ARG001 - the name is in this language
-    """Return a country's name; to find the names of all takes longer than to read a page's rows."""
-    return country_name(code) or code
 
 
 def _label(name: Any, count: int | None) -> str:

@@ -8,8 +8,9 @@ from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from geocache import countries
 from geocache.integrations.rows import attach_locations
-from geocache.templatetags.geo import country_flag, country_name, reason_label
+from geocache.models import Reason
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
@@ -52,9 +53,9 @@ def _country_of(field: str) -> Column:
         if answer is None:
             return ""
         if answer.reason:
-            return f"({reason_label(answer.reason)})"
-        name = country_name(answer.country_code) or answer.country_code
-        return f"{country_flag(answer.country_code)} {name}".strip()
+            return f"({Reason.label_of(answer.reason)})"
+        name = countries.name(answer.country_code) or answer.country_code
+        return f"{countries.flag(answer.country_code)} {name}".strip()
 
     return country
 

@@ -39,6 +39,11 @@ class Reason(models.TextChoices):
     UNSPECIFIED = "unspecified", _("unspecified")
     RESERVED = "reserved", _("reserved")
 
+    @classmethod
+    def label_of(cls, reason: str) -> str:
+        """Return for people why an answer is empty; a reason of a later release stays as it is."""
+        return str(cls(reason).label) if reason in cls else reason
+
 
 PRESENT_SQL: Final = """
     WITH RECURSIVE present(held) AS (

@@ -7,7 +7,6 @@ looked up, one at a time: for a page of rows use
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django import template
@@ -16,9 +15,9 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, gettext
-from django_countries import countries
+from django.utils.translation import gettext
 
+from geocache import countries
 from geocache.exceptions import InvalidAddress, ProviderError
 from geocache.location import Location
 from geocache.lookup import lookup
@@ -32,17 +31,11 @@ if TYPE_CHECKING:
 
 register = template.Library()
 
-# From a capital letter to its "regional indicator symbol"; two of them make a flag.
-FLAG_OFFSET = ord("\N{REGIONAL INDICATOR SYMBOL LETTER A}") - ord("A")
-
 
 @register.filter
 def country_flag(value: Any) -> str:
     """Return the flag emoji of a code of two letters, an answer or an address, or no text."""
-    code = _country_code(value)
-    if len(code) != 2 or not code.isascii() or not code.isalpha():
-        return ""
-    return "".join(chr(ord(letter) + FLAG_OFFSET) for letter in code.upper())
+    return countries.flag(_country_code(value))
 
 
 @register.filter
@@ -51,7 +44,7 @@ def country_name(value: Any) -> str:
 
     ``value`` is an ISO 3166-1 code, an answer or an address.
     """
-    return _name_in(_country_code(value), get_language())
+    return countries.name(_country_code(value))
 
 
 @register.simple_tag
@@ -101,7 +94,7 @@ def moment(at: datetime | None) -> str:
 @register.filter
 def reason_label(reason: str) -> str:
     """Return for people why an answer is empty."""
-    return str(Reason(reason).label) if reason in Reason else reason
+    return Reason.label_of(reason)
 
 
 @register.simple_tag
@@ -135,12 +128,6 @@ def bar_chart(bars: "Sequence[Bar]", label: str) -> SafeString:
     from geocache.charts import bars as charts_bars  # noqa: PLC0415 - as above
 
     return charts_bars.bar_chart(bars, label)
-
-
-# All countries in several languages: one list names hundreds, and the library translates slowly.
-@lru_cache(maxsize=2_000)
-def _name_in(code: str, language: str | None) -> str:  # noqa: ARG001 - only tells names apart
-    return str(countries.name(code))
 
 
 def _country_code(value: Any) -> str:

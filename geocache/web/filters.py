@@ -11,8 +11,8 @@ from django.http import QueryDict
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
+from geocache import countries
 from geocache.addresses import parse_network
-from geocache.countries import sort_text
 from geocache.exceptions import InvalidAddress
 from geocache.models import (
     AnswerHistory,
@@ -22,7 +22,6 @@ from geocache.models import (
     ImportSource,
     ListedAddress,
 )
-from geocache.templatetags.geo import country_name
 from geocache.text import strip_unprintable
 from geocache.web.pagination import ORDERS
 from geocache.web.widgets import LongSelect
@@ -195,8 +194,8 @@ class AddressFilter(forms.Form):
 
     def offer_choices(self) -> None:
         """Ask the table what countries, sources and lists there are to choose from."""
-        named = [(code, country_name(code) or code) for code in GeoCache.countries()]
-        self._offer("country", sorted(named, key=lambda pair: sort_text(pair[1])))
+        named = [(code, countries.name(code) or code) for code in GeoCache.countries()]
+        self._offer("country", sorted(named, key=lambda pair: countries.sort_key(pair[1])))
         self._offer("source", [(source, source) for source in GeoCache.sources()])
         names = ImportSource.objects.values_list("name", flat=True)
         self._offer("listed", [(name, name) for name in names])
@@ -247,11 +246,11 @@ class MoveFilter(forms.Form):
     def rows(self) -> AnswerHistoryQuerySet:
         """Return the moves that are asked for. Only of a valid form."""
         asked = self.cleaned_data
-        countries = {
+        codes = {
             "country_code": asked["country"].upper(),
             "new_country_code": asked["new_country"].upper(),
         }
-        rows = AnswerHistory.objects.filter(**{name: one for name, one in countries.items() if one})
+        rows = AnswerHistory.objects.filter(**{name: code for name, code in codes.items() if code})
         return rows.changed_between(asked["since"], asked["until"])
 
 

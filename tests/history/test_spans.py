@@ -57,7 +57,7 @@ def test_answer_on__day_is_one_of_the_time_zone(settings: Any) -> None:
 
 
 @pytest.mark.usefixtures("moved")
-def test_former_spans__newest_first() -> None:
+def test_past_spans__newest_first() -> None:
     spans = past_spans(LONDON)
     assert [one.answer.city for one in spans] == ["Leeds", "London"]
     assert spans[0].valid_from == spans[1].valid_until

@@ -28,6 +28,19 @@ def addresses_in(network):
     return set(GeoCache.objects.in_network(ip_network(network)).values_list("address", flat=True))
 
 
+@pytest.mark.parametrize("reason", Reason.values)
+def test_label_of__each_reason_has_words(reason):
+    label = Reason.label_of(reason)
+    assert type(label) is str
+    assert label
+    assert "_" not in label
+
+
+@pytest.mark.parametrize("reason", ["", "of a later release"])
+def test_label_of__unknown_reason_is_shown_as_it_is(reason):
+    assert Reason.label_of(reason) == reason
+
+
 @pytest.mark.skipif("connection.vendor == 'mysql'", reason="its driver reads all rows at once")
 def test_stream__holds_a_few_rows_at_once():
     count = 20_000

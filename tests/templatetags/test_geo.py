@@ -7,7 +7,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import override
 
 from geocache.charts.bars import Bar
-from geocache.models import GeoCache, Reason
+from geocache.models import GeoCache
 from geocache.templatetags.geo import (
     country_flag,
     country_name,
@@ -16,41 +16,8 @@ from geocache.templatetags.geo import (
     moment,
     number,
     percent,
-    reason_label,
 )
 from tests.factories import LONDON, NOON, a_location, use_dummy_provider
-
-
-@pytest.mark.parametrize(("code", "flag"), [("GB", "🇬🇧"), ("de", "🇩🇪"), ("XK", "🇽🇰")])
-def test_country_flag__two_letters_are_a_flag(code, flag):
-    assert country_flag(code) == flag
-
-
-@pytest.mark.parametrize("code", ["", "G", "GBR", "1A", "ÄÖ", "🇬🇧"])
-def test_country_flag__anything_else_is_empty(code):
-    assert country_flag(code) == ""
-
-
-def test_country_name__is_the_english_one():
-    assert country_name("GB") == "United Kingdom"
-
-
-@pytest.mark.parametrize("code", ["", "ZZ", "nonsense", "<b>"])
-def test_country_name__unknown_code_is_empty(code):
-    assert country_name(code) == ""
-
-
-@pytest.mark.parametrize("reason", Reason.values)
-def test_reason_label__each_reason_has_words(reason):
-    label = reason_label(reason)
-    assert isinstance(label, str)
-    assert label
-    assert "_" not in label
-
-
-@pytest.mark.parametrize("reason", ["", "of a later release"])
-def test_reason_label__unknown_reason_is_shown_as_it_is(reason):
-    assert reason_label(reason) == reason
 
 
 def test_geo_sources__are_those_of_the_provider(settings):
