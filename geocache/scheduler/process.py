@@ -83,7 +83,7 @@ def start_scheduler() -> Scheduler:
 
 
 class LeasedScheduler:
-    """The scheduler of one process: it runs the jobs while it holds the lease."""
+    """A scheduler that runs the jobs while its process holds the lease."""
 
     def __init__(self) -> None:
         self.holder = this_holder()

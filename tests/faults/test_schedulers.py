@@ -125,8 +125,8 @@ class SetClock(datetime):
     @classmethod
     def now(cls, tz=None):
         return datetime.now(tz) + timedelta(hours={hours})
-post = process.LeasedScheduler()
-post.tick()
+leased = process.LeasedScheduler()
+leased.tick()
 flushes = DjangoJobExecution.objects.filter(job_id="geo_cache_flush")
 wait_until(lambda: flushes.count() > 2)
 apscheduler.schedulers.base.datetime = process.datetime = SetClock
@@ -136,9 +136,9 @@ time.time = lambda: real_time() + {hours} * 3600
 time.sleep(1.5)
 before = flushes.count()
 writer.append([a_location("20.0.0.1")])
-post.tick()
+leased.tick()
 wait_until(GeoCache.objects.exists, seconds=15)
-post.stop()
+leased.stop()
 print("more runs:", flushes.count() - before)
 """
 

@@ -265,7 +265,7 @@ def test_jobs__those_of_the_settings_can_be_switched_off(settings: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_post__job_that_takes_long_is_told_to_stop(
+def test_leased_scheduler__job_that_takes_long_is_told_to_stop(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.GEOCACHE = {**settings.GEOCACHE, "UPDATE_DAYS": 7}
@@ -278,10 +278,10 @@ def test_post__job_that_takes_long_is_told_to_stop(
         return []
 
     monkeypatch.setattr(databases_update, "update_databases", update)
-    post = scheduler_process.LeasedScheduler()
-    post.tick()
+    leased = scheduler_process.LeasedScheduler()
+    leased.tick()
     assert began.wait(30)
-    post.leave()
+    leased.leave()
     assert ended.is_set()
     assert not jobs.stopping.is_set()
 
@@ -363,7 +363,9 @@ def test_scheduler__outlives_a_database_that_is_locked(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_post__second_stands_by_and_takes_over_when_the_lease_runs_out(events: list[Any]) -> None:
+def test_leased_scheduler__second_stands_by_and_takes_over_when_the_lease_runs_out(
+    events: list[Any],
+) -> None:
     first, second = scheduler_process.LeasedScheduler(), scheduler_process.LeasedScheduler()
     second.holder = "elsewhere:1"
     try:
@@ -385,62 +387,62 @@ def test_post__second_stands_by_and_takes_over_when_the_lease_runs_out(events: l
 
 
 @pytest.mark.django_db(transaction=True)
-def test_post__starts_anew_when_the_schedulers_thread_has_died() -> None:
-    post = scheduler_process.LeasedScheduler()
-    post.tick()
-    assert post.scheduler is not None
-    died = post.scheduler
+def test_leased_scheduler__starts_again_when_the_schedulers_thread_has_died() -> None:
+    leased = scheduler_process.LeasedScheduler()
+    leased.tick()
+    assert leased.scheduler is not None
+    died = leased.scheduler
     died.pause()
     died._thread = threading.Thread(target=int)
     died._thread.start()
     died._thread.join()
 
     try:
-        post.tick()
-        assert post.scheduler is not died
+        leased.tick()
+        assert leased.scheduler is not died
     finally:
-        post.stop()
+        leased.stop()
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("step", "is_anew"), [(-3600, True), (-1, False), (3600, False)])
-def test_post__starts_anew_when_the_clock_is_set_back(
-    monkeypatch: pytest.MonkeyPatch, events: list[Any], step: float, is_anew: bool
+@pytest.mark.parametrize(("step", "is_again"), [(-3600, True), (-1, False), (3600, False)])
+def test_leased_scheduler__starts_again_when_the_clock_is_set_back(
+    monkeypatch: pytest.MonkeyPatch, events: list[Any], step: float, is_again: bool
 ) -> None:
-    post = scheduler_process.LeasedScheduler()
-    post.tick()
-    first, offset = post.scheduler, scheduler_process._clock_offset() + step
+    leased = scheduler_process.LeasedScheduler()
+    leased.tick()
+    first, offset = leased.scheduler, scheduler_process._clock_offset() + step
     monkeypatch.setattr(scheduler_process, "_clock_offset", lambda: offset)
 
     try:
-        post.tick()
-        second = post.scheduler
-        post.tick()
+        leased.tick()
+        second = leased.scheduler
+        leased.tick()
     finally:
-        post.stop()
+        leased.stop()
 
-    assert (second is not first) is is_anew
-    assert names(events).count("geo_scheduler_clock_set_back") == is_anew
+    assert (second is not first) is is_again
+    assert names(events).count("geo_scheduler_clock_set_back") == is_again
 
 
 @pytest.mark.django_db(transaction=True)
-def test_post__waits_for_a_database_that_is_away_at_its_start(
+def test_leased_scheduler__waits_for_a_database_that_is_away_at_its_start(
     monkeypatch: pytest.MonkeyPatch, events: list[Any]
 ) -> None:
-    post = scheduler_process.LeasedScheduler()
+    leased = scheduler_process.LeasedScheduler()
 
     def away(*_: Any, **__: Any) -> bool:
         raise OperationalError("connection refused")
 
     with monkeypatch.context() as patch:
         patch.setattr(SchedulerLease, "acquire", away)
-        post.tick()
+        leased.tick()
     assert names(events) == ["geo_scheduler_database_away"]
 
-    post.tick()
+    leased.tick()
 
-    assert post.scheduler is not None
-    post.stop()
+    assert leased.scheduler is not None
+    leased.stop()
 
 
 @pytest.mark.django_db(transaction=True)
