@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Route, ViewportSize
 
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup_many
-from geocache.statistics.lists import count_after_flush
+from geocache.statistics.after_flush import after_flush
 from tests.conftest import require
 from tests.factories import LONDON, MOSCOW_V6, a_row, an_admin
 from tests.support.blocklists import imported
@@ -69,7 +69,7 @@ def page(request: Any, live_server: Any) -> Iterator[Page]:
         imported(*ADDRESSES, "5.6.7.0/24", name="ipsum")
         flush_dirty(10)
         a_row(city="Leeds", resolved_at=timezone.now())
-        count_after_flush()
+        after_flush()
     scheme, size = request.param
     with chromium() as browser:
         context = browser.new_context(

@@ -18,8 +18,7 @@ from geocache.blocklists import apply
 from geocache.journal import recorder
 from geocache.lookup import lookup
 from geocache.models import FlushRun, ImportRun, ImportSource, ListedAddress, RejectedEntry
-from geocache.statistics.lists import count_after_flush
-from geocache.statistics.table import refresh_after_flush
+from geocache.statistics.after_flush import after_flush
 from tests.factories import (
     LONDON,
     a_location,
@@ -120,8 +119,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
     imported("81.2.69.7", "20.0.0.1", "5.6.7.0/24", "x", name="ipsum")
     imported("81.2.69.7", "20.0.0.2", name="ipsum")
     ImportSource.objects.create(name="xy")
-    refresh_after_flush()
-    count_after_flush()
+    after_flush()
     recorder.record([a_location(resolved_at=now - timedelta(minutes=12))])
 
 

@@ -16,6 +16,7 @@ from geocache.exports import download
 from geocache.maintenance.forget import forget
 from geocache.maintenance.resolve_again import resolve_again
 from geocache.models import GeoCache
+from geocache.statistics.after_flush import after_flush
 
 Rows = QuerySet[GeoCache]
 
@@ -88,6 +89,7 @@ def forget_confirmed(model_admin: Any, request: HttpRequest) -> None:
         "%(count)d address is forgotten.", "%(count)d addresses are forgotten.", row_count
     )
     messages.success(request, said % {"count": row_count})
+    after_flush()
 
 
 def _chosen(request: HttpRequest, queryset: Rows) -> list[str]:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.journal.backlog import Backlog
 from geocache.journal.flush import FlushReport, flush_dirty, read_backlog
-from geocache.statistics.table import refresh_after_flush
+from geocache.statistics.after_flush import after_flush
 
 # How long a flush may keep somebody waiting who pressed a button.
 FLUSH_NOW_SECONDS: Final = 20.0
@@ -37,7 +37,7 @@ def flush_now(request: HttpRequest) -> None:
     else:
         level = messages.WARNING if report.rejected or report.timed_out else messages.SUCCESS
         messages.add_message(request, level, _said(report))
-        refresh_after_flush()
+        after_flush()
 
 
 def pending() -> Backlog | None:

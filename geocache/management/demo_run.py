@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup, lookup_many
-from geocache.statistics.table import refresh_after_flush
+from geocache.statistics.after_flush import after_flush
 from geocache.status import plain_source, read_status
 
 CHUNK_ADDRESSES: Final = 1000
@@ -49,7 +49,7 @@ class Trial:
     def flush(self) -> None:
         """Write what is dirty to the table; raise ``FlushError``."""
         report = flush_dirty()
-        refresh_after_flush()
+        after_flush()
         self.flushed_count = report.flushed
         self.left_count = report.pending
         self.flush_seconds = report.seconds

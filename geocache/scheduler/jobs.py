@@ -34,8 +34,7 @@ from geocache.maintenance.prune import prune, retention_days
 from geocache.maintenance.refresh import refresh
 from geocache.models import FlushRun
 from geocache.models.connection import DATABASE_ERRORS
-from geocache.statistics.lists import count_after_flush
-from geocache.statistics.table import refresh_after_flush
+from geocache.statistics.after_flush import after_flush
 
 log = structlog.get_logger(__name__)
 
@@ -70,8 +69,7 @@ def geo_cache_flush() -> None:
     if report.timed_out:
         log.warning("geo_cache_flush_timed_out", flushed=report.flushed, pending=report.pending)
         _warn_of_age()
-    refresh_after_flush()
-    count_after_flush()
+    after_flush()
 
 
 def _warn_of_age() -> None:
@@ -141,6 +139,7 @@ def geo_refresh() -> None:
         return
     if report.resolved or report.failed:
         log.info("geo_refresh_ran", resolved=report.resolved, failed=report.failed)
+        after_flush()
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]  # django-apscheduler is not typed
@@ -157,6 +156,7 @@ def geo_prune() -> None:
         return
     if report.pruned:
         log.info("geo_prune_ran", pruned=report.pruned, is_complete=report.is_complete)
+        after_flush()
 
 
 @util.close_old_connections  # type: ignore[untyped-decorator]  # django-apscheduler is not typed

@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import structlog
 from django.db.models import Count, Max
-from django.utils import timezone
 
 from geocache.models import FlushRun, GeoCache, ImportSource, ListedAddress
 from geocache.statistics.table import TOP_OPERATORS, Operator
-
-log = structlog.get_logger(__name__)
 
 # Counted again so often where lists stay the same, as answers come and change.
 PERIOD: Final = timedelta(hours=1)
@@ -36,14 +32,6 @@ def geography_of(source: ImportSource) -> Geography | None:
     figures = json.loads(source.figures)
     figures["operators"] = tuple(Operator(*values) for values in figures["operators"])
     return Geography(made_at=source.counted_at, **figures)
-
-
-def count_after_flush() -> None:
-    """Count what is due. A failure is logged: it must not make a flush fail."""
-    try:
-        count_due(timezone.now())
-    except Exception as error:  # noqa: BLE001 - whatever it is, the flush has succeeded
-        log.warning("geo_list_counts_failed", error=str(error))
 
 
 def count_due(at: datetime) -> int:

@@ -11,14 +11,11 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-import structlog
 from django.db.models import Count, Max
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from geocache.models import FlushRun, GeoCache, Statistics
-
-log = structlog.get_logger(__name__)
 
 # Counted again no sooner than this, and than so many times what counting took.
 MIN_SECONDS: Final = 60.0
@@ -62,14 +59,6 @@ def read_statistics() -> Snapshot | None:
     """Return what was counted last, or None when nothing was yet."""
     kept = Statistics.objects.first()
     return None if kept is None else _load(kept.made_at, kept.seconds, kept.figures)
-
-
-def refresh_after_flush() -> None:
-    """Count the table if that is due. A failure is logged: it must not make a flush fail."""
-    try:
-        refresh_if_due()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the flush has succeeded
-        log.warning("geo_statistics_failed", error=str(error))
 
 
 def refresh_if_due(at: datetime | None = None) -> bool:

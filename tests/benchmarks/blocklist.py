@@ -86,14 +86,13 @@ def measure(path: str) -> None:
 
     from geocache.journal.flush import flush_dirty
     from geocache.models import GeoCache, ListedAddress
-    from geocache.statistics.lists import count_after_flush
-    from geocache.statistics.table import refresh_after_flush
+    from geocache.statistics.after_flush import after_flush
 
     say("import", *timed(lambda: imported(path)))
     say("the same import", *timed(lambda: imported(path)))
     seconds, _ = timed(lambda: flush_dirty(time_limit_seconds=600))
     print(f"  {'flush':<28}{seconds:8.2f} s")
-    seconds, _ = timed(lambda: (refresh_after_flush(), count_after_flush()))
+    seconds, _ = timed(after_flush)
     print(f"  {'counts of table and list':<28}{seconds:8.2f} s")
     listed, located = ListedAddress.objects.count(), GeoCache.objects.count()
     print(f"  {listed:,} entries and {located:,} addresses in the table")

@@ -6,8 +6,7 @@ from django.utils import timezone
 
 from geocache.journal.flush import flush_dirty
 from geocache.models import ImportSource
-from geocache.statistics import lists
-from geocache.statistics.lists import count_after_flush, count_due, geography_of
+from geocache.statistics.lists import count_due, geography_of
 from tests.factories import LONDON, MOSCOW_V6, use_dummy_provider
 from tests.support.blocklists import imported
 
@@ -45,13 +44,6 @@ def test_count_due__again_after_an_import_or_a_flush_an_hour_later() -> None:
     flush_dirty()
     assert count_due(now + timedelta(minutes=59)) == 0
     assert count_due(now + timedelta(minutes=61)) == 1
-
-
-def test_count_after_flush__failure_is_no_failure_of_the_flush(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(lists, "count_due", lambda _: 1 / 0)
-    count_after_flush()
 
 
 def test_geography_of__nothing_was_counted() -> None:

@@ -2,17 +2,14 @@ import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from structlog.testing import capture_logs
 
 from geocache.models import FlushRun, GeoCache, Statistics
-from geocache.statistics import table
 from geocache.statistics.table import (
     Operator,
     read_statistics,
-    refresh_after_flush,
     refresh_if_due,
     refresh_statistics,
 )
@@ -182,19 +179,6 @@ def test_refresh_if_due__once_a_day_in_any_case():
 
 def test_refresh_if_due__a_clock_that_went_back_does_not_stop_it():
     assert is_due_after(-3600, last_run=-1) is True
-
-
-def test_refresh_after_flush__failure_is_logged(monkeypatch):
-    def fail(_):
-        raise OperationalError("too slow")
-
-    monkeypatch.setattr(table, "_count", fail)
-    with capture_logs() as logged:
-        refresh_after_flush()
-    assert [(line["event"], line["error"]) for line in logged] == [
-        ("geo_statistics_failed", "too slow")
-    ]
-    assert read_statistics() is None
 
 
 def test_statistics__text_is_plain_json():

@@ -10,8 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from geocache.journal.flush import FlushReport, flush_dirty
 from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json, add_time_limit
-from geocache.statistics.lists import count_after_flush
-from geocache.statistics.table import refresh_after_flush
+from geocache.statistics.after_flush import after_flush
 from geocache.status import database_problem
 
 
@@ -43,8 +42,7 @@ class Command(ShellCommand):
         if lost_count := figures.pop("lost"):
             self.stderr.write(f"The cache has lost {lost_count:,} records before this flush.")
         self.stdout.write(json.dumps(figures) if is_json else _sentence(report))
-        refresh_after_flush()
-        count_after_flush()
+        after_flush()
         if report.timed_out:
             raise CommandError(
                 f"The time limit left {report.pending:,} answers; they stay in the cache.",

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from geocache.maintenance.prune import PruneReport, count_unseen, prune, retention_days
 from geocache.management import options, progress
 from geocache.management.base_command import ShellCommand
-from geocache.statistics.table import refresh_after_flush
+from geocache.statistics.after_flush import after_flush
 from geocache.status import database_problem
 
 
@@ -69,7 +69,7 @@ class Command(ShellCommand):
                 watch=bar.update,
             )
         self.stdout.write(json.dumps(msgspec.to_builtins(report)) if is_json else _sentence(report))
-        refresh_after_flush()
+        after_flush()
         if not report.is_complete:
             raise CommandError("Some rows are left; run it again.", returncode=os.EX_TEMPFAIL)
 

@@ -13,7 +13,7 @@ from geocache.maintenance.refresh import RefreshReport, refresh
 from geocache.management import progress
 from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json, add_time_limit, count
-from geocache.statistics.table import refresh_after_flush
+from geocache.statistics.after_flush import after_flush
 from geocache.status import database_problem
 
 
@@ -74,7 +74,7 @@ class Command(ShellCommand):
         except MeteredProvider as error:
             raise CommandError(f"{error}. Allow it with --metered --limit ROWS.") from error
         self.stdout.write(json.dumps(msgspec.to_builtins(report)) if is_json else _sentence(report))
-        refresh_after_flush()
+        after_flush()
         if not report.is_complete:
             raise CommandError("Some rows may be left; run it again.", returncode=os.EX_TEMPFAIL)
 
