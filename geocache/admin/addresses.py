@@ -24,7 +24,7 @@ from geocache.admin.actions import (
     resolve_chosen_again,
 )
 from geocache.admin.date_hierarchy import DateHierarchyQuerySet
-from geocache.admin.display import AnswerFields
+from geocache.admin.display import AnswerColumns
 from geocache.admin.filters import CountryFilter, OperatorFilter, OutcomeFilter, counted
 from geocache.admin.flush_now import flush_now, outside_transactions, pending
 from geocache.admin.pagination import LimitedPaginator, QuickChangeList
@@ -34,7 +34,7 @@ from geocache.models import GeoCache
 
 
 @admin.register(GeoCache)
-class GeoCacheAdmin(AnswerFields, ReadOnlyAdmin):
+class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
     """Answers, newest first."""
 
     change_list_template = "geocache/admin/change_list.html"

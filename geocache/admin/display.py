@@ -12,7 +12,7 @@ from geocache.location import Location
 from geocache.models import GeoCache
 
 
-class AnswerFields:
+class AnswerColumns:
     """Columns and fields that are made of more than one field of a row."""
 
     @admin.display(description=_("country"))

@@ -1,4 +1,9 @@
-"""The process that runs the jobs: one of several, the holder of a lease."""
+"""The process that runs the jobs; the only user of APScheduler.
+
+Of several such processes one runs the jobs and the others stand by: two would run every job twice.
+Which one it is says a lease in the database. What django-apscheduler leaves to its users is done
+here: jobs are registered at every start, and ours that are gone are removed.
+"""
 
 import time
 from collections.abc import Callable

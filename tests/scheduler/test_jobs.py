@@ -14,7 +14,7 @@ from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from geocache.databases import update as databases_update
 from geocache.databases.update import Outcome
-from geocache.exceptions import ProviderError, UpdateBusy, UpdateError
+from geocache.exceptions import FlushError, ProviderError, UpdateBusy, UpdateError
 from geocache.history.moves import MoveReport
 from geocache.journal import writer
 from geocache.models import FlushRun, GeoCache, SchedulerLease
@@ -105,6 +105,21 @@ def test_geo_cache_flush__says_when_answers_wait_for_more_than_three_intervals(
     assert events[-1]["event"] == "geo_cache_backlog_is_old"
     assert events[-1]["pending"] == 66
     assert 200 <= events[-1]["waited_seconds"] < 210
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_cache_flush__failure_is_told_before_the_age_of_what_waits(
+    events: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise FlushError("the database is away")
+
+    monkeypatch.setattr(jobs, "flush_dirty", fail)
+    writer.append([a_location(resolved_at=datetime.now(UTC) - timedelta(seconds=200))])
+
+    jobs.geo_cache_flush()
+
+    assert names(events) == ["geo_cache_flush_failed", "geo_cache_backlog_is_old"]
 
 
 @pytest.mark.django_db(transaction=True)
