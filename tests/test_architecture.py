@@ -5,20 +5,32 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+GEOCACHE = Path(__file__).resolve().parent.parent / "geocache"
 # Types and constants below ``django.core.cache``: to import them is not to use a cache.
 NO_CACHES = ("django.core.cache.BaseCache", "django.core.cache.backends.base.DEFAULT_TIMEOUT")
-# Modules that run without Django.
-PLAIN = (
-    "exceptions",
-    "log_throttle",
-    "text",
-    "location",
-    "cache/circuit_breaker",
-    "addresses/parsing",
-    "addresses/extraction",
-    "addresses/blocks",
+# What answers a request, or draws a page, and the modules that may know of it.
+WEB = (
+    "django.contrib",
+    "django.forms",
+    "django.http",
+    "django.middleware",
+    "django.shortcuts",
+    "django.template",
+    "django.urls",
+    "django.views",
 )
+WEB_USERS = {
+    "admin",
+    "api",
+    "client_ip",
+    "exports",
+    "integrations",
+    "management",
+    "middleware",
+    "templatetags",
+    "urls",
+    "web",
+}
 
 
 def imports_of(path):
@@ -29,29 +41,27 @@ def imports_of(path):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def is_of(imported, library):
-    return f"{imported}.".startswith(f"{library}.") and imported not in NO_CACHES
+def users_of(*libraries):
+    """Return the modules that import one of these, as paths below geocache/ without a suffix."""
+    return {
+        path.relative_to(GEOCACHE).with_suffix("").as_posix()
+        for path in GEOCACHE.rglob("*.py")
+        # Migrations are written by Django.
+        if path.parent.name != "migrations"
+        and any(
+            f"{imported}.".startswith(f"{library}.") and imported not in NO_CACHES
+            for imported in imports_of(path)
+            for library in libraries
+        )
+    }
 
 
 @pytest.mark.parametrize(
     ("library", "user"), [("django.conf", "conf"), ("django.core.cache", "cache/backends")]
 )
 def test_part_of_django__has_one_user(library, user):
-    users = {
-        path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "geocache").rglob("*.py")
-        # Migrations are written by Django.
-        if path.parent.name != "migrations"
-        and any(is_of(imported, library) for imported in imports_of(path))
-    }
-    assert users == {f"geocache/{user}.py"}
+    assert users_of(library) == {user}
 
 
-@pytest.mark.parametrize("module", PLAIN)
-def test_module__runs_without_django(module):
-    assert not [one for one in imports_of(ROOT / f"geocache/{module}.py") if is_of(one, "django")]
-
-
-def test_project__names_geocache_by_text_only():
-    for path in (ROOT / "project").glob("*.py"):
-        assert not [one for one in imports_of(path) if is_of(one, "geocache")], path.name
+def test_core__does_not_import_the_web():
+    assert {user.partition("/")[0] for user in users_of(*WEB)} == WEB_USERS
