@@ -1,11 +1,15 @@
 """What the contracts in pyproject.toml cannot say: import-linter sees Django as one package."""
 
 import ast
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-GEOCACHE = Path(__file__).resolve().parent.parent / "geocache"
+ROOT = Path(__file__).resolve().parent.parent
+GEOCACHE = ROOT / "geocache"
+PAGE = (ROOT / "docs/architecture.md").read_text()
 # Types and constants below ``django.core.cache``: to import them is not to use a cache.
 NO_CACHES = ("django.core.cache.BaseCache", "django.core.cache.backends.base.DEFAULT_TIMEOUT")
 # What answers a request, or draws a page, and the modules that may know of it.
@@ -65,3 +69,26 @@ def test_part_of_django__has_one_user(library, user):
 
 def test_core__does_not_import_the_web():
     assert {user.partition("/")[0] for user in users_of(*WEB)} == WEB_USERS
+
+
+def layers_of_the_contract():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (contract,) = [one for one in settings["contracts"] if one["type"] == "layers"]
+    return [re.findall(r"\w+", layer) for layer in contract["layers"]]
+
+
+def table_below(heading):
+    rows = PAGE.partition(f"\n| {heading} |")[2].partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_architecture_page__has_the_layers_of_the_contract():
+    rows = [re.findall(r"`(\w+)`", row[1]) for row in table_below("layer")]
+    assert rows == layers_of_the_contract()
+
+
+def test_architecture_page__has_a_row_for_each_package():
+    rows = [re.findall(r"\w+", row[0])[0] for row in table_below("package or module")]
+    assert rows == sorted(
+        {name for layer in layers_of_the_contract() for name in layer} - {"migrations"}
+    )
