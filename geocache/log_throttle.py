@@ -8,6 +8,10 @@ class LogThrottle:
 
     def __init__(self, *, seconds: float) -> None:
         self.seconds = seconds
+        self.reset()
+
+    def reset(self) -> None:
+        """Let the next message through."""
         self._due_at = 0.0
 
     def is_due(self) -> bool:

@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from axes.handlers.proxy import AxesProxyHandler
+from django.test import Client
 
 from geocache.cache import backends
 from geocache.journal import last_seen, recorder, spill_buffer, writer
 from geocache.lookup.memory import memory
+from tests.factories import a_viewer, an_admin
 
 # The processes that tests start have to hear Ctrl-C, also where this runs in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -72,13 +74,14 @@ def fresh_cache(settings: Any, key_prefixes: Iterator[str]) -> Iterator[None]:
 def _start_anew() -> None:
     """Forget what this process knows, as if it had just begun."""
     memory.clear()
-    writer._writer._reset()
+    writer.process_writer.reset()
     spill_buffer.buffer.take()
     last_seen.tracker.clear()
-    backends.breaker._open_until = 0.0
+    backends.breaker.reset()
     # It holds on to the cache that it has seen first.
     AxesProxyHandler.implementation = None
-    recorder._written_through._due_at = recorder._unrecorded._due_at = 0.0
+    recorder.written_through.reset()
+    recorder.unrecorded_throttle.reset()
 
 
 def _remove(backend: Any, prefix: str) -> None:
@@ -87,6 +90,20 @@ def _remove(backend: Any, prefix: str) -> None:
     client = backend._cache.get_client(None, write=True)
     if keys := list(client.scan_iter(f"{prefix}-*", count=1000)):
         client.delete(*keys)
+
+
+@pytest.fixture
+def viewer(client: Client) -> Client:
+    """A browser in which somebody is logged in who may see the pages."""
+    client.force_login(a_viewer())
+    return client
+
+
+@pytest.fixture
+def superuser(client: Client) -> Client:
+    """A browser in which an administrator is logged in."""
+    client.force_login(an_admin())
+    return client
 
 
 @pytest.fixture(scope="session")

@@ -76,13 +76,13 @@ def demo() -> list[str]:
 
 def make_databases(folder: Path) -> None:
     """Put a City database that looks new and one of invented operators where they are found."""
-    from geocache.providers.mmdb import _fallback_path
+    from geocache.providers.mmdb import fallback_path
     from tests.factories import an_mmdb, set_build_epoch
 
     folder.mkdir()
     built_at = int((datetime.now() - timedelta(days=3)).timestamp())
     city = folder / "GeoLite2-City.mmdb"
-    city.write_bytes(_fallback_path().read_bytes())
+    city.write_bytes(fallback_path().read_bytes())
     set_build_epoch(city, built_at)
     records = {f"{first}.0.0.0/8": operator(first) for first in range(1, 224) if first != 127}
     records |= {f"{first:x}00::/8": operator(first) for first in (0x24, 0x26, 0x28, 0x2A)}

@@ -32,7 +32,6 @@ def test_page__names_every_code():
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.filterwarnings("ignore:No directory at:UserWarning")
 def test_page__commands_give_the_answers_beside_them(live_server, settings):
     require(shutil.which("curl") is not None, "curl")
     use_dummy_provider(settings, answers={LONDON: KNOWN})

@@ -16,7 +16,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
     # WhiteNoise, where nobody has run collectstatic.
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 
 

@@ -16,7 +16,6 @@ from tests.support.browser import CHROMIUM, chromium, log_in
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 # Kept by the page itself, as a violation is an event of its document.
 LISTEN = """

@@ -115,7 +115,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
         FlushRun.objects.create(started_at=at, flushed=12_345, timed_out=True, **counts)
     RejectedEntry.objects.create(record="?", error="?")
     # The rows are there; nothing but what is recorded below waits for a flush.
-    monkeypatch.setattr(apply, "_locate", lambda _: None)
+    monkeypatch.setattr(apply, "locate", lambda _: None)
     imported("81.2.69.7", "20.0.0.1", "5.6.7.0/24", "x", name="ipsum")
     imported("81.2.69.7", "20.0.0.2", name="ipsum")
     ImportSource.objects.create(name="xy")

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 KEY_PREFIX: Final = "rate"
 
-_cache_down = LogThrottle(seconds=60)
+cache_down = LogThrottle(seconds=60)
 
 
 class CacheStorage(Storage):
@@ -88,7 +88,7 @@ def seconds_to_wait(asker: str) -> int:
             ends_at = limiter.get_window_stats(limit, asker).reset_time
     except CacheUnavailable as error:
         # Without its cache the API still answers, as the pages do.
-        if _cache_down.is_due():
+        if cache_down.is_due():
             log.error("geo_api_rate_unavailable", error=str(error))
         return 0
     return max(1, math.ceil(ends_at - time.time()))

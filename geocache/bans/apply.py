@@ -84,7 +84,7 @@ def apply_bans(keep: Keep = lambda: None) -> BanReport:
             return _replace(action, keep)
         return BanReport(
             unbanned=_in_batches(_to_unban(), action.batch_size, action.unban, _forget, keep),
-            banned=_in_batches(_to_ban(), action.batch_size, action.ban, _record, keep),
+            banned=_in_batches(_to_ban(), action.batch_size, action.ban, record_bans, keep),
         )
 
 
@@ -114,11 +114,12 @@ def _replace(action: BanAction, keep: Keep) -> BanReport:
     action.replace(entry for page in _pages(wanted, ROWS) for entry in page)
     return BanReport(
         unbanned=_in_batches(to_unban, ROWS, lambda _: None, _forget, keep),
-        banned=_in_batches(to_ban, ROWS, lambda _: None, _record, keep),
+        banned=_in_batches(to_ban, ROWS, lambda _: None, record_bans, keep),
     )
 
 
-def _record(entries: list[str]) -> None:
+def record_bans(entries: list[str]) -> None:
+    """Record that entries are banned."""
     at = timezone.now()
     bans = [Ban(entry=entry, banned_at=at) for entry in entries]
     Ban.objects.bulk_create(bans, ignore_conflicts=True)

@@ -26,12 +26,12 @@ class Fail2banAction(BanAction):
         self.timeout_seconds = timeout_seconds
 
     def ban(self, entries: Sequence[str]) -> None:
-        self._set("banip", entries)
+        self.set_bans("banip", entries)
 
     def unban(self, entries: Sequence[str]) -> None:
-        self._set("unbanip", entries)
+        self.set_bans("unbanip", entries)
 
-    def _set(self, action: str, entries: Sequence[str]) -> None:
+    def set_bans(self, action: str, entries: Sequence[str]) -> None:
         command = [*self.command, "set", self.jail, action, *entries]
         try:
             run(command, timeout_seconds=self.timeout_seconds)

@@ -60,7 +60,7 @@ def import_list(
             # By the process that was waited for.
             return _found_again(name, run)
         run = begin(source, spooled.sha256, entries.report, origin)
-        done = _Import(source, holder, run, entries, progress)
+        done = Import(source, holder, run, entries, progress)
         with failing(run, holder):
             report = done.apply()
     run.refresh_from_db()
@@ -134,7 +134,7 @@ def warm(name: str, spooled: Spooled, progress: Progress | None = None) -> Outco
         remaining = iter(entries)
         while batch := list(islice(remaining, BATCH_ENTRIES)):
             _stop_if(progress)
-            _locate(batch)
+            locate(batch)
             progress.compared(len(batch))
     return outcome
 
@@ -149,7 +149,7 @@ def read_entries(spooled: Spooled, progress: Progress) -> Iterator[Entries]:
         entries.close()
 
 
-class _Import:
+class Import:
     """One content on its way into the table."""
 
     def __init__(
@@ -172,8 +172,8 @@ class _Import:
         while batch := list(islice(changes, BATCH_ENTRIES)):
             _stop_if(self.progress)
             self._write(batch)
-        report = bans.apply_bans(self._renew)
-        self._complete()
+        report = bans.apply_bans(self.renew)
+        self.complete()
         return report
 
     def _counted(self) -> Iterator[Entry]:
@@ -184,16 +184,16 @@ class _Import:
                 self.progress.compared(BATCH_ENTRIES)
             if number % KEEP_ENTRIES == 0:
                 # Where few entries have changed, no batch is written for long.
-                self._renew()
+                self.renew()
 
     def _write(self, batch: list[Change]) -> None:
         added = [change.entry for change in batch if change.is_added]
         removed = [change.entry for change in batch if not change.is_added]
         # First, so that whatever is on the list is in the table with the next flush.
-        _locate(added)
+        locate(added)
         at, run = timezone.now(), self.run
         with transaction.atomic():
-            self._renew()
+            self.renew()
             ListedAddress.objects.mark_added(added, run, at)
             ListedAddress.objects.mark_removed(removed, run, at)
             ImportRun.objects.filter(pk=run.pk).update(
@@ -201,9 +201,9 @@ class _Import:
                 removed_count=F("removed_count") + len(removed),
             )
 
-    def _complete(self) -> None:
+    def complete(self) -> None:
         with transaction.atomic():
-            self._renew()
+            self.renew()
             ImportRun.objects.filter(pk=self.run.pk).update(
                 state=ImportRun.State.COMPLETED, finished_at=timezone.now(), error=""
             )
@@ -212,7 +212,7 @@ class _Import:
                 current_run=self.run, is_counted=False
             )
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
         if not self.source.renew(self.holder, LEASE_SECONDS):
             raise ImportBusy("another process has taken this import over")
 
@@ -256,7 +256,8 @@ def _entries_of(source: ImportSource | None) -> Iterator[Entry]:
         page = rows.behind(held[-1])
 
 
-def _locate(entries: list[Entry]) -> None:
+def locate(entries: list[Entry]) -> None:
+    """Look up the addresses among entries, so that their locations are known."""
     # Kept for pages, where the same few addresses come again; a long list only fills it.
     memory.clear()
     lookup_many(one.text for one in entries if not one.is_network)

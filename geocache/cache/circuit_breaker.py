@@ -29,6 +29,10 @@ class CircuitBreaker:
         self.slow_seconds = slow_seconds
         self.open_seconds = open_seconds
         self.open_error = open_error
+        self.reset()
+
+    def reset(self) -> None:
+        """Close the breaker."""
         self._open_until = 0.0
 
     def guard(self) -> "Guard":

@@ -75,18 +75,18 @@ class EmbeddedCache(BaseCache):
 
     def open(self) -> None:
         """Open the file, as the first use of it does; raise ``CacheUnusable``."""
-        self._connection()
+        self.connection()
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
         named = (self.make_key(key, version), time.time())
-        row = self._connection().execute(GET, named).fetchone()
+        row = self.connection().execute(GET, named).fetchone()
         return default if row is None else row[0]
 
     def get_many(self, keys: Iterable[str], version: int | None = None) -> dict[str, Any]:
         names = {self.make_key(key, version): key for key in keys}
         found: dict[str, Any] = {}
         for some in _batches(list(names)):
-            rows = self._connection().execute(_for(GET_MANY, some), (*some, time.time()))
+            rows = self.connection().execute(_for(GET_MANY, some), (*some, time.time()))
             found |= {names[name]: value for name, value in rows}
         return found
 
@@ -177,7 +177,7 @@ class EmbeddedCache(BaseCache):
             raise TypeError(f"{type(value).__name__} cannot be stored: only text and whole numbers")
         return self.make_key(key, version), value, self.get_backend_timeout(timeout)
 
-    def _connection(self) -> sqlite3.Connection:
+    def connection(self) -> sqlite3.Connection:
         connection = self._mine.connection
         if connection is None:
             connection = self._mine.connection = _open(self.path)
@@ -187,7 +187,7 @@ class EmbeddedCache(BaseCache):
     @contextmanager
     def _transaction(self, new_count: int = 0) -> Iterator[sqlite3.Connection]:
         """Write all that is written inside, or nothing; wait ``LOCK_SECONDS`` for others."""
-        connection = self._connection()
+        connection = self.connection()
         try:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")

@@ -122,7 +122,7 @@ def _response(
                         yield response
                         return
                     url = urljoin(url, response.headers.get("Location", ""))
-                    _refuse_redirect(url, origin, redirect_hosts)
+                    refuse_redirect(url, origin, redirect_hosts)
             raise UpdateError(f"{origin} redirects in circles")
     # The last for an address of a redirect that requests cannot take apart.
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
@@ -172,7 +172,8 @@ def _refuse_plain(url: str) -> None:
         raise UpdateError(f"{_host(url) or 'a URL'} is not asked: only https:// is safe")
 
 
-def _refuse_redirect(url: str, origin: str, hosts: Sequence[str] | None = None) -> None:
+def refuse_redirect(url: str, origin: str, hosts: Sequence[str] | None = None) -> None:
+    """Raise ``UpdateError`` for a redirect to a host that is not trusted."""
     _refuse_plain(url)
     host = _host(url)
     setting = "UPDATE_REDIRECT_HOSTS" if hosts is None else "IMPORT_HOSTS"
@@ -201,12 +202,13 @@ def _refuse_failure(response: requests.Response) -> None:
     if status in (404, 410):
         raise NotPublished(f"{host} has no such database ({status}); check its name")
     if status in (429, 503):
-        retry_at = _retry_at(response.headers.get("Retry-After", ""))
-        raise TooOften(f"{host} wants to be asked later ({status})", retry_at)
+        later = retry_at(response.headers.get("Retry-After", ""))
+        raise TooOften(f"{host} wants to be asked later ({status})", later)
     raise UpdateError(f"{host} answers {status}; try again later")
 
 
-def _retry_at(text: str) -> datetime:
+def retry_at(text: str) -> datetime:
+    """Return the moment that a ``Retry-After`` header names, within ``MAX_RETRY_SECONDS``."""
     now = datetime.now(UTC)
     latest = now + timedelta(seconds=MAX_RETRY_SECONDS)
     if (seconds := _whole(text)) is not None:

@@ -20,8 +20,8 @@ log = structlog.get_logger(__name__)
 # What a database, or the driver before it, raises; whoever asks for an answer gets it all the same.
 NOT_WRITTEN: Final = (*DATABASE_ERRORS, AllRefused, ValueError, OverflowError)
 
-_written_through = LogThrottle(seconds=60)
-_unrecorded = LogThrottle(seconds=60)
+written_through = LogThrottle(seconds=60)
+unrecorded_throttle = LogThrottle(seconds=60)
 
 
 def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
@@ -38,7 +38,7 @@ def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
     except NOT_WRITTEN as error:
         drop_broken_connection()
         kept_count, dropped_count = buffer.put([*earlier, *locations], dropped_count)
-        if _unrecorded.is_due():
+        if unrecorded_throttle.is_due():
             log.error(
                 "geo_answers_unrecorded",
                 answers=kept_count,
@@ -58,7 +58,7 @@ def _write(answers: Sequence[Location], entry: Entry | None) -> bool:
         written = table_writer.write(answers)
         if written.refused_count:
             log.warning("geo_answers_rejected", rejected=written.refused_count)
-        if _written_through.is_due():
+        if written_through.is_due():
             log.warning("geo_cache_written_through", reason=str(unavailable))
         return False
 

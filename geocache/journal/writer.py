@@ -40,13 +40,13 @@ def append(locations: Sequence[Location], entry: Entry | None = None) -> bool:
     is_set = False
     for start in range(0, len(locations), ANSWERS_PER_RECORD):
         text = dump_locations(locations[start : start + ANSWERS_PER_RECORD])
-        is_set |= _writer.append(text, None if start else entry)
+        is_set |= process_writer.append(text, None if start else entry)
     return is_set
 
 
 def append_text(text: str) -> None:
     """Journal a record of another kind than answers; raise ``JournalUnavailable``."""
-    _writer.append(text)
+    process_writer.append(text)
 
 
 @dataclass(slots=True)
@@ -64,21 +64,21 @@ class Writer:
     """What this process needs to append: segments not in use, and the texts not yet flushed."""
 
     def __init__(self) -> None:
-        self._reset()
+        self.reset()
 
     def append(self, text: str, entry: Entry | None = None) -> bool:
         """Add one record to a segment of this process; raise ``JournalUnavailable``.
 
         Return whether ``entry`` was set with it: nobody sees it before the record is there.
         """
-        if self._process_id != os.getpid():
+        if self.process_id != os.getpid():
             # A fork: the parent goes on with these segments, the child must not.
-            self._reset()
+            self.reset()
         with segments.open_journal() as backend:
             for _ in range(APPEND_ATTEMPTS):
                 # Before the segment's age is looked at: a pause between the two must count.
-                started = _now()
-                segment = self._free_segment(started) or self._new_segment(backend, started)
+                started = now()
+                segment = self.free_segment(started) or self._new_segment(backend, started)
                 record = segments.record_key(segment.number, segment.record_count)
                 is_set = entry is not None and backends.add_both(backend, record, text, entry)
                 is_added = is_set or backend.add(record, text, timeout=None)
@@ -87,22 +87,22 @@ class Writer:
                 # Sealed by a flusher, late, or of a lost numbering: the segment is given up.
         raise JournalUnavailable(f"no segment took the record in {APPEND_ATTEMPTS} attempts")
 
-    def _reset(self) -> None:
-        self._free: list[OpenSegment] = []
-        self._last_ticket = 0
+    def reset(self) -> None:
+        self.open_segments: list[OpenSegment] = []
+        self.last_ticket = 0
         self._last_loss = ""
         self._loss_count = 0
         self._has_to_repair = False
-        self._held: deque[tuple[int, str]] = deque()
-        self._held_bytes = 0
+        self.held: deque[tuple[int, str]] = deque()
+        self.held_bytes = 0
         self._lock = threading.Lock()
         # Last: until then another thread of a new child resets, too.
-        self._process_id = os.getpid()
+        self.process_id = os.getpid()
 
-    def _free_segment(self, now: float) -> OpenSegment | None:
+    def free_segment(self, now: float) -> OpenSegment | None:
         while True:
             try:
-                segment = self._free.pop()
+                segment = self.open_segments.pop()
             except IndexError:
                 return None
             if now - segment.opened_at < SEGMENT_SECONDS:
@@ -110,14 +110,14 @@ class Writer:
 
     def _new_segment(self, backend: BaseCache, now: float) -> OpenSegment:
         # Before the ticket is taken: another thread's is then never mistaken for a step back.
-        previous = self._last_ticket
+        previous = self.last_ticket
         ticket = segments.next_ticket(
             backend, segments.base_of(previous) + segments.SEED_STEP if previous else 0
         )
         known = segments.read(backend, [segments.HEAD_KEY, segments.LOSS_KEY])
         head = segments.head_for(ticket, known.get(segments.HEAD_KEY))
         with self._lock:
-            self._last_ticket = ticket
+            self.last_ticket = ticket
             self._look_for_loss(previous, ticket, known.get(segments.LOSS_KEY, ""))
             if not self._has_to_repair:
                 self._let_go(head)
@@ -136,31 +136,31 @@ class Writer:
             return
         self._last_loss = loss
         self._loss_count += 1
-        self._free.clear()
-        self._has_to_repair = bool(self._held)
+        self.open_segments.clear()
+        self._has_to_repair = bool(self.held)
 
     def _keep(self, segment: OpenSegment, text: str, started: float) -> bool:
         """Hold a record that the cache has taken; False when it may be where no flush looks."""
         with self._lock:
-            if segment.loss_count != self._loss_count or _now() - started >= LATE_SECONDS:
+            if segment.loss_count != self._loss_count or now() - started >= LATE_SECONDS:
                 return False
-            self._held.append((segment.number, text))
-            self._held_bytes += len(text)
-            while self._held_bytes > HELD_BYTES:
-                self._held_bytes -= len(self._held.popleft()[1])
+            self.held.append((segment.number, text))
+            self.held_bytes += len(text)
+            while self.held_bytes > HELD_BYTES:
+                self.held_bytes -= len(self.held.popleft()[1])
         segment.record_count += 1
         if segment.record_count < segments.RECORDS_PER_SEGMENT:
-            self._free.append(segment)
+            self.open_segments.append(segment)
         return True
 
     def _let_go(self, head: int) -> None:
         # The lock is taken.
-        while self._held and self._held[0][0] <= head:
-            self._held_bytes -= len(self._held.popleft()[1])
+        while self.held and self.held[0][0] <= head:
+            self.held_bytes -= len(self.held.popleft()[1])
 
     def _journal_again(self) -> None:
         with self._lock:
-            lost, self._held, self._held_bytes = self._held, deque(), 0
+            lost, self.held, self.held_bytes = self.held, deque(), 0
             self._has_to_repair = False
         log.warning("geo_journal_repaired", journaled_again=len(lost))
         try:
@@ -170,15 +170,15 @@ class Writer:
         finally:
             if lost:
                 with self._lock:
-                    self._held.extendleft(reversed(lost))
-                    self._held_bytes += sum(len(text) for _, text in lost)
+                    self.held.extendleft(reversed(lost))
+                    self.held_bytes += sum(len(text) for _, text in lost)
                     self._has_to_repair = True
 
 
-_writer: Final = Writer()
+process_writer: Final = Writer()
 
 
-def _now() -> float:
+def now() -> float:
     """Return seconds on a clock that nobody sets, and that goes on while the machine sleeps."""
     return time.clock_gettime(_CLOCK) if _CLOCK is not None else time.monotonic()
 

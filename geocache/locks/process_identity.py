@@ -16,7 +16,7 @@ def this_holder() -> str:
     Five words: host, boot and container, process, start of the process, thread.
     """
     pid = os.getpid()
-    words = [socket.gethostname() or "?", _boot(), str(pid), _started(pid) or "?"]
+    words = [socket.gethostname() or "?", boot(), str(pid), _started(pid) or "?"]
     return SEPARATOR.join([*words, str(threading.get_native_id())])
 
 
@@ -26,7 +26,7 @@ def is_gone(holder: str) -> bool:
     False where that cannot be told: then its lease has to run out.
     """
     words = holder.split(SEPARATOR)
-    if len(words) != 5 or words[1] == "?" or words[1] != _boot() or words[3] == "?":
+    if len(words) != 5 or words[1] == "?" or words[1] != boot() or words[3] == "?":
         return False
     # Its number may belong to another process by now, which was started later.
     return _started(int(words[2])) != words[3]
@@ -38,7 +38,7 @@ def describe(holder: str) -> str:
     return f"{words[0]}, process {words[2]}" if len(words) == 5 else holder
 
 
-def _boot() -> str:
+def boot() -> str:
     """Return what names this boot of this machine and the container in it, or ``?``."""
     try:
         boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()

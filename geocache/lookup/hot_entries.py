@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 # Addresses whose networks are asked for in one trip: an IPv6 address lies in 113 of them.
 NEAR_ADDRESSES: Final = 250
 
-_cache_down = LogThrottle(seconds=60)
+cache_down = LogThrottle(seconds=60)
 
 
 def key(build: str, address: str, kind: str = "e") -> str:
@@ -116,7 +116,7 @@ def delete_many(build: str, names: Iterable[str]) -> bool:
 
 def report_down(error: Exception) -> None:
     """Say, once a minute, that the cache cannot be used."""
-    if _cache_down.is_due():
+    if cache_down.is_due():
         log.error("geo_cache_unavailable", error=str(error))
 
 

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 # Addresses that go through the tiers together: bounds memory and the size of one query.
 BATCH_ADDRESSES: Final = 1000
 
-_provider_down = LogThrottle(seconds=60)
+provider_down = LogThrottle(seconds=60)
 
 
 def lookup(address: Asked) -> Location:
@@ -150,7 +150,7 @@ def _ask(
 
 def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Location]:
     """Answer without the provider: an old row beats nothing."""
-    if _provider_down.is_due():
+    if provider_down.is_due():
         log.error("geo_provider_failed", error=str(error))
     now = datetime.now(UTC)
     answers = {

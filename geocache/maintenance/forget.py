@@ -54,15 +54,15 @@ def forget(
                 raise FlushError("another flush is under way; try again when it is done")
             rows = GeoCache.objects.filter(pk__in=addresses)
             if unseen_since is None:
-                return _delete(build, rows, addresses)
-            return _delete(build, rows.unseen_since(unseen_since))
+                return delete_rows(build, rows, addresses)
+            return delete_rows(build, rows.unseen_since(unseen_since))
     except JournalUnavailable as error:
         raise FlushError(str(error)) from error
     except DATABASE_ERRORS as error:
         raise FlushError(f"the database cannot be written: {error}") from error
 
 
-def _delete(build: str, rows: GeoCacheQuerySet, addresses: Sequence[str] = ()) -> int:
+def delete_rows(build: str, rows: GeoCacheQuerySet, addresses: Sequence[str] = ()) -> int:
     """Delete rows, with the past and hot entries of theirs and of ``addresses``; count the rows."""
     with transaction.atomic(using=router.db_for_write(GeoCache), durable=True):
         networks = dict(rows.values_list("address", "network"))

@@ -35,9 +35,7 @@ class Link:
         self.fills = frozenset(configured.get("FILLS", ()))
         if unknown := self.fills - (frozenset(FIELDS) - WHOLE_FIELDS):
             raise TypeError(f"FILLS names {', '.join(sorted(unknown))}")
-        self._breaker = CircuitBreaker(
-            slow_seconds=0, open_seconds=REST_SECONDS, open_error=_spared
-        )
+        self.breaker = CircuitBreaker(slow_seconds=0, open_seconds=REST_SECONDS, open_error=_spared)
         self._said = LogThrottle(seconds=60)
 
     def is_wanted(self, answer: Location | None) -> bool:
@@ -47,7 +45,7 @@ class Link:
     def ask(self, addresses: Collection[str]) -> dict[str, Location]:
         """Return the answers; those of addresses that the provider failed on are left out."""
         try:
-            with self._breaker.guard():
+            with self.breaker.guard():
                 return quota.ask(self.provider, addresses)
         except ProviderError as error:
             if self._said.is_due():
@@ -66,12 +64,12 @@ class ChainProvider(Provider):
     def __init__(self, providers: Sequence[Mapping[str, Any]]) -> None:
         if not providers:
             raise TypeError("a chain needs providers")
-        self._links = tuple(map(Link, providers))
-        self.members = tuple(link.provider for link in self._links)
+        self.links = tuple(map(Link, providers))
+        self.members = tuple(link.provider for link in self.links)
         self.is_metered = any(member.is_metered for member in self.members)
         metered = [member for member in self.members if member.is_metered]
         self.names_networks = any(member.names_networks for member in metered)
-        self._free = tuple(takewhile(lambda link: not link.provider.is_metered, self._links))
+        self._free = tuple(takewhile(lambda link: not link.provider.is_metered, self.links))
 
     def build(self) -> str:
         """Return the builds of all; one that cannot answer at all must not stop the others."""
@@ -88,7 +86,7 @@ class ChainProvider(Provider):
 
     def resolve_many(self, addresses: Iterable[str]) -> dict[str, Location]:
         wanted = list(addresses)
-        answers = _ask_in_order(self._links, wanted)
+        answers = _ask_in_order(self.links, wanted)
         if wanted and not answers:
             raise ProviderError("each provider of the chain failed, or found nothing")
         return answers
@@ -96,7 +94,7 @@ class ChainProvider(Provider):
     def resolve_free(self, addresses: Iterable[str]) -> dict[str, Location]:
         """Return what those before the first metered one know, if nobody could add to it."""
         answers = _ask_in_order(self._free, list(addresses))
-        rest = self._links[len(self._free) :]
+        rest = self.links[len(self._free) :]
         return {
             address: answer
             for address, answer in answers.items()

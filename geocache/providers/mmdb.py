@@ -70,18 +70,18 @@ class MmdbProvider(Provider):
         self._configured = None if databases is None else [Path(path) for path in databases]
         self._databases: tuple[Database, ...] = ()
         self._build = ""
-        self._rechecked_at = -RECHECK_SECONDS
+        self.rechecked_at = -RECHECK_SECONDS
         self._lock = threading.Lock()
 
     def build(self) -> str:
-        self._opened()
+        self.opened()
         return self._build
 
     def sources(self) -> list[Source]:
-        return [database.source for database in self._opened()]
+        return [database.source for database in self.opened()]
 
     def resolve(self, address: str) -> Location:
-        return _answer(address, self._opened(), datetime.now(UTC))
+        return _answer(address, self.opened(), datetime.now(UTC))
 
     def check(self) -> list[str]:
         problems = []
@@ -96,14 +96,14 @@ class MmdbProvider(Provider):
         configured = conf.get("DATABASES") if self._configured is None else self._configured
         if configured:
             return [Path(path) for path in configured]
-        return sorted(conf.var_dir().glob("databases/*.mmdb")) or [_fallback_path()]
+        return sorted(conf.var_dir().glob("databases/*.mmdb")) or [fallback_path()]
 
-    def _opened(self) -> tuple[Database, ...]:
+    def opened(self) -> tuple[Database, ...]:
         # One thread looks for newer files; the others go on with what is open.
-        if self._databases and time.monotonic() - self._rechecked_at < RECHECK_SECONDS:
+        if self._databases and time.monotonic() - self.rechecked_at < RECHECK_SECONDS:
             return self._databases
         with self._lock:
-            if time.monotonic() - self._rechecked_at >= RECHECK_SECONDS or not self._databases:
+            if time.monotonic() - self.rechecked_at >= RECHECK_SECONDS or not self._databases:
                 self._reopen()
         return self._databases
 
@@ -123,11 +123,12 @@ class MmdbProvider(Provider):
                 f"{database.source.name}-{database.reader.metadata().build_epoch}"
                 for database in databases
             )
-        self._rechecked_at = time.monotonic()
+        self.rechecked_at = time.monotonic()
 
 
 @cache
-def _fallback_path() -> Path:
+def fallback_path() -> Path:
+    """Return the path of the sample database, installed or not."""
     spec = find_spec(FALLBACK_PACKAGE)
     if spec is None or spec.origin is None:
         raise ProviderError(

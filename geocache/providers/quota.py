@@ -27,9 +27,9 @@ LOW_SHARE: Final = 0.8
 # And the number of queries left, as the service says itself.
 LOW_COUNT: Final = 100
 
-_uncounted = LogThrottle(seconds=60)
-_spent = LogThrottle(seconds=60)
-_few_left = LogThrottle(seconds=3600)
+uncounted = LogThrottle(seconds=60)
+spent = LogThrottle(seconds=60)
+few_left = LogThrottle(seconds=3600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ def _reserve(provider: Provider, count: int) -> int:
             if granted < count:
                 _add(_count_key(provider), granted - count)
     except CacheUnavailable as error:
-        if _uncounted.is_due():
+        if uncounted.is_due():
             log.error("geo_queries_uncounted", provider=provider.name, error=str(error))
         return count if limit is None else 0
     _warn(provider.name, limit, before=total - count, after=total)
@@ -140,7 +140,7 @@ def _warn(provider: str, limit: int, *, before: int, after: int) -> None:
     # Of all processes one steps over the mark.
     if before < LOW_SHARE * limit <= after:
         log.warning("geo_budget_low", provider=provider, asked=min(after, limit), limit=limit)
-    if after > limit and _spent.is_due():
+    if after > limit and spent.is_due():
         log.error("geo_budget_spent", provider=provider, limit=limit)
 
 
@@ -149,13 +149,13 @@ def _share_remaining(provider: Provider) -> None:
     remaining = provider.queries_remaining
     if remaining is None:
         return
-    if _is_few(remaining) and _few_left.is_due():
+    if _is_few(remaining) and few_left.is_due():
         log.warning("geo_budget_low", provider=provider.name, remaining=remaining)
     try:
         with guarded() as backend:
             backend.set(_remaining_key(provider), remaining, timeout=DAY_SECONDS)
     except CacheUnavailable as error:
-        if _uncounted.is_due():
+        if uncounted.is_due():
             log.error("geo_queries_uncounted", provider=provider.name, error=str(error))
 
 

@@ -94,7 +94,7 @@ class LeasedScheduler:
         self.holder = this_holder()
         self.scheduler: Scheduler | None = None
         self.is_standing_by = False
-        self._clock_offset = _clock_offset()
+        self.clock_offset = clock_offset()
 
     def tick(self) -> None:
         """Take or renew the lease, and start or stop the scheduler accordingly."""
@@ -120,8 +120,8 @@ class LeasedScheduler:
         self.is_standing_by = not is_mine
 
     def _was_clock_set_back(self) -> bool:
-        before, self._clock_offset = self._clock_offset, _clock_offset()
-        return self._clock_offset < before - CLOCK_STEP_SECONDS
+        before, self._clock_offset = self.clock_offset, clock_offset()
+        return self.clock_offset < before - CLOCK_STEP_SECONDS
 
     def stop(self) -> None:
         """Stop the scheduler, if it runs, behind the job at hand."""
@@ -157,7 +157,7 @@ def run_scheduler(is_stopped: Callable[[], bool]) -> None:
         leased.leave()
 
 
-def _clock_offset() -> float:
+def clock_offset() -> float:
     """Return how far the clock is from one that nobody sets, in seconds."""
     return time.time() - time.monotonic()
 

@@ -39,7 +39,7 @@ def count_due(at: datetime) -> int:
     sources = list(ImportSource.objects.defer("figures"))
     due = [source for source in sources if _is_due(source, at)]
     for source in due:
-        figures = json.dumps(_count(source), separators=(",", ":"))
+        figures = json.dumps(count(source), separators=(",", ":"))
         # An import that ended meanwhile has its list counted again.
         rows = ImportSource.objects.filter(pk=source.pk, current_run=source.current_run_id)
         rows.update(figures=figures, counted_at=at, is_counted=True)
@@ -56,7 +56,7 @@ def _is_due(source: ImportSource, at: datetime) -> bool:
     return FlushRun.objects.filter(started_at__gt=source.counted_at).exists()
 
 
-def _count(source: ImportSource) -> dict[str, Any]:
+def count(source: ImportSource) -> dict[str, Any]:
     """Return the counts as plain JSON types."""
     keys = ListedAddress.objects.listed().filter(source=source, is_network=False)
     rows = GeoCache.objects.filter(sort_key__in=keys.values("sort_key"))

@@ -73,7 +73,7 @@ def refresh_statistics(at: datetime | None = None) -> None:
     """Count the table and keep the result. Of two at once the later one stays."""
     at, started = at or timezone.now(), time.monotonic()
     last_run = _last_run()
-    figures = _count(at)
+    figures = count(at)
     Statistics.objects.update_or_create(
         id=1,
         defaults={
@@ -99,7 +99,7 @@ def _last_run() -> int:
     return FlushRun.objects.aggregate(last=Max("id"))["last"] or 0
 
 
-def _count(at: datetime) -> dict[str, Any]:
+def count(at: datetime) -> dict[str, Any]:
     """Return the counts as plain JSON types, from three passes over the table or an index of it."""
     countries, sources = Counter[str](), Counter[str]()
     row_count = empty_count = 0

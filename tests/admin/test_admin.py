@@ -15,7 +15,6 @@ from tests.support.assertions import assert_valid_html, no_database_write
 pytestmark = [
     pytest.mark.django_db,
     # WhiteNoise, where nobody has run collectstatic.
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 
 

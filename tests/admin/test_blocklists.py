@@ -13,7 +13,6 @@ from tests.support.blocklists import imported
 pytestmark = [
     pytest.mark.django_db,
     # WhiteNoise, where nobody has run collectstatic.
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 SOURCES = "/admin/geocache/importsource/"
 ENTRIES = "/admin/geocache/listedaddress/"

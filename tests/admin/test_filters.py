@@ -12,7 +12,6 @@ from tests.support.admin_pages import LIST, explain, shown
 pytestmark = [
     pytest.mark.django_db,
     # WhiteNoise, where nobody has run collectstatic.
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 
 

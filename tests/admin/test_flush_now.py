@@ -24,7 +24,6 @@ from tests.support.assertions import assert_valid_html, no_database_write
 pytestmark = [
     pytest.mark.django_db,
     # WhiteNoise, where nobody has run collectstatic.
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 
 
@@ -116,7 +115,7 @@ def test_flush_now__nothing_to_do_is_said(superuser):
 
 @pytest.mark.django_db(transaction=True)
 def test_flush_now__rejected_entries_are_a_warning(superuser):
-    writer._writer.append("no record")
+    writer.process_writer.append("no record")
     response = superuser.post(FLUSH, follow=True)
     [message] = response.context["messages"]
     assert message.level_tag == "warning"

@@ -15,7 +15,6 @@ from tests.support.admin_pages import FLUSH, REJECTED, a_rejected, break_cache, 
 pytestmark = [
     pytest.mark.django_db,
     # WhiteNoise, where nobody has run collectstatic.
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 
 

@@ -8,10 +8,7 @@ from geocache.models import ApiToken
 from tests.factories import a_stranger, a_token, a_viewer, an_admin
 from tests.support.assertions import assert_valid_html
 
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
-]
+pytestmark = pytest.mark.django_db
 LIST = "/admin/geocache/apitoken/"
 ADD = f"{LIST}add/"
 
@@ -30,17 +27,17 @@ def make(client, **fields):
 
 
 @pytest.fixture
-def viewer(client):
+def token_owner(client):
     user = may(a_viewer(), "add", "delete")
     client.force_login(user)
     return user
 
 
-def test_api_token__is_shown_once_and_works(client, viewer):
+def test_api_token__is_shown_once_and_works(client, token_owner):
     response, token = make(client)
     assert_valid_html(response)
     assert "no-store" in response["Cache-Control"]
-    assert ApiToken.objects.get().user == viewer
+    assert ApiToken.objects.get().user == token_owner
     assert token not in client.get(LIST).text
     assert token not in client.get(f"{LIST}{ApiToken.objects.get().pk}/change/").text
     client.logout()
@@ -48,7 +45,7 @@ def test_api_token__is_shown_once_and_works(client, viewer):
     assert answer.status_code == 200
 
 
-@pytest.mark.usefixtures("viewer")
+@pytest.mark.usefixtures("token_owner")
 def test_api_token__is_kept_nowhere(client):
     response, token = make(client)
     assert ApiToken.objects.get().digest != token
@@ -56,15 +53,15 @@ def test_api_token__is_kept_nowhere(client):
     assert not any(token in str(session.get_decoded()) for session in Session.objects.all())
 
 
-def test_api_token__viewer_makes_it_for_nobody_else(client, viewer):
+def test_api_token__viewer_makes_it_for_nobody_else(client, token_owner):
     other = an_admin()
     make(client, user=other.pk)
-    assert ApiToken.objects.get().user == viewer
+    assert ApiToken.objects.get().user == token_owner
 
 
-def test_api_token__viewer_sees_only_their_own(client, viewer):
+def test_api_token__viewer_sees_only_their_own(client, token_owner):
     a_token(an_admin(), "the admin's program")
-    a_token(viewer, "my program")
+    a_token(token_owner, "my program")
     text = client.get(LIST).text
     assert "my program" in text
     assert "the admin&#x27;s program" not in text
@@ -88,8 +85,8 @@ def test_api_token__nobody_changes_one(client):
     assert client.post(url, {"name": "other"}).status_code == 403
 
 
-def test_api_token__is_revoked_by_deleting(client, viewer):
-    a_token(viewer)
+def test_api_token__is_revoked_by_deleting(client, token_owner):
+    a_token(token_owner)
     client.post(f"{LIST}{ApiToken.objects.get().pk}/delete/", {"post": "yes"})
     assert not ApiToken.objects.exists()
 

@@ -20,10 +20,7 @@ from tests.factories import (
 )
 from tests.support.assertions import no_database_write
 
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
-]
+pytestmark = pytest.mark.django_db
 ONE = f"/api/lookup/{LONDON}"
 MANY = "/api/lookup"
 JSON = "application/json"

@@ -67,7 +67,7 @@ def test_fail2ban__takes_a_ban_of_what_is_banned_without_doing_it_again(jail: Ja
 def test_fail2ban__killed_between_ban_and_record_bans_once(
     jail: Jail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geocache.bans.apply._record", lambda _: 1 / 0)
+    monkeypatch.setattr("geocache.bans.apply.record_bans", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         imported(*FIRST)
     monkeypatch.undo()

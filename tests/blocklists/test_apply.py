@@ -112,9 +112,9 @@ def test_import_list__nothing_that_is_an_address_is_refused_and_changes_nothing(
 def test_import_list__interrupted_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     imported(*MANY[:300:3])
     calls = iter(range(100))
-    locate = apply._locate
+    locate = apply.locate
     broken = lambda batch: (next(calls) == 2 and 1 / 0) or locate(batch)  # noqa: E731 - one line
-    monkeypatch.setattr(apply, "_locate", broken)
+    monkeypatch.setattr(apply, "locate", broken)
     with pytest.raises(ZeroDivisionError):
         imported(*MANY)
     run = ImportRun.objects.get(state="failed")
@@ -130,7 +130,7 @@ def test_import_list__half_of_another_content_is_no_former_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     imported("1.1.1.1")
-    monkeypatch.setattr(apply._Import, "_complete", lambda _: 1 / 0)
+    monkeypatch.setattr(apply.Import, "complete", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         imported(*MANY)
     monkeypatch.undo()
@@ -155,7 +155,7 @@ def test_import_list__taken_over_writes_nothing_more(monkeypatch: pytest.MonkeyP
         if next(calls) == 2:
             ImportSource.objects.update(holder="another")
 
-    monkeypatch.setattr(apply, "_locate", steal)
+    monkeypatch.setattr(apply, "locate", steal)
     with pytest.raises(ImportBusy, match="taken this import over"):
         imported(*MANY)
     assert listed() == MANY[:200]

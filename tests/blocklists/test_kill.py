@@ -53,10 +53,10 @@ def dying(place, name, step):
         return function(*args, **options)
     setattr(place, name, called)
 
-dying(apply, "_locate", "before a batch")
-dying(apply._Import, "_keep", "inside a transaction")
-dying(Fail2banAction, "_set", "before a ban")
-dying(bans, "_record", "between ban and record")
+dying(apply, "locate", "before a batch")
+dying(apply.Import, "renew", "inside a transaction")
+dying(Fail2banAction, "set_bans", "before a ban")
+dying(bans, "record_bans", "between ban and record")
 imported(*order["lines"])
 """
 STEPS = ["before a batch", "inside a transaction", "before a ban", "between ban and record"]

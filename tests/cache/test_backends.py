@@ -239,7 +239,7 @@ def test_embedded__delete_many_is_one_transaction(embedded):
 def transactions_of(embedded, act):
     """Count what SQLite itself is told to begin and to commit."""
     told = []
-    connection = embedded._connection()
+    connection = embedded.connection()
     connection.set_trace_callback(told.append)
     act()
     connection.set_trace_callback(None)
@@ -334,11 +334,11 @@ def test_embedded__a_file_does_not_grow_with_what_expires(embedded):
 
 
 def let_all_expire(embedded):
-    embedded._connection().execute("UPDATE entries SET expires_at = 1")
+    embedded.connection().execute("UPDATE entries SET expires_at = 1")
 
 
 def row_count(embedded):
-    return embedded._connection().execute("SELECT count(*) FROM entries").fetchone()[0]
+    return embedded.connection().execute("SELECT count(*) FROM entries").fetchone()[0]
 
 
 def test_embedded__timeouts(embedded):
@@ -417,7 +417,7 @@ def test_embedded__one_connection_for_all_of_a_thread_that_survives_the_end_of_a
     first, second = EmbeddedCache(directory, {}), EmbeddedCache(directory, {})
     first.set("a", "1", timeout=None)
     second.close(signal=None)
-    assert first._connection() is second._connection()
+    assert first.connection() is second.connection()
     assert first.get("a") == second.get("a") == "1"
 
 
@@ -460,7 +460,7 @@ def fails_to_write(embedded):
 
 def test_embedded__locked_for_too_long_is_an_error_and_can_still_be_read(embedded):
     embedded.set_many({"a": "kept", "t": 1})
-    connection = embedded._connection()
+    connection = embedded.connection()
     assert connection.execute("PRAGMA busy_timeout").fetchone() == (5000,)
     connection.execute("PRAGMA busy_timeout = 10")
     with closing(sqlite3.connect(embedded.path)) as other:
@@ -472,7 +472,7 @@ def test_embedded__locked_for_too_long_is_an_error_and_can_still_be_read(embedde
 
 def test_embedded__read_only_is_an_error_at_once_and_can_still_be_read(embedded):
     embedded.set_many({"a": "kept", "t": 1})
-    embedded._connection().execute("PRAGMA query_only = 1")
+    embedded.connection().execute("PRAGMA query_only = 1")
     fails_to_write(embedded)
 
 
@@ -648,7 +648,7 @@ def test_embedded__killed_in_the_middle_of_writes_it_keeps_what_it_said(embedded
         assert embedded.get_many(keys).keys() == set(keys)
         # Of each writer, one that was written may not have been said any more.
         assert 0 <= embedded.get("t") - len(keys) <= 2
-        assert embedded._connection().execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert embedded.connection().execute("PRAGMA integrity_check").fetchone() == ("ok",)
         embedded.set("t", 0, timeout=None)
 
 
@@ -777,7 +777,7 @@ def test_add_both__on_the_embedded_cache_adds_neither_where_the_record_is_taken(
 
 
 def test_add_both__on_the_embedded_cache_leaves_no_record_without_its_entry(embedded):
-    embedded._connection().execute(
+    embedded.connection().execute(
         "CREATE TEMP TRIGGER refusing BEFORE INSERT ON entries WHEN new.key GLOB '*:e:*'"
         " BEGIN SELECT RAISE(ABORT, 'no entry today'); END"
     )
@@ -793,5 +793,5 @@ def test_add_both__on_another_cache_does_nothing(tmp_path):
 
 
 def expiries(embedded, *keys):
-    rows = dict(embedded._connection().execute("SELECT key, expires_at FROM entries"))
+    rows = dict(embedded.connection().execute("SELECT key, expires_at FROM entries"))
     return [rows[embedded.make_key(key)] for key in keys]

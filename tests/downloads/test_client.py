@@ -77,7 +77,7 @@ def test_fetch__refuses_a_redirect_into_this_network(
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
     with pytest.raises(UpdateError, match="an address inside this network"):
-        client._refuse_redirect("https://a.r2.cloudflarestorage.com/x", "download.example")
+        client.refuse_redirect("https://a.r2.cloudflarestorage.com/x", "download.example")
 
 
 @pytest.mark.parametrize("url", ["http://example.org/a", "ftp://127.0.0.1/a", "/etc/passwd", ""])
@@ -125,4 +125,4 @@ def test_retry_at__seconds_a_date_or_an_hour() -> None:
         ("9" * 18, 7 * 24),
         ("9" * 4999, 1),
     ):
-        assert abs(client._retry_at(text) - now - timedelta(hours=hours)) < timedelta(minutes=1)
+        assert abs(client.retry_at(text) - now - timedelta(hours=hours)) < timedelta(minutes=1)

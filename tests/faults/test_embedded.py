@@ -46,7 +46,7 @@ def stored() -> set[str]:
 def execute(sql: str) -> int:
     """Ask the cache's own connection, of this thread."""
     backend: Any = backends.current()
-    row = backend._connection().execute(sql).fetchone()
+    row = backend.connection().execute(sql).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -79,7 +79,7 @@ from geocache import lookup
 from geocache.cache import backends
 settings.GEOCACHE = {{**settings.GEOCACHE, "PROVIDER": {{
     "BACKEND": "geocache.providers.dummy.DummyProvider", "OPTIONS": {{}}}}}}
-backends.current()._connection().execute("PRAGMA {pragma}")
+backends.current().connection().execute("PRAGMA {pragma}")
 print(*lookup.lookup_many([f"30.0.0.{{number}}" for number in range(10)]), sep="\\n")
 """
 

@@ -37,7 +37,7 @@ def test_keys__after_a_churn_of_processes_are_entries_counter_head_and_seals(
         for number in range(WRITERS):
             lookup(f"20.0.0.{number}")
             # The next process goes on.
-            journal_writer._writer._reset()
+            journal_writer.process_writer.reset()
             if not number % 50:
                 flush_dirty()
         flush_dirty()
@@ -59,7 +59,7 @@ def test_keys__after_a_lost_counter_no_record_stays_behind(tmp_path: Path, setti
         writers = [journal_writer.Writer() for _ in range(10)]
         for round_number in range(3):
             for number, writer in enumerate(writers):
-                writer._free.clear()
+                writer.open_segments.clear()
                 writer.append(dump_locations([a_location(f"20.0.{round_number}.{number}")]))
             backends.current().delete(segments.TICKET_KEY)
             flush_dirty()

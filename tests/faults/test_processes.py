@@ -311,7 +311,7 @@ def test_clock__set_back_and_forward_an_hour(
         for number in range(70):
             journal_writer.append([a_location(f"20.{family}.0.{number}")])
         # The next process goes on, with the clock as it is then.
-        journal_writer._writer._reset()
+        journal_writer.process_writer.reset()
         flush_dirty()
 
     assert stored() == {f"20.{family}.0.{n}" for family in range(3) for n in range(70)}
@@ -328,7 +328,7 @@ def test_clock__of_a_live_writer_is_set_and_the_counter_lost(
     monkeypatch.setattr(reader.time, "time_ns", lambda: real() + hour * HOUR)
     for number in range(3, 6):
         backends.current().delete(segments.TICKET_KEY)
-        journal_writer._writer._free.clear()
+        journal_writer.process_writer.open_segments.clear()
         journal_writer.append([a_location(f"20.0.0.{number}")])
 
     flush_dirty()

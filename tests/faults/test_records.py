@@ -42,7 +42,7 @@ def next_key(backend: BaseCache) -> str:
 
 
 def flush_all_but_one() -> RejectedEntry:
-    writer._writer._free.clear()
+    writer.process_writer.open_segments.clear()
     writer.append([a_location("20.0.0.2")])
 
     report = flush_dirty()
@@ -118,7 +118,7 @@ def test_record__of_several_megabytes_is_flushed_or_put_aside_whole() -> None:
     writer.append([a_location("20.0.0.1")])
     huge = a_location("20.0.0.9", city="x" * 6_000_000)
     writer.append([huge])
-    writer._writer._free.clear()
+    writer.process_writer.open_segments.clear()
     writer.append([a_location("20.0.0.2")])
 
     report = flush_dirty()

@@ -53,18 +53,20 @@ def events(logs: list[Any]) -> list[str]:
     return [entry["event"] for entry in logs]
 
 
-def journal_one(address: str, writer: journal_writer.Writer = journal_writer._writer) -> None:
+def journal_one(
+    address: str, writer: journal_writer.Writer = journal_writer.process_writer
+) -> None:
     writer.append(dump_locations([a_location(address)]))
 
 
-def half_a_minute_passes(writer: journal_writer.Writer = journal_writer._writer) -> None:
+def half_a_minute_passes(writer: journal_writer.Writer = journal_writer.process_writer) -> None:
     """Let the next answer need a new segment."""
-    writer._free.clear()
+    writer.open_segments.clear()
 
 
-def die(writer: journal_writer.Writer = journal_writer._writer) -> None:
+def die(writer: journal_writer.Writer = journal_writer.process_writer) -> None:
     """Forget what this process knows, as if another one went on."""
-    writer._reset()
+    writer.reset()
 
 
 # --- killed and restarted ----------------------------------------------------------------------
@@ -128,8 +130,8 @@ def test_redis__a_writer_that_was_idle_for_long_still_repairs(
 ) -> None:
     journal_one("20.0.0.1")
     redis_server.restart()
-    ten_minutes_later = journal_writer._now() + 600
-    monkeypatch.setattr(journal_writer, "_now", lambda: ten_minutes_later)
+    ten_minutes_later = journal_writer.now() + 600
+    monkeypatch.setattr(journal_writer, "now", lambda: ten_minutes_later)
 
     journal_one("20.0.0.2")
     flush_dirty()

@@ -52,7 +52,7 @@ def run_times() -> list[datetime]:
 
 
 def assert_flushes(address: str) -> None:
-    writer._writer._free.clear()
+    writer.process_writer.open_segments.clear()
     writer.append([a_location(address)])
     processes.wait_until(GeoCache.objects.filter(address=address).exists, seconds=60)
 

@@ -69,7 +69,7 @@ def test_frozen__is_asked_again_after_a_rest(tmp_path: Path, settings: Any) -> N
         lookup.lookup_many(addresses(10, first=10))
         server.go_on()
         lookup.lookup_many(addresses(10, first=20))
-        backends.breaker._open_until = 0.0
+        backends.breaker.reset()
         lookup.lookup_many(addresses(10, first=30))
 
         # Written through while it was silent, and for a while behind that; then journaled again.

@@ -11,7 +11,6 @@ from tests.visits.models import Visit
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.urls("tests.integrations.test_admin_columns"),
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 URL = "/admin/visits/visit/"
 

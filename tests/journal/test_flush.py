@@ -36,7 +36,7 @@ def stored() -> set[str]:
 
 def new_process() -> None:
     """Forget what this process knows, as if another one went on."""
-    writer._writer._reset()
+    writer.process_writer.reset()
 
 
 def records_left() -> int:

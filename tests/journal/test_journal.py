@@ -19,7 +19,7 @@ from tests.support.cache_loss import lose_journal
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> "Clock":
     clock = Clock()
-    monkeypatch.setattr(writer, "_now", clock)
+    monkeypatch.setattr(writer, "now", clock)
     return clock
 
 
@@ -120,7 +120,7 @@ def test_append__never_overwrites_a_record_of_another_owner_of_the_same_ticket()
     backend.decr(
         journal_segments.TICKET_KEY
     )  # a counter that went back gives the same ticket again
-    writer._writer._reset()
+    writer.process_writer.reset()
 
     writer.append([a_location("20.0.0.2")])
 
@@ -151,14 +151,14 @@ def test_append__counts_a_pause_between_the_segments_age_and_the_add(
 ) -> None:
     writer.append([a_location()])
     first = reader.last_ticket()
-    original = writer.Writer._free_segment
+    original = writer.Writer.free_segment
 
     def paused(self: writer.Writer, now: float) -> writer.OpenSegment | None:
         segment = original(self, now)
         clock.seconds += 4000 if segment is not None else 0
         return segment
 
-    monkeypatch.setattr(writer.Writer, "_free_segment", paused)
+    monkeypatch.setattr(writer.Writer, "free_segment", paused)
 
     writer.append([a_location("20.0.0.2")])
 
@@ -168,12 +168,12 @@ def test_append__counts_a_pause_between_the_segments_age_and_the_add(
 def test_append__child_of_a_fork_leaves_the_parents_segment_alone() -> None:
     writer.append([a_location()])
     first = reader.last_ticket()
-    writer._writer._process_id -= 1  # what a child finds
+    writer.process_writer.process_id -= 1  # what a child finds
 
     writer.append([a_location("20.0.0.2")])
 
     assert reader.last_ticket() == first + 1
-    assert len(writer._writer._held) == 1
+    assert len(writer.process_writer.held) == 1
 
 
 def test_append__eight_threads_lose_nothing() -> None:
@@ -195,9 +195,9 @@ def test_append__eight_threads_lose_nothing() -> None:
 def test_append__journals_again_what_it_holds_when_the_counter_is_lost() -> None:
     writer.append([a_location("20.0.0.1")])
     backends.current().delete(journal_segments.TICKET_KEY)
-    for key in journal_segments.record_keys(writer._writer._last_ticket):
+    for key in journal_segments.record_keys(writer.process_writer.last_ticket):
         backends.current().delete(key)
-    writer._writer._free.clear()
+    writer.process_writer.open_segments.clear()
 
     writer.append([a_location("20.0.0.2")])
 
@@ -242,7 +242,7 @@ def test_append__finishes_a_repair_that_was_cut_short(monkeypatch: pytest.Monkey
         patch.setattr(backends.current(), "add", down_after(5))
         with pytest.raises(JournalUnavailable):
             writer.append([a_location("30.0.0.1")])
-    writer._writer._free.clear()
+    writer.process_writer.open_segments.clear()
 
     writer.append([a_location("30.0.0.2")])
 
@@ -267,8 +267,8 @@ def test_append__does_not_trust_a_segment_from_before_a_loss_that_another_thread
     monkeypatch.setattr(backend, "add", lose_and_notice)
     writer.append([a_location("20.0.0.3")])
 
-    assert all(number > old for number, _ in writer._writer._held)
-    assert addresses([text for _, text in writer._writer._held]) == {
+    assert all(number > old for number, _ in writer.process_writer.held)
+    assert addresses([text for _, text in writer.process_writer.held]) == {
         f"20.0.0.{number}" for number in (1, 2, 3)
     }
 
@@ -276,11 +276,11 @@ def test_append__does_not_trust_a_segment_from_before_a_loss_that_another_thread
 def test_append__lets_go_of_what_is_flushed() -> None:
     writer.append([a_location("20.0.0.1")])
     reader.publish_flushed_through(reader.last_ticket())
-    writer._writer._free.clear()
+    writer.process_writer.open_segments.clear()
 
     writer.append([a_location("20.0.0.2")])
 
-    assert len(writer._writer._held) == 1
+    assert len(writer.process_writer.held) == 1
 
 
 def test_append__holds_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,8 +289,8 @@ def test_append__holds_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -
     for location in many_locations(50):
         writer.append([location])
 
-    assert 0 < writer._writer._held_bytes <= 1000
-    assert writer._writer._held_bytes == sum(len(t) for _, t in writer._writer._held)
+    assert 0 < writer.process_writer.held_bytes <= 1000
+    assert writer.process_writer.held_bytes == sum(len(t) for _, t in writer.process_writer.held)
 
 
 def test_append__raises_when_the_backlog_is_over_its_limit(settings: Any) -> None:

@@ -128,7 +128,7 @@ class JournalModel(RuleBasedStateMachine):
         self.cache = Memory(self.calls)
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(backends, "current", lambda: self.cache)
-        self.patch.setattr(journal_writer, "_now", lambda: self.cache.now)
+        self.patch.setattr(journal_writer, "now", lambda: self.cache.now)
         self.patch.setattr(reader.time, "time_ns", self._time_ns)
         self.patch.setattr(segments, "RECORDS_PER_SEGMENT", 4)
         self.patch.setattr(reader, "EMPTY_SEGMENTS", 8)
@@ -213,7 +213,7 @@ class JournalModel(RuleBasedStateMachine):
 
     def _held(self) -> Iterator[tuple[str, int]]:
         for writer in self.writers:
-            for _, text in writer._held:
+            for _, text in writer.held:
                 yield from _seconds(text)
 
     def _flush_to_the_end(self) -> None:
@@ -265,7 +265,7 @@ class ForgetfulCacheModel(JournalModel):
     def acknowledged_is_stored_or_in_the_journal(self) -> None:
         """Replaced: it may for a while be held by its writer alone."""
         known = self._stored()
-        for address, second in self._held():
+        for address, second in self.held():
             known[address] = max(second, known.get(address, 0))
         assert self._lost(known) == {}
 
@@ -273,7 +273,7 @@ class ForgetfulCacheModel(JournalModel):
         flush_dirty()
         # Writers hear of a loss when they need a new segment.
         for writer in self.writers:
-            writer._free.clear()
+            writer.open_segments.clear()
             writer.append(dump_locations([a_location("30.0.0.1")]))
         super()._flush_to_the_end()
 
@@ -288,7 +288,7 @@ class ForgetfulCacheModel(JournalModel):
 
     def _expect_only_what_is_held(self) -> None:
         known = self._stored()
-        for address, second in self._held():
+        for address, second in self.held():
             known[address] = max(second, known.get(address, 0))
         self.newest = {one: min(at, known.get(one, 0)) for one, at in self.newest.items()}
 

@@ -346,7 +346,7 @@ def test_flush__killed_before_or_after_its_commit_applies_the_note_once_more(
         patch.setattr(owner, name, killed)
         with pytest.raises(Killed):
             flush_dirty()
-    writer._writer._reset()
+    writer.process_writer.reset()
     flush_dirty()
     assert last_seen_on() == TODAY
 

@@ -24,7 +24,7 @@ def test_is_gone__another_process_with_its_number() -> None:
 
 
 @pytest.mark.parametrize(
-    "holder", ["", "web1 elsewhere 1 2 3", "1", f"web1 {process_identity._boot()} 1 ? 1"]
+    "holder", ["", "web1 elsewhere 1 2 3", "1", f"web1 {process_identity.boot()} 1 ? 1"]
 )
 def test_is_gone__nobody_can_tell(holder: str) -> None:
     assert not is_gone(holder)

@@ -16,7 +16,7 @@ PARIS = "2.0.0.1"
 
 @pytest.fixture(autouse=True)
 def not_said_yet(monkeypatch):
-    monkeypatch.setattr(hot_entries, "_cache_down", LogThrottle(seconds=60))
+    monkeypatch.setattr(hot_entries, "cache_down", LogThrottle(seconds=60))
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def seconds_left(key):
     if "redis" in type(backend).__module__:
         return backend._cache.get_client(None).ttl(backend.make_key(key))
     query = "SELECT expires_at FROM entries WHERE key = ?"
-    row = backend._connection().execute(query, [backend.make_key(key)]).fetchone()
+    row = backend.connection().execute(query, [backend.make_key(key)]).fetchone()
     return row[0] - time.time()
 
 

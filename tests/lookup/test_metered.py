@@ -27,7 +27,7 @@ NEIGHBOUR = "81.2.69.7"
 
 @pytest.fixture(autouse=True)
 def not_said_yet(monkeypatch):
-    monkeypatch.setattr(lookup_module, "_provider_down", LogThrottle(seconds=60))
+    monkeypatch.setattr(lookup_module, "provider_down", LogThrottle(seconds=60))
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ class Down:
 
 
 def test_single_flight__without_the_cache_nobody_waits_for_anybody(monkeypatch):
-    monkeypatch.setattr(hot_entries, "_cache_down", LogThrottle(seconds=60))
+    monkeypatch.setattr(hot_entries, "cache_down", LogThrottle(seconds=60))
     monkeypatch.setattr(backends, "current", Down)
     assert SingleFlight("b").acquire(public(LONDON)) == public(LONDON)
     SingleFlight("b").release(public(LONDON))

@@ -75,8 +75,8 @@ class SpyCache(EmbeddedCache):
 
 @pytest.fixture(autouse=True)
 def not_said_yet(monkeypatch):
-    monkeypatch.setattr(lookup_module, "_provider_down", LogThrottle(seconds=60))
-    monkeypatch.setattr(hot_entries, "_cache_down", LogThrottle(seconds=60))
+    monkeypatch.setattr(lookup_module, "provider_down", LogThrottle(seconds=60))
+    monkeypatch.setattr(hot_entries, "cache_down", LogThrottle(seconds=60))
 
 
 @pytest.fixture

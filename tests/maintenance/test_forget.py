@@ -98,7 +98,7 @@ def test_forget__hands_its_time_limit_to_the_flush(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(flush, "BATCH_ANSWERS", 1)
     for location in many_locations(2):
         writer.append([location])
-        writer._writer._reset()
+        writer.process_writer.reset()
     with pytest.raises(FlushError, match="time limit"):
         forget([LONDON], time_limit_seconds=0.0)
 
@@ -154,7 +154,7 @@ def test_forget__database_that_fails_is_a_flush_error(monkeypatch: pytest.Monkey
     def fail(*_: object) -> int:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(maintenance_forget, "_delete", fail)
+    monkeypatch.setattr(maintenance_forget, "delete_rows", fail)
     with pytest.raises(FlushError, match="the database cannot be written: gone"):
         forget([LONDON])
 

@@ -52,7 +52,7 @@ def test_flush_geo__nothing_to_flush_is_no_failure() -> None:
 def test_flush_geo__a_time_limit_that_leaves_some_is_75(monkeypatch: Any) -> None:
     monkeypatch.setattr(flush, "BATCH_SEGMENTS", 1)
     for _ in range(3):
-        writer._writer._reset()
+        writer.process_writer.reset()
         writer.append([a_location()])
     out = io.StringIO()
     with pytest.raises(CommandError, match=r"^The time limit left \d answers") as raised:

@@ -13,10 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.factories import a_viewer, an_admin
 from tests.support.assertions import WRITES, assert_is_page
 
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
-]
+pytestmark = pytest.mark.django_db
 PAGES = ["/login/", "/admin/login/"]
 LIMIT = 10
 

@@ -43,7 +43,7 @@ def a_file_with(tmp_path, record, name="hostile.mmdb"):
 
 def look_again(provider):
     """Let the time pass after which the files are looked at again."""
-    provider._rechecked_at -= RECHECK_SECONDS
+    provider.rechecked_at -= RECHECK_SECONDS
 
 
 # --- fields ------------------------------------------------------------------------------------
@@ -475,14 +475,14 @@ def test_files__one_configured_and_missing_is_never_replaced_by_the_fallback(set
 def test_files__without_the_fallback_package_it_says_what_to_do(settings, tmp_path, monkeypatch):
     settings.GEOCACHE = {"VAR_DIR": tmp_path}
     monkeypatch.setattr(mmdb, "FALLBACK_PACKAGE", "_no_such_package")
-    mmdb._fallback_path.cache_clear()
+    mmdb.fallback_path.cache_clear()
     try:
         provider = MmdbProvider()
         with pytest.raises(ProviderError, match="GEOCACHE_DATABASES"):
             provider.build()
         assert "GEOCACHE_DATABASES" in " ".join(provider.check())
     finally:
-        mmdb._fallback_path.cache_clear()
+        mmdb.fallback_path.cache_clear()
 
 
 def test_files__check_names_each_that_cannot_be_used(city, tmp_path):
@@ -517,9 +517,9 @@ def test_replaced__the_newer_file_answers_after_a_while_under_another_build(city
 
 def test_replaced__a_file_that_stays_is_not_opened_again(city):
     provider = MmdbProvider([city])
-    before = provider._opened()
+    before = provider.opened()
     look_again(provider)
-    assert provider._opened()[0] is before[0]
+    assert provider.opened()[0] is before[0]
 
 
 @pytest.mark.parametrize("content", [b"", b"broken" * 100])

@@ -20,9 +20,9 @@ ADDRESSES = [f"20.0.0.{n}" for n in range(20)]
 
 @pytest.fixture(autouse=True)
 def not_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quota, "_spent", LogThrottle(seconds=60))
-    monkeypatch.setattr(quota, "_uncounted", LogThrottle(seconds=60))
-    monkeypatch.setattr(quota, "_few_left", LogThrottle(seconds=3600))
+    monkeypatch.setattr(quota, "spent", LogThrottle(seconds=60))
+    monkeypatch.setattr(quota, "uncounted", LogThrottle(seconds=60))
+    monkeypatch.setattr(quota, "few_left", LogThrottle(seconds=3600))
 
 
 def dummy(limit: int | None = None, *, name: str = "Dummy", **options: Any) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def test_geo_cache_flush__counts_the_table() -> None:
 def test_geo_cache_flush__outlives_a_failure_of_the_statistics(
     events: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geocache.statistics.table._count", lambda _: 1 / 0)
+    monkeypatch.setattr("geocache.statistics.table.count", lambda _: 1 / 0)
     writer.append(many_locations(3))
     jobs.geo_cache_flush()
     assert GeoCache.objects.count() == 3
@@ -426,8 +426,8 @@ def test_leased_scheduler__starts_again_when_the_clock_is_set_back(
 ) -> None:
     leased = scheduler_process.LeasedScheduler()
     leased.tick()
-    first, offset = leased.scheduler, scheduler_process._clock_offset() + step
-    monkeypatch.setattr(scheduler_process, "_clock_offset", lambda: offset)
+    first, offset = leased.scheduler, scheduler_process.clock_offset() + step
+    monkeypatch.setattr(scheduler_process, "clock_offset", lambda: offset)
 
     try:
         leased.tick()

@@ -82,7 +82,7 @@ def test_after_flush__failure_is_logged_and_the_other_count_is_made(
 
     imported(LONDON)
     flush_dirty()
-    monkeypatch.setattr(module, "_count", fail)
+    monkeypatch.setattr(module, "count", fail)
     with capture_logs() as logged:
         after_flush()
     assert [(line["event"], line["error"]) for line in logged] == [(event, "too slow")]

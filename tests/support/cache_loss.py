@@ -13,4 +13,4 @@ def lose_journal() -> None:
     reader.forget_segments(segments.base_of(last), last)
     backends.current().delete_many([segments.TICKET_KEY, segments.HEAD_KEY])
     # The next answer takes a new ticket, as it does half a minute later.
-    writer._writer._free.clear()
+    writer.process_writer.open_segments.clear()

@@ -53,23 +53,23 @@ class Sockets:
     """
 
     def __init__(self) -> None:
-        self._made: list[socket.socket] = []
+        self.made: list[socket.socket] = []
 
     def make(self, address: aiohttp.AddrInfoType) -> socket.socket:
         """Return a new socket for one of the addresses of a host."""
         family, kind, protocol, *_ = address
         made = socket.socket(family, kind, protocol)
-        self._made.append(made)
+        self.made.append(made)
         return made
 
     async def close(self) -> None:
         """Shut all down and let the event loop close them."""
-        for made in self._made:
+        for made in self.made:
             with suppress(OSError):
                 made.shutdown(socket.SHUT_RDWR)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
-                while any(made.fileno() >= 0 for made in self._made):  # noqa: ASYNC110 - nobody tells
+                while any(made.fileno() >= 0 for made in self.made):  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(0)
 
 

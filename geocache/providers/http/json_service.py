@@ -31,19 +31,19 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
             raise TypeError(f"there is no preset {preset}, only {', '.join(PRESETS)}")
         given = PRESETS.get(preset, {}) | mapping
         batch = given.pop("batch", None)
-        self._service = Service(**given, batch=Batch(**batch) if batch else None)
-        self._problems = self._service.problems()
-        self.names_networks = "network" in self._service.fields
-        super().__init__(self._service.name, timeout_seconds)
+        self.service = Service(**given, batch=Batch(**batch) if batch else None)
+        self._problems = self.service.problems()
+        self.names_networks = "network" in self.service.fields
+        super().__init__(self.service.name, timeout_seconds)
 
     def build(self) -> str:
         for problem in self._problems:
             raise ProviderError(problem)
-        return f"{self.name}-{RELEASE}-{self._service.version()}"
+        return f"{self.name}-{RELEASE}-{self.service.version()}"
 
     def sources(self) -> list[Source]:
         self.build()
-        return [Source(name=self.name, attribution=self._service.attribution)]
+        return [Source(name=self.name, attribution=self.service.attribution)]
 
     def check(self) -> list[str]:
         return self._problems
@@ -53,19 +53,19 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
         # Anything here keeps requests from sending a password out of ~/.netrc.
         session.auth = lambda request: request
         session.headers["Accept"] = "application/json"
-        session.headers.update(self._service.filled_headers())
+        session.headers.update(self.service.filled_headers())
         return session
 
     def resolve(self, address: str) -> Location:
         self.build()
-        response = self._ask("GET", self._service.url_of(address))
-        if response.status_code in self._service.not_found_statuses:
+        response = self._ask("GET", self.service.url_of(address))
+        if response.status_code in self.service.not_found_statuses:
             return self.location(address, reason=NOT_FOUND)
         return self._answer(address, self._decoded(response))
 
     def resolve_many(self, addresses: Iterable[str]) -> dict[str, Location]:
         wanted = list(addresses)
-        batch = self._service.batch
+        batch = self.service.batch
         if batch is None or len(wanted) == 1:
             return super().resolve_many(wanted)
         self.build()
@@ -81,7 +81,7 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
 
     def _resolve_batch(self, batch: Batch, addresses: list[str]) -> dict[str, Location]:
         body = {batch.wrapped_in: addresses} if batch.wrapped_in else addresses
-        response = self._ask("POST", self._service.batch_url(), body)
+        response = self._ask("POST", self.service.batch_url(), body)
         records = self._by_address(pick(self._decoded(response), batch.answers))
         answers = {}
         for address in addresses:
@@ -95,12 +95,12 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
         if isinstance(records, dict):
             return {address_text(name): record for name, record in records.items()}
         listed = records if isinstance(records, list) else []
-        return {address_text(pick(record, self._service.address)): record for record in listed}
+        return {address_text(pick(record, self.service.address)): record for record in listed}
 
     def _ask(self, method: str, url: str, body: object = None) -> requests.Response:
         with self.faults_told():
             response = self.client().request(method, url, json=body, timeout=self.timeout_seconds)
-        if response.status_code not in (200, *self._service.not_found_statuses):
+        if response.status_code not in (200, *self.service.not_found_statuses):
             raise self.status_failure(response.status_code)
         return response
 
@@ -112,7 +112,7 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
 
     def _answer(self, address: str, record: object) -> Location:
         """Return what one record says; one without anything that is mapped says nothing."""
-        service = self._service
+        service = self.service
         if not isinstance(record, dict):
             raise self.failure(MALFORMED)
         named = pick(record, service.address) if service.address else address

@@ -46,7 +46,7 @@ def test_sockets__are_closed_before_the_event_loop_ends():
     with serving() as service:
         service.answer(Reply(is_silent=True))
         asyncio.run(ask(service.host))
-    assert [made.fileno() for made in sockets._made] == [-1]
+    assert [made.fileno() for made in sockets.made] == [-1]
 
 
 def test_sockets__that_are_not_closed_are_not_waited_for(monkeypatch):

@@ -470,5 +470,5 @@ def test_build__changes_with_what_is_read():
 def test_provider__is_metered_and_shows_no_secret(service):
     provider = a_provider(service, headers={"Authorization": "Bearer hunter2"})
     assert provider.is_metered
-    shown = repr(provider) + repr(provider._service) + provider.build() + repr(provider.sources())
+    shown = repr(provider) + repr(provider.service) + provider.build() + repr(provider.sources())
     assert "hunter2" not in shown

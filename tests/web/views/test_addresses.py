@@ -25,7 +25,6 @@ from tests.support.assertions import assert_is_page, no_database_write
 pytestmark = [
     pytest.mark.django_db,
     # WhiteNoise, where nobody has run collectstatic.
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 LIST = "/addresses/"
 DOWNLOADS = ("/addresses/download.csv", "/addresses/download.jsonl")
@@ -41,12 +40,6 @@ ONE_QUERIES = 4 + 2 + 2 + 1 + 1
 @pytest.fixture(autouse=True)
 def provider(settings):
     return use_dummy_provider(settings, answers={LONDON: {"country_code": "GB"}})
-
-
-@pytest.fixture
-def viewer(client):
-    client.force_login(a_viewer())
-    return client
 
 
 def show(client, url, status=200, max_queries=LIST_QUERIES):

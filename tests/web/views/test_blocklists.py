@@ -18,7 +18,6 @@ from tests.support.blocklists import imported
 pytestmark = [
     pytest.mark.django_db,
     # WhiteNoise, where nobody has run collectstatic.
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 MANY = [f"20.0.0.{n}" for n in range(1, 121)]
 
@@ -30,12 +29,6 @@ def provider(settings: Any) -> None:
         MOSCOW_V6: {"country_code": "RU"},
     }
     use_dummy_provider(settings, answers=answers)
-
-
-@pytest.fixture
-def viewer(client: Client) -> Client:
-    client.force_login(a_viewer())
-    return client
 
 
 def page_of(name: str = "test") -> str:

@@ -38,7 +38,6 @@ from tests.support.blocklists import imported
 pytestmark = [
     pytest.mark.django_db,
     # WhiteNoise, where nobody has run collectstatic.
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 URL = "/"
 # The session and its user; the statistics; eight for the state of all parts, one of them to see
@@ -66,12 +65,6 @@ urlpatterns = [
 @pytest.fixture(autouse=True)
 def provider(settings):
     return use_dummy_provider(settings)
-
-
-@pytest.fixture
-def viewer(client):
-    client.force_login(a_viewer())
-    return client
 
 
 @pytest.fixture

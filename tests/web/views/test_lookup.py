@@ -22,7 +22,6 @@ from tests.support.assertions import assert_is_page, assert_valid_html, no_datab
 pytestmark = [
     pytest.mark.django_db,
     # WhiteNoise, where nobody has run collectstatic.
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 URL = "/lookup/"
 URLENCODED = "application/x-www-form-urlencoded"
@@ -42,12 +41,6 @@ def provider(settings):
         "organization": "Test <Networks>",
     }
     return use_dummy_provider(settings, answers={LONDON: known})
-
-
-@pytest.fixture
-def viewer(client):
-    client.force_login(a_viewer())
-    return client
 
 
 def ask(client, text):

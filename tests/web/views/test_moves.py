@@ -9,17 +9,13 @@ from tests.factories import (
     NOON,
     a_row,
     a_stranger,
-    a_viewer,
     an_admin,
     many_locations,
     use_dummy_provider,
 )
 from tests.support.assertions import assert_is_page, no_database_write
 
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
-]
+pytestmark = pytest.mark.django_db
 MOVES = "/moves/"
 # The session and its user; the moves, in up to two ranges of an index.
 QUERIES = 2 + 2
@@ -29,12 +25,6 @@ DAY = timedelta(days=1)
 @pytest.fixture(autouse=True)
 def provider(settings):
     return use_dummy_provider(settings)
-
-
-@pytest.fixture
-def viewer(client):
-    client.force_login(a_viewer())
-    return client
 
 
 @pytest.fixture
