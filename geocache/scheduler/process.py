@@ -94,7 +94,7 @@ class LeasedScheduler:
         self.holder = this_holder()
         self.scheduler: Scheduler | None = None
         self.is_standing_by = False
-        self.clock_offset = clock_offset()
+        self._clock_offset = clock_offset()
 
     def tick(self) -> None:
         """Take or renew the lease, and start or stop the scheduler accordingly."""
@@ -120,8 +120,8 @@ class LeasedScheduler:
         self.is_standing_by = not is_mine
 
     def _was_clock_set_back(self) -> bool:
-        before, self._clock_offset = self.clock_offset, clock_offset()
-        return self.clock_offset < before - CLOCK_STEP_SECONDS
+        before, self._clock_offset = self._clock_offset, clock_offset()
+        return self._clock_offset < before - CLOCK_STEP_SECONDS
 
     def stop(self) -> None:
         """Stop the scheduler, if it runs, behind the job at hand."""
