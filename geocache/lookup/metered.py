@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from itertools import count
-from typing import Final
 
 from msgspec.structs import replace
 
@@ -14,67 +13,61 @@ from geocache.journal.recorder import record
 from geocache.location import Location
 from geocache.lookup import hot_entries, single_flight
 from geocache.lookup.network_cache import Public, find_known, without
+from geocache.lookup.resolution import Resolution, Resolver
 from geocache.providers import quota
 from geocache.providers.base import Provider
 
-NOT_ALL: Final = "some addresses were not answered"
+
+class PaidResolver(Resolver):
+    """Query a provider whose answers cost something, about as few addresses as possible."""
+
+    def resolve(self, provider: Provider, build: str, addresses: Public) -> Resolution:
+        """Resolve ``addresses``: what is free first, then what is known; the rest is paid for."""
+        free = provider.resolve_free(addresses)
+        _keep(build, free, is_paid=False)
+        missing = without(addresses, free)
+        known = find_known(build, missing)
+        # The location of a network does not become a hot entry of the address: it would hide the
+        # location of a narrower network that comes later.
+        hot_entries.set_many(build, known.by_address.values())
+        # The row of a neighbour was looked up, too: once pruned, its network is paid for again.
+        networks = {location.network for location in known.by_network.values()}
+        last_seen.tracker.add([*known.by_address, *networks])
+        spared = free | known.by_network | known.by_address
+        pay = _pay_by_network if provider.names_networks else _pay_together
+        paid = pay(provider, build, without(missing, spared))
+        return Resolution(spared | paid.locations, paid.failure)
 
 
-def resolve(
-    provider: Provider, build: str, missing: Public
-) -> tuple[dict[str, Location], ProviderError]:
-    """Return the answers by address, and why others are missing.
-
-    What costs nothing comes first, then what is known; only the rest is paid for.
-    """
-    free = provider.resolve_free(missing)
-    _keep(build, free, is_paid=False)
-    missing = without(missing, free)
-    known = find_known(build, missing)
-    # An answer of a network does not become a hot entry of the address: it would hide the answer of
-    # a narrower network that comes later.
-    hot_entries.set_many(build, known.by_address.values())
-    # The row of a neighbour is asked for, too: without it somebody would pay for the network again.
-    last_seen.tracker.add([*known.by_address, *{one.network for one in known.by_network.values()}])
-    spared = free | known.by_network | known.by_address
-    ask = _once_per_network if provider.names_networks else _at_once
-    paid, failure = ask(provider, build, without(missing, spared))
-    return spared | paid, failure
-
-
-def _at_once(
-    provider: Provider, build: str, missing: Public
-) -> tuple[dict[str, Location], ProviderError]:
-    """Ask about all addresses together: none of the answers holds for another."""
+def _pay_together(provider: Provider, build: str, missing: Public) -> Resolution:
+    """Query all addresses in one flight: no location holds for another address."""
     try:
-        return _ask_once(provider, build, missing), ProviderError(NOT_ALL)
+        return Resolution.of(missing, _query_once(provider, build, missing))
     except ProviderError as error:
-        return {}, error
+        return Resolution({}, error)
 
 
-def _once_per_network(
-    provider: Provider, build: str, missing: Public
-) -> tuple[dict[str, Location], ProviderError]:
-    """Ask about one address of each network, first of wide ones, then of ever narrower ones.
+def _pay_by_network(provider: Provider, build: str, missing: Public) -> Resolution:
+    """Query one address of each network, first of wide ones, then of ever narrower ones.
 
-    Two addresses that one answer holds for are never asked together: in the round of that network's
-    prefix length, or in one before it, one of them is asked and answers for the other.
+    Two addresses that one location holds for are never queried together: in the round of that
+    network's prefix length, or in one before it, one of them is queried and answers for the other.
     """
     around = {text: networks_around(address) for text, address in missing.items()}
-    answers: dict[str, Location] = {}
+    locations: dict[str, Location] = {}
     for depth in count(1):
         if not around:
             break
         firsts = {text: missing[text] for text in _one_per_network(around, depth)}
         try:
-            new = _ask_once(provider, build, firsts)
+            new = _query_once(provider, build, firsts)
         except ProviderError as error:
-            return answers, error
+            return Resolution(locations, error)
         left = {text: networks for text, networks in around.items() if text not in firsts}
         new |= _inside(left, new)
-        answers |= new
+        locations |= new
         around = {text: networks for text, networks in left.items() if text not in new}
-    return answers, ProviderError(NOT_ALL)
+    return Resolution.of(missing, locations)
 
 
 def _one_per_network(around: Mapping[str, list[str]], depth: int) -> list[str]:
@@ -86,7 +79,7 @@ def _one_per_network(around: Mapping[str, list[str]], depth: int) -> list[str]:
 
 
 def _inside(around: Mapping[str, list[str]], new: Mapping[str, Location]) -> dict[str, Location]:
-    """Return the answers for addresses that lie in the networks of new answers."""
+    """Return the locations of addresses that lie in the networks of new locations."""
     networks = {location.network: location for location in new.values()}
     return {
         text: replace(networks[network], address=text)
@@ -95,29 +88,29 @@ def _inside(around: Mapping[str, list[str]], new: Mapping[str, Location]) -> dic
     }
 
 
-def _ask_once(provider: Provider, build: str, public: Public) -> dict[str, Location]:
-    """Ask about what no other process asks about now, and wait briefly for what others ask."""
+def _query_once(provider: Provider, build: str, public: Public) -> dict[str, Location]:
+    """Query what is in no other process's flight, and wait briefly for what is."""
     until = time.monotonic() + single_flight.WAIT_SECONDS
     flight = single_flight.SingleFlight(build)
-    answers: dict[str, Location] = {}
+    locations: dict[str, Location] = {}
     while public and time.monotonic() < until:
         mine = flight.acquire(public)
         try:
-            answers |= _ask(provider, build, mine)
+            locations |= _query(provider, build, mine)
         finally:
             flight.release(mine)
         public = {text: address for text, address in public.items() if text not in mine}
         if public:
-            answers |= flight.wait(public, until)
-            public = without(public, answers)
-    return answers | _ask(provider, build, public)
+            locations |= flight.wait(public, until)
+            public = without(public, locations)
+    return locations | _query(provider, build, public)
 
 
-def _ask(provider: Provider, build: str, public: Public) -> dict[str, Location]:
-    # Somebody may have answered between our look and our claim.
+def _query(provider: Provider, build: str, public: Public) -> dict[str, Location]:
+    # Another process may have resolved some between our look and our lock.
     known = hot_entries.get_near(build, public)
-    asked = without(public, known)
-    new = quota.ask(provider, asked) if asked else {}
+    missing = without(public, known)
+    new = quota.ask(provider, missing) if missing else {}
     _keep(build, new, is_paid=True)
     return known | new
 

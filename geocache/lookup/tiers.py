@@ -1,7 +1,7 @@
 """The read path: where is this address?
 
 Memory, hot entry, row and known network (for a metered provider), provider; what is new is
-journaled before it is returned. Each tier is asked once for a whole batch.
+journaled before it is returned. Each tier is queried once for a whole batch.
 """
 
 from collections.abc import Iterable
@@ -15,12 +15,13 @@ from asgiref.sync import sync_to_async
 from geocache.addresses import parse_address, public_text, special_reason
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
-from geocache.journal.recorder import record
 from geocache.location import UNAVAILABLE, Location
 from geocache.log_throttle import LogThrottle
-from geocache.lookup import hot_entries, metered
+from geocache.lookup import hot_entries
 from geocache.lookup.memory import Asked, memory
+from geocache.lookup.metered import PaidResolver
 from geocache.lookup.network_cache import Public, old_rows, without
+from geocache.lookup.resolution import FreeResolver
 from geocache.providers import factory
 from geocache.providers.base import Provider
 
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 # Addresses that go through the tiers together: bounds memory and the size of one query.
 BATCH_ADDRESSES: Final = 1000
+FREE: Final = FreeResolver()
+PAID: Final = PaidResolver()
 
 provider_down = LogThrottle(seconds=60)
 
@@ -39,20 +42,20 @@ def lookup(address: Asked) -> Location:
     fails, the answer is what the table has or ``unavailable``.
     """
     known = memory.get(address)
-    return known if known is not None else _answer_one(address)
+    return known if known is not None else _locate_one(address)
 
 
 def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
-    """Return the answers under the very texts that were asked for, in their order.
+    """Return the locations under the very texts that were asked for, in their order.
 
     Raises ``InvalidAddress`` when one of them is not an IP address.
     """
     held = {asked: memory.get(asked) for asked in addresses}
-    answers = {asked: known for asked, known in held.items() if known is not None}
-    unknown = [asked for asked in held if asked not in answers]
+    locations = {asked: known for asked, known in held.items() if known is not None}
+    unknown = [asked for asked in held if asked not in locations]
     for start in range(0, len(unknown), BATCH_ADDRESSES):
-        answers |= _answer(unknown[start : start + BATCH_ADDRESSES])
-    return {asked: answers[asked] for asked in held}
+        locations |= locate_batch(unknown[start : start + BATCH_ADDRESSES])
+    return {asked: locations[asked] for asked in held}
 
 
 async def alookup(address: Asked) -> Location:
@@ -66,43 +69,44 @@ async def alookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
     return await sync_to_async(lookup_many)(addresses)
 
 
-def _answer(askeds: list[Asked]) -> dict[Asked, Location]:
+def locate_batch(askeds: list[Asked]) -> dict[Asked, Location]:
+    """Locate addresses that memory does not know; each tier is asked once for all of them."""
     parsed = {asked: parse_address(asked) for asked in askeds}
     now = datetime.now(UTC)
-    answers: dict[str, Location] = {}
+    locations: dict[str, Location] = {}
     public: dict[str, IPv4Address | IPv6Address] = {}
     texts = {asked: str(address) for asked, address in parsed.items()}
     for text, address in zip(texts.values(), parsed.values(), strict=True):
         if reason := special_reason(address):
-            answers[text] = Location(address=text, resolved_at=now, reason=reason)
+            locations[text] = Location(address=text, resolved_at=now, reason=reason)
         else:
             public[text] = address
     if public:
-        answers |= _resolve(public)
-    result = {asked: answers[text] for asked, text in texts.items()}
+        locations |= _resolve(public)
+    result = {asked: locations[text] for asked, text in texts.items()}
     memory.put(pair for pair in result.items() if pair[1].reason != UNAVAILABLE)
     return result
 
 
-def _answer_one(asked: Asked) -> Location:
-    # What ``_answer`` does for many, without what only many need: that is as long as the rest.
+def _locate_one(asked: Asked) -> Location:
+    # What ``locate_batch`` does for many, without what only many need: that is as long as the rest.
     text = public_text(asked)
     if not text:
-        return _answer([asked])[asked]
+        return locate_batch([asked])[asked]
     try:
         provider, build = _provider()
     except ProviderError as error:
-        answer = _despite_failure({text: parse_address(text)}, error)[text]
+        location = _despite_failure({text: parse_address(text)}, error)[text]
     else:
         known = hot_entries.get(build, text)
         if known is None:
-            answer = _resolve_missing(provider, build, {text: parse_address(text)})[text]
+            location = _resolve_missing(provider, build, {text: parse_address(text)})[text]
         else:
             last_seen.tracker.add_one(text)
-            answer = known
-    if answer.reason != UNAVAILABLE:
-        memory.put(((asked, answer),))
-    return answer
+            location = known
+    if location.reason != UNAVAILABLE:
+        memory.put(((asked, location),))
+    return location
 
 
 def _resolve(public: Public) -> dict[str, Location]:
@@ -117,7 +121,7 @@ def _resolve(public: Public) -> dict[str, Location]:
 
 
 def _provider() -> tuple[Provider, str]:
-    """Return the provider and the build that it answers from now; raise ``ProviderError``."""
+    """Return the provider and the build that it resolves from now; raise ``ProviderError``."""
     provider = factory.current()
     build = provider.build()
     memory.follow(build)
@@ -125,37 +129,22 @@ def _provider() -> tuple[Provider, str]:
 
 
 def _resolve_missing(provider: Provider, build: str, missing: Public) -> dict[str, Location]:
-    ask = metered.resolve if provider.is_metered else _ask
-    new, failure = ask(provider, build, missing)
-    failed = without(missing, new)
-    return new | (_despite_failure(failed, failure) if failed else {})
-
-
-def _ask(
-    provider: Provider, build: str, missing: Public
-) -> tuple[dict[str, Location], ProviderError]:
-    try:
-        new = provider.resolve_many(missing)
-    except ProviderError as error:
-        return {}, error
-    answers = list(new.values())
-    entry = hot_entries.entry(build, answers[0]) if len(answers) == 1 else None
-    # First the journal, then the hot entry: what another process can be told is journaled. One new
-    # answer, as a request has it, may do both in one trip.
-    if not record(answers, entry):
-        hot_entries.set_many(build, answers)
-    last_seen.tracker.add_new(new)
-    return new, ProviderError(metered.NOT_ALL)
+    resolver = PAID if provider.is_metered else FREE
+    resolution = resolver.resolve(provider, build, missing)
+    if resolution.failure is None:
+        return resolution.locations
+    failed = without(missing, resolution.locations)
+    return resolution.locations | _despite_failure(failed, resolution.failure)
 
 
 def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Location]:
-    """Answer without the provider: an old row beats nothing."""
+    """Locate without the provider: an old row beats nothing."""
     if provider_down.is_due():
         log.error("geo_provider_failed", error=str(error))
     now = datetime.now(UTC)
-    answers = {
+    locations = {
         text: Location(address=text, resolved_at=now, reason=UNAVAILABLE) for text in missing
     }
     rows = old_rows(missing)
     last_seen.tracker.add(rows)
-    return answers | rows
+    return locations | rows
