@@ -16,7 +16,7 @@ from geocache.blocklists.status import BanOverview, ListOverview, read_bans, rea
 from geocache.cache import backends
 from geocache.exceptions import ProviderError
 from geocache.journal import spill_buffer
-from geocache.journal.flush import read_backlog
+from geocache.journal.backlog import read_backlog
 from geocache.locks.process_identity import describe
 from geocache.models import FlushRun, GeoCache, RejectedEntry, SchedulerLease
 from geocache.models.connection import DATABASE_ERRORS

@@ -11,8 +11,8 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from geocache.exceptions import FlushError, JournalUnavailable
-from geocache.journal.backlog import Backlog
-from geocache.journal.flush import FlushReport, flush_dirty, read_backlog
+from geocache.journal.backlog import Backlog, read_backlog
+from geocache.journal.flush import FlushReport, flush_dirty
 from geocache.statistics.after_flush import after_flush
 
 # How long a flush may keep somebody waiting who pressed a button.

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from geocache import conf
 from geocache.exceptions import UndecodableRecord
 from geocache.journal import segments
 from geocache.location import Location, count_locations, load_locations
+from geocache.models import JournalHead
 
 # Segments that ``backlog`` reads before it estimates the rest.
 BACKLOG_SEGMENTS: Final = 64
@@ -24,6 +26,11 @@ class Backlog:
     def waited_seconds(self, at: datetime) -> float:
         """Return how long the oldest answer has waited at ``at``; 0 when there is none."""
         return 0.0 if self.oldest_at is None else max((at - self.oldest_at).total_seconds(), 0.0)
+
+
+def read_backlog() -> Backlog:
+    """Return how much waits to be flushed. Writes nothing; raises ``JournalUnavailable``."""
+    return backlog(JournalHead.flushed_through_of(conf.get("CACHE_ALIAS")))
 
 
 def backlog(head: int) -> Backlog:

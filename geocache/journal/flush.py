@@ -19,7 +19,6 @@ from msgspec.structs import replace
 from geocache import conf
 from geocache.exceptions import AllRefused, FlushError, JournalUnavailable, UndecodableRecord
 from geocache.journal import backlog, last_seen, reader, segments, table_writer
-from geocache.journal.backlog import Backlog
 from geocache.journal.last_seen import LastSeen
 from geocache.journal.reader import ClosedSegment
 from geocache.location import Location, load_locations
@@ -122,11 +121,6 @@ def flush_dirty(time_limit_seconds: float | None = None) -> FlushReport:
     return flush.report
 
 
-def read_backlog() -> Backlog:
-    """Return how much waits to be flushed. Writes nothing; raises ``JournalUnavailable``."""
-    return backlog.backlog(JournalHead.flushed_through_of(conf.get("CACHE_ALIAS")))
-
-
 class _Flush:
     """One pass over the journal."""
 
@@ -151,7 +145,7 @@ class _Flush:
             self._flush_after_loss(head.flushed_through, last)
         JournalHead.advance(self.alias, deleted_through=self.deleted_through)
         reader.publish_flushed_through(JournalHead.flushed_through_of(self.alias))
-        self.report.pending = read_backlog().answer_count
+        self.report.pending = backlog.read_backlog().answer_count
 
     def _flush_after_loss(self, head: int, last: int) -> None:
         """Flush what is left of a numbering whose counter was lost, then follow the new one."""
@@ -201,6 +195,7 @@ class _Flush:
         return True
 
     def _write(self, batch: Batch, *, moves_head: bool) -> None:
+
         def in_same_transaction() -> None:
             RejectedEntry.objects.bulk_create(batch.unreadable)
             GeoCache.objects.mark_seen(batch.asked)

@@ -17,7 +17,8 @@ from geocache.blocklists.schedule import import_due
 from geocache.databases import update
 from geocache.exceptions import JournalUnavailable, MeteredProvider, ProviderError, UpdateBusy
 from geocache.history.moves import count_moves
-from geocache.journal.flush import flush_dirty, read_backlog
+from geocache.journal.backlog import read_backlog
+from geocache.journal.flush import flush_dirty
 from geocache.maintenance.prune import prune, retention_days
 from geocache.maintenance.refresh import refresh
 from geocache.models import FlushRun

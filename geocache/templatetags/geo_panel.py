@@ -5,8 +5,7 @@ from typing import Any
 from django import template
 
 from geocache.exceptions import JournalUnavailable
-from geocache.journal.backlog import Backlog
-from geocache.journal.flush import read_backlog
+from geocache.journal.backlog import Backlog, read_backlog
 from geocache.models import FlushRun
 
 register = template.Library()

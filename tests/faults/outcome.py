@@ -15,7 +15,8 @@ from django.core.cache.backends.redis import RedisCache
 from geocache.cache import backends
 from geocache.exceptions import FlushError
 from geocache.journal import segments
-from geocache.journal.flush import flush_dirty, read_backlog
+from geocache.journal.backlog import read_backlog
+from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache, RejectedEntry
 from tests.faults import ledger as faults_ledger
 

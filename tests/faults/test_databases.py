@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from geocache import lookup
 from geocache.exceptions import FlushError
-from geocache.journal import flush
+from geocache.journal import backlog, flush
 from geocache.journal import writer as journal_writer
 from geocache.journal.flush import flush_dirty
 from geocache.models import FlushRun, GeoCache, JournalHead
@@ -110,7 +110,7 @@ def test_postgres__away_for_a_while_under_load_then_the_backlog_arrives_in_round
 def _rounds_until_nothing_is_left() -> int:
     for round_number in range(1, 100):
         jobs.geo_cache_flush()
-        if not flush.read_backlog().answer_count:
+        if not backlog.read_backlog().answer_count:
             return round_number
     raise AssertionError("the backlog does not get shorter")
 
