@@ -51,6 +51,7 @@ def source(tmp_path_factory):
     return polib.pofile(str(copy / "geocache/locale/de/LC_MESSAGES/django.po"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_translation__has_the_messages_of_the_source(language, source):
     wanted = {key(entry) for entry in source}

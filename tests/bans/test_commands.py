@@ -5,6 +5,9 @@ import pytest
 from geocache.bans.commands import run
 from geocache.exceptions import BanError
 
+# Each starts a process.
+pytestmark = pytest.mark.slow
+
 
 def test_run__returns_what_is_said() -> None:
     assert run([sys.executable, "-c", "print('done')"], timeout_seconds=30) == "done\n"

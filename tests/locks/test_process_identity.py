@@ -12,6 +12,7 @@ def test_is_gone__not_this_process() -> None:
     assert not is_gone(this_holder())
 
 
+@pytest.mark.slow
 def test_is_gone__a_process_that_has_ended() -> None:
     code = "from geocache.locks.process_identity import this_holder; print(this_holder())"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

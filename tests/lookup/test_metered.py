@@ -207,6 +207,7 @@ def tell(crew):
         process.stdin.flush()
 
 
+@pytest.mark.slow
 def test_resolve__processes_that_miss_at_once_make_one_call(tally):
     crew = [asking(tally, [LONDON, "9.9.9.9"], seconds=0.3) for _ in range(3)]
     tell(crew)
@@ -215,6 +216,7 @@ def test_resolve__processes_that_miss_at_once_make_one_call(tally):
     assert sorted(asked(tally)) == sorted([LONDON, "9.9.9.9"])
 
 
+@pytest.mark.slow
 def test_resolve__when_the_holder_is_killed_one_of_those_who_wait_takes_its_place(settings, tally):
     holder = asking(tally, [LONDON], seconds=60)
     tell([holder])
