@@ -15,7 +15,6 @@ from tests.support.browser import CHROMIUM, chromium
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
-    # WhiteNoise, where nobody has run collectstatic.
 ]
 
 

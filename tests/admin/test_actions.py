@@ -25,10 +25,7 @@ from tests.factories import (
 from tests.support.admin_pages import LIST, LIST_QUERIES, break_cache, said
 from tests.support.assertions import assert_valid_html, no_database_write
 
-pytestmark = [
-    pytest.mark.django_db,
-    # WhiteNoise, where nobody has run collectstatic.
-]
+pytestmark = pytest.mark.django_db
 FORGET = f"{LIST}forget/"
 EXPORT = f"{LIST}export/"
 OTHER = "9.9.9.9"

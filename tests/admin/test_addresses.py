@@ -16,10 +16,7 @@ from tests.factories import (
 from tests.support.admin_pages import LIST, LIST_QUERIES, explain, said, shown
 from tests.support.assertions import assert_valid_html, no_database_write
 
-pytestmark = [
-    pytest.mark.django_db,
-    # WhiteNoise, where nobody has run collectstatic.
-]
+pytestmark = pytest.mark.django_db
 
 
 def test_admin__detail_shows_numbers_of_systems_without_separators(viewer):

@@ -10,10 +10,7 @@ from tests.support.assertions import assert_valid_html, no_database_write
 from tests.support.ban_actions import RecordingAction, use_action
 from tests.support.blocklists import imported
 
-pytestmark = [
-    pytest.mark.django_db,
-    # WhiteNoise, where nobody has run collectstatic.
-]
+pytestmark = pytest.mark.django_db
 SOURCES = "/admin/geocache/importsource/"
 ENTRIES = "/admin/geocache/listedaddress/"
 

@@ -9,10 +9,7 @@ from tests.factories import (
 )
 from tests.support.admin_pages import LIST, explain, shown
 
-pytestmark = [
-    pytest.mark.django_db,
-    # WhiteNoise, where nobody has run collectstatic.
-]
+pytestmark = pytest.mark.django_db
 
 
 def test_filter__countries_are_those_present_by_name(viewer):

@@ -21,10 +21,7 @@ from tests.factories import (
 from tests.support.admin_pages import FLUSH, LIST, break_cache, said
 from tests.support.assertions import assert_valid_html, no_database_write
 
-pytestmark = [
-    pytest.mark.django_db,
-    # WhiteNoise, where nobody has run collectstatic.
-]
+pytestmark = pytest.mark.django_db
 
 
 def test_list__says_how_much_is_pending(superuser):

@@ -3,10 +3,7 @@ import pytest
 from tests.support.admin_pages import RUNS, a_run
 from tests.support.assertions import assert_valid_html, no_database_write
 
-pytestmark = [
-    pytest.mark.django_db,
-    # WhiteNoise, where nobody has run collectstatic.
-]
+pytestmark = pytest.mark.django_db
 
 
 def test_admin__nobody_changes_or_deletes_a_run(superuser):

@@ -6,10 +6,7 @@ from django.urls import reverse
 from geocache.models import AnswerHistory
 from tests.factories import LONDON, NOON, a_row
 
-pytestmark = [
-    pytest.mark.django_db,
-    # WhiteNoise, where nobody has run collectstatic.
-]
+pytestmark = pytest.mark.django_db
 
 
 def test_page__has_every_column_and_begins_with_address_and_time(superuser):

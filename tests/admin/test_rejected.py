@@ -12,10 +12,7 @@ from tests.factories import (
 )
 from tests.support.admin_pages import FLUSH, REJECTED, a_rejected, break_cache, said
 
-pytestmark = [
-    pytest.mark.django_db,
-    # WhiteNoise, where nobody has run collectstatic.
-]
+pytestmark = pytest.mark.django_db
 
 
 def try_again(client: Client) -> Any:

@@ -4,7 +4,7 @@ from django.urls import path
 
 from geocache.integrations.admin_columns import GeoColumns
 from geocache.lookup import tiers
-from tests.factories import LONDON, an_admin, use_dummy_provider
+from tests.factories import LONDON, use_dummy_provider
 from tests.support.assertions import no_database_write
 from tests.visits.models import Visit
 
@@ -33,49 +33,43 @@ def provider(settings):
     return use_dummy_provider(settings, answers={LONDON: known})
 
 
-@pytest.fixture
-def admins(client):
-    client.force_login(an_admin())
-    return client
-
-
 def test_geo_columns__stand_behind_their_field_or_at_the_end(rf):
     shown = VisitAdmin(Visit, site).get_list_display(rf.get("/"))
     names = [getattr(one, "__name__", one) for one in shown]
     assert names == ["at", "ip", "country", "operator", "page", "country", "operator"]
 
 
-def test_geo_columns__show_country_and_operator_as_text(admins):
+def test_geo_columns__show_country_and_operator_as_text(superuser):
     Visit.objects.create(ip=LONDON, sent_by="not an address")
-    text = admins.get(URL).text
+    text = superuser.get(URL).text
     assert "🇬🇧 United Kingdom" in text
     assert "AS64500 Test &lt;b&gt;Networks&lt;/b&gt;" in text
 
 
 @pytest.mark.parametrize(("ip", "shown"), [("10.0.0.1", "(private)"), ("8.8.8.8", "(not found)")])
-def test_geo_columns__empty_answer_says_why(admins, ip, shown):
+def test_geo_columns__empty_answer_says_why(superuser, ip, shown):
     Visit.objects.create(ip=ip)
-    assert shown in admins.get(URL).text
+    assert shown in superuser.get(URL).text
 
 
-def test_geo_columns__no_address_is_an_empty_cell(admins):
+def test_geo_columns__no_address_is_an_empty_cell(superuser):
     Visit.objects.create(ip=None, sent_by="")
-    text = admins.get(URL).text
+    text = superuser.get(URL).text
     assert text.count('<td class="field-country">-</td>') == 2
 
 
-def test_geo_columns__page_is_one_batch_a_field_and_no_query_a_row(admins, monkeypatch):
+def test_geo_columns__page_is_one_batch_a_field_and_no_query_a_row(superuser, monkeypatch):
     Visit.objects.bulk_create([Visit(ip=f"20.0.0.{n}", sent_by=f"20.0.1.{n}") for n in range(100)])
     batches = []
     locate = tiers.locate_batch
     monkeypatch.setattr(tiers, "locate_batch", lambda asked: batches.append(asked) or locate(asked))
     # Session, user, two counts, the rows.
     with no_database_write(max_queries=5):
-        assert admins.get(URL).status_code == 200
+        assert superuser.get(URL).status_code == 200
     assert [len(batch) for batch in batches] == [50, 50]
 
 
-def test_geo_columns__list_can_still_be_edited(admins):
+def test_geo_columns__list_can_still_be_edited(superuser):
     visit = Visit.objects.create(ip=LONDON)
     given = {
         "form-TOTAL_FORMS": "1",
@@ -84,6 +78,6 @@ def test_geo_columns__list_can_still_be_edited(admins):
         "form-0-page": "/new/",
         "_save": "Save",
     }
-    assert admins.post(URL, given).status_code == 302
+    assert superuser.post(URL, given).status_code == 302
     visit.refresh_from_db()
     assert visit.page == "/new/"

@@ -6,10 +6,7 @@ from geocache.models import FlushRun
 from tests.factories import NOON, a_viewer, an_admin, many_locations
 from tests.support.assertions import assert_valid_html, no_database_write
 
-pytestmark = [
-    pytest.mark.django_db,
-    # WhiteNoise, where nobody has run collectstatic.
-]
+pytestmark = pytest.mark.django_db
 INDEX = "/admin/"
 
 

@@ -22,10 +22,7 @@ from tests.factories import (
 )
 from tests.support.assertions import assert_is_page, no_database_write
 
-pytestmark = [
-    pytest.mark.django_db,
-    # WhiteNoise, where nobody has run collectstatic.
-]
+pytestmark = pytest.mark.django_db
 LIST = "/addresses/"
 DOWNLOADS = ("/addresses/download.csv", "/addresses/download.jsonl")
 ONE = f"/addresses/{LONDON}/"

@@ -15,10 +15,7 @@ from tests.factories import LONDON, MOSCOW_V6, a_stranger, a_viewer, an_admin, u
 from tests.support.assertions import assert_is_page, no_database_write
 from tests.support.blocklists import imported
 
-pytestmark = [
-    pytest.mark.django_db,
-    # WhiteNoise, where nobody has run collectstatic.
-]
+pytestmark = pytest.mark.django_db
 MANY = [f"20.0.0.{n}" for n in range(1, 121)]
 
 

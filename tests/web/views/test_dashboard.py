@@ -35,10 +35,7 @@ from tests.factories import (
 from tests.support.assertions import assert_is_page, no_database_write
 from tests.support.blocklists import imported
 
-pytestmark = [
-    pytest.mark.django_db,
-    # WhiteNoise, where nobody has run collectstatic.
-]
+pytestmark = pytest.mark.django_db
 URL = "/"
 # The session and its user; the statistics; eight for the state of all parts, one of them to see
 # which tables there are; the last flushes.

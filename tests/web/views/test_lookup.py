@@ -19,10 +19,7 @@ from tests.factories import (
 )
 from tests.support.assertions import assert_is_page, assert_valid_html, no_database_write
 
-pytestmark = [
-    pytest.mark.django_db,
-    # WhiteNoise, where nobody has run collectstatic.
-]
+pytestmark = pytest.mark.django_db
 URL = "/lookup/"
 URLENCODED = "application/x-www-form-urlencoded"
 LOGGED_IN_QUERIES = 2  # the session and its user
