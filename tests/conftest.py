@@ -12,12 +12,14 @@ from urllib.parse import urlsplit
 
 import pytest
 from axes.handlers.proxy import AxesProxyHandler
+from django.core.cache.backends.redis import RedisCache
 from django.test import Client
 
 from geocache.cache import backends
 from geocache.journal import last_seen, recorder, spill_buffer, writer
 from geocache.lookup.memory import memory
 from tests.factories import a_viewer, an_admin
+from tests.support.redis_client import redis_client
 
 # The processes that tests start have to hear Ctrl-C, also where this runs in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -55,7 +57,7 @@ def key_prefixes() -> Iterator[Iterator[str]]:
     """Give a namespace for each test, and remove them all at the end: a look for keys reads all."""
     session = f"geocache-test-{uuid.uuid4().hex[:12]}"
     yield (f"{session}-{number}" for number in count())
-    _remove(backends.current(), session)
+    _remove_keys_of(session)
 
 
 @pytest.fixture(autouse=True)
@@ -84,12 +86,12 @@ def _start_anew() -> None:
     recorder.unrecorded_throttle.reset()
 
 
-def _remove(backend: Any, prefix: str) -> None:
-    if "redis" not in type(backend).__module__:
+def _remove_keys_of(session: str) -> None:
+    if not isinstance(backends.current(), RedisCache):
         return
-    client = backend._cache.get_client(None, write=True)
-    if keys := list(client.scan_iter(f"{prefix}-*", count=1000)):
-        client.delete(*keys)
+    with redis_client() as client:
+        if keys := list(client.scan_iter(f"{session}-*", count=1000)):
+            client.delete(*keys)
 
 
 @pytest.fixture

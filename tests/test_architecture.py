@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 GEOCACHE = ROOT / "geocache"
+TESTS = ROOT / "tests"
 PAGE = (ROOT / "docs/architecture.md").read_text()
 # Types and constants below ``django.core.cache``: to import them is not to use a cache.
 NO_CACHES = ("django.core.cache.BaseCache", "django.core.cache.backends.base.DEFAULT_TIMEOUT")
@@ -92,3 +93,34 @@ def test_architecture_page__has_a_row_for_each_package():
     assert rows == sorted(
         {name for layer in layers_of_the_contract() for name in layer} - {"migrations"}
     )
+
+
+# Documented, in spite of the underscore.
+DOCUMENTED = {"_asdict", "_default_manager", "_exit", "_fields", "_meta", "_replace"}
+# It compares what the backends hold with what they say.
+OPENS_BACKENDS = TESTS / "cache/test_backends.py"
+
+
+def is_own(node):
+    """Tell whether an attribute is read from ``self``, ``cls`` or ``super()``."""
+    value = node.value.func if isinstance(node.value, ast.Call) else node.value
+    return isinstance(value, ast.Name) and value.id in {"self", "cls", "super"}
+
+
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__") and name not in DOCUMENTED
+
+
+def private_names_in(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and is_private(node.attr) and not is_own(node):
+            yield f"{path.relative_to(TESTS)}:{node.lineno} {ast.unparse(node)}"
+        elif isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names if is_private(alias.name)]
+            yield from (f"{path.relative_to(TESTS)}:{node.lineno} {name}" for name in names)
+
+
+def test_tests__read_no_private_state_of_another_object():
+    paths = sorted(set(TESTS.rglob("*.py")) - {OPENS_BACKENDS})
+    found = [one for path in paths for one in private_names_in(path)]
+    assert found == []

@@ -126,7 +126,7 @@ def _steps(command: str, numbers: list[float]) -> Iterator[tuple[float, float]]:
 
 
 def _reduced(rings: list[Ring]) -> list[Ring]:
-    return [_simplified(ring) for ring in rings if _size(ring) >= ISLAND_SIZE]
+    return [simplified(ring) for ring in rings if _size(ring) >= ISLAND_SIZE]
 
 
 def _size(ring: Ring) -> float:
@@ -134,7 +134,7 @@ def _size(ring: Ring) -> float:
     return float(max(max(xs) - min(xs), max(ys) - min(ys)))
 
 
-def _simplified(ring: Ring) -> Ring:
+def simplified(ring: Ring) -> Ring:
     """Return the ring without points that lie on the way, by Douglas and Peucker."""
     kept = {0, len(ring) - 1}
     spans = [(0, len(ring) - 1)]

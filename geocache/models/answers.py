@@ -174,7 +174,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         """
         rows: dict[str, tuple[Any, ...]] = {}
         for location in sorted(locations, key=lambda one: one.resolved_at):
-            row = _row(location)
+            row = row_of(location)
             rows[row[0]] = row
         connection = connections[router.db_for_write(self.model)]
         upsert = Upsert(
@@ -273,7 +273,7 @@ RESOLVED_AT: Final = ROW_FIELDS.index("resolved_at")
 _values: Final = attrgetter(*FIELDS[1:], "resolved_at")
 
 
-def _row(location: Location) -> tuple[Any, ...]:
+def row_of(location: Location) -> tuple[Any, ...]:
     """Return the values of ``ROW_FIELDS`` for an answer; raise ``InvalidAddress``."""
     address, key = normalised_and_key(location.address)
     *values, created_at = _values(location)

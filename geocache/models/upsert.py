@@ -78,7 +78,7 @@ class Upsert:
             ):
                 for row in rows:
                     copy.write_row(row)
-            cursor.execute(self._statement(f"{chosen} {copied}"))
+            cursor.execute(self.statement(f"{chosen} {copied}"))
             cursor.execute(f"DROP TABLE {copied}")
 
     def _write_arrays(self, rows: Sequence[Row]) -> None:
@@ -86,19 +86,19 @@ class Upsert:
         arrays = ", ".join(f"%s::{self._array_type(field)}" for field in self._model_fields())
         values = f"SELECT * FROM unnest({arrays})"  # noqa: S608 - made of column types only
         with self.connection.cursor() as cursor:
-            cursor.execute(self._statement(values), [list(one) for one in zip(*rows, strict=True)])
+            cursor.execute(self.statement(values), [list(one) for one in zip(*rows, strict=True)])
 
     def _write_many(self, rows: Sequence[Row]) -> None:
         marks = ", ".join(["%s"] * len(self.fields))
         with self.connection.cursor() as cursor:
-            cursor.executemany(self._statement(f"VALUES ({marks})"), self._adapted(rows))
+            cursor.executemany(self.statement(f"VALUES ({marks})"), self.adapted(rows))
 
     def _write_duplicates(self, rows: Sequence[Row]) -> None:
         # Decided row by row inside the one statement: a row that is read first can be inserted by
         # another flusher before this one writes, and would then be replaced by an older answer.
         marks = ", ".join(["%s"] * len(self.fields))
         with self.connection.cursor() as cursor:
-            cursor.executemany(self._duplicates_statement(f"VALUES ({marks})"), self._adapted(rows))
+            cursor.executemany(self._duplicates_statement(f"VALUES ({marks})"), self.adapted(rows))
 
     def _duplicates_statement(self, values: str) -> str:
         quote = self.connection.ops.quote_name
@@ -142,7 +142,8 @@ class Upsert:
                 unique_fields=[key] if has_target else None,
             )
 
-    def _statement(self, values: str) -> str:
+    def statement(self, values: str) -> str:
+        """Return the statement that inserts ``values`` where no newer row has their key."""
         quote = self.connection.ops.quote_name
         columns = {field.name: quote(field.column) for field in self._model_fields()}
         table, newest = quote(self.model._meta.db_table), columns[self.newest_by]
@@ -172,7 +173,8 @@ class Upsert:
         db_type = field.db_type(self.connection)
         return "text[]" if db_type.startswith("varchar") else f"{db_type}[]"
 
-    def _adapted(self, rows: Sequence[Row]) -> list[Row]:
+    def adapted(self, rows: Sequence[Row]) -> list[Row]:
+        """Return ``rows`` as the driver of SQLite, MariaDB or MySQL takes them."""
         # Column by column: most need nothing, and moments of one column are often those of another.
         columns = list(zip(*rows, strict=True))
         given: Row = ()

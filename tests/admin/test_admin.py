@@ -1,4 +1,5 @@
 import pytest
+from django.apps import apps
 from django.contrib.admin import site
 
 from geocache.models import GeoCache
@@ -12,10 +13,7 @@ from tests.factories import (
 from tests.support.admin_pages import LIST, LIST_QUERIES, REJECTED, RUNS, a_rejected, a_run
 from tests.support.assertions import assert_valid_html, no_database_write
 
-pytestmark = [
-    pytest.mark.django_db,
-    # WhiteNoise, where nobody has run collectstatic.
-]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("who", [None, a_stranger])
@@ -63,6 +61,7 @@ def test_admin__nobody_changes_or_deletes_an_answer(superuser):
 
 
 def test_admin__knows_the_models_that_people_use():
-    ours = {model.__name__ for model in site._registry if model._meta.app_label == "geocache"}
+    models = apps.get_app_config("geocache").get_models()
+    ours = {model.__name__ for model in models if site.is_registered(model)}
     lists = {"Ban", "ImportRun", "ImportSource", "ListedAddress"}
     assert ours == {"ApiToken", "FlushRun", "AnswerHistory", "GeoCache", "RejectedEntry", *lists}

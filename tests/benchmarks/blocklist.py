@@ -13,7 +13,6 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +52,7 @@ def main() -> None:
     django.setup()
     from django.test.utils import setup_databases, setup_test_environment, teardown_databases
 
+    from tests.benchmarks import keys
     from tests.benchmarks.machine import print_machine
 
     setup_test_environment()
@@ -65,19 +65,7 @@ def main() -> None:
             measure(file.name)
     finally:
         teardown_databases(databases, verbosity=0)
-        forget_cache()
-
-
-def forget_cache() -> None:
-    """Delete what was put into a Redis that others may use, too."""
-    from geocache.cache import backends
-
-    backend: Any = backends.current()
-    if "redis" in type(backend).__module__:
-        client = backend._cache.get_client(None, write=True)
-        keys = client.scan_iter(f"{os.environ['CACHE_KEY_PREFIX']}:*", count=1000)
-        for some in iter(lambda: list(islice(keys, 1000)), []):
-            client.delete(*some)
+        keys.remove()
 
 
 def measure(path: str) -> None:

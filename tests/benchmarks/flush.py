@@ -8,7 +8,7 @@ from geocache.journal import writer
 from geocache.journal.flush import flush_dirty
 from geocache.location import FIELDS, Location
 from geocache.models import GeoCache
-from geocache.models.answers import ROW_FIELDS, _row
+from geocache.models.answers import ROW_FIELDS, row_of
 from geocache.providers import factory
 from tests.benchmarks import raw_upsert
 from tests.benchmarks.addresses import supply
@@ -23,7 +23,7 @@ TIMES_UPDATE_OR_CREATE = {"sqlite": 40, "postgresql": 60}
 def measure(effort: Effort) -> list[Answer]:
     given = list(factory.current().resolve_many(supply.take(effort.rows)).values())
     slow_rows = effort.scaled(SLOW_ROWS, 200)
-    rows = raw_upsert.prepared(sorted(map(_row, given)))
+    rows = raw_upsert.prepared(sorted(map(row_of, given)))
     figures = in_turn(
         {
             "geocache flush, journaled in batches of 200": lambda: _flush(given, 200),
@@ -92,4 +92,4 @@ def _update_or_create(given: list[Location]) -> float:
 
 
 def _fields(location: Location) -> dict[str, Any]:
-    return dict(zip(ROW_FIELDS, _row(location), strict=True))
+    return dict(zip(ROW_FIELDS, row_of(location), strict=True))

@@ -15,18 +15,21 @@ from geocache.models import GeoCache
 from geocache.providers import factory
 from tests.benchmarks.addresses import supply
 from tests.benchmarks.measure import Answer, Effort, Figure
+from tests.support.redis_client import redis_client
 
 
 def measure(effort: Effort) -> list[Answer]:
     addresses = supply.take(effort.scaled(20_000, 500))
     cache = backends.current()
-    figures = _redis(cache, addresses) if isinstance(cache, RedisCache) else []
+    figures = []
+    if isinstance(cache, RedisCache):
+        with redis_client() as client:
+            figures = _redis(client, cache, addresses)
     figures += _table(addresses)
     return [Answer("What one answer occupies, and takes of a server", figures)]
 
 
-def _redis(cache: RedisCache, addresses: list[str]) -> list[Figure]:
-    client: Any = cache._cache.get_client(None, write=True)
+def _redis(client: Any, cache: RedisCache, addresses: list[str]) -> list[Figure]:
     new = _processor_seconds(client, addresses)
     memory.clear()
     hot = _processor_seconds(client, addresses)

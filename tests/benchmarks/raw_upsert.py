@@ -20,7 +20,7 @@ def write(rows: list[Row]) -> None:
 
 def prepared(rows: list[Row]) -> list[Row]:
     """Return the rows with what the driver takes, which is not part of the time."""
-    return _upsert()._adapted(rows) if connection.vendor == "sqlite" else rows
+    return _upsert().adapted(rows) if connection.vendor == "sqlite" else rows
 
 
 def _upsert() -> Upsert:
@@ -37,7 +37,7 @@ def _upsert() -> Upsert:
 def _execute_many(rows: list[Row]) -> None:
     marks = ", ".join("?" * len(ROW_FIELDS))
     driver: Any = connection.connection
-    driver.executemany(_upsert()._statement(f"VALUES ({marks})"), rows)
+    driver.executemany(_upsert().statement(f"VALUES ({marks})"), rows)
 
 
 def _copy_and_merge(rows: list[Row]) -> None:
@@ -50,7 +50,7 @@ def _copy_and_merge(rows: list[Row]) -> None:
         with driver.copy(f"COPY benchmark_copy ({COLUMNS}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
-        driver.execute(_upsert()._statement(f"SELECT {COLUMNS} FROM benchmark_copy"))
+        driver.execute(_upsert().statement(f"SELECT {COLUMNS} FROM benchmark_copy"))
 
 
 _WAYS = {"sqlite": _execute_many, "postgresql": _copy_and_merge}

@@ -6,7 +6,7 @@ from math import dist, hypot
 import pytest
 from django_countries import countries
 
-from geocache.charts.outlines import SPOT_RADIUS, TOLERANCE, _simplified, first_places, outlines
+from geocache.charts.outlines import SPOT_RADIUS, TOLERANCE, first_places, outlines, simplified
 from geocache.charts.projection import HEIGHT, LEFT, WIDTH, Point, project
 
 SPOT = re.compile(r"M(-?\d+) (\d+)a4 4 0 1 0 8 0a4 4 0 1 0-8 0z")
@@ -128,9 +128,9 @@ def test_outlines__are_light():
 
 def test_simplified__drops_what_lies_on_the_way():
     square = [Point(*xy) for xy in ((0, 0), (5, 0.5), (10, 0), (10, 10), (0, 10), (0, 0))]
-    assert _simplified(square) == [point for point in square if point.x != 5]
+    assert simplified(square) == [point for point in square if point.x != 5]
 
 
 def test_simplified__keeps_what_is_off_the_way():
     peak = [Point(0, 0), Point(5, TOLERANCE + 0.1), Point(10, 0)]
-    assert _simplified(peak) == peak
+    assert simplified(peak) == peak

@@ -19,6 +19,7 @@ from geocache.journal.backlog import read_backlog
 from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache, RejectedEntry
 from tests.faults import ledger as faults_ledger
+from tests.support.redis_client import redis_client
 
 # Flushes that the journal has to be empty after.
 FLUSHES = 20
@@ -98,8 +99,9 @@ def _records() -> Iterator[str]:
 
 def _keys(backend: Any) -> Iterator[str]:
     if isinstance(backend, RedisCache):
-        client: Any = backend._cache.get_client(None, write=True)
-        keys = client.scan_iter(backend.make_key("r:*"), count=1000)
-        return (key.decode() for key in keys)
+        with redis_client() as client:
+            return iter(
+                [key.decode() for key in client.scan_iter(backend.make_key("r:*"), count=1000)]
+            )
     with closing(sqlite3.connect(backend.path)) as connection:
         return iter([name for (name,) in connection.execute("SELECT key FROM entries")])

@@ -72,10 +72,10 @@ def _at(name: str, act: Callable[[], None], is_due: Callable[[int], bool]) -> No
 
 def delete_before_commit() -> None:
     """Break the flush of this process, to prove that a loss is seen."""
-    original = flush._Flush._write
+    original = flush.Batch.take
 
-    def write(self: Any, batch: flush.Batch, *, moves_head: bool) -> None:
-        reader.forget(batch.records)
-        original(self, batch, moves_head=moves_head)
+    def take(self: flush.Batch, segment: reader.ClosedSegment) -> None:
+        original(self, segment)
+        reader.forget(segment.records)
 
-    flush._Flush._write = write
+    flush.Batch.take = take

@@ -2,6 +2,7 @@ import time
 from ipaddress import ip_address
 
 import pytest
+from django.core.cache.backends.redis import RedisCache
 from structlog.testing import capture_logs
 
 from geocache.cache import backends
@@ -10,6 +11,7 @@ from geocache.log_throttle import LogThrottle
 from geocache.lookup import hot_entries
 from geocache.lookup.memory import Memory, memory
 from tests.factories import LONDON, a_location, many_locations
+from tests.support.redis_client import redis_client
 
 PARIS = "2.0.0.1"
 
@@ -49,8 +51,9 @@ def clock(monkeypatch):
 
 def seconds_left(key):
     backend = backends.current()
-    if "redis" in type(backend).__module__:
-        return backend._cache.get_client(None).ttl(backend.make_key(key))
+    if isinstance(backend, RedisCache):
+        with redis_client() as client:
+            return client.ttl(backend.make_key(key))
     query = "SELECT expires_at FROM entries WHERE key = ?"
     row = backend.connection().execute(query, [backend.make_key(key)]).fetchone()
     return row[0] - time.time()

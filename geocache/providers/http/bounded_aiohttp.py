@@ -97,7 +97,7 @@ def bounded_session(
 
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=CONNECTIONS, ssl=_trust(_authorities()), socket_factory=sockets.make
+            limit=CONNECTIONS, ssl=trust(_authorities()), socket_factory=sockets.make
         ),
         headers=headers,
         # For all of an answer, its headers too.
@@ -118,7 +118,8 @@ def _authorities() -> str:
 
 
 @cache
-def _trust(authorities: str) -> ssl.SSLContext:
+def trust(authorities: str) -> ssl.SSLContext:
+    """Return a context that trusts the certificates of a file or a folder."""
     if os.path.isdir(authorities):  # noqa: PTH112 - as text, which it is in the environment
         return ssl.create_default_context(capath=authorities)
     return ssl.create_default_context(cafile=authorities)

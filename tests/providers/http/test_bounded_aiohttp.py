@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from geocache.providers.http.bounded_aiohttp import Sockets, _trust, bounded_session, proxy_of
+from geocache.providers.http.bounded_aiohttp import Sockets, bounded_session, proxy_of, trust
 from geocache.providers.http.bounded_requests import Rest
 from tests.support.http_server import Reply, serving
 
@@ -29,7 +29,7 @@ def test_proxy_of__is_that_of_the_environment(monkeypatch, variables, proxy):
 
 
 def test_trust__may_be_a_folder_of_certificates(tmp_path):
-    assert _trust(str(tmp_path)).get_ca_certs() == []
+    assert trust(str(tmp_path)).get_ca_certs() == []
 
 
 def test_sockets__are_closed_before_the_event_loop_ends():
