@@ -1,4 +1,4 @@
-"""What every test gets: a cache of its own, an empty journal, an empty memory."""
+"""Give every test its own cache namespace, an empty journal and an empty memory."""
 
 import gc
 import os
@@ -21,7 +21,7 @@ from geocache.lookup.memory import memory
 from tests.factories import a_viewer, an_admin
 from tests.support.redis_client import redis_client
 
-# The processes that tests start have to hear Ctrl-C, also where this runs in the background.
+# Child processes must react to Ctrl-C, even where the tests run in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 IS_CI = os.environ.get("CI", "").lower() == "true"
@@ -47,14 +47,14 @@ def is_listening(url: str, default_port: int) -> bool:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> Iterator[None]:  # noqa: ARG001 - ends before it
-    """Let go of the connections of threads that have ended: a database in use is not dropped."""
+    """Close the connections of ended threads: a database in use cannot be dropped."""
     yield
     gc.collect()
 
 
 @pytest.fixture(scope="session")
 def key_prefixes() -> Iterator[Iterator[str]]:
-    """Give a namespace for each test, and remove them all at the end: a look for keys reads all."""
+    """Give each test a namespace, and remove all at the end: a scan reads every key."""
     session = f"geocache-test-{uuid.uuid4().hex[:12]}"
     yield (f"{session}-{number}" for number in count())
     _remove_keys_of(session)
@@ -62,25 +62,25 @@ def key_prefixes() -> Iterator[Iterator[str]]:
 
 @pytest.fixture(autouse=True)
 def fresh_cache(settings: Any, key_prefixes: Iterator[str]) -> Iterator[None]:
-    """Give each test a namespace of its own: nothing is cleared that the tests did not write."""
+    """Give each test its own namespace: only keys of the tests are ever deleted."""
     prefix = next(key_prefixes)
     settings.CACHES = {
         **settings.CACHES,
         "geocache": {**settings.CACHES["geocache"], "KEY_PREFIX": prefix},
     }
-    _start_anew()
+    _start_fresh()
     yield
-    _start_anew()
+    _start_fresh()
 
 
-def _start_anew() -> None:
-    """Forget what this process knows, as if it had just begun."""
+def _start_fresh() -> None:
+    """Forget what this process knows, as if it had just started."""
     memory.clear()
     writer.process_writer.reset()
     spill_buffer.buffer.take()
     last_seen.tracker.clear()
     backends.breaker.reset()
-    # It holds on to the cache that it has seen first.
+    # It keeps the first cache that it used.
     AxesProxyHandler.implementation = None
     recorder.written_through.reset()
     recorder.unrecorded_throttle.reset()
@@ -96,14 +96,14 @@ def _remove_keys_of(session: str) -> None:
 
 @pytest.fixture
 def viewer(client: Client) -> Client:
-    """A browser in which somebody is logged in who may see the pages."""
+    """Return a client that is logged in as a user who may view the pages."""
     client.force_login(a_viewer())
     return client
 
 
 @pytest.fixture
 def superuser(client: Client) -> Client:
-    """A browser in which an administrator is logged in."""
+    """Return a client that is logged in as a superuser."""
     client.force_login(an_admin())
     return client
 

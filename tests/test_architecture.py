@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,13 @@ WEB_USERS = {
 }
 
 
+@cache
+def syntax_of(path):
+    return ast.parse(path.read_text())
+
+
 def imports_of(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(syntax_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -112,7 +118,7 @@ def is_private(name):
 
 
 def private_names_in(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(syntax_of(path)):
         if isinstance(node, ast.Attribute) and is_private(node.attr) and not is_own(node):
             yield f"{path.relative_to(TESTS)}:{node.lineno} {ast.unparse(node)}"
         elif isinstance(node, ast.ImportFrom):

@@ -1,4 +1,4 @@
-"""A project that has the admin and no page of geocache."""
+"""URLs of a project with the admin, but without the pages of geocache."""
 
 from django.contrib import admin
 from django.urls import path

@@ -1,4 +1,4 @@
-"""What the tests of the admin ask of it, and what they read in its answers."""
+"""Rows, requests and readings that the admin tests share."""
 
 import re
 from typing import Any
@@ -37,7 +37,7 @@ def a_rejected(record: str | None = None, **fields: Any) -> RejectedEntry:
 
 
 def shown(client: Client, **query: str) -> list[str]:
-    """The addresses on the list, in their order."""
+    """Return the addresses on the list, in order."""
     with no_database_write(max_queries=LIST_QUERIES):
         response = client.get(LIST, query)
     assert response.status_code == 200
@@ -59,7 +59,7 @@ def break_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 def explain(queryset: Any) -> str:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            # The table of a test is so small that its statistics, not its indexes, would decide.
+            # Fresh statistics, so that the plan does not depend on the last autovacuum.
             cursor.execute("ANALYZE geocache_geocache")
         elif connection.vendor != "sqlite":
             pytest.skip(f"how {connection.vendor} explains is not known here")

@@ -1,4 +1,4 @@
-"""What many tests assert about a page."""
+"""Assertions about pages that many tests share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "ALTER", "DROP")
 
 
 def assert_valid_html(response: Any) -> None:
-    """Parse as a browser does, but stop at the first error."""
+    """Parse as a browser does; any parse error, or an id used twice, fails."""
     parser = html5lib.HTMLParser(namespaceHTMLElements=False)
     tree = parser.parse(response.content.decode())
     errors = [
@@ -25,7 +25,7 @@ def assert_valid_html(response: Any) -> None:
 
 
 def assert_no_inline_code(response: Any) -> None:
-    """No style, script or handler in the page itself: its security policy needs no exception."""
+    """Check for inline styles, scripts and handlers, which the security policy forbids."""
     tree = html5lib.parse(response.content.decode(), namespaceHTMLElements=False)
     for element in tree.iter():
         assert element.tag != "style"
@@ -35,7 +35,7 @@ def assert_no_inline_code(response: Any) -> None:
 
 
 def assert_is_page(response: Any, status: int = 200) -> None:
-    """A whole page of ours: status, valid HTML, title, skip link and nothing inline."""
+    """Check status, HTML, title, skip link, and that nothing is inline."""
     assert response.status_code == status, response.status_code
     assert_valid_html(response)
     assert_no_inline_code(response)
@@ -47,12 +47,12 @@ def assert_is_page(response: Any, status: int = 200) -> None:
 
 @contextmanager
 def no_database_write(*, max_queries: int) -> Iterator[CaptureQueriesContext]:
-    """At most so many queries, none of which writes."""
+    """Allow at most ``max_queries`` queries, and no write."""
     with CaptureQueriesContext(connection) as queries:
         yield queries
     asked = [query["sql"] for query in queries.captured_queries]
     writes = [sql for sql in asked if sql.lstrip("( ").upper().startswith(WRITES)]
     assert not writes, writes
-    # Savepoints are there because a test runs in a transaction.
+    # A test runs in a transaction, which turns inner ones into savepoints.
     counted = [sql for sql in asked if "SAVEPOINT" not in sql]
     assert len(counted) <= max_queries, counted

@@ -1,4 +1,4 @@
-"""Actions that tests can look into."""
+"""Ban actions that record their calls."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
@@ -8,11 +8,11 @@ from geocache.exceptions import BanError
 
 
 class RecordingAction(BanAction):
-    """Remembers what it was asked for, and fails when it is told to."""
+    """Records its calls, and fails when it is told to."""
 
     batch_size = 2
     asked: ClassVar[list[tuple[str, list[str]]]] = []
-    # Fails with the call of this number, from 0.
+    # The number of the call that fails, from 0.
     fails_at: ClassVar[int | None] = None
 
     def ban(self, entries: Sequence[str]) -> None:
@@ -36,7 +36,7 @@ class WholeAction(RecordingAction):
 
 
 def use_action(settings: Any, action: type[RecordingAction] | str, **options: Any) -> None:
-    """Configure an action, which has been asked for nothing yet."""
+    """Configure an action, and forget earlier calls."""
     RecordingAction.asked.clear()
     RecordingAction.fails_at = WholeAction.fails_at = None
     path = action if isinstance(action, str) else f"{action.__module__}.{action.__name__}"

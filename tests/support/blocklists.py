@@ -1,4 +1,4 @@
-"""Lists, and what the table holds of them."""
+"""Make and import blocklists, and read their entries from the table."""
 
 import io
 from typing import Any
@@ -10,7 +10,7 @@ from geocache.models import ListedAddress
 
 
 def kept(text: str | bytes) -> Any:
-    """The content of a list, spooled."""
+    """Return the content of a list, spooled."""
     data = text.encode() if isinstance(text, str) else text
     return spooled(io.BufferedReader(io.BytesIO(data)))  # type: ignore[arg-type]
 

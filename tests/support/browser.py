@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
-# It must start as root in a container, and ask nothing of the internet.
+# It starts as root in a container, and makes no requests of its own.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -1,4 +1,4 @@
-"""``manage.py`` on a folder that is thrown away, as a person runs it."""
+"""Run ``manage.py`` on a temporary folder, as a person runs it in a terminal."""
 
 import os
 import subprocess
@@ -11,9 +11,9 @@ COMMAND = [sys.executable, "manage.py"]
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """Everything in ``folder``: SQLite, the embedded cache, nothing of the test's own."""
+    """Return variables that keep everything in ``folder``: SQLite and the embedded cache."""
     names = ["DATABASE_URL", "CACHE_URL", "CACHE_KEY_PREFIX", "GEOCACHE_DATABASES"]
-    # Output is buffered as it is for people, with what follows from it when a reader goes away.
+    # Buffer the output as in a terminal session: a closed pipe is then noticed only at a flush.
     names.append("PYTHONUNBUFFERED")
     kept = {name: value for name, value in os.environ.items() if name not in names}
     return {
@@ -43,7 +43,7 @@ def run(
 
 
 def start(folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-    """Start a command, its two streams apart."""
+    """Start a command, with its two output streams kept apart."""
     return subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=ROOT,

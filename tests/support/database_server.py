@@ -1,4 +1,4 @@
-"""A server on loopback that publishes databases as the services do, and misbehaves on demand."""
+"""A loopback server that publishes databases as the providers do, with faults on demand."""
 
 import gzip
 import hashlib
@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.factories import CITY_RECORD, an_mmdb
 
-# Around the addresses that every database has to know.
+# They contain the addresses that an update looks up as a check.
 NETWORKS = (
     "1.1.1.0/24",
     "8.8.8.0/24",
@@ -28,7 +28,7 @@ OLD, NEW, NEWER = 1_700_000_000, 1_750_000_000, 1_760_000_000
 
 
 def a_database(folder: Path, build_epoch: int = NEW, **options: Any) -> bytes:
-    """The bytes of a database that knows what it has to."""
+    """Return the bytes of a database that passes the checks of an update."""
     city = options.pop("city", "Testville")
     record = {**CITY_RECORD, "city": {"names": {"en": city}}}
     networks = options.pop("networks", NETWORKS)
@@ -49,22 +49,22 @@ def a_tar(database: bytes, name: str = "GeoLite2-City_20250615/GeoLite2-City.mmd
 
 @dataclass
 class Answer:
-    """What is given for one path."""
+    """The response for one path."""
 
     body: bytes = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     etag: str = ""
     auth: str = ""
-    # Send only so many bytes, and then close the connection.
+    # Close the connection after this number of bytes.
     cut_at: int | None = None
-    # Wait so long before each piece of the body.
+    # Pause before each piece of the body.
     pause_seconds: float = 0
     piece_bytes: int = 2**16
 
 
 class Service:
-    """Answers by path, and what was asked."""
+    """The responses by path, and the requests that came."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
@@ -117,7 +117,7 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
 
         def _send(self, body: bytes, answer: Answer) -> None:
             body = body[: answer.cut_at]
-            # The one who asked may go away.
+            # The client may disconnect.
             with suppress(OSError):
                 for start in range(0, len(body), answer.piece_bytes):
                     time.sleep(answer.pause_seconds)

@@ -1,4 +1,4 @@
-"""A server of fail2ban of a test's own: its socket, its database, and an action that only logs."""
+"""A fail2ban server for one test, with its own socket, database and an action that only logs."""
 
 import shutil
 import subprocess
@@ -71,7 +71,7 @@ class Jail:
         return sorted(self.ask("get", JAIL, "banip").split())
 
     def actions(self) -> list[str]:
-        """What the action was run for, in its order."""
+        """Return the lines that the action logged, in order."""
         path = self.folder / "actions.txt"
         return path.read_text().splitlines() if path.exists() else []
 
@@ -85,7 +85,7 @@ def a_jail(folder: Path) -> Iterator[Jail]:
         path.write_text(text.format(folder=folder))
     (folder / "watched.log").touch()
     jail = Jail(folder)
-    # In the foreground, so that it is a child that this test can end.
+    # In the foreground: a child process that this test can end.
     server = subprocess.Popen(
         [
             *("fail2ban-server", "-f", "-c", str(folder / "etc"), "-s", jail.socket),

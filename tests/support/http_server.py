@@ -1,4 +1,4 @@
-"""A web service on loopback that answers by a script, with or without TLS."""
+"""A scripted web service on loopback, with or without TLS."""
 
 import json
 import ssl
@@ -15,19 +15,19 @@ ERROR_TYPE = "application/vnd.maxmind.com-error+json; charset=UTF-8; version=2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What is answered; ``body`` is sent as JSON unless it is bytes."""
+    """A response; ``body`` is sent as JSON unless it is bytes."""
 
     status: int = 200
     body: Any = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
-    # Say nothing until the test is over.
+    # Send nothing until the test is over.
     is_silent: bool = False
     # Send a byte at a time, each well within any time-out, until the test is over.
     is_dripping: bool = False
-    # Send so many zeros in place of a body, or as many as are taken.
+    # Send this number of zeros as the body, or as many as the client reads.
     zeros: int = 0
-    # Close the connection in the middle.
+    # Close the connection in the middle of the body.
     is_cut: bool = False
 
     def data(self) -> bytes:
@@ -43,7 +43,7 @@ class Asked:
 
 
 class StandIn:
-    """Gives the replies of ``script`` in turn, the last one for ever, and keeps what was asked."""
+    """Gives the replies of ``script`` in turn, repeats the last one, and records the requests."""
 
     def __init__(self) -> None:
         self.script: list[Reply] = [Reply()]
@@ -105,11 +105,11 @@ def _handler(service: StandIn) -> type[BaseHTTPRequestHandler]:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # With the usual 5, one of many who come at once is let wait for a second.
+    # With the default of 5, some of many concurrent connections wait for a second.
     request_queue_size = 64
 
     def handle_error(self, *_: Any) -> None:
-        """Say nothing when somebody goes away."""
+        """Print nothing when a client disconnects."""
 
 
 @contextmanager

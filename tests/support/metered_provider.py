@@ -1,4 +1,4 @@
-"""A provider that costs: slow, with networks, and counted across processes."""
+"""A metered provider: slow, with networks, its queries counted across processes."""
 
 import os
 import time
@@ -14,9 +14,9 @@ from geocache.providers.base import Provider, Source
 
 
 class TallyingProvider(Provider):
-    """Answer each address with a network of ``prefix_length``; each question is a line of a file.
+    """Answer each address with a network of ``prefix_length``; append each query to a file.
 
-    Addresses of ``empty`` networks are not found. While the file ``broken`` is there, it fails.
+    Addresses in the network ``empty`` are not found. While the file ``broken`` exists, it fails.
     """
 
     is_metered = True
@@ -40,7 +40,7 @@ class TallyingProvider(Provider):
         return "tallying"
 
     def resolve(self, address: str) -> Location:
-        # One write in append mode: the lines of several processes do not mix.
+        # A single write in append mode keeps the lines of several processes apart.
         with self.tally.open("a", buffering=1) as file:
             file.write(f"{os.getpid()} {address}\n")
         time.sleep(self.seconds)
@@ -73,6 +73,6 @@ def use_tallying_provider(settings: Any, tally: Path, **options: Any) -> Tallyin
 
 
 def asked(tally: Path) -> list[str]:
-    """Return the addresses that were asked for by any process, in order."""
+    """Return the addresses that any process queried, in order."""
     lines = tally.read_text().splitlines() if tally.exists() else []
     return [line.split()[1] for line in lines]

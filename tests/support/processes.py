@@ -1,4 +1,4 @@
-"""Real processes on the database and the cache of the running test."""
+"""Processes that use the database and the cache of the running test."""
 
 import os
 import signal
@@ -12,12 +12,12 @@ from django.conf import settings
 from django.db import connection
 
 ROOT = Path(__file__).parent.parent.parent
-# For what is measured: with DEBUG Django keeps a list of all queries.
+# For measurements: with DEBUG Django keeps a list of all queries.
 WITHOUT_DEBUG = {"DEBUG": "false", "SECRET_KEY": "x", "ALLOWED_HOSTS": "*"}
 
 
 def environment(**overrides: str) -> dict[str, str]:
-    """The variables that make another process use what this test uses."""
+    """Return variables that give another process the database and cache of this test."""
     database = connection.settings_dict
     if connection.vendor == "sqlite":
         url = f"sqlite:///{database['NAME']}"
@@ -36,7 +36,7 @@ def environment(**overrides: str) -> dict[str, str]:
 
 
 def start(*arguments: str, **overrides: str) -> subprocess.Popen[str]:
-    """Start ``manage.py`` with ``arguments``, its output in one stream."""
+    """Start ``manage.py`` with ``arguments``, both output streams merged."""
     return subprocess.Popen(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
@@ -48,7 +48,7 @@ def start(*arguments: str, **overrides: str) -> subprocess.Popen[str]:
 
 
 def start_script(code: str, **overrides: str) -> subprocess.Popen[str]:
-    """Start Python on ``code`` with Django set up."""
+    """Run ``code`` in a new Python process, with Django set up."""
     setup = "import django; django.setup()\n"
     return subprocess.Popen(
         [sys.executable, "-c", setup + code],
@@ -62,7 +62,7 @@ def start_script(code: str, **overrides: str) -> subprocess.Popen[str]:
 
 
 def stop(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> str:
-    """Send a signal, wait, and return all that the process said."""
+    """Send a signal, wait for the end, and return the output."""
     if process.poll() is None:
         process.send_signal(number)
     try:
@@ -72,8 +72,8 @@ def stop(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> str:
 
 
 def wait_until(is_true: Callable[[], object], *, seconds: float = 30) -> None:
-    """Wait for a condition; fail when it does not come."""
+    """Wait until a condition is true; fail after ``seconds``."""
     until = time.monotonic() + seconds
     while not is_true():
-        assert time.monotonic() < until, "the condition did not come"
+        assert time.monotonic() < until, "the condition did not become true"
         time.sleep(0.05)

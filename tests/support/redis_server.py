@@ -1,4 +1,4 @@
-"""A Redis of the test's own, to be killed, stopped and starved without disturbing anybody."""
+"""A Redis server for one test, which it may kill, stop and starve."""
 
 import shutil
 import signal
@@ -22,7 +22,7 @@ OPTIONS = {
 
 
 class RedisServer:
-    """One server process on a port that stays the same over restarts."""
+    """One server process; its port stays the same after a restart."""
 
     def __init__(self, folder: Path, *, has_append_only_file: bool) -> None:
         self.folder = folder
@@ -37,10 +37,10 @@ class RedisServer:
             "port": str(self.port),
             "bind": "127.0.0.1",
             "dir": str(self.folder),
-            # Only what a test saves by hand.
+            # Save only when a test asks for it.
             "save": "",
             "appendonly": "yes" if self.has_append_only_file else "no",
-            # With "everysec", the default, it holds writes back while the disk is slow.
+            # The default, "everysec", delays writes while the disk is slow.
             "appendfsync": "always",
         }
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
@@ -57,23 +57,23 @@ class RedisServer:
             self._process = None
 
     def restart(self) -> None:
-        """Kill it with -9 and start it on what it has left on the disk."""
+        """Kill it with -9 and start it on the files that it left."""
         self.kill()
         self.start()
 
     def stall(self) -> None:
-        """Stop the process: connections stay open, nothing is answered."""
+        """Stop the process: connections stay open, but are not answered."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Continue behind ``stall``."""
+        """Continue after ``stall``."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
     @contextmanager
     def client(self) -> Iterator[Redis]:
-        """Give a client of its own, as another program would have."""
+        """Give a new client, as another program would have."""
         with Redis(port=self.port, socket_timeout=5) as client:
             yield client
 
@@ -109,7 +109,7 @@ def a_redis_server(
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
+    """Return a port that is free now."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]

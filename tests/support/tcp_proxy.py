@@ -1,4 +1,4 @@
-"""A way to a server that can be cut: for the test alone the server is then away."""
+"""A TCP proxy that can be cut, to make a server unreachable for one test only."""
 
 import socket
 import struct
@@ -9,12 +9,12 @@ from typing import Any
 
 from django.db import connection
 
-# Closing with it resets the connection, as the end of a killed server does.
+# SO_LINGER with 0 seconds: closing resets the connection, as a killed server does.
 RESET = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Forwards connections on a port of its own until it is cut."""
+    """Forwards connections from its own port until it is cut."""
 
     def __init__(self, host: str, port: int) -> None:
         self._server = (host, port)
@@ -31,10 +31,10 @@ class Proxy:
         self._run(self._accept, self._listener)
 
     def cut(self) -> None:
-        """Refuse connections and reset those there are; return when all of it is done."""
+        """Refuse new connections, reset the open ones, and wait until they are closed."""
         assert self._listener is not None
         with suppress(OSError):
-            # Closing alone does not wake up the thread that accepts.
+            # Closing alone does not wake the accepting thread.
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for one in list(self._open):
@@ -70,9 +70,9 @@ class Proxy:
 
 @contextmanager
 def a_black_hole() -> Iterator[int]:
-    """Give a port where a connection is neither made nor refused, as of a host that vanished."""
+    """Give a port that neither accepts nor refuses a connection, like a vanished host."""
     with ExitStack() as stack:
-        # What does not fit into its short queue is left without an answer.
+        # The kernel ignores connections that do not fit into the queue.
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(4):
             client = stack.enter_context(socket.socket())
@@ -92,7 +92,7 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 
 @contextmanager
 def a_proxy_to_the_database() -> Iterator[Proxy]:
-    """Lead this test's connection, and the processes it starts, over a proxy."""
+    """Route the connection of this test, and of processes it starts, through a proxy."""
     database = connection.settings_dict
     straight = {name: database[name] for name in ("HOST", "PORT")}
     proxy = Proxy(database["HOST"] or "127.0.0.1", int(database["PORT"] or 5432))
