@@ -51,7 +51,7 @@ def run(pair: str, folder: Path, *, seconds: float, seed: int, is_broken: bool) 
         _strike_until(crew, time.monotonic() + seconds)
     finally:
         crew.end()
-    found = _in_child(folder, outcome.record_failure, folder)
+    found = _in_child(folder, outcome.judge, folder)
     kills = crew.kills + _killed_at_steps(folder)
     return Report(
         pair=pair,
