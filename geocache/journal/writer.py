@@ -24,7 +24,7 @@ ANSWERS_PER_RECORD: Final = 200
 SEGMENT_SECONDS: Final = 30.0
 # An ``add`` that took longer may have landed behind a seal that has expired: it is not trusted.
 LATE_SECONDS: Final = 60.0
-# A new segment may be sealed before its first record is there, when flushers follow one another.
+# Back-to-back flushes may seal a segment before its first record is written.
 APPEND_ATTEMPTS: Final = 16
 # Texts that a writer holds until they are flushed, to repair what the cache loses; in bytes.
 HELD_BYTES: Final = 8 * 2**20
@@ -130,7 +130,8 @@ class Writer:
         return segment
 
     def _look_for_loss(self, previous: int, ticket: int, loss: str) -> None:
-        # The lock is taken. The first ticket, which several threads may take at once, is no jump.
+        # Caller holds the lock. Several threads may draw the first ticket concurrently; that is not
+        # a jump.
         is_next = not previous or 0 < ticket - previous <= segments.JUMP
         if is_next and loss in ("", self._last_loss):
             return
@@ -154,7 +155,7 @@ class Writer:
         return True
 
     def _let_go(self, head: int) -> None:
-        # The lock is taken.
+        # Caller holds the lock.
         while self.held and self.held[0][0] <= head:
             self.held_bytes -= len(self.held.popleft()[1])
 
@@ -179,7 +180,7 @@ process_writer: Final = Writer()
 
 
 def now() -> float:
-    """Return seconds on a clock that nobody sets, and that goes on while the machine sleeps."""
+    """Return seconds on a monotonic clock that includes suspend time."""
     return time.clock_gettime(_CLOCK) if _CLOCK is not None else time.monotonic()
 
 

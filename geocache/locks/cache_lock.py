@@ -13,8 +13,8 @@ POLL_SECONDS: Final = 0.1
 class CacheLock:
     """Locks names in a cache for one holder, until it releases them or ``seconds`` are over.
 
-    The value of a name is a token of the holder, so that nobody releases the lock of another. A
-    holder that was stopped for longer than ``seconds`` does not know that it lost the lock.
+    The value of a name is a token of the holder, which releases only what has it. A holder that was
+    stopped for longer than ``seconds`` does not know that it lost the lock.
     """
 
     def __init__(self, seconds: float) -> None:

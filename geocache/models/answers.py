@@ -88,7 +88,7 @@ def _one_snapshot(using: str) -> Iterator[None]:
 
 
 class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
-    """What one can ask of the table of answers, and how it is filled."""
+    """Queries on the answers table, and its bulk upsert."""
 
     def fresh(self, *, found_since: datetime, not_found_since: datetime) -> Self:
         """Return rows young enough to stand in for an answer of the provider."""

@@ -1,7 +1,7 @@
 """How many questions a metered provider is asked in a day, counted in the cache by all processes.
 
-A day is one of UTC. A cache that is emptied forgets the count, and the day begins anew. While the
-cache is away, a provider with a limit is not asked: what cannot be counted is not spent.
+A day is one of UTC. A cache that is emptied forgets the count, and the day begins again. If the
+counter is unavailable, providers with a limit are not queried.
 """
 
 from collections.abc import Iterable, Iterator
