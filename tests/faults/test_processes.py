@@ -305,7 +305,7 @@ def test_clock__set_back_and_forward_an_hour(
     flush_dirty()
     real = time.time_ns
     for family, hour in enumerate(hours):
-        monkeypatch.setattr(reader.time, "time_ns", lambda hour=hour: real() + hour * HOUR)
+        monkeypatch.setattr(segments.time, "time_ns", lambda hour=hour: real() + hour * HOUR)
         if is_counter_lost:
             backends.current().delete(segments.TICKET_KEY)
         for number in range(70):
@@ -325,7 +325,7 @@ def test_clock__of_a_live_writer_is_set_and_the_counter_lost(
     flush_dirty()
     journal_writer.append([a_location("20.0.0.2")])
     real = time.time_ns
-    monkeypatch.setattr(reader.time, "time_ns", lambda: real() + hour * HOUR)
+    monkeypatch.setattr(segments.time, "time_ns", lambda: real() + hour * HOUR)
     for number in range(3, 6):
         backends.current().delete(segments.TICKET_KEY)
         journal_writer.process_writer.open_segments.clear()

@@ -129,7 +129,7 @@ class JournalModel(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(backends, "current", lambda: self.cache)
         self.patch.setattr(journal_writer, "now", lambda: self.cache.now)
-        self.patch.setattr(reader.time, "time_ns", self._time_ns)
+        self.patch.setattr(segments.time, "time_ns", self._time_ns)
         self.patch.setattr(segments, "RECORDS_PER_SEGMENT", 4)
         self.patch.setattr(reader, "EMPTY_SEGMENTS", 8)
         self.writers = [journal_writer.Writer() for _ in range(WRITERS)]
@@ -211,7 +211,7 @@ class JournalModel(RuleBasedStateMachine):
         self.cache.now += 0.001
         return int((1_700_000_000 + self.cache.now) * 1e9)
 
-    def _held(self) -> Iterator[tuple[str, int]]:
+    def held(self) -> Iterator[tuple[str, int]]:
         for writer in self.writers:
             for _, text in writer.held:
                 yield from _seconds(text)
