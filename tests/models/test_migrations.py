@@ -62,4 +62,4 @@ def test_names__rows_keep_their_values(earlier_apps):
 def test_names__no_table_and_no_index_is_built_again():
     statements = sql_of("0006_names")
     assert statements
-    assert all(" RENAME " in one for one in statements), statements
+    assert all("RENAME " in one for one in statements), statements
