@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock, Timeout
-
 from geocache.exceptions import GeocacheError
 
 POLL_SECONDS: Final = 0.1
@@ -26,6 +24,8 @@ def exclusive_lock(
     ``waiting`` is called before each further attempt. The kernel drops the lock with the process
     that holds it, however that ends.
     """
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - 25 ms that no other command has to wait
+
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock, waited_until = FileLock(path), time.monotonic() + wait_seconds
     while True:
