@@ -7,15 +7,15 @@ from geocache.exceptions import CacheSilent, GeocacheError
 
 
 def cache_silent() -> GeocacheError:
-    """Return what callers are told while nobody tries the cache."""
+    """Return the error of callers while the breaker of the cache is open."""
     return CacheSilent("the cache did not answer a moment ago")
 
 
 class CircuitBreaker:
-    """Spares callers the wait for a service that has just let one of them wait in vain.
+    """Spares callers the wait for a service that has just timed out for one of them.
 
-    A failure that took ``slow_seconds`` or longer is followed by ``open_seconds`` in which nobody
-    tries: callers get the error that ``open_error`` makes. One that came sooner, such as a refused
+    A failure that took ``slow_seconds`` or longer opens the breaker for ``open_seconds``: callers
+    then get the error that ``open_error`` makes. One that came sooner, such as a refused
     connection, costs nothing and is not counted.
     """
 

@@ -57,7 +57,7 @@ def _waiting(head: int) -> tuple[list[str], int]:
     with segments.open_journal() as backend:
         last = backend.get(segments.TICKET_KEY)
     if not isinstance(last, int):
-        # Nothing was ever journaled; or the counter is lost, and the next flush seeds it anew.
+        # Nothing was ever journaled; or the counter is lost, and the next flush seeds it again.
         return [], 0
     first = segments.head_for(last, head) + 1
     numbers = range(first, min(last + 1, first + BACKLOG_SEGMENTS))

@@ -18,7 +18,7 @@ from typing import Final
 
 from geocache import conf
 from geocache.addresses import parse_address, parse_network
-from geocache.cache.guard import guarded
+from geocache.cache import backends
 from geocache.exceptions import (
     CacheUnavailable,
     InvalidAddress,
@@ -118,7 +118,7 @@ class LastSeenTracker:
         try:
             for start in range(0, len(listed), NAMES_PER_RECORD):
                 note = LastSeen(self.day, listed[start : start + NAMES_PER_RECORD])
-                with guarded():
+                with backends.breaker.guard():
                     writer.append_text(dump_record(note))
         except (JournalUnavailable, CacheUnavailable):
             self.noted.difference_update(names)

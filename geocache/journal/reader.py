@@ -28,7 +28,7 @@ LOCK_KEY: Final = "lock"
 
 @dataclass(frozen=True, slots=True)
 class ClosedSegment:
-    """A segment that nobody can append to any more: its record texts by cache key."""
+    """A sealed segment, to which no writer can append: its record texts by cache key."""
 
     number: int
     records: dict[str, str] = field(default_factory=dict)
@@ -110,5 +110,6 @@ def lock(timeout_seconds: float, wait_seconds: float = 5.0) -> Iterator[bool]:
     try:
         yield is_held
     finally:
-        with segments.open_journal() as backend:
-            flushers_lock.release(backend, [LOCK_KEY])
+        if is_held:
+            with segments.open_journal() as backend:
+                flushers_lock.release(backend, [LOCK_KEY])

@@ -5,8 +5,8 @@ from typing import Final
 
 import structlog
 
+from geocache.cache import backends
 from geocache.cache.backends import Entry
-from geocache.cache.guard import guarded
 from geocache.exceptions import AllRefused, CacheUnavailable, JournalUnavailable
 from geocache.journal import spill_buffer, table_writer, writer
 from geocache.journal.spill_buffer import buffer
@@ -16,8 +16,7 @@ from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
 
 log = structlog.get_logger(__name__)
 
-
-# What a database, or the driver before it, raises; whoever asks for an answer gets it all the same.
+# What a database, or the driver before it, raises. The caller gets the answer all the same.
 NOT_WRITTEN: Final = (*DATABASE_ERRORS, AllRefused, ValueError, OverflowError)
 
 written_through = LogThrottle(seconds=60)
@@ -46,13 +45,18 @@ def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
                 error=str(error),
             )
         return False
+    except BaseException:
+        # A bug, or the end of a task: what was kept for later stays kept.
+        buffer.put(earlier, dropped_count)
+        raise
     _report(dropped_count)
     return is_set
 
 
 def _write(answers: Sequence[Location], entry: Entry | None) -> bool:
     try:
-        with guarded():
+        # The journal turns the errors of the cache into its own; only the breaker is left to ask.
+        with backends.breaker.guard():
             return writer.append(answers, entry)
     except (JournalUnavailable, CacheUnavailable) as unavailable:
         written = table_writer.write(answers)

@@ -35,7 +35,7 @@ SEAL_SECONDS: Final = 3600
 READ_ATTEMPTS: Final = 4
 # A counter is seeded with the time in milliseconds, each of them so many tickets apart.
 SEED_STEP: Final = 2**20
-# Two tickets further apart than this are not of one counter: it was lost and seeded anew.
+# Two tickets further apart than this are not of one counter: it was lost and seeded again.
 JUMP: Final = SEED_STEP // 2
 # What a cache's own decoding raises on a value that is not this app's.
 UNDECODABLE: Final = (

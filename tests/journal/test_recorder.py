@@ -121,3 +121,12 @@ def test_record__answers_that_are_refused_without_cache_are_put_aside_by_the_nex
     assert RejectedEntry.objects.count() == table_writer.ALL_REFUSED + 50
     assert ("geo_answers_rejected", 150) in [(one["event"], one.get("rejected")) for one in logs]
     assert spill_buffer.buffer.take() == ([], 0)
+
+
+def test_record__a_bug_drops_nothing_that_was_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    spill_buffer.buffer.put([a_location("20.0.0.1")], 3)
+    monkeypatch.setattr(writer, "append", lambda *_: 1 + "")
+    with pytest.raises(TypeError):
+        record([a_location("20.0.0.2")])
+    kept, dropped_count = spill_buffer.buffer.take()
+    assert ([one.address for one in kept], dropped_count) == (["20.0.0.1"], 3)
