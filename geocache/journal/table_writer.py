@@ -21,8 +21,9 @@ from django.db import (
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from geocache.exceptions import AllRefused, InvalidAddress
+from geocache.journal.forgotten import without_forgotten
 from geocache.location import Location, dump_locations
-from geocache.models import GeoCache, RejectedEntry
+from geocache.models import GeoCache, JournalHead, RejectedEntry
 from geocache.text import storable
 
 # Refusals, with nothing accepted, after which it is the database that is broken.
@@ -50,8 +51,11 @@ def write(
     in_same_transaction: Callable[[], None] = lambda: None,
     *,
     is_durable: bool = False,
+    are_new: bool = False,
 ) -> Written:
     """Write answers, and what ``in_same_transaction`` writes, in one transaction.
+
+    Leaves out what was forgotten since it was resolved, unless all of it was resolved just now.
 
     Raises ``AllRefused`` when none of the answers is accepted, and else what the database raises.
     ``is_durable`` refuses to run inside a transaction of the caller.
@@ -64,7 +68,11 @@ def write(
         with transaction.atomic(using=connection.alias, durable=is_durable):
             if is_outermost:
                 _limit_waiting(connection)
-            accepted_count = _upsert(list(locations), refused)
+            wanted = list(locations)
+            if not are_new:
+                JournalHead.lock()
+                wanted = without_forgotten(locations)
+            accepted_count = _upsert(wanted, refused)
             if refused and not accepted_count:
                 raise AllRefused(refused[0].error)
             RejectedEntry.objects.bulk_create(refused)
