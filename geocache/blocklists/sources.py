@@ -10,9 +10,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from geocache import conf
-from geocache.blocklists.content import SQLITE, Spooled, snapshot, spooled
-from geocache.downloads.client import Client, Fetched, Progress
+from geocache.blocklists.content import SQLITE, Spooled, disk_errors, snapshot, spooled
+from geocache.downloads.client import LIST, Client, Fetched, Progress
 from geocache.downloads.limits import Deadline
+from geocache.downloads.urls import host_of, read_url
 from geocache.exceptions import ImportFailed, UpdateError
 from geocache.models import ImportSource
 
@@ -48,7 +49,7 @@ class Content:
 
 def shown_place(place: str) -> str:
     """Return a place without what may be a key: of a URL its host."""
-    return (_host(place) or "that URL") if "://" in place else place
+    return (host_of(place) or "that URL") if "://" in place else place
 
 
 def find_origin(text: str, name: str = "") -> Origin:
@@ -109,8 +110,8 @@ def _opened(path: str) -> Iterator[Content]:
         except OSError as error:
             raise ImportFailed(f"{path!r} cannot be read: {_reason(error)}") from error
         if is_database and not is_standard_input:
-            # Somebody may be writing to it.
-            with snapshot(path) as copy, Path(copy).open("rb") as whole, spooled(whole) as kept:
+            # Another process may be writing to it.
+            with snapshot(path) as whole, spooled(whole) as kept:
                 yield Content(kept)
             return
         with spooled(file) as kept:
@@ -124,24 +125,31 @@ def _fetched(
     _refuse_host(origin.place)
     client = Client(
         None,
-        Deadline(time.monotonic() + conf.get("IMPORT_TIME_LIMIT_SECONDS"), is_stopped),
+        Deadline(
+            time.monotonic() + conf.get("IMPORT_TIME_LIMIT_SECONDS"),
+            is_stopped,
+            setting="IMPORT_TIME_LIMIT_SECONDS",
+        ),
+        kind=LIST,
         max_bytes=conf.get("IMPORT_MAX_BYTES"),
         redirect_hosts=sorted(allowed_hosts()),
     )
-    with tempfile.NamedTemporaryFile(prefix="geocache-import-") as target:
+    with tempfile.TemporaryFile() as target:
         try:
-            fetched = client.fetch(
-                origin.place,
-                Path(target.name),
-                headers=_conditions(origin) if is_conditional else {},
-                progress=progress,
-            )
+            with disk_errors():
+                fetched = client.fetch(
+                    origin.place,
+                    target,
+                    headers=_conditions(origin) if is_conditional else {},
+                    progress=progress,
+                )
         except UpdateError as error:
             raise ImportFailed(str(error)) from error
         if fetched is None:
             yield None
             return
-        with Path(target.name).open("rb") as file, spooled(file) as kept:
+        target.seek(0)
+        with spooled(target) as kept:
             yield Content(kept, fetched)
 
 
@@ -155,15 +163,18 @@ def remember(name: str, fetched: Fetched) -> None:
 def allowed_hosts() -> set[str]:
     """Return the hosts that lists may be fetched from."""
     places = [str(place) for place in conf.get("IMPORT_SOURCES").values()]
-    return {_host(place) for place in places if "://" in place} | {
+    return {host_of(place) for place in places if "://" in place} | {
         str(name).lower() for name in conf.get("IMPORT_HOSTS")
     }
 
 
 def _refuse_host(url: str) -> None:
-    host = _host(url)
+    try:
+        host = read_url(url).host
+    except UpdateError as error:
+        raise ImportFailed(str(error)) from error
     if host not in allowed_hosts():
-        raise ImportFailed(f"{host or 'that URL'} is not asked: add it to IMPORT_HOSTS first")
+        raise ImportFailed(f"{host} is not asked: add it to IMPORT_HOSTS first")
 
 
 def _conditions(origin: Origin) -> dict[str, str]:
@@ -181,14 +192,7 @@ def _name_of(place: str) -> str:
     """Return what a list is called: the name of its file, without endings."""
     path = urlsplit(place).path if "://" in place else place
     name = Path(path).name
-    return name.partition(".")[0] or _host(place)
-
-
-def _host(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return ""
+    return name.partition(".")[0] or host_of(place)
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -161,12 +161,13 @@ class Update:
         return self._fetch_one(last, target, is_conditional)
 
     def _fetch_one(self, url: str, target: Path, is_conditional: bool) -> Fetched | None:
-        return self.client.fetch(
-            url,
-            target,
-            headers=self.state.conditions(url) if is_conditional else {},
-            progress=lambda count, total: self.watch(self.edition.name, count, total),
-        )
+        with target.open("wb") as file:
+            return self.client.fetch(
+                url,
+                file,
+                headers=self.state.conditions(url) if is_conditional else {},
+                progress=lambda count, total: self.watch(self.edition.name, count, total),
+            )
 
     def _done(self, status: str, detail: str, fetched: Fetched | None = None) -> Outcome:
         self.remember(

@@ -98,7 +98,9 @@ def test_content_of__gzip(service: Service) -> None:
         ("https://elsewhere.example/a", "elsewhere.example is not asked: add it to IMPORT_HOSTS"),
         ("ftp://127.0.0.1/a", "only https:// is safe"),
         ("http://known.example/a", "known.example is not asked: only https:// is safe"),
-        ("https://[/a", "that URL is not asked"),
+        ("https://[/a", "what should be a URL is not one"),
+        (r"https://10.1.2.3\@known.example/a", "a URL with a space, a backslash or"),
+        ("https://name:key@known.example/a", "holds a user name, which is not sent"),
     ],
 )
 def test_content_of__refuses_hosts_that_nobody_has_named(
