@@ -17,6 +17,7 @@ from django.core.management.base import (
 
 from geocache.exceptions import GeocacheError
 from geocache.models.connection import DATABASE_ERRORS
+from geocache.providers.mmdb_verification import waiting_for_verification
 from geocache.status import first_line
 
 INTERRUPTED = 130
@@ -58,7 +59,9 @@ class ShellCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run, and turn the expected failures into one line and an exit code."""
         try:
-            output = super().execute(*args, **options)
+            # A look-up of a page would fail after a while.
+            with waiting_for_verification():
+                output = super().execute(*args, **options)
             self.stdout.flush()
         except BrokenPipeError:
             # The reader has seen enough (``| head``).
