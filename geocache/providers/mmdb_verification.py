@@ -1,7 +1,7 @@
 """Let no file be opened here before a process of its own has walked through it.
 
 That takes 25 seconds for 60 MB, once for each file: the result is remembered in ``VAR_DIR``. The
-first look-up waits a while for it, and fails then; whoever runs a command waits to the end.
+first look-up waits a while for it, and fails then; a command waits to the end.
 """
 
 import os
@@ -28,6 +28,8 @@ FIRST_WAIT_SECONDS: Final = 10.0
 # The processor time that one walk may take. The reader in Python takes ten times as long.
 BASE_SECONDS: Final = 30
 SECONDS_PER_MEGABYTE: Final = 10
+# Of a file that takes some seconds the log says why.
+LARGE_BYTES: Final = 10 * 2**20
 # What took too long on a busy machine is tried again.
 RETRY_SECONDS: Final = 3600.0
 UNREADABLE: Final = "not a readable MaxMind DB file"
@@ -103,6 +105,8 @@ class Verification:
         status = self.path.stat()
         if not S_ISREG(status.st_mode):
             return UNREADABLE
+        if status.st_size >= LARGE_BYTES:
+            log.info("geo_database_is_being_verified", path=str(self.path))
         seconds = BASE_SECONDS + SECONDS_PER_MEGABYTE * status.st_size // 2**20
         module = ["-P", "-m", "geocache.providers.mmdb_walk"]
         try:

@@ -2,6 +2,8 @@ import os
 import shutil
 import subprocess
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +147,25 @@ def test_verified__copy_is_known_by_its_content(
     monkeypatch.setattr(mmdb_walk, "limit_resources", lambda *_: None)
     assert mmdb_walk.main(str(copied), str(kept(var).path), "60") == 0
     assert kept(var).has(Stamp.of(copied))
+
+
+def test_verified__processes_that_start_together_walk_once(
+    monkeypatch: pytest.MonkeyPatch, city: Path, var: Path
+) -> None:
+    walked = []
+
+    def walk(path: Path) -> str:
+        walked.append(path)
+        time.sleep(0.2)
+        return ""
+
+    monkeypatch.setattr(mmdb_walk, "walk", walk)
+    monkeypatch.setattr(mmdb_walk, "limit_resources", lambda *_: None)
+    arguments = (str(city), str(kept(var).path), "60")
+    with ThreadPoolExecutor(3) as pool:
+        codes = [pool.submit(mmdb_walk.main, *arguments) for _ in range(3)]
+    assert [one.result() for one in codes] == [0, 0, 0]
+    assert walked == [city]
 
 
 def test_verified__another_reader_verifies_again(city: Path, var: Path) -> None:
