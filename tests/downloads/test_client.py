@@ -1,6 +1,7 @@
 import io
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+import trustme
 
 from geocache.downloads import client
 from geocache.downloads.client import Client
@@ -113,14 +115,32 @@ def test_fetch__headers_byte_by_byte_end_at_the_deadline(setting: str, is_stoppe
     assert time.monotonic() - began < 4
 
 
+def test_fetch__headers_byte_by_byte_over_tls_end_at_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    began = time.monotonic()
+    client = Client(None, Deadline(began + 0.5))
+    why = "not done within UPDATE_TIME_LIMIT_SECONDS"
+    with dripping(context) as url, pytest.raises(UpdateError, match=why):
+        client.fetch(url, io.BytesIO(), headers={}, progress=lambda *_: None)
+    assert time.monotonic() - began < 4
+
+
 @contextmanager
-def dripping() -> Iterator[str]:
+def dripping(context: ssl.SSLContext | None = None) -> Iterator[str]:
     """A server that sends its headers byte by byte, and does not end them."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def drip() -> None:
         with suppress(OSError):
             connection, _ = server.accept()
+            if context:
+                connection = context.wrap_socket(connection, server_side=True)
             with connection:
                 connection.sendall(b"HTTP/1.1 200 OK\r\nX-A: ")
                 for _ in range(200):
@@ -130,7 +150,7 @@ def dripping() -> Iterator[str]:
     thread = threading.Thread(target=drip)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/a"
+        yield f"{'https' if context else 'http'}://127.0.0.1:{server.getsockname()[1]}/a"
     finally:
         server.close()
         thread.join()
