@@ -127,7 +127,7 @@ def test_content_of__is_bounded_in_size(service: Service, settings: Any) -> None
 
 def test_content_of__is_bounded_in_time(service: Service, settings: Any) -> None:
     use(settings, IMPORT_TIME_LIMIT_SECONDS=0)
-    with pytest.raises(ImportFailed, match="not done within"):
+    with pytest.raises(ImportFailed, match="not done within IMPORT_TIME_LIMIT_SECONDS"):
         import_from(service.put("/a", b"1.1.1.1\n"))
 
 
@@ -170,3 +170,11 @@ def test_content_of__another_database_is_refused(tmp_path: Path) -> None:
         database.execute("CREATE TABLE other (ip TEXT)")
     with pytest.raises(ImportFailed, match="no database of fail2ban: no such table"):
         import_from(str(path))
+
+
+def test_content_of__refusal_speaks_of_a_list(service: Service) -> None:
+    with pytest.raises(ImportFailed, match=r"has no such list \(404\); check its URL"):
+        import_from(service.url + "/a")
+    url = service.put("/b", b"", status=304)
+    with pytest.raises(ImportFailed, match=r"nothing has changed \(304\), which it was not asked"):
+        import_from(url)
