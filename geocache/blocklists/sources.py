@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from django.utils.crypto import salted_hmac
+
 from geocache import conf
 from geocache.blocklists.content import SQLITE, Spooled, disk_errors, snapshot, spooled
+from geocache.blocklists.names import name_problem
 from geocache.downloads.client import LIST, Client, Fetched, Progress
 from geocache.downloads.limits import Deadline
 from geocache.downloads.urls import host_of, read_url
@@ -18,7 +21,6 @@ from geocache.exceptions import ImportFailed, UpdateError
 from geocache.models import ImportSource
 
 STANDARD_INPUT: Final = "-"
-NAME_LENGTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,14 @@ def find_origin(text: str, name: str = "") -> Origin:
     """
     configured = conf.get("IMPORT_SOURCES")
     if text in configured:
-        return Origin(name or text, str(configured[text]))
+        name = name or text
+        if problem := name_problem(name):
+            raise ImportFailed(problem)
+        return Origin(name, str(configured[text]))
     # A place that the settings name has its name there.
     named = next((one for one, place in configured.items() if str(place) == text), "")
     name = name or named or ("" if text == STANDARD_INPUT else _name_of(text))
-    if not name or len(name) > NAME_LENGTH or not name.isprintable():
+    if name_problem(name):
         raise ImportFailed(
             f"say with --name what the list from {shown_place(text)[:80]!r} is called"
         )
@@ -156,7 +161,9 @@ def _fetched(
 def remember(name: str, fetched: Fetched) -> None:
     """Remember by what the service knows the content that the table holds now."""
     ImportSource.objects.filter(name=name).update(
-        url=fetched.url, etag=fetched.etag[:1000], last_modified=fetched.last_modified[:100]
+        url_digest=_digest(fetched.url),
+        etag=fetched.etag[:1000],
+        last_modified=fetched.last_modified[:100],
     )
 
 
@@ -180,12 +187,17 @@ def _refuse_host(url: str) -> None:
 def _conditions(origin: Origin) -> dict[str, str]:
     """Return the headers that ask only for what is not in the table."""
     known = ImportSource.objects.filter(
-        name=origin.name, url=origin.place, current_run__isnull=False
+        name=origin.name, url_digest=_digest(origin.place), current_run__isnull=False
     ).first()
     if known is None:
         return {}
     given = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
     return {name: value for name, value in given.items() if value}
+
+
+def _digest(url: str) -> str:
+    """Return what tells whether a URL is still the same, and not what it is."""
+    return salted_hmac("geocache.blocklists", url, algorithm="sha256").hexdigest()
 
 
 def _name_of(place: str) -> str:

@@ -2,10 +2,12 @@ import gzip
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from geocache.blocklists import sources
 from geocache.blocklists.apply import import_content
@@ -178,3 +180,17 @@ def test_content_of__refusal_speaks_of_a_list(service: Service) -> None:
     url = service.put("/b", b"", status=304)
     with pytest.raises(ImportFailed, match=r"nothing has changed \(304\), which it was not asked"):
         import_from(url)
+
+
+def test_remember__key_in_a_url_is_stored_nowhere(service: Service) -> None:
+    url = service.put("/ipsum.txt?key=hunter2", b"1.1.1.1\n", etag='"one"')
+    import_from(url)
+    assert import_from(url).status == "unchanged"
+    assert service.statuses == [200, 304]
+    # Another key is another URL: its service may know the content by another name.
+    import_from(service.put("/ipsum.txt?key=hunter3", b"1.1.1.1\n", etag='"one"'))
+    assert service.statuses == [200, 304, 200]
+    dumped = StringIO()
+    call_command("dumpdata", "geocache", stdout=dumped)
+    assert "ipsum" in dumped.getvalue()
+    assert "hunter" not in dumped.getvalue()

@@ -64,3 +64,22 @@ def test_names__no_table_and_no_index_is_built_again():
     statements = sql_of("0006_names")
     assert statements
     assert all("RENAME " in one for one in statements), statements
+
+
+@pytest.fixture
+def apps_with_urls():
+    """The tables while they kept the URL of a list."""
+    yield migrate("0007_lease")
+    migrate("0008_url_digest")
+
+
+def test_url_digest__no_url_is_left(apps_with_urls):
+    model = apps_with_urls.get_model("geocache", "ImportSource")
+    model.objects.create(name="ipsum", url="https://lists.example/?key=hunter2", etag='"one"')
+
+    source = migrate("0008_url_digest").get_model("geocache", "ImportSource").objects.get()
+
+    assert (source.name, source.url_digest) == ("ipsum", "")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM geocache_importsource")
+        assert "hunter2" not in str(cursor.fetchall())
