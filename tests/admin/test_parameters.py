@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.admin import site
 from django.test import Client
 from hypothesis import HealthCheck, given
@@ -23,10 +24,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:DateTimeField:RuntimeWarning"),
 ]
 
-MODELS = sorted(
-    (model for model in site._registry if model._meta.app_label == "geocache"),
-    key=lambda model: model._meta.model_name or "",
-)
+OURS = apps.get_app_config("geocache").get_models()
+MODELS = [model for model in OURS if site.is_registered(model)]
 NAMES = [model._meta.model_name for model in MODELS]
 # Answers that are neither an error of the server nor something found.
 REFUSED = {302, 400, 403, 404, 405}
