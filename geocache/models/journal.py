@@ -1,11 +1,15 @@
 """How far the journal is flushed, what each flush did, and what the database refused."""
 
-from typing import ClassVar
+from datetime import datetime
+from typing import ClassVar, Final
 
 from django.db import models, router
 from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+# Old runs that one flush deletes; it makes at most one.
+FORGOTTEN_RUNS: Final = 500
 
 
 class JournalHead(models.Model):
@@ -92,6 +96,14 @@ class FlushRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.started_at:%Y-%m-%d %H:%M:%S}: {self.flushed}"
+
+    @classmethod
+    def forget_before(cls, oldest: datetime) -> None:
+        """Delete the oldest of the runs before ``oldest``: some of them, which is quick."""
+        runs = cls.objects.filter(started_at__lt=oldest).order_by("started_at")
+        keys = list(runs.values_list("pk", flat=True)[:FORGOTTEN_RUNS])
+        if keys:
+            cls.objects.filter(pk__in=keys).delete()
 
 
 class RejectedEntry(models.Model):

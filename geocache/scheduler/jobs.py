@@ -21,7 +21,6 @@ from geocache.journal.backlog import read_backlog
 from geocache.journal.flush import flush_dirty
 from geocache.maintenance.prune import prune, retention_days
 from geocache.maintenance.refresh import refresh
-from geocache.models import FlushRun
 from geocache.models.connection import DATABASE_ERRORS
 from geocache.scheduler.registry import Job, job, registered
 from geocache.statistics.after_flush import after_flush
@@ -78,9 +77,8 @@ def geo_cache_flush() -> None:
 
 @job(interval_seconds=lambda: DAY_SECONDS)
 def geo_prune_history() -> None:
-    """Forget runs of the flush and of our jobs that are older than ``HISTORY_DAYS``."""
+    """Forget executions of our jobs that are older than ``HISTORY_DAYS``."""
     oldest = datetime.now(UTC) - timedelta(days=conf.get("HISTORY_DAYS"))
-    FlushRun.objects.filter(started_at__lt=oldest).delete()
     # Not by a prefix: the host's own jobs are in the same table.
     ours = [one.id for one in registered]
     DjangoJobExecution.objects.filter(job_id__in=ours, run_time__lt=oldest).delete()

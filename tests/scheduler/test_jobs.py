@@ -18,7 +18,7 @@ from geocache.databases.update import Outcome
 from geocache.exceptions import FlushError, ProviderError, UpdateBusy, UpdateError
 from geocache.history.moves import MoveReport
 from geocache.journal import writer
-from geocache.models import FlushRun, GeoCache, SchedulerLease
+from geocache.models import GeoCache, SchedulerLease
 from geocache.scheduler import jobs
 from geocache.scheduler import process as scheduler_process
 from geocache.scheduler.job_store import MirroredJobStore
@@ -139,20 +139,16 @@ def test_geo_cache_flush__failure_is_one_event_and_no_exception(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_geo_prune_history__forgets_old_runs_of_ours_only() -> None:
+def test_geo_prune_history__forgets_old_executions_of_ours_only() -> None:
     now = datetime.now(UTC)
     ours = DjangoJob.objects.create(id=FLUSH, job_state=b"")
     theirs = DjangoJob.objects.create(id="geo_of_the_host", job_state=b"")
     for job in (ours, theirs):
         for days in (1, 40):
             DjangoJobExecution.objects.create(job=job, run_time=now - timedelta(days=days))
-    for days in (1, 40):
-        run = {"seconds": 1, "flushed": 1, "rejected": 0, "pending": 0, "timed_out": False}
-        FlushRun.objects.create(started_at=now - timedelta(days=days), **run)
 
     jobs.geo_prune_history()
 
-    assert FlushRun.objects.count() == 1
     assert DjangoJobExecution.objects.filter(job=ours).count() == 1
     assert DjangoJobExecution.objects.filter(job=theirs).count() == 2
 
