@@ -70,14 +70,14 @@ def test_names__no_table_and_no_index_is_built_again():
 def apps_with_urls():
     """The tables while they kept the URL of a list."""
     yield migrate("0007_lease")
-    migrate("0008_url_digest")
+    migrate("0009_url_digest")
 
 
 def test_url_digest__no_url_is_left(apps_with_urls):
     model = apps_with_urls.get_model("geocache", "ImportSource")
     model.objects.create(name="ipsum", url="https://lists.example/?key=hunter2", etag='"one"')
 
-    source = migrate("0008_url_digest").get_model("geocache", "ImportSource").objects.get()
+    source = migrate("0009_url_digest").get_model("geocache", "ImportSource").objects.get()
 
     assert (source.name, source.url_digest) == ("ipsum", "")
     with connection.cursor() as cursor:

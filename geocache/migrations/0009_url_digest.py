@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("geocache", "0007_lease"),
+        ("geocache", "0008_journals"),
     ]
 
     operations = [
