@@ -14,6 +14,11 @@ def migrate(name):
     return MigrationExecutor(connection).loader.project_state([("geocache", name)]).apps
 
 
+def migrate_to_the_end():
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes("geocache"))
+
+
 def sql_of(name):
     executor = MigrationExecutor(connection)
     state = executor.loader.project_state(("geocache", name), at_end=False)
@@ -26,8 +31,7 @@ def sql_of(name):
 def earlier_apps():
     """The tables of the release before."""
     yield migrate("0005_imports")
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes("geocache"))
+    migrate_to_the_end()
 
 
 def test_names__rows_keep_their_values(earlier_apps):
@@ -70,7 +74,7 @@ def test_names__no_table_and_no_index_is_built_again():
 def apps_with_urls():
     """The tables while they kept the URL of a list."""
     yield migrate("0007_lease")
-    migrate("0009_url_digest")
+    migrate_to_the_end()
 
 
 def test_url_digest__no_url_is_left(apps_with_urls):
