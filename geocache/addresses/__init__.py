@@ -2,6 +2,7 @@
 
 from geocache.addresses.parsing import (
     SPECIAL_NETWORKS,
+    WIDEST_PREFIX_LENGTHS,
     networks_around,
     normalise,
     normalised_and_key,
@@ -15,6 +16,7 @@ from geocache.addresses.parsing import (
 
 __all__ = [
     "SPECIAL_NETWORKS",
+    "WIDEST_PREFIX_LENGTHS",
     "networks_around",
     "normalise",
     "normalised_and_key",

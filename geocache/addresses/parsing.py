@@ -47,6 +47,9 @@ SPECIAL_NETWORKS: Final = (
     ("fe80::/10", "link_local"),
     ("ff00::/8", "multicast"),
 )
+# The widest network that a provider is believed about, by version: an answer for half of the
+# internet would keep it from being asked ever again.
+WIDEST_PREFIX_LENGTHS: Final = {4: 8, 6: 12}
 # What the hexadecimal digits of an IPv4-mapped address begin with.
 IPV4_MAPPED: Final = f"{0xFFFF:024x}"
 # The only part of IPv6 from which public addresses have been given out.
@@ -149,9 +152,10 @@ def normalised_and_key(text: str) -> tuple[str, str]:
 
 def networks_around(address: IPv4Address | IPv6Address) -> list[str]:
     """Return every network around ``address`` that a provider may give out, narrowest first."""
-    # Whole numbers: the networks of ``ipaddress`` take five times as long, and there are 113.
+    # Whole numbers: the networks of ``ipaddress`` take five times as long, and there are 117.
     number, size = int(address), address.max_prefixlen
-    kind, widest = (IPv4Address, 8) if address.version == 4 else (IPv6Address, 16)
+    kind = IPv4Address if address.version == 4 else IPv6Address
+    widest = WIDEST_PREFIX_LENGTHS[address.version]
     return [
         f"{kind(number >> size - length << size - length)}/{length}"
         for length in range(size, widest - 1, -1)

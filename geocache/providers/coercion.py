@@ -3,11 +3,10 @@
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
+from geocache.addresses import WIDEST_PREFIX_LENGTHS
+
 # Text longer than this is no place name; the table's columns are as wide.
 MAX_TEXT_LENGTH: Final = 200
-# The widest network that a service is believed about, by version: an answer for half of the
-# internet would keep it from being asked ever again.
-MIN_PREFIX_LENGTHS: Final = {4: 8, 6: 12}
 
 
 def maxmind_fields(record: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +77,7 @@ def network_around(address: str, value: object) -> str:
         network = ip_network(text(value), strict=False)
     except ValueError:
         return ""
-    is_narrow = network.prefixlen >= MIN_PREFIX_LENGTHS[network.version]
+    is_narrow = network.prefixlen >= WIDEST_PREFIX_LENGTHS[network.version]
     return str(network) if is_narrow and ip_address(address) in network else ""
 
 
