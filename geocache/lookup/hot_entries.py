@@ -6,10 +6,13 @@ a metered provider answers is kept under ``n:<id of the database><build>:<networ
 A cache that is down is a miss, said once a minute, never an error.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
+from math import log2
 from typing import Final
 
 import structlog
@@ -27,7 +30,7 @@ from geocache.models.connection import database_id
 
 log = structlog.get_logger(__name__)
 
-# Addresses whose networks are asked for in one trip: an IPv6 address lies in 113 of them.
+# Addresses whose networks are asked for in one trip: an IPv6 address lies in 117 of them.
 NEAR_ADDRESSES: Final = 250
 # Keys of networks that an answer of a metered provider holds for begin so.
 NETWORK_KEYS: Final = "n:"
@@ -92,19 +95,26 @@ def set_many(build: str, locations: Iterable[Location], *, with_networks: bool =
             # Without the address that was asked about: it may be forgotten before its network is.
             first = replace(location, address=location.network.partition("/")[0])
             entries[_name_key(build, location.network)] = dump_locations([first])
-    try:
-        for entries, ttl in ((found, "TTL_SECONDS"), (not_found, "NOT_FOUND_TTL_SECONDS")):
-            if entries:
-                with guarded() as backend:
-                    backend.set_many(entries, timeout=conf.get(ttl))
-    except CacheUnavailable as error:
-        report_down(error)
+    _store({conf.get("TTL_SECONDS"): found})
+    _store({conf.get("NOT_FOUND_TTL_SECONDS"): not_found})
+
+
+def set_rows(build: str, rows: Iterable[Location]) -> None:
+    """Keep answers of the table as hot entries, for no longer than their rows are good."""
+    now = datetime.now(UTC)
+    entries: dict[float, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        seconds = min(_ttl_seconds(row), _seconds_left(row, now))
+        if seconds >= 1:
+            # Entries of similar age share a time to live, and so a trip: the power of two below.
+            shared = seconds if seconds == _ttl_seconds(row) else 2 ** int(log2(seconds))
+            entries[shared][key(build, row.address)] = dump_locations([row])
+    _store(entries)
 
 
 def entry(build: str, location: Location) -> Entry:
     """Return an answer as the hot entry that ``set_many`` would keep."""
-    ttl = conf.get("TTL_SECONDS" if location else "NOT_FOUND_TTL_SECONDS")
-    return Entry(key(build, location.address), dump_locations([location]), ttl)
+    return Entry(key(build, location.address), dump_locations([location]), _ttl_seconds(location))
 
 
 def delete_many(build: str, names: Iterable[str]) -> bool:
@@ -122,6 +132,28 @@ def report_down(error: Exception) -> None:
     """Say, once a minute, that the cache cannot be used."""
     if cache_down.is_due():
         log.error("geo_cache_unavailable", error=str(error))
+
+
+def _ttl_seconds(location: Location) -> float:
+    seconds: float = conf.get("TTL_SECONDS" if location else "NOT_FOUND_TTL_SECONDS")
+    return seconds
+
+
+def _seconds_left(row: Location, now: datetime) -> float:
+    """Return how long the row of an answer is still good."""
+    good_seconds: float = conf.get("ROW_TTL_SECONDS" if row else "NOT_FOUND_TTL_SECONDS")
+    return good_seconds - (now - row.resolved_at).total_seconds()
+
+
+def _store(entries: Mapping[float, dict[str, str]]) -> None:
+    """Set entries by their time to live, in one trip for each."""
+    try:
+        for seconds, some in entries.items():
+            if some:
+                with guarded() as backend:
+                    backend.set_many(some, timeout=seconds)
+    except CacheUnavailable as error:
+        report_down(error)
 
 
 @lru_cache(maxsize=16)

@@ -29,7 +29,7 @@ class PaidResolver(Resolver):
         known = find_known(build, missing)
         # The location of a network does not become a hot entry of the address: it would hide the
         # location of a narrower network that comes later.
-        hot_entries.set_many(build, known.by_address.values())
+        hot_entries.set_rows(build, known.by_address.values())
         # The row of a neighbour was looked up, too: once pruned, its network is paid for again.
         networks = {location.network for location in known.by_network.values()}
         last_seen.tracker.add([*known.by_address, *networks])

@@ -1,4 +1,5 @@
 import time
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
 import pytest
@@ -279,3 +280,50 @@ def test_set_many__the_entry_of_a_network_does_not_name_who_was_asked_about() ->
     assert LONDON not in backends.current().get(
         hot_entries.key("b", "81.2.69.0/24", hot_entries.NETWORK_KEYS)
     )
+
+
+# --- answers of the table ------------------------------------------------------------------------
+
+DAY_SECONDS = 86_400
+
+
+@pytest.mark.parametrize(
+    ("age_days", "reason", "shortest_days", "longest_days"),
+    [
+        (0, "", 30, 30),
+        (60, "", 15, 30),
+        (80, "", 5, 10),
+        (89, "", 0.5, 1),
+        # A clock that was set back.
+        (-400, "", 30, 30),
+        (0.5, NOT_FOUND, 0.25, 0.5),
+    ],
+)
+def test_set_rows__an_entry_ends_before_its_row(age_days, reason, shortest_days, longest_days):
+    """Else a row of 89 days would be given out for 30 days more."""
+    resolved_at = datetime.now(UTC) - timedelta(days=age_days)
+    hot_entries.set_rows("b", [a_location(LONDON, resolved_at=resolved_at, reason=reason)])
+    seconds = seconds_left(hot_entries.key("b", LONDON))
+    assert shortest_days * DAY_SECONDS - 60 <= seconds <= longest_days * DAY_SECONDS
+
+
+def test_set_rows__one_that_is_not_good_any_more_is_left_out():
+    hot_entries.set_rows(
+        "b", [a_location(LONDON, resolved_at=datetime.now(UTC) - timedelta(days=91))]
+    )
+    assert hot_entries.get_many("b", [LONDON]) == {}
+
+
+def test_set_rows__rows_of_any_age_take_few_trips(monkeypatch):
+    backend = type(backends.current())
+    set_many, trips = backend.set_many, []
+    monkeypatch.setattr(
+        backend, "set_many", lambda *args, **more: trips.append(args) or set_many(*args, **more)
+    )
+    now = datetime.now(UTC)
+    rows = [
+        a_location(f"20.0.{n // 250}.{n % 250}", resolved_at=now - timedelta(days=n * 0.09))
+        for n in range(1000)
+    ]
+    hot_entries.set_rows("b", rows)
+    assert len(trips) <= 24
