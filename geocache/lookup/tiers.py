@@ -4,9 +4,10 @@ Memory, hot entry, row and known network (for a metered provider), provider; wha
 journaled before it is returned. Each tier is queried once for a whole batch.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
+from itertools import islice
 from typing import Final
 
 import structlog
@@ -26,6 +27,8 @@ from geocache.providers import factory
 from geocache.providers.base import Provider
 
 log = structlog.get_logger(__name__)
+
+Address = IPv4Address | IPv6Address
 
 # Addresses that go through the tiers together: bounds memory and the size of one query.
 BATCH_ADDRESSES: Final = 1000
@@ -56,9 +59,11 @@ def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
     """
     held = {asked: recall(asked) for asked in addresses}
     locations = {asked: known for asked, known in held.items() if known is not None}
-    unknown = [asked for asked in held if asked not in locations]
-    for start in range(0, len(unknown), BATCH_ADDRESSES):
-        locations |= locate_batch(unknown[start : start + BATCH_ADDRESSES])
+    # All of them before any is paid for: what is not an address ends the call.
+    unknown = {asked: parse_address(asked) for asked in held if asked not in locations}
+    left = iter(unknown.items())
+    while batch := dict(islice(left, BATCH_ADDRESSES)):
+        locations |= locate_batch(batch)
     return {asked: locations[asked] for asked in held}
 
 
@@ -73,12 +78,11 @@ async def alookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
     return await sync_to_async(lookup_many)(addresses)
 
 
-def locate_batch(askeds: list[Asked]) -> dict[Asked, Location]:
+def locate_batch(parsed: Mapping[Asked, Address]) -> dict[Asked, Location]:
     """Locate addresses that memory does not know; each tier is asked once for all of them."""
-    parsed = {asked: parse_address(asked) for asked in askeds}
     now = datetime.now(UTC)
     locations: dict[str, Location] = {}
-    public: dict[str, IPv4Address | IPv6Address] = {}
+    public: dict[str, Address] = {}
     texts = {asked: str(address) for asked, address in parsed.items()}
     for text, address in zip(texts.values(), parsed.values(), strict=True):
         if reason := special_reason(address):
@@ -96,7 +100,7 @@ def _locate_one(asked: Asked) -> Location:
     # What ``locate_batch`` does for many, without what only many need: that is as long as the rest.
     text = public_text(asked)
     if not text:
-        return locate_batch([asked])[asked]
+        return locate_batch({asked: parse_address(asked)})[asked]
     try:
         provider, build = _provider()
     except ProviderError as error:
