@@ -1,12 +1,22 @@
 """The contract of a provider: what resolves an address."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Final
 
 from geocache.exceptions import ProviderError
 from geocache.location import Location
+
+# Between the sources of one answer.
+SEPARATOR: Final = ", "
+# As wide as the table's column.
+MAX_SOURCE_LENGTH: Final = 200
+# "#" and eight hexadecimal digits.
+DIGEST_LENGTH: Final = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +33,44 @@ class Source:
         return None if self.built_at is None else ((at or datetime.now(UTC)) - self.built_at).days
 
     def __str__(self) -> str:
-        return f"{self.name} {self.built_at:%Y-%m-%d}" if self.built_at else self.name
+        """Return how the ``source`` of an answer names it; without what separates several."""
+        name = self.name.replace(SEPARATOR, " ")
+        return f"{name} {self.built_at:%Y-%m-%d}" if self.built_at else name
+
+
+def joined_sources(sources: Iterable[str]) -> str:
+    """Return the ``source`` of an answer that comes from several, no longer than the table takes.
+
+    ``sources`` may be joined themselves. None is cut, which would make it the name of another one:
+    from the last to the first, as many as need be are named by a digest.
+    """
+    joined = SEPARATOR.join(sources)
+    names = joined.split(SEPARATOR) if len(joined) > MAX_SOURCE_LENGTH else []
+    for position in reversed(range(len(names))):
+        names[position] = _digest(names[position])
+        joined = SEPARATOR.join(names)
+        if len(joined) <= MAX_SOURCE_LENGTH:
+            break
+    if len(joined) > MAX_SOURCE_LENGTH:
+        # Of absurdly many there is no room for the last ones, not even as digests.
+        joined = joined[: joined.rindex(SEPARATOR, 0, MAX_SOURCE_LENGTH)]
+    return joined
 
 
 def is_outdated(source: str, present: Iterable[Source]) -> bool:
     """Tell whether an answer's ``source`` names a database or service that is not in use now."""
-    return bool(source) and not {str(one) for one in present}.issuperset(source.split(", "))
+    # A provider may have written its plain name, in which the separator may be.
+    names = [name for one in present for name in (str(one), one.name, _digest(str(one)))]
+    any_name = "|".join(map(re.escape, names))
+    pattern = rf"(?:{any_name})(?:{SEPARATOR}(?:{any_name}))*"
+    return bool(source) and not re.fullmatch(pattern, source)
+
+
+def _digest(label: str) -> str:
+    """Return a short name; one that is short by itself, as a digest is, stays."""
+    if len(label) <= DIGEST_LENGTH:
+        return label
+    return f"#{blake2b(label.encode(), digest_size=4).hexdigest()}"
 
 
 class Provider(ABC):

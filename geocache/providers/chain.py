@@ -13,15 +13,13 @@ from geocache.exceptions import ProviderError
 from geocache.location import FIELDS, Location
 from geocache.log_throttle import LogThrottle
 from geocache.providers import quota
-from geocache.providers.base import Provider, Source
+from geocache.providers.base import Provider, Source, joined_sources
 from geocache.providers.factory import make
 
 log = structlog.get_logger(__name__)
 
 # How long a provider that has failed is left alone by this process, in seconds.
 REST_SECONDS: Final = 10.0
-# As wide as the table's column.
-MAX_SOURCE_LENGTH: Final = 200
 # What belongs to the answer as a whole, and cannot be filled in by another provider.
 WHOLE_FIELDS: Final = frozenset(("address", "resolved_at", "network", "source", "reason"))
 EMPTY: Final = ("", None)
@@ -155,7 +153,7 @@ def _merged(before: Location | None, answer: Location, fills: Collection[str]) -
         before,
         **filled,
         network=_narrowest(before, answer, givers=[before, answer]),
-        source=f"{before.source}, {answer.source}"[:MAX_SOURCE_LENGTH],
+        source=joined_sources([before.source, answer.source]),
     )
 
 

@@ -23,7 +23,7 @@ import structlog
 from geocache import conf
 from geocache.exceptions import NotVerifiedYet, ProviderError
 from geocache.location import NOT_FOUND, Location
-from geocache.providers.base import Provider, Source
+from geocache.providers.base import Provider, Source, joined_sources
 from geocache.providers.coercion import text
 from geocache.providers.mmdb_records import record_fields
 from geocache.providers.mmdb_verification import require_verified, waiting_for_verification
@@ -230,7 +230,7 @@ def _answer(address: str, databases: tuple[Database, ...], at: datetime) -> Loca
         address=address,
         resolved_at=at,
         network=str(ip_network((address, prefix_length), strict=False)) if prefix_length else "",
-        source=text(", ".join(sources)),
+        source=joined_sources(sources),
         **found,
     )
 

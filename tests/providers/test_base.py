@@ -5,7 +5,13 @@ from django.core.exceptions import ImproperlyConfigured
 
 from geocache.exceptions import ProviderError
 from geocache.providers import factory
-from geocache.providers.base import Provider, Source
+from geocache.providers.base import (
+    MAX_SOURCE_LENGTH,
+    Provider,
+    Source,
+    is_outdated,
+    joined_sources,
+)
 from geocache.providers.dummy import DummyProvider
 from geocache.providers.mmdb import MmdbProvider
 from tests.factories import LONDON, MOSCOW_V6, a_location, use_dummy_provider
@@ -44,6 +50,51 @@ def test_source__age_is_in_whole_days():
     assert source.age_days((BUILT_AT + timedelta(days=9)).astimezone(east)) == 9
     assert source.age_days() == (datetime.now(UTC) - BUILT_AT).days
     assert Source(name="Service").age_days() is None
+
+
+# --- the sources of an answer ------------------------------------------------------------------
+
+FILES = [Source(name=f"GeoIP2-Enterprise-Number-{n}-of-8", built_at=BUILT_AT) for n in range(8)]
+NEWER = [Source(name=one.name, built_at=BUILT_AT + timedelta(days=7)) for one in FILES]
+
+
+def test_joined_sources__of_few_are_their_names():
+    assert joined_sources(map(str, FILES[:2])) == f"{FILES[0]}, {FILES[1]}"
+    assert joined_sources([]) == ""
+
+
+@pytest.mark.parametrize("count", [1, 4, 5, 6, 8])
+def test_is_outdated__is_exact_for_any_number_of_files(count):
+    """A source that is cut names what does not exist: its rows would be resolved every hour."""
+    source = joined_sources(map(str, FILES[:count]))
+    assert len(source) <= MAX_SOURCE_LENGTH
+    assert source.startswith(str(FILES[0]))
+    assert not is_outdated(source, FILES)
+    for n in range(count):
+        assert is_outdated(source, [*FILES[:n], NEWER[n], *FILES[n + 1 :]])
+
+
+@pytest.mark.parametrize("name", ["Example, Inc.", "x" * 300, "a, b, c", "(*.|+"])
+def test_is_outdated__a_name_may_be_any_text(name):
+    service, other = Source(name=name), Source(name="Other")
+    source = joined_sources([str(service), str(other)])
+    assert len(source) <= MAX_SOURCE_LENGTH
+    assert not is_outdated(source, [other, service])
+    assert not is_outdated(name, [service])
+    assert is_outdated(source, [other])
+    assert is_outdated(source, [service])
+
+
+def test_is_outdated__nothing_named_is_not_outdated():
+    assert not is_outdated("", FILES)
+    assert is_outdated("Anything", [])
+
+
+def test_joined_sources__of_absurdly_many_are_as_many_as_there_is_room_for():
+    names = [Source(name=f"{n} {'x' * 50}") for n in range(99)]
+    source = joined_sources(map(str, names))
+    assert MAX_SOURCE_LENGTH - 11 <= len(source) <= MAX_SOURCE_LENGTH
+    assert not is_outdated(source, names)
 
 
 # --- Provider ----------------------------------------------------------------------------------

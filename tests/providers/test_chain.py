@@ -4,8 +4,7 @@ from structlog.testing import capture_logs
 
 from geocache.exceptions import ProviderError
 from geocache.location import NOT_FOUND
-from geocache.providers import chain as chain_module
-from geocache.providers.base import Provider
+from geocache.providers.base import MAX_SOURCE_LENGTH, Provider, is_outdated
 from geocache.providers.chain import ChainProvider
 from geocache.providers.factory import make
 from tests.factories import LONDON, MOSCOW_V6
@@ -193,5 +192,29 @@ def test_chain__a_wrong_set_up_is_told(wrong):
 def test_chain__source_is_no_longer_than_the_table_takes():
     long = [member("x" * 150, answers={LONDON: CITY}), member("y" * 150, fills=["asn"])]
     long[1]["OPTIONS"]["answers"] = {LONDON: OPERATOR}
-    answer = ChainProvider(long).resolve(LONDON)
-    assert len(answer.source) == chain_module.MAX_SOURCE_LENGTH
+    chain = ChainProvider(long)
+    source = chain.resolve(LONDON).source
+    assert len(source) <= MAX_SOURCE_LENGTH
+    assert not is_outdated(source, chain.sources())
+    assert is_outdated(source, chain.members[0].sources())
+
+
+@pytest.mark.parametrize("error", [TypeError("bug"), KeyError("bug")], ids=repr)
+def test_chain__a_bug_of_one_leaves_what_those_before_it_have_answered(monkeypatch, error):
+    chain = ChainProvider([city(is_metered=True), member("ASN", fills=["asn"]), member("Last")])
+
+    def broken(_):
+        raise error
+
+    monkeypatch.setattr(chain.members[1], "resolve", broken)
+    answers = {}
+    with pytest.raises(type(error)):
+        chain.resolve_into(answers, [LONDON, "9.9.9.9"])
+    assert [(one, answer.city, answer.network) for one, answer in answers.items()] == [
+        (LONDON, "London", "")
+    ]
+
+
+def test_chain__may_take_as_long_as_those_together_that_cost():
+    chain = ChainProvider([member("Free"), member("A", is_metered=True), city(is_metered=True)])
+    assert chain.time_limit_seconds(3) == 2 * chain.members[1].time_limit_seconds(3)

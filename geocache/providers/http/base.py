@@ -14,7 +14,7 @@ import requests
 
 from geocache.exceptions import ProviderError
 from geocache.location import Location
-from geocache.providers.base import Provider
+from geocache.providers.base import Provider, Source, joined_sources
 from geocache.providers.http.bounded_aiohttp import CONNECTIONS, LeftAlone
 from geocache.providers.http.bounded_requests import Rest, Resting, TooLarge
 
@@ -70,6 +70,7 @@ class ServiceProvider(Provider, Generic[Client]):
             raise TypeError(f"timeout_seconds is not above 0, or above {MAX_TIMEOUT_SECONDS:g}")
         self._name = name
         self.timeout_seconds = timeout_seconds
+        self._label = joined_sources([str(Source(name=name))])
         # One for all threads: who is told to wait speaks for the others.
         self.rest = Rest()
         self._local = threading.local()
@@ -122,7 +123,9 @@ class ServiceProvider(Provider, Generic[Client]):
 
     def location(self, address: str, **fields: Any) -> Location:
         """Return what the service has just answered."""
-        return Location(address=address, resolved_at=datetime.now(UTC), source=self.name, **fields)
+        return Location(
+            address=address, resolved_at=datetime.now(UTC), source=self._label, **fields
+        )
 
     def failure(self, fault: str) -> ProviderError:
         """Return the failure in words that name the service, and neither its URL nor its keys."""
