@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterable
+from math import ceil
 from typing import Final
 
 from django.core.cache import BaseCache
@@ -20,7 +21,7 @@ class CacheLock:
     def __init__(self, seconds: float) -> None:
         # The dash keeps a cache from storing a token of digits as a number.
         self.token = f"{uuid.uuid4().hex}-"
-        self.seconds = max(1, int(seconds))
+        self.seconds = ceil(seconds)
 
     def acquire(self, backend: BaseCache, name: str, *, wait_seconds: float = 0.0) -> bool:
         """Lock ``name``; False when another holder keeps it for longer than ``wait_seconds``."""

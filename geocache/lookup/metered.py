@@ -1,8 +1,9 @@
 """Query a paid provider: reuse known networks, never issue the same query concurrently."""
 
-import time
 from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address
 from itertools import count
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -11,11 +12,14 @@ from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
 from geocache.journal.recorder import record
 from geocache.location import Location
-from geocache.lookup import hot_entries, single_flight
+from geocache.lookup import hot_entries
 from geocache.lookup.network_cache import Public, find_known, without
 from geocache.lookup.resolution import Resolution, Resolver
+from geocache.lookup.single_flight import SingleFlight
 from geocache.providers import quota
 from geocache.providers.base import Provider
+
+UNANSWERED_ELSEWHERE: Final = "the processes that query it are not answered"
 
 
 class PaidResolver(Resolver):
@@ -40,11 +44,9 @@ class PaidResolver(Resolver):
 
 
 def _pay_together(provider: Provider, build: str, missing: Public) -> Resolution:
-    """Query all addresses in one flight: no location holds for another address."""
-    try:
-        return Resolution.of(missing, _query_once(provider, build, missing))
-    except ProviderError as error:
-        return Resolution({}, error)
+    """Query all addresses in one round: no location holds for another address."""
+    resolution = _query_once(provider, build, missing)
+    return resolution if resolution.failure else Resolution.of(missing, resolution.locations)
 
 
 def _pay_by_network(provider: Provider, build: str, missing: Public) -> Resolution:
@@ -59,13 +61,12 @@ def _pay_by_network(provider: Provider, build: str, missing: Public) -> Resoluti
         if not around:
             break
         firsts = {text: missing[text] for text in _one_per_network(around, depth)}
-        try:
-            new = _query_once(provider, build, firsts)
-        except ProviderError as error:
-            return Resolution(locations, error)
+        resolution = _query_once(provider, build, firsts)
         left = {text: networks for text, networks in around.items() if text not in firsts}
-        new |= _inside(left, new)
+        new = resolution.locations | _inside(left, resolution.locations)
         locations |= new
+        if resolution.failure:
+            return Resolution(locations, resolution.failure)
         around = {text: networks for text, networks in left.items() if text not in new}
     return Resolution.of(missing, locations)
 
@@ -88,31 +89,47 @@ def _inside(around: Mapping[str, list[str]], new: Mapping[str, Location]) -> dic
     }
 
 
-def _query_once(provider: Provider, build: str, public: Public) -> dict[str, Location]:
-    """Query what is in no other process's flight, and wait briefly for what is."""
-    until = time.monotonic() + single_flight.WAIT_SECONDS
-    flight = single_flight.SingleFlight(build)
+def _query_once(provider: Provider, build: str, public: Public) -> Resolution:
+    """Query what is in no other process's flight, and wait for what is.
+
+    A failure leaves what was paid for before it. An address is in the resolution, or was queried
+    without an answer, or there is a failure.
+    """
+    flight = SingleFlight(build, provider)
     locations: dict[str, Location] = {}
-    while public and time.monotonic() < until:
-        mine = flight.acquire(public)
-        try:
-            locations |= _query(provider, build, mine)
-        finally:
-            flight.release(mine)
-        public = {text: address for text, address in public.items() if text not in mine}
-        if public:
-            locations |= flight.wait(public, until)
-            public = without(public, locations)
-    return locations | _query(provider, build, public)
+    while True:
+        others: dict[str, IPv4Address | IPv6Address] = {}
+        for some in flight.parts(public):
+            mine = flight.acquire(some)
+            others |= {text: one for text, one in some.items() if text not in mine}
+            try:
+                resolution = _query(provider, build, mine)
+            finally:
+                flight.release(mine)
+            locations |= resolution.locations
+            if resolution.failure:
+                return Resolution(locations, resolution.failure)
+        if not others:
+            return Resolution(locations)
+        known = flight.wait(others)
+        locations |= known
+        public = without(others, known)
+        if public and flight.has_waited_long_enough():
+            return Resolution(locations, ProviderError(UNANSWERED_ELSEWHERE))
 
 
-def _query(provider: Provider, build: str, public: Public) -> dict[str, Location]:
+def _query(provider: Provider, build: str, public: Public) -> Resolution:
     # Another process may have resolved some between our look and our lock.
     known = hot_entries.get_near(build, public)
-    missing = without(public, known)
-    new = quota.ask(provider, missing) if missing else {}
-    _keep(build, new, is_paid=True)
-    return known | new
+    new: dict[str, Location] = {}
+    failure: ProviderError | None = None
+    try:
+        quota.ask(provider, new, without(public, known))
+    except ProviderError as error:
+        failure = error
+    finally:
+        _keep(build, new, is_paid=True)
+    return Resolution(known | new, failure)
 
 
 def _keep(build: str, new: Mapping[str, Location], *, is_paid: bool) -> None:

@@ -57,10 +57,13 @@ def _paid(provider: Provider, row: object) -> Plan:
         return without_provider(str(error), row)
     except CacheUnavailable:
         return _uncounted(provider, row)
-    if payable := [usage for usage in usages if not usage.is_spent]:
+    unspent = [usage for usage in usages if not usage.is_spent]
+    if payable := [usage for usage in unspent if not usage.is_resting]:
         return Plan(tier=Tier.PROVIDER, usage=payable[0])
     if any(not member.is_metered for member in provider.members):
         return Plan(tier=Tier.PROVIDER)
+    if unspent:
+        return without_provider("the service has asked to be left alone for a while", row)
     return without_provider("nothing is left of today's queries", row)
 
 

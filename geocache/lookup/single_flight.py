@@ -3,11 +3,15 @@
 It locks the block around the address in the cache; the others wait for its hot entry. The lock only
 saves money, correctness never rests on it: it runs out when its holder dies, and where the cache is
 down all of them query.
+
+A lock lives for as long as the provider may take. A long batch is queried in parts, so that nobody
+waits for long after a holder has died, and each part is journaled before the next one is paid for.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
+from itertools import islice
 from typing import Final
 
 from geocache.addresses import networks_around
@@ -16,12 +20,15 @@ from geocache.exceptions import CacheUnavailable
 from geocache.location import Location
 from geocache.locks.cache_lock import CacheLock
 from geocache.lookup import hot_entries
+from geocache.providers.base import Provider
 
-# How long a lock lives when its holder does not release it: longer than a provider's answer takes.
-LOCK_SECONDS: Final = 2
-# How long one waits for others in all: longer than a lock, so that one of those who wait for a
-# holder that has died can take its place.
-WAIT_SECONDS: Final = 3.0
+# A batch has fewer. A part of it is halved while it may take longer than this, in seconds ...
+MOST_ADDRESSES: Final = 1024
+PART_SECONDS: Final = 60.0
+# ... but not below so many addresses: one that the provider fails on shall not end the whole batch.
+FEWEST_ADDRESSES: Final = 4
+# For what is done with an answer before the lock is released.
+MARGIN_SECONDS: Final = 2.0
 FIRST_PAUSE_SECONDS: Final = 0.01
 LONGEST_PAUSE_SECONDS: Final = 0.2
 # Neighbours often have one answer: a query for one of them locks out those for others in its block.
@@ -31,15 +38,30 @@ Public = Mapping[str, IPv4Address | IPv6Address]
 
 
 class SingleFlight:
-    """The queries of one caller about addresses, for one build of the database."""
+    """The queries of one caller to a provider, for one build of the database."""
 
-    def __init__(self, build: str) -> None:
+    def __init__(self, build: str, provider: Provider) -> None:
         self.build = build
-        self._lock = CacheLock(LOCK_SECONDS)
+        self._provider = provider
+        self._part_size = _part_size(provider)
+        # As long as the lock of any other may live.
+        self.wait_seconds = self._lock_seconds(self._part_size)
+        self._lock = CacheLock(self.wait_seconds)
+        self._waits_until: float | None = None
+
+    def parts(self, public: Public) -> Iterator[Public]:
+        """Give the addresses in parts, each to be locked, queried and released before the next."""
+        left = iter(public.items())
+        while part := dict(islice(left, self._part_size)):
+            yield part
 
     def acquire(self, public: Public) -> Public:
-        """Lock the blocks of addresses; return those addresses whose blocks no other has locked."""
+        """Lock the blocks of a part, once the part before it is released.
+
+        Return those of its addresses whose blocks no other has locked.
+        """
         names = {text: lock_key(self.build, address) for text, address in public.items()}
+        self._lock = CacheLock(self._lock_seconds(len(public)))
         try:
             with guarded() as backend:
                 acquired = {
@@ -61,19 +83,29 @@ class SingleFlight:
         except CacheUnavailable as error:
             hot_entries.report_down(error)
 
-    def wait(self, public: Public, until: float) -> dict[str, Location]:
-        """Return what others find out while they hold their locks, up to ``until`` (monotonic).
+    def wait(self, public: Public) -> dict[str, Location]:
+        """Return what others find out while they hold their locks.
 
-        Comes back early when one of the locks is gone without an answer, so that it can be taken.
+        Comes back early when one of the locks is gone without an answer, so that it can be taken,
+        and at last after ``wait_seconds``, counted from the first time that this caller waits.
         """
+        if self._waits_until is None:
+            self._waits_until = time.monotonic() + self.wait_seconds
         pause = FIRST_PAUSE_SECONDS
         while True:
             time.sleep(pause)
             known = hot_entries.get_near(self.build, public)
             rest = {text: address for text, address in public.items() if text not in known}
-            if not rest or time.monotonic() >= until or not self._are_locked(rest):
+            if not rest or self.has_waited_long_enough() or not self._are_locked(rest):
                 return known
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def has_waited_long_enough(self) -> bool:
+        """Tell whether the locks of all for whom this caller began to wait have run out."""
+        return self._waits_until is not None and time.monotonic() >= self._waits_until
+
+    def _lock_seconds(self, count: int) -> float:
+        return self._provider.time_limit_seconds(count) + MARGIN_SECONDS
 
     def _are_locked(self, public: Public) -> bool:
         names = self._keys(public)
@@ -93,3 +125,10 @@ def lock_key(build: str, address: IPv4Address | IPv6Address) -> str:
     prefix_length = BLOCK_PREFIX_LENGTHS[address.version]
     block = networks_around(address)[address.max_prefixlen - prefix_length]
     return hot_entries.key(build, block, "c")
+
+
+def _part_size(provider: Provider) -> int:
+    size = MOST_ADDRESSES
+    while size > FEWEST_ADDRESSES and provider.time_limit_seconds(size) > PART_SECONDS:
+        size //= 2
+    return size

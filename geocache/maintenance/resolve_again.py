@@ -27,13 +27,16 @@ def resolve_again(addresses: Iterable[str], *, is_hot: bool = True) -> dict[str,
         return {}
     provider = factory.current()
     build = provider.build()
-    new = quota.ask(provider, sorted(public))
-    # First the journal, then the hot entry: what another process can be told is journaled.
-    record([replace(location, is_renewed=True) for location in new.values()])
-    if is_hot:
-        hot_entries.set_many(build, new.values(), with_networks=provider.is_metered)
-        memory.clear()
-        _delete_forgotten(build, new)
+    new: dict[str, Location] = {}
+    try:
+        quota.ask(provider, new, sorted(public))
+    finally:
+        # First the journal, then the hot entry: what another process can be told is journaled.
+        record([replace(location, is_renewed=True) for location in new.values()])
+        if is_hot:
+            hot_entries.set_many(build, new.values(), with_networks=provider.is_metered)
+            memory.clear()
+            _delete_forgotten(build, new)
     return new
 
 

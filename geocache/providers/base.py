@@ -87,6 +87,8 @@ class Provider(ABC):
     queries_per_day: int | None = None
     # How many more the service itself says that it will answer; None where it does not say.
     queries_remaining: int | None = None
+    # How long one query may take, in seconds. Another process waits so long for its answer.
+    timeout_seconds: float = 5.0
 
     @property
     def name(self) -> str:
@@ -110,18 +112,36 @@ class Provider(ABC):
     def resolve_many(self, addresses: Iterable[str]) -> dict[str, Location]:
         """Return the answers by address, without those that failed.
 
-        A service with a batch endpoint overrides this. Raises ``ProviderError`` when all failed.
+        Raises ``ProviderError`` when all failed.
         """
         answers: dict[str, Location] = {}
+        self.resolve_into(answers, addresses)
+        return answers
+
+    def resolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
+        """Put the answers into ``answers`` as they come, by address, without those that failed.
+
+        What is in there has been paid for, and is kept whatever ends the call. A service with a
+        batch endpoint overrides this. Raises ``ProviderError`` when all failed.
+        """
+        wanted = list(addresses)
         failure: ProviderError | None = None
-        for address in addresses:
+        for address in wanted:
             try:
                 answers[address] = self.resolve(address)
             except ProviderError as error:
                 failure = error
-        if failure and not answers:
+        if failure and answers.keys().isdisjoint(wanted):
             raise failure
-        return answers
+
+    def time_limit_seconds(self, count: int) -> float:
+        """Return how long ``resolve_into`` may take for ``count`` addresses, in seconds."""
+        return count * self.timeout_seconds
+
+    @property
+    def rest_seconds(self) -> float:
+        """Return for how many more seconds the service wants to be left alone."""
+        return 0.0
 
     def resolve_free(self, addresses: Iterable[str]) -> dict[str, Location]:  # noqa: ARG002 - for a chain
         """Return the answers of a metered provider that cost nothing and that no other can better.

@@ -40,16 +40,15 @@ class Link:
         """Tell whether this provider can add to what those before it have answered."""
         return not answer or any(getattr(answer, name) in EMPTY for name in self.fills)
 
-    def ask(self, addresses: Collection[str]) -> dict[str, Location]:
-        """Return the answers; those of addresses that the provider failed on are left out."""
+    def ask(self, answers: dict[str, Location], addresses: Collection[str]) -> None:
+        """Put the answers into ``answers``, without those that the provider failed on."""
         try:
             with self.breaker.guard():
-                return quota.ask(self.provider, addresses)
+                quota.ask(self.provider, answers, addresses)
         except ProviderError as error:
             if self._said.is_due():
                 name = type(self.provider).__name__
                 log.warning("geo_provider_skipped", provider=name, error=str(error))
-            return {}
 
 
 class ChainProvider(Provider):
@@ -82,16 +81,20 @@ class ChainProvider(Provider):
     def resolve(self, address: str) -> Location:
         return self.resolve_many([address])[address]
 
-    def resolve_many(self, addresses: Iterable[str]) -> dict[str, Location]:
+    def resolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
         wanted = list(addresses)
-        answers = _ask_in_order(self.links, wanted)
-        if wanted and not answers:
+        _ask_in_order(self.links, answers, wanted)
+        if wanted and answers.keys().isdisjoint(wanted):
             raise ProviderError("each provider of the chain failed, or found nothing")
-        return answers
+
+    def time_limit_seconds(self, count: int) -> float:
+        metered = (member for member in self.members if member.is_metered)
+        return sum(member.time_limit_seconds(count) for member in metered)
 
     def resolve_free(self, addresses: Iterable[str]) -> dict[str, Location]:
         """Return what those before the first metered one know, if nobody could add to it."""
-        answers = _ask_in_order(self._free, list(addresses))
+        answers: dict[str, Location] = {}
+        _ask_in_order(self._free, answers, list(addresses))
         rest = self.links[len(self._free) :]
         return {
             address: answer
@@ -121,22 +124,37 @@ def _sources(member: Provider) -> list[Source]:
         return []
 
 
-def _ask_in_order(links: Sequence[Link], addresses: Sequence[str]) -> dict[str, Location]:
-    answers: dict[str, Location] = {}
+def _ask_in_order(
+    links: Sequence[Link], answers: dict[str, Location], addresses: Sequence[str]
+) -> None:
+    """Put the merged answers into ``answers``, also when a bug in a provider ends the call."""
+    merged: dict[str, Location] = {}
     failed: set[str] = set()
-    for link in links:
-        wanted = [address for address in addresses if link.is_wanted(answers.get(address))]
-        given = link.ask(wanted) if wanted else {}
+    try:
+        for link in links:
+            wanted = [address for address in addresses if link.is_wanted(merged.get(address))]
+            if wanted:
+                _ask_next(link, merged, failed, wanted)
+    finally:
+        answers.update(
+            # What one knows that stands in for another holds for no neighbour.
+            (address, replace(answer, network="") if address in failed else answer)
+            for address, answer in merged.items()
+            # Where one has failed, "not found" is not known.
+            if answer or address not in failed
+        )
+
+
+def _ask_next(
+    link: Link, merged: dict[str, Location], failed: set[str], wanted: Sequence[str]
+) -> None:
+    given: dict[str, Location] = {}
+    try:
+        link.ask(given, wanted)
+    finally:
         failed.update(address for address in wanted if address not in given)
         for address, answer in given.items():
-            answers[address] = _merged(answers.get(address), answer, link.fills)
-    return {
-        # What one knows that stands in for another is no reason not to ask about its neighbours.
-        address: replace(answer, network="") if address in failed else answer
-        for address, answer in answers.items()
-        # Where one has failed, "not found" is not known.
-        if answer or address not in failed
-    }
+            merged[address] = _merged(merged.get(address), answer, link.fills)
 
 
 def _merged(before: Location | None, answer: Location, fills: Collection[str]) -> Location:

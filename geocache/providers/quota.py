@@ -1,16 +1,22 @@
-"""How many questions a metered provider is asked in a day, counted in the cache by all processes.
+"""How many queries a metered provider answers in a day, counted in the cache by all processes.
 
-A day is one of UTC. A cache that is emptied forgets the count, and the day begins again. If the
-counter is unavailable, providers with a limit are not queried.
+A query is counted before it is sent and refunded when it was not answered. A day is one of UTC. A
+cache that is emptied forgets the count, and the day begins again. If the counter is unavailable,
+providers with a limit are not queried. Where a service wants to be left alone, all processes are
+told through the cache.
 """
 
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
+from math import ceil
 from typing import Final
 
 import structlog
+from django.core.cache import BaseCache
 
 from geocache.cache import backends
 from geocache.cache.guard import guarded
@@ -40,6 +46,8 @@ class Usage:
     asked_count: int
     limit: int | None = None
     remaining_count: int | None = None
+    # The service has asked to be left alone for a while.
+    is_resting: bool = False
 
     @property
     def left_count(self) -> int | None:
@@ -60,23 +68,45 @@ class Usage:
         return is_near or _is_few(self.remaining_count)
 
 
-def ask(provider: Provider, addresses: Iterable[str]) -> dict[str, Location]:
-    """Return what ``provider`` answers about as many of ``addresses`` as its quota allows.
+@dataclass(frozen=True, slots=True)
+class _Reservation:
+    """Queries that may be sent; ``key`` is that of the day's count, ``total_count`` with them."""
 
-    A question counts when it is asked, whatever comes of it. Raises ``ProviderError`` when all
-    failed, or nothing is left of the quota.
+    count: int
+    key: str = ""
+    total_count: int = 0
+
+    @property
+    def is_counted(self) -> bool:
+        """Tell whether the cache could be used for it."""
+        return bool(self.key)
+
+
+def ask(provider: Provider, answers: dict[str, Location], addresses: Iterable[str]) -> None:
+    """Put into ``answers`` what ``provider`` answers about as many addresses as its quota allows.
+
+    They are there whatever ends the call; queries that were not answered are refunded. Raises
+    ``ProviderError`` when all failed, nothing is left of the quota, or the service has asked to be
+    left alone.
     """
     asked = list(addresses)
+    if not asked:
+        return
     # A chain counts for each of its providers.
-    if provider.members or not provider.is_metered or not asked:
-        return provider.resolve_many(asked)
-    granted_count = _reserve(provider, len(asked))
-    if not granted_count:
+    if provider.members or not provider.is_metered:
+        provider.resolve_into(answers, asked)
+        return
+    if _is_resting(provider):
+        raise ProviderError(f"{provider.name} has asked to be left alone for a while")
+    reserved = _reserve(provider, len(asked))
+    if not reserved.count:
         raise ProviderError(f"{provider.name}: nothing is left of today's queries")
+    sent = asked[: reserved.count]
     try:
-        return provider.resolve_many(asked[:granted_count])
+        provider.resolve_into(answers, sent)
     finally:
-        _share_remaining(provider)
+        _settle(provider, reserved, sum(address in answers for address in sent))
+        share(provider)
 
 
 def usages(provider: Provider) -> list[Usage]:
@@ -84,15 +114,18 @@ def usages(provider: Provider) -> list[Usage]:
     leaves = list(metered_leaves(provider))
     if not leaves:
         return []
-    keys = [key for leaf in leaves for key in (_count_key(leaf), _remaining_key(leaf))]
+    keys = [
+        key for leaf in leaves for key in (count_key(leaf), _remaining_key(leaf), _rest_key(leaf))
+    ]
     with guarded(fails_fast=False) as backend:
         held = backend.get_many(keys)
     return [
         Usage(
             provider=leaf.name,
-            asked_count=held.get(_count_key(leaf), 0),
+            asked_count=held.get(count_key(leaf), 0),
             limit=leaf.queries_per_day,
             remaining_count=held.get(_remaining_key(leaf)),
+            is_resting=_rest_key(leaf) in held,
         )
         for leaf in leaves
     ]
@@ -107,23 +140,48 @@ def metered_leaves(provider: Provider) -> Iterator[Provider]:
         yield provider
 
 
-def _reserve(provider: Provider, count: int) -> int:
-    """Count questions that are about to be asked; return how many of them may be."""
-    limit = provider.queries_per_day
+def _is_resting(provider: Provider) -> bool:
+    """Tell whether any process was told to leave the service alone, for longer than until now."""
     try:
-        with guarded():
-            total = _add(_count_key(provider), count)
-            if limit is None:
-                return count
-            granted = min(count, max(0, limit - total + count))
-            if granted < count:
-                _add(_count_key(provider), granted - count)
+        with guarded() as backend:
+            return backend.get(_rest_key(provider)) is not None
     except CacheUnavailable as error:
-        if uncounted.is_due():
-            log.error("geo_queries_uncounted", provider=provider.name, error=str(error))
-        return count if limit is None else 0
-    _warn(provider.name, limit, before=total - count, after=total)
-    return granted
+        _report_uncounted(provider, error)
+        return False
+
+
+def _reserve(provider: Provider, count: int) -> _Reservation:
+    """Count queries that are about to be sent, as many of ``count`` as there may be."""
+    limit = provider.queries_per_day
+    key = count_key(provider)
+    try:
+        with guarded() as backend:
+            total = _add(key, count)
+            granted = count if limit is None else min(count, max(0, limit - total + count))
+            if granted < count:
+                total = backend.decr(key, count - granted)
+    except CacheUnavailable as error:
+        _report_uncounted(provider, error)
+        return _Reservation(count if limit is None else 0)
+    if granted < count and spent.is_due():
+        log.error("geo_budget_spent", provider=provider.name, limit=limit)
+    return _Reservation(granted, key, total)
+
+
+def _settle(provider: Provider, reserved: _Reservation, answered_count: int) -> None:
+    """Refund the queries that were not answered, on the day on which they were counted."""
+    if not reserved.is_counted:
+        return
+    total = reserved.total_count
+    if unanswered_count := reserved.count - answered_count:
+        try:
+            # Where the cache was emptied meanwhile there is no count, and nothing to refund.
+            with guarded() as backend, suppress(ValueError):
+                total = backend.decr(reserved.key, unanswered_count)
+        except CacheUnavailable as error:
+            _report_uncounted(provider, error)
+            return
+    _warn(provider, before=total - answered_count, after=total)
 
 
 def _add(key: str, count: int) -> int:
@@ -136,39 +194,57 @@ def _add(key: str, count: int) -> int:
         return backend.incr(key, count)
 
 
-def _warn(provider: str, limit: int, *, before: int, after: int) -> None:
+def _warn(provider: Provider, *, before: int, after: int) -> None:
+    limit = provider.queries_per_day
     # Of all processes one steps over the mark.
-    if before < LOW_SHARE * limit <= after:
-        log.warning("geo_budget_low", provider=provider, asked=min(after, limit), limit=limit)
-    if after > limit and spent.is_due():
-        log.error("geo_budget_spent", provider=provider, limit=limit)
+    if limit is not None and before < LOW_SHARE * limit <= after:
+        log.warning("geo_budget_low", provider=provider.name, asked=after, limit=limit)
 
 
-def _share_remaining(provider: Provider) -> None:
-    """Leave what the service has said for the processes that show it."""
-    remaining = provider.queries_remaining
-    if remaining is None:
-        return
+def share(provider: Provider) -> None:
+    """Tell the other processes what the service has said."""
+    remaining, rest_seconds = provider.queries_remaining, provider.rest_seconds
     if _is_few(remaining) and few_left.is_due():
         log.warning("geo_budget_low", provider=provider.name, remaining=remaining)
+    if remaining is None and not rest_seconds:
+        return
     try:
         with guarded() as backend:
-            backend.set(_remaining_key(provider), remaining, timeout=DAY_SECONDS)
+            if remaining is not None:
+                backend.set(_remaining_key(provider), remaining, timeout=DAY_SECONDS)
+            if rest_seconds:
+                _share_rest(backend, _rest_key(provider), rest_seconds)
     except CacheUnavailable as error:
-        if uncounted.is_due():
-            log.error("geo_queries_uncounted", provider=provider.name, error=str(error))
+        _report_uncounted(provider, error)
+
+
+def _share_rest(backend: BaseCache, key: str, seconds: float) -> None:
+    """Keep the end of the rest, as a Unix time, until then; the later end of two counts."""
+    ends_at = ceil(time.time() + seconds)
+    if backend.get(key, 0) < ends_at:
+        backend.set(key, ends_at, timeout=ceil(seconds))
+
+
+def _report_uncounted(provider: Provider, error: CacheUnavailable) -> None:
+    if uncounted.is_due():
+        log.error("geo_queries_uncounted", provider=provider.name, error=str(error))
 
 
 def _is_few(remaining: int | None) -> bool:
     return remaining is not None and remaining < LOW_COUNT
 
 
-def _count_key(provider: Provider) -> str:
+def count_key(provider: Provider) -> str:
+    """Return the cache key of today's count."""
     return f"q:{_digest(provider)}:{datetime.now(UTC):%Y-%m-%d}"
 
 
 def _remaining_key(provider: Provider) -> str:
     return f"q:{_digest(provider)}:remaining"
+
+
+def _rest_key(provider: Provider) -> str:
+    return f"q:{_digest(provider)}:rest"
 
 
 def _digest(provider: Provider) -> str:

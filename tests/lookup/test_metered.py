@@ -1,22 +1,25 @@
+import asyncio
 import json
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 
 import pytest
 
+from geocache.exceptions import InvalidAddress, ProviderError
 from geocache.journal.flush import flush_dirty
 from geocache.location import NOT_FOUND, UNAVAILABLE
 from geocache.log_throttle import LogThrottle
-from geocache.lookup import hot_entries, lookup, lookup_many, single_flight
+from geocache.lookup import alookup, alookup_many, hot_entries, lookup, lookup_many
 from geocache.lookup import tiers as lookup_module
 from geocache.lookup.memory import memory
 from geocache.lookup.single_flight import SingleFlight
 from geocache.models import GeoCache
-from geocache.providers import factory
-from tests.factories import LONDON, a_location
+from geocache.providers import factory, quota
+from tests.factories import LONDON, MOSCOW_V6, a_location
 from tests.support.metered_provider import asked, configured, use_tallying_provider
 from tests.support.processes import start_script, wait_until
 
@@ -75,6 +78,24 @@ def test_resolve__one_batch_asks_once_a_network(settings, tally, prefix_length):
     assert all(ip_address(text) in ip_network(answers[text].network) for text in addresses)
 
 
+@pytest.mark.parametrize("prefix_length", [12, 13, 15, 16, 32, 48, 64])
+def test_resolve__an_answer_for_a_network_of_ipv6_holds_for_all_of_it(
+    settings, tally, prefix_length
+):
+    use_tallying_provider(settings, tally, prefix_length=prefix_length)
+    network = ip_network((MOSCOW_V6, prefix_length), strict=False)
+    lookup(MOSCOW_V6)
+    for is_flushed in (False, True):
+        memory.clear()
+        if is_flushed:
+            flush_dirty()
+            build = factory.current().build()
+            hot_entries.delete_many(build, [MOSCOW_V6, str(network)])
+        assert lookup(str(network[-1])).city == str(network)
+        assert lookup_many([str(network[-2]), str(network[1])])
+    assert asked(tally) == [MOSCOW_V6]
+
+
 def test_resolve__one_batch_asks_once_a_network_also_without_the_cache(
     settings, tally, monkeypatch
 ):
@@ -90,10 +111,14 @@ def test_resolve__a_provider_that_names_no_network_is_asked_about_all_at_once(
     provider = use_tallying_provider(settings, tally, empty="81.2.70.0/24")
     monkeypatch.setattr(provider, "names_networks", False)
     batches = []
-    resolve_many = provider.resolve_many
-    monkeypatch.setattr(
-        provider, "resolve_many", lambda some: batches.append(list(some)) or resolve_many(some)
-    )
+    resolve_into = provider.resolve_into
+
+    def watched(answers, some):
+        batches.append(list(some))
+        resolve_into(answers, some)
+
+    monkeypatch.setattr(provider, "resolve_into", watched)
+    monkeypatch.setattr(provider, "time_limit_seconds", lambda _: 5)
     addresses = [f"81.2.{n % 3 + 69}.{n}" for n in range(30)]
     assert len(lookup_many(addresses)) == 30
     assert [sorted(batch) for batch in batches] == [sorted(addresses)]
@@ -123,7 +148,7 @@ def test_resolve__a_failure_is_not_remembered_and_the_claim_is_given_up(settings
     assert lookup(LONDON).reason == UNAVAILABLE
     block = {LONDON: ip_address(LONDON)}
     build = factory.current().build()
-    flight = SingleFlight(build)
+    flight = SingleFlight(build, factory.current())
     assert flight.acquire(block) == block
     flight.release(block)
     broken.unlink()
@@ -233,9 +258,122 @@ def test_resolve__when_the_holder_is_killed_one_of_those_who_wait_takes_its_plac
     assert asked(tally) == [LONDON] * 2
 
 
-def test_resolve__who_has_waited_long_enough_asks_itself(settings, tally, monkeypatch):
-    use_tallying_provider(settings, tally)
-    monkeypatch.setattr(single_flight, "WAIT_SECONDS", 0.1)
-    SingleFlight(factory.current().build()).acquire({LONDON: ip_address(LONDON)})
+def test_resolve__who_has_waited_long_enough_pays_for_nothing(settings, tally, monkeypatch):
+    provider = use_tallying_provider(settings, tally)
+    SingleFlight(provider.build(), provider).acquire({LONDON: ip_address(LONDON)})
+    monkeypatch.setattr(SingleFlight, "has_waited_long_enough", lambda _: True)
+    assert lookup(LONDON).reason == UNAVAILABLE
+    assert asked(tally) == []
+
+
+def test_resolve__a_slow_answer_is_waited_for_and_paid_for_once(settings, tally):
+    use_tallying_provider(settings, tally, seconds=3.2)
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lookup, [LONDON, NEIGHBOUR]))
+    assert {answer.city for answer in answers} == {"81.2.69.0/24"}
+    assert len(asked(tally)) == 1
+
+
+# --- what was paid for ---------------------------------------------------------------------------
+
+# Of other blocks than London's.
+FAILING = "20.0.0.1"
+ALSO_FAILING = [f"20.0.{n}.1" for n in range(9)]
+
+
+class Interrupted(BaseException):
+    """As KeyboardInterrupt, which would end the test run."""
+
+
+def failing_for(provider, monkeypatch, prefix, error):
+    resolve = provider.resolve
+
+    def watched(address):
+        if address.startswith(prefix):
+            raise error
+        return resolve(address)
+
+    monkeypatch.setattr(provider, "resolve", watched)
+
+
+def test_resolve__a_failure_in_the_flight_of_another_leaves_what_was_paid_for(
+    settings, tally, monkeypatch
+):
+    provider = use_tallying_provider(settings, tally)
+    failing_for(provider, monkeypatch, "20.", ProviderError("broken"))
+    other = SingleFlight(provider.build(), provider)
+    block = other.acquire({FAILING: ip_address(FAILING)})
+    threading.Timer(0.3, other.release, [block]).start()
+    answers = lookup_many([LONDON, FAILING])
+    assert answers[LONDON].city == "81.2.69.0/24"
+    assert answers[FAILING].reason == UNAVAILABLE
+    assert flush_dirty().flushed == 1
+
+
+def test_resolve__a_failed_part_leaves_what_was_paid_for(settings, tally, monkeypatch):
+    provider = use_tallying_provider(settings, tally)
+    monkeypatch.setattr(provider, "names_networks", False)
+    failing_for(provider, monkeypatch, "20.", ProviderError("broken"))
+    paid = [f"81.2.{n}.1" for n in range(9)]
+    answers = lookup_many([*paid, *ALSO_FAILING])
+    assert [address for address in answers if answers[address]] == paid
+    assert flush_dirty().flushed == len(paid)
+
+
+def test_resolve__a_failure_leaves_what_another_has_found(settings, tally, monkeypatch):
+    provider = use_tallying_provider(settings, tally)
+    failing_for(provider, monkeypatch, "20.", ProviderError("broken"))
+    get_near, found = hot_entries.get_near, a_location(LONDON, city="Found")
+    looks = []
+
+    def appearing(build, addresses):
+        looks.append(dict(addresses))
+        # After the first look, before the provider is queried.
+        return get_near(build, addresses) if len(looks) == 1 else {LONDON: found}
+
+    monkeypatch.setattr(hot_entries, "get_near", appearing)
+    answers = lookup_many([LONDON, FAILING])
+    assert (answers[LONDON].city, answers[FAILING].reason) == ("Found", UNAVAILABLE)
+
+
+@pytest.mark.parametrize("error", [TypeError("bug"), Interrupted()], ids=repr)
+def test_resolve__what_was_paid_for_is_journaled_whatever_ends_the_call(
+    settings, tally, monkeypatch, error
+):
+    provider = use_tallying_provider(settings, tally)
+    failing_for(provider, monkeypatch, "20.", error)
+    with pytest.raises(type(error)):
+        lookup_many([LONDON, FAILING])
+    assert [one.asked_count for one in quota.usages(provider)] == [1]
+    assert flush_dirty().flushed == 1
     assert lookup(LONDON).city == "81.2.69.0/24"
     assert asked(tally) == [LONDON]
+
+
+def test_alookup__what_was_paid_for_is_journaled_when_nobody_waits_for_it(settings, tally):
+    use_tallying_provider(settings, tally, seconds=0.3)
+
+    async def give_up():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(alookup(LONDON), 0.05)
+
+    asyncio.run(give_up())
+    wait_until(lambda: flush_dirty().flushed)
+    assert lookup(LONDON).city == "81.2.69.0/24"
+    assert asked(tally) == [LONDON]
+
+
+def test_alookup_many__a_failure_leaves_what_was_paid_for(settings, tally, monkeypatch):
+    provider = use_tallying_provider(settings, tally)
+    failing_for(provider, monkeypatch, "20.", ProviderError("broken"))
+    answers = asyncio.run(alookup_many([LONDON, *ALSO_FAILING]))
+    assert [address for address in answers if answers[address]] == [LONDON]
+    assert quota.usages(provider)[0].asked_count == 1
+
+
+def test_lookup_many__nothing_is_paid_for_when_one_is_not_an_address(settings, tally):
+    use_tallying_provider(settings, tally, prefix_length=8)
+    addresses = [f"20.{n // 256}.{n % 256}.1" for n in range(1001)]
+    with pytest.raises(InvalidAddress):
+        lookup_many([*addresses, "nonsense"])
+    assert asked(tally) == []

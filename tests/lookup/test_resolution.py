@@ -91,15 +91,15 @@ def test_resolve__a_failing_provider_is_the_failure(resolver, provider):
 def test_resolve__a_failed_round_keeps_what_earlier_rounds_paid_for(settings, monkeypatch):
     # Addresses of one /8 are queried in rounds, as one location may hold for several of them.
     provider = use_dummy_provider(settings, answers=ANSWERS, is_metered=True)
-    resolve_many, rounds = provider.resolve_many, []
+    resolve_into, rounds = provider.resolve_into, []
 
-    def first_round_only(addresses):
+    def first_round_only(answers, addresses):
         rounds.append(list(addresses))
         if len(rounds) > 1:
             raise ProviderError("broken")
-        return resolve_many(rounds[0])
+        resolve_into(answers, rounds[0])
 
-    monkeypatch.setattr(provider, "resolve_many", first_round_only)
+    monkeypatch.setattr(provider, "resolve_into", first_round_only)
     addresses = {text: ip_address(text) for text in (LONDON, "81.200.0.1")}
     resolution = PaidResolver().resolve(provider, provider.build(), addresses)
     assert rounds == [[LONDON], ["81.200.0.1"]]

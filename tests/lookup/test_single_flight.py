@@ -7,6 +7,7 @@ from geocache.cache import backends
 from geocache.log_throttle import LogThrottle
 from geocache.lookup import hot_entries, single_flight
 from geocache.lookup.single_flight import SingleFlight
+from geocache.providers.dummy import DummyProvider
 from tests.factories import LONDON, MOSCOW_V6, a_location
 
 NEIGHBOUR = "81.2.69.7"
@@ -16,17 +17,19 @@ def public(*addresses):
     return {text: ip_address(text) for text in addresses}
 
 
-def soon():
-    return time.monotonic() + 0.05
+def a_flight(build="b", *, timeout_seconds=5.0):
+    provider = DummyProvider(is_metered=True)
+    provider.timeout_seconds = timeout_seconds
+    return SingleFlight(build, provider)
 
 
 def test_acquire__a_block_belongs_to_one_until_it_is_released():
-    flight = SingleFlight("b")
+    flight = a_flight()
     first = flight.acquire(public(LONDON, MOSCOW_V6))
     assert list(first) == [LONDON, MOSCOW_V6]
-    assert list(SingleFlight("b").acquire(public(LONDON, "9.9.9.9"))) == ["9.9.9.9"]
+    assert list(a_flight().acquire(public(LONDON, "9.9.9.9"))) == ["9.9.9.9"]
     flight.release(first)
-    assert list(SingleFlight("b").acquire(public(LONDON))) == [LONDON]
+    assert list(a_flight().acquire(public(LONDON))) == [LONDON]
 
 
 @pytest.mark.parametrize(
@@ -39,49 +42,52 @@ def test_acquire__a_block_belongs_to_one_until_it_is_released():
     ],
 )
 def test_acquire__neighbours_are_in_the_same_block(other, is_held):
-    SingleFlight("b").acquire(public(LONDON, MOSCOW_V6))
-    assert (not SingleFlight("b").acquire(public(other))) is is_held
+    a_flight().acquire(public(LONDON, MOSCOW_V6))
+    assert (not a_flight().acquire(public(other))) is is_held
 
 
 def test_acquire__neighbours_of_one_caller_do_not_refuse_each_other():
-    assert list(SingleFlight("b").acquire(public(LONDON, NEIGHBOUR))) == [LONDON, NEIGHBOUR]
+    assert list(a_flight().acquire(public(LONDON, NEIGHBOUR))) == [LONDON, NEIGHBOUR]
 
 
 def test_acquire__another_build_is_another_claim():
-    SingleFlight("b").acquire(public(LONDON))
-    assert SingleFlight("c").acquire(public(LONDON))
+    a_flight().acquire(public(LONDON))
+    assert a_flight("c").acquire(public(LONDON))
 
 
 def test_release__leaves_the_lock_of_another():
-    slow, other = SingleFlight("b"), SingleFlight("b")
+    slow, other = a_flight(), a_flight()
     block = slow.acquire(public(LONDON))
     # The lock of the slow one has run out when another takes its place.
     backends.current().delete(single_flight.lock_key("b", ip_address(LONDON)))
     assert other.acquire(public(LONDON))
     slow.release(block)
-    assert not SingleFlight("b").acquire(public(LONDON))
+    assert not a_flight().acquire(public(LONDON))
 
 
 def test_release__of_nothing_asks_nobody(monkeypatch):
     monkeypatch.setattr(backends, "current", None)
-    SingleFlight("b").release({})
+    a_flight().release({})
 
 
 @pytest.mark.parametrize("answered", [LONDON, NEIGHBOUR])
 def test_wait__ends_with_the_answer_for_the_address_or_its_network(answered):
-    SingleFlight("b").acquire(public(LONDON))
+    a_flight().acquire(public(LONDON))
     hot_entries.set_many("b", [a_location(answered)], with_networks=True)
-    assert SingleFlight("b").wait(public(LONDON), time.monotonic() + 60)[LONDON].city == "London"
+    assert a_flight().wait(public(LONDON))[LONDON].city == "London"
 
 
 def test_wait__ends_when_the_claim_is_gone():
-    assert SingleFlight("b").wait(public(LONDON), time.monotonic() + 60) == {}
+    assert a_flight().wait(public(LONDON)) == {}
 
 
 def test_wait__is_bounded():
-    SingleFlight("b").acquire(public(LONDON))
+    a_flight().acquire(public(LONDON))
+    flight = a_flight()
+    flight.wait_seconds = 0.05
     started = time.monotonic()
-    assert SingleFlight("b").wait(public(LONDON), soon()) == {}
+    assert flight.wait(public(LONDON)) == {}
+    assert flight.has_waited_long_enough()
     assert time.monotonic() - started < 2
 
 
@@ -95,11 +101,33 @@ class Down:
 def test_single_flight__without_the_cache_nobody_waits_for_anybody(monkeypatch):
     monkeypatch.setattr(hot_entries, "cache_down", LogThrottle(seconds=60))
     monkeypatch.setattr(backends, "current", Down)
-    assert SingleFlight("b").acquire(public(LONDON)) == public(LONDON)
-    SingleFlight("b").release(public(LONDON))
-    assert SingleFlight("b").wait(public(LONDON), time.monotonic() + 60) == {}
+    assert a_flight().acquire(public(LONDON)) == public(LONDON)
+    a_flight().release(public(LONDON))
+    assert a_flight().wait(public(LONDON)) == {}
 
 
-def test_single_flight__outlive_no_holder_for_as_long_as_others_wait():
-    """One of those who wait for a dead holder takes its place; the others hear its answer."""
-    assert single_flight.LOCK_SECONDS < single_flight.WAIT_SECONDS
+def test_single_flight__a_lock_lives_as_long_as_the_provider_may_take(monkeypatch):
+    seconds = []
+    backend = type(backends.current())
+    add = backend.add
+
+    def watched(self, key, value, timeout=None, version=None):
+        seconds.append(timeout)
+        return add(self, key, value, timeout, version)
+
+    monkeypatch.setattr(backend, "add", watched)
+    flight = a_flight(timeout_seconds=9.5)
+    flight.acquire(public(LONDON))
+    flight.acquire(public("9.9.9.9", MOSCOW_V6))
+    assert seconds == [12, 21, 21]
+    assert flight.wait_seconds >= max(seconds)
+
+
+@pytest.mark.parametrize(
+    ("timeout_seconds", "sizes"), [(0.01, [9]), (5.0, [8, 1]), (30.0, [4, 4, 1])]
+)
+def test_parts__none_takes_much_longer_than_a_minute(timeout_seconds, sizes):
+    asked = public(*(f"20.0.{n}.1" for n in range(9)))
+    parts = list(a_flight(timeout_seconds=timeout_seconds).parts(asked))
+    assert [len(part) for part in parts] == sizes
+    assert [text for part in parts for text in part] == list(asked)

@@ -1,3 +1,5 @@
+import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +15,10 @@ from geocache.providers import quota
 from geocache.providers.base import Provider
 from geocache.providers.dummy import DummyProvider
 from geocache.providers.factory import make
-from geocache.providers.quota import Usage, ask, usages
+from geocache.providers.http.json_service import HttpJsonProvider
+from geocache.providers.quota import Usage, usages
+from tests.support.http_server import Reply, StandIn, serving
+from tests.support.processes import wait_until
 
 ADDRESSES = [f"20.0.0.{n}" for n in range(20)]
 
@@ -23,6 +28,19 @@ def not_said_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quota, "spent", LogThrottle(seconds=60))
     monkeypatch.setattr(quota, "uncounted", LogThrottle(seconds=60))
     monkeypatch.setattr(quota, "few_left", LogThrottle(seconds=3600))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
+    class Clock:
+        now_is: datetime
+
+        @classmethod
+        def now(cls, _: object) -> datetime:
+            return cls.now_is
+
+    monkeypatch.setattr(quota, "datetime", Clock)
+    return Clock
 
 
 def dummy(limit: int | None = None, *, name: str = "Dummy", **options: Any) -> dict[str, Any]:
@@ -35,6 +53,12 @@ def made(limit: int | None = None, **options: Any) -> DummyProvider:
     provider = make(dummy(limit, **options))
     assert isinstance(provider, DummyProvider)
     return provider
+
+
+def ask(provider: Provider, addresses: Iterable[str]) -> dict[str, Location]:
+    answers: dict[str, Location] = {}
+    quota.ask(provider, answers, addresses)
+    return answers
 
 
 def usage(provider: Provider) -> Usage:
@@ -59,12 +83,127 @@ def test_ask__of_nothing_is_nothing() -> None:
     assert ask(made(0), []) == {}
 
 
-def test_ask__counts_a_question_that_failed() -> None:
-    """The service may have sent a bill for it."""
-    provider = made(is_failing=True)
+def test_ask__refunds_what_failed() -> None:
+    provider = made(2)
+    ask(provider, ADDRESSES[:1])
+    provider.is_failing = True
     with pytest.raises(ProviderError):
-        ask(provider, ADDRESSES[:2])
+        ask(provider, ADDRESSES[1:3])
+    assert (usage(provider).asked_count, usage(provider).is_spent) == (1, False)
+
+
+@pytest.mark.parametrize("limit", [None, 10_000])
+@pytest.mark.parametrize("batch", [None, {"size": 100}])
+def test_ask__an_outage_does_not_spend_the_quota(
+    limit: int | None, batch: dict[str, Any] | None
+) -> None:
+    with serving() as gone:
+        url = f"http://{gone.host}/{{address}}"
+    provider = HttpJsonProvider(
+        url=url, fields={"city": "city"}, address="ip", batch=batch and {"url": url, **batch}
+    )
+    provider.queries_per_day = limit
+    for _ in range(3):
+        with pytest.raises(ProviderError):
+            ask(provider, [f"20.0.{n // 250}.{n % 250}" for n in range(1000)])
+    assert usage(provider).asked_count == 0
+
+
+def test_ask__refunds_what_a_batch_that_was_given_up_did_not_answer() -> None:
+    with serving() as service:
+        service.answer(
+            *(Reply(body={"ip": address, "city": "Here"}) for address in ADDRESSES[:4]),
+            Reply(status=500),
+        )
+        url = f"http://{service.host}/{{address}}"
+        provider = HttpJsonProvider(url=url, fields={"city": "city"}, address="ip")
+        assert list(ask(provider, ADDRESSES)) == ADDRESSES[:4]
+    assert usage(provider).asked_count == 4
+
+
+class Interrupted(BaseException):
+    """As KeyboardInterrupt, which would end the test run."""
+
+
+class Breaking(DummyProvider):
+    """Ends the call at the third address."""
+
+    error: BaseException
+
+    def resolve(self, address: str) -> Location:
+        if len(self.asked) == 2:
+            raise self.error
+        return super().resolve(address)
+
+
+@pytest.mark.parametrize("error", [TypeError("bug"), Interrupted()], ids=repr)
+def test_ask__answers_are_there_and_the_rest_is_refunded_whatever_ends_it(
+    error: BaseException,
+) -> None:
+    provider = Breaking(is_metered=True)
+    provider.error = error
+    answers: dict[str, Location] = {}
+    with pytest.raises(type(error)):
+        quota.ask(provider, answers, ADDRESSES)
+    assert list(answers) == ADDRESSES[:2]
     assert usage(provider).asked_count == 2
+
+
+def test_ask__refunds_on_the_day_that_was_charged(clock: Any) -> None:
+    class Slow(DummyProvider):
+        def resolve(self, address: str) -> Location:
+            clock.now_is = datetime(2026, 1, 3, tzinfo=UTC)
+            raise ProviderError(address)
+
+    provider = Slow(is_metered=True)
+    clock.now_is = datetime(2026, 1, 2, 23, 59, tzinfo=UTC)
+    with pytest.raises(ProviderError):
+        ask(provider, ADDRESSES)
+    assert usage(provider).asked_count == 0
+    clock.now_is = datetime(2026, 1, 2, 23, 59, tzinfo=UTC)
+    assert usage(provider).asked_count == 0
+
+
+def test_ask__refunds_nothing_to_a_count_that_is_gone() -> None:
+    class Emptied(DummyProvider):
+        def resolve(self, address: str) -> Location:
+            backends.current().delete(quota.count_key(self))
+            raise ProviderError(address)
+
+    provider = Emptied(is_metered=True)
+    with pytest.raises(ProviderError):
+        ask(provider, ADDRESSES)
+    assert usage(provider).asked_count == 0
+
+
+def test_ask__refunds_nothing_that_was_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider, up = made(is_failing=True), backends.current
+    ask(made(), ADDRESSES[:5])
+
+    def resolve(_: str) -> Location:
+        monkeypatch.setattr(backends, "current", up)
+        raise ProviderError("broken")
+
+    monkeypatch.setattr(provider, "resolve", resolve)
+    monkeypatch.setattr(backends, "current", Down)
+    with pytest.raises(ProviderError):
+        ask(provider, ADDRESSES[5:8])
+    assert usage(provider).asked_count == 5
+
+
+def test_ask__many_at_once_refund_what_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = made()
+    resolve = provider.resolve
+
+    def every_other(address: str) -> Location:
+        if int(address.rpartition(".")[2]) % 2:
+            raise ProviderError("broken")
+        return resolve(address)
+
+    monkeypatch.setattr(provider, "resolve", every_other)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: ask(provider, ADDRESSES[n : n + 2]), range(0, 20, 2)))
+    assert usage(provider).asked_count == len(provider.asked) == 10
 
 
 def test_ask__answers_as_many_as_the_limit_allows() -> None:
@@ -92,18 +231,11 @@ def test_ask__many_at_once_never_go_beyond_the_limit() -> None:
     assert usage(provider).asked_count <= 10
 
 
-def test_ask__another_day_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Clock:
-        now_is = datetime(2026, 1, 2, 23, 59, tzinfo=UTC)
-
-        @classmethod
-        def now(cls, _: object) -> datetime:
-            return cls.now_is
-
-    monkeypatch.setattr(quota, "datetime", Clock)
+def test_ask__another_day_has_its_own_count(clock: Any) -> None:
+    clock.now_is = datetime(2026, 1, 2, 23, 59, tzinfo=UTC)
     provider = made(2)
     ask(provider, ADDRESSES[:2])
-    Clock.now_is = datetime(2026, 1, 3, tzinfo=UTC)
+    clock.now_is = datetime(2026, 1, 3, tzinfo=UTC)
     assert usage(provider).asked_count == 0
     assert ask(provider, ADDRESSES[:1])
 
@@ -129,7 +261,7 @@ class Down:
     def refuse(self, *_: object, **__: object) -> None:
         raise OSError("down")
 
-    incr = add = set = refuse
+    incr = add = set = get = decr = refuse
 
 
 def test_ask__what_cannot_be_counted_is_not_spent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +273,99 @@ def test_ask__what_cannot_be_counted_is_not_spent(monkeypatch: pytest.MonkeyPatc
         assert len(ask(free, ADDRESSES)) == len(ADDRESSES)
     assert limited.asked == []
     assert [entry["event"] for entry in logs] == ["geo_queries_uncounted"]
+
+
+# --- a service that wants to be left alone -----------------------------------------------------
+
+
+def a_service(stand_in: StandIn) -> HttpJsonProvider:
+    """Return the provider of another process each time."""
+    return HttpJsonProvider(
+        url=f"http://{stand_in.host}/{{address}}", fields={"city": "city"}, address="ip"
+    )
+
+
+def here(address: str, **headers: str) -> Reply:
+    return Reply(body={"ip": address, "city": "Here"}, headers=headers)
+
+
+def test_ask__all_processes_leave_a_service_alone_that_wants_it() -> None:
+    with serving() as service:
+        service.answer(here(ADDRESSES[0], **{"X-Rl": "0", "X-Ttl": "47"}))
+        assert ask(a_service(service), ADDRESSES[:1])
+        for _ in range(2):
+            with pytest.raises(ProviderError, match="left alone"):
+                ask(a_service(service), ADDRESSES[1:])
+        assert len(service.asked) == 1
+    assert usage(a_service(service)) == Usage(
+        provider="JSON service", asked_count=1, is_resting=True
+    )
+
+
+def test_ask__a_batch_ends_where_the_service_wants_to_be_left_alone() -> None:
+    with serving() as service:
+        service.answer(here(ADDRESSES[0]), here(ADDRESSES[1], **{"X-Rl": "0", "X-Ttl": "47"}))
+        assert list(ask(a_service(service), ADDRESSES)) == ADDRESSES[:2]
+        assert len(service.asked) == 2
+    assert usage(a_service(service)).asked_count == 2
+
+
+def test_ask__a_rest_is_over_when_its_time_is() -> None:
+    with serving() as service:
+        service.answer(Reply(status=429, headers={"Retry-After": "1"}), here(ADDRESSES[0]))
+        with pytest.raises(ProviderError):
+            ask(a_service(service), ADDRESSES[:1])
+        resting = a_service(service)
+        wait_until(lambda: not usage(resting).is_resting)
+        assert ask(resting, ADDRESSES[:1])
+
+
+class Resting(DummyProvider):
+    seconds = 0.0
+
+    @property
+    def rest_seconds(self) -> float:
+        return self.seconds
+
+
+def test_ask__a_shorter_rest_does_not_end_a_longer_one() -> None:
+    provider = Resting(is_metered=True)
+    for seconds in (1, 600, 1):
+        provider.seconds = seconds
+        quota.share(provider)
+    time.sleep(1.1)
+    assert usage(provider).is_resting
+
+
+def test_ask__without_the_cache_a_process_still_heeds_what_it_was_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backends, "current", Down)
+    with serving() as service:
+        service.answer(Reply(status=429, headers={"Retry-After": "47"}))
+        provider = a_service(service)
+        for _ in range(2):
+            with pytest.raises(ProviderError):
+                ask(provider, ADDRESSES[:1])
+        assert len(service.asked) == 1
+
+
+def test_chain__the_next_answers_while_a_service_is_left_alone() -> None:
+    with serving() as service:
+        service.answer(here(ADDRESSES[0], **{"X-Rl": "0", "X-Ttl": "47"}))
+        paid = {
+            "BACKEND": "geocache.providers.http.json_service.HttpJsonProvider",
+            "OPTIONS": {
+                "url": f"http://{service.host}/{{address}}",
+                "fields": {"city": "city"},
+                "address": "ip",
+            },
+        }
+        free = dummy(name="Next", is_metered=False, answers={ADDRESSES[1]: {"city": "There"}})
+        assert ask(chain(paid, free), ADDRESSES[:1])[ADDRESSES[0]].city == "Here"
+        # As in another process, which has not been told by the service itself.
+        assert ask(chain(paid, free), ADDRESSES[1:2])[ADDRESSES[1]].city == "There"
+        assert len(service.asked) == 1
 
 
 class Telling(DummyProvider):

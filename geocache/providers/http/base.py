@@ -16,7 +16,8 @@ from geocache.exceptions import ProviderError
 from geocache.location import Location
 from geocache.providers.base import Provider, Source, joined_sources
 from geocache.providers.http.bounded_aiohttp import CONNECTIONS, LeftAlone
-from geocache.providers.http.bounded_requests import Rest, Resting, TooLarge
+from geocache.providers.http.bounded_requests import Resting, TooLarge
+from geocache.providers.http.rest import Rest
 
 Client = TypeVar("Client")
 
@@ -69,8 +70,8 @@ class ServiceProvider(Provider, Generic[Client]):
         if not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
             raise TypeError(f"timeout_seconds is not above 0, or above {MAX_TIMEOUT_SECONDS:g}")
         self._name = name
-        self.timeout_seconds = timeout_seconds
         self._label = joined_sources([str(Source(name=name))])
+        self.timeout_seconds = timeout_seconds
         # One for all threads: who is told to wait speaks for the others.
         self.rest = Rest()
         self._local = threading.local()
@@ -83,10 +84,22 @@ class ServiceProvider(Provider, Generic[Client]):
     def make_client(self) -> Client:
         """Return a client of this thread's own."""
 
-    def resolve_many(self, addresses: Iterable[str]) -> dict[str, Location]:
-        answers: dict[str, Location] = {}
+    @property
+    def rest_seconds(self) -> float:
+        return self.rest.left_seconds()
+
+    def time_limit_seconds(self, count: int) -> float:
+        # To connect and send may take one time-out, and to read the body another one.
+        return 2 * self.timeout_seconds * self.request_count(count)
+
+    def request_count(self, count: int) -> int:
+        """Return how many requests for ``count`` addresses are made one after the other."""
+        return count
+
+    def resolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
+        wanted = list(addresses)
         failures: list[ProviderError] = []
-        for address in addresses:
+        for address in wanted:
             try:
                 answers[address] = self.resolve(address)
                 failures = []
@@ -94,16 +107,17 @@ class ServiceProvider(Provider, Generic[Client]):
                 failures.append(error)
                 if len(failures) == FAILURES_IN_A_ROW:
                     break
-        if failures and not answers:
+        if failures and answers.keys().isdisjoint(wanted):
             raise failures[-1]
-        return answers
 
     async def ask_at_once(
-        self, addresses: Iterable[str], ask: Callable[[str], Awaitable[Location]]
-    ) -> dict[str, Location]:
-        """Do what ``resolve_many`` does, about ``CONNECTIONS`` addresses at a time."""
+        self,
+        answers: dict[str, Location],
+        addresses: list[str],
+        ask: Callable[[str], Awaitable[Location]],
+    ) -> None:
+        """Do what ``resolve_into`` does, about ``CONNECTIONS`` addresses at a time."""
         left = iter(addresses)
-        answers: dict[str, Location] = {}
         failures: list[ProviderError] = []
 
         async def take_the_next() -> None:
@@ -117,9 +131,8 @@ class ServiceProvider(Provider, Generic[Client]):
                     break
 
         await asyncio.gather(*(take_the_next() for _ in range(CONNECTIONS)))
-        if failures and not answers:
+        if failures and answers.keys().isdisjoint(addresses):
             raise failures[-1]
-        return answers
 
     def location(self, address: str, **fields: Any) -> Location:
         """Return what the service has just answered."""

@@ -15,7 +15,8 @@ from typing import Any, Final
 import aiohttp
 import requests
 
-from geocache.providers.http.bounded_requests import CHUNK_BYTES, MAX_BODY_BYTES, Rest, TooLarge
+from geocache.providers.http.bounded_requests import CHUNK_BYTES, MAX_BODY_BYTES, TooLarge
+from geocache.providers.http.rest import Rest
 
 # Questions at once: more would look like an attack to a service that counts by the second.
 CONNECTIONS: Final = 8
@@ -87,8 +88,7 @@ def bounded_session(
         if rest.left_seconds():
             raise LeftAlone
         response = await handler(request)
-        if response.status == 429:
-            rest.begin(response.headers.get("Retry-After"))
+        rest.heed(response.status, response.headers)
         if response.headers.get("Location"):
             response.close()
             raise aiohttp.TooManyRedirects(response.request_info, (response,))

@@ -10,14 +10,13 @@ from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import Timeout
+
+from geocache.providers.http.rest import Rest
 
 MAX_BODY_BYTES: Final = 2**20
 # Between reads of a body the clock is looked at; each read takes what has come.
 CHUNK_BYTES: Final = 2**14
-# How long a service is left alone after "too many requests", in seconds: what it asks for in
-# Retry-After, within bounds, or else the first.
-REST_SECONDS: Final = 10.0
-MAX_REST_SECONDS: Final = 3600.0
 
 
 class TooLarge(requests.RequestException):
@@ -26,23 +25,6 @@ class TooLarge(requests.RequestException):
 
 class Resting(requests.RequestException):
     """The service has said that it is asked too often, and is left alone for a while."""
-
-
-class Rest:
-    """Until when a service is left alone by the threads of this process."""
-
-    def __init__(self) -> None:
-        self._until = 0.0
-
-    def begin(self, retry_after: str | None) -> None:
-        seconds = REST_SECONDS
-        # An HTTP date, the other form, depends on two clocks; it counts as none.
-        if retry_after and retry_after.isascii() and retry_after.isdigit():
-            seconds = min(float(retry_after[:9]), MAX_REST_SECONDS)
-        self._until = time.monotonic() + seconds
-
-    def left_seconds(self) -> float:
-        return max(0.0, self._until - time.monotonic())
 
 
 class BoundedAdapter(HTTPAdapter):
@@ -57,15 +39,17 @@ class BoundedAdapter(HTTPAdapter):
         self,
         request: requests.PreparedRequest,
         stream: bool = False,
+        timeout: object = None,  # noqa: ARG002 - its own is replaced
         *args: Any,
         **options: Any,
     ) -> requests.Response:
         if self._rest.left_seconds():
             raise Resting
         deadline = time.monotonic() + self._timeout_seconds
-        response = super().send(request, stream, *args, **options)
-        if response.status_code == 429:
-            self._rest.begin(response.headers.get("Retry-After"))
+        # For connecting and the headers together; a plain number would be for each of them.
+        total: Any = Timeout(total=self._timeout_seconds)
+        response = super().send(request, stream, total, *args, **options)
+        self._rest.heed(response.status_code, response.headers)
         response.raw = _BoundedBody(response.raw, deadline)
         return response
 

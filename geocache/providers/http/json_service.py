@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from contextlib import suppress
+from math import ceil
 from typing import Any, Final
 
 import requests
@@ -63,33 +64,35 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
             return self.location(address, reason=NOT_FOUND)
         return self._answer(address, self._decoded(response))
 
-    def resolve_many(self, addresses: Iterable[str]) -> dict[str, Location]:
+    def request_count(self, count: int) -> int:
+        return ceil(count / self.service.batch.size) if self.service.batch else count
+
+    def resolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
         wanted = list(addresses)
         batch = self.service.batch
         if batch is None or len(wanted) == 1:
-            return super().resolve_many(wanted)
+            super().resolve_into(answers, wanted)
+            return
         self.build()
-        answers: dict[str, Location] = {}
         for start in range(0, len(wanted), batch.size):
             try:
-                answers |= self._resolve_batch(batch, wanted[start : start + batch.size])
+                self._resolve_batch(answers, batch, wanted[start : start + batch.size])
             except ProviderError:
-                if not answers:
+                if answers.keys().isdisjoint(wanted):
                     raise
                 break
-        return answers
 
-    def _resolve_batch(self, batch: Batch, addresses: list[str]) -> dict[str, Location]:
+    def _resolve_batch(
+        self, answers: dict[str, Location], batch: Batch, addresses: list[str]
+    ) -> None:
         body = {batch.wrapped_in: addresses} if batch.wrapped_in else addresses
         response = self._ask("POST", self.service.batch_url(), body)
         records = self._by_address(pick(self._decoded(response), batch.answers))
-        answers = {}
         for address in addresses:
             with suppress(ProviderError):
                 answers[address] = self._answer(address, records.get(address))
-        if not answers:
+        if answers.keys().isdisjoint(addresses):
             raise self.failure(MALFORMED)
-        return answers
 
     def _by_address(self, records: object) -> dict[str, Any]:
         if isinstance(records, dict):

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import ceil
 from typing import Any, Final
 
 import geoip2.webservice
@@ -32,8 +33,14 @@ from geocache.providers.coercion import (
     network_around,
 )
 from geocache.providers.http.base import MALFORMED, TIMEOUT_SECONDS, ServiceProvider
-from geocache.providers.http.bounded_aiohttp import Sockets, bounded_session, proxy_of
-from geocache.providers.http.bounded_requests import Rest, bound
+from geocache.providers.http.bounded_aiohttp import (
+    CONNECTIONS,
+    Sockets,
+    bounded_session,
+    proxy_of,
+)
+from geocache.providers.http.bounded_requests import bound
+from geocache.providers.http.rest import Rest
 
 GEOLITE_HOST: Final = "geolite.info"
 # There is no batch endpoint: from so many addresses on, several are asked about at a time. Below,
@@ -134,18 +141,22 @@ class MaxMindProvider(ServiceProvider[_Client]):
                 return self._not_found(address)
         return self._answer(address, record)
 
-    def resolve_many(self, addresses: Iterable[str]) -> dict[str, Location]:
-        wanted = list(addresses)
-        if len(wanted) < MANY or _is_in_event_loop():
-            return super().resolve_many(wanted)
-        self.build()
-        return asyncio.run(self._resolve_at_once(wanted))
+    def request_count(self, count: int) -> int:
+        return ceil(count / CONNECTIONS) if _is_at_once(count) else count
 
-    async def _resolve_at_once(self, addresses: list[str]) -> dict[str, Location]:
+    def resolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
+        wanted = list(addresses)
+        if not _is_at_once(len(wanted)):
+            super().resolve_into(answers, wanted)
+            return
+        self.build()
+        asyncio.run(self._resolve_at_once(answers, wanted))
+
+    async def _resolve_at_once(self, answers: dict[str, Location], addresses: list[str]) -> None:
         with self.faults_told():
             client = _AsyncClient(*self._access())
         async with client:
-            return await self.ask_at_once(addresses, partial(self._aresolve, client))
+            await self.ask_at_once(answers, addresses, partial(self._aresolve, client))
 
     async def _aresolve(self, client: _AsyncClient, address: str) -> Location:
         with self._failures_told():
@@ -205,9 +216,12 @@ class MaxMindProvider(ServiceProvider[_Client]):
         return self.status_failure(status)
 
 
-def _is_in_event_loop() -> bool:
+def _is_at_once(count: int) -> bool:
+    """Tell whether so many addresses are asked about several at a time."""
+    if count < MANY:
+        return False
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    return True
+        return True
+    return False

@@ -6,11 +6,9 @@ import requests
 from geocache.providers.http import bounded_requests
 from geocache.providers.http.bounded_requests import (
     MAX_BODY_BYTES,
-    MAX_REST_SECONDS,
-    REST_SECONDS,
-    Rest,
     bound,
 )
+from geocache.providers.http.rest import Rest
 from tests.support.http_server import Reply, serving
 
 
@@ -44,25 +42,3 @@ def test_bound__what_is_compressed_is_measured_unpacked(service):
     service.answer(Reply(body=gzip.compress(bytes(MAX_BODY_BYTES * 50)), headers=zipped))
     with pytest.raises(bounded_requests.TooLarge):
         get(service)
-
-
-@pytest.mark.parametrize(
-    ("retry_after", "seconds"),
-    [
-        (None, REST_SECONDS),
-        ("", REST_SECONDS),
-        ("-1", REST_SECONDS),
-        ("²", REST_SECONDS),
-        ("0", 0),
-        ("30", 30),
-        ("9" * 5000, MAX_REST_SECONDS),
-    ],
-)
-def test_rest__as_long_as_asked_for_within_bounds(monkeypatch, retry_after, seconds):
-    monkeypatch.setattr(bounded_requests.time, "monotonic", lambda: 100.0)
-    rest = Rest()
-    assert rest.left_seconds() == 0
-    rest.begin(retry_after)
-    assert rest.left_seconds() == seconds
-    monkeypatch.setattr(bounded_requests.time, "monotonic", lambda: 100.0 + seconds)
-    assert rest.left_seconds() == 0
