@@ -185,6 +185,38 @@ def scan(backend: BaseCache, beginning: str) -> Iterator[str] | None:
     return (beginning + one.removeprefix(name) for one in found)
 
 
+def delete_if_equal(backend: BaseCache, keys: Iterable[str], value: str) -> None:
+    """Delete those of ``keys`` that hold ``value``, in one step with reading them.
+
+    In two steps on a cache other than the embedded one and Django's Redis: there a value that
+    changes in between is deleted as well.
+    """
+    names = list(keys)
+    if isinstance(backend, EmbeddedCache):
+        backend.delete_if_equal(names, value)
+    elif isinstance(backend, RedisCache):
+        _delete_in_redis(backend, names, value)
+    elif own := [name for name, held in backend.get_many(names).items() if held == value]:
+        backend.delete_many(own)
+
+
+def _delete_in_redis(backend: RedisCache, keys: list[str], value: str) -> None:
+    if not keys:
+        return
+    cache_client: Any = backend._cache
+    names = [backend.make_and_validate_key(key) for key in keys]
+    held = cache_client._serializer.dumps(value)
+
+    def delete_own(pipeline: Any) -> None:
+        own = [name for name, one in zip(names, pipeline.mget(names), strict=True) if one == held]
+        pipeline.multi()
+        if own:
+            pipeline.delete(*own)
+
+    # Runs again when one of the names has changed since it began.
+    cache_client.get_client(write=True).transaction(delete_own, *names)
+
+
 class TextSerializer:
     """Store text and whole numbers as they are, for the ``serializer`` option of Django's Redis.
 

@@ -71,6 +71,7 @@ TOUCH: Final = """
 """
 DELETE: Final = "DELETE FROM entries WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)"
 DELETE_MANY: Final = "DELETE FROM entries WHERE key IN ({})"
+DELETE_EQUAL: Final = "DELETE FROM entries WHERE key IN ({}) AND value = ?"
 DELETE_EXPIRED: Final = """
     DELETE FROM entries WHERE key IN
     (SELECT key FROM entries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
@@ -217,6 +218,12 @@ class EmbeddedCache(BaseCache):
         for some in _batches([self.make_key(key, version) for key in keys]):
             with self._transaction() as connection:
                 connection.execute(_for(DELETE_MANY, some), some)
+
+    def delete_if_equal(self, keys: Iterable[str], value: str) -> None:
+        """Delete those of ``keys`` that hold ``value``."""
+        for some in _batches([self.make_key(key) for key in keys]):
+            with self._transaction() as connection:
+                connection.execute(_for(DELETE_EQUAL, some), (*some, value))
 
     def clear(self) -> None:
         with self._transaction() as connection:

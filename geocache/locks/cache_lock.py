@@ -8,6 +8,8 @@ from typing import Final
 
 from django.core.cache import BaseCache
 
+from geocache.cache import backends
+
 POLL_SECONDS: Final = 0.1
 
 
@@ -34,8 +36,4 @@ class CacheLock:
 
     def release(self, backend: BaseCache, names: Iterable[str]) -> None:
         """Release those of ``names`` that this holder still has."""
-        # A name that expires between the two calls, and is locked by another at once, is lost to
-        # that one. Django's cache API has no way to compare and delete in one step.
-        tokens = backend.get_many(list(names))
-        if own := [name for name, token in tokens.items() if token == self.token]:
-            backend.delete_many(own)
+        backends.delete_if_equal(backend, names, self.token)
