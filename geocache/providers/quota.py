@@ -70,16 +70,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class _Reservation:
-    """Queries that may be sent; ``key`` is that of the day's count, ``total_count`` with them."""
+    """Queries that may be sent, counted under ``key``; the empty text if they are not counted."""
 
     count: int
     key: str = ""
+    # Of the day, with these.
     total_count: int = 0
-
-    @property
-    def is_counted(self) -> bool:
-        """Tell whether the cache could be used for it."""
-        return bool(self.key)
 
 
 def ask(provider: Provider, answers: dict[str, Location], addresses: Iterable[str]) -> None:
@@ -170,7 +166,7 @@ def _reserve(provider: Provider, count: int) -> _Reservation:
 
 def _settle(provider: Provider, reserved: _Reservation, answered_count: int) -> None:
     """Refund the queries that were not answered, on the day on which they were counted."""
-    if not reserved.is_counted:
+    if not reserved.key:
         return
     total = reserved.total_count
     if unanswered_count := reserved.count - answered_count:

@@ -5,6 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -19,9 +20,9 @@ from geocache.lookup.memory import memory
 from geocache.lookup.single_flight import SingleFlight
 from geocache.models import GeoCache
 from geocache.providers import factory, quota
-from tests.factories import LONDON, MOSCOW_V6, a_location
+from tests.factories import LONDON, MOSCOW_V6, a_location, a_row
 from tests.support.metered_provider import asked, configured, use_tallying_provider
-from tests.support.processes import start_script, wait_until
+from tests.support.processes import start_script, stop, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -134,6 +135,21 @@ def test_resolve__a_provider_that_names_no_network_may_fail(settings, tally, mon
     assert all(lookup_many([LONDON, NEIGHBOUR]).values())
 
 
+def test_resolve__a_row_is_not_good_for_longer_when_it_becomes_a_hot_entry(settings, tally):
+    settings.GEOCACHE = {**settings.GEOCACHE, "ROW_TTL_SECONDS": 2}
+    use_tallying_provider(settings, tally)
+    a_row(LONDON, resolved_at=datetime.now(UTC), city="Of the row")
+    assert lookup(LONDON).city == "Of the row"
+
+    def is_asked():
+        memory.clear()
+        return lookup(LONDON).city != "Of the row"
+
+    assert not is_asked()
+    wait_until(is_asked)
+    assert asked(tally) == [LONDON]
+
+
 def test_resolve__only_what_was_asked_for_goes_into_the_table(settings, tally):
     use_tallying_provider(settings, tally)
     lookup_many([LONDON, NEIGHBOUR, "81.2.70.1"])
@@ -239,6 +255,31 @@ def test_resolve__processes_that_miss_at_once_make_one_call(tally):
     said = [json.loads(process.communicate(timeout=60)[0]) for process in crew]
     assert said == [["81.2.69.0/24", "9.9.9.0/24"]] * 3
     assert sorted(asked(tally)) == sorted([LONDON, "9.9.9.9"])
+
+
+@pytest.mark.slow
+def test_resolve__processes_wait_for_a_slow_answer_and_make_one_call(tally):
+    crew = [asking(tally, [LONDON], seconds=4) for _ in range(3)]
+    tell(crew)
+    said = [json.loads(process.communicate(timeout=60)[0]) for process in crew]
+    assert said == [["81.2.69.0/24"]] * 3
+    assert asked(tally) == [LONDON]
+
+
+@pytest.mark.slow
+def test_resolve__of_a_long_batch_others_wait_for_a_part_only(settings, tally):
+    """And a holder that is killed loses one part of its answers at most."""
+    # Each in a /8 of its own, so that they are queried in one round.
+    addresses = [f"{n}.0.0.1" for n in range(20, 60)]
+    holder = asking(tally, addresses, seconds=0.2)
+    tell([holder])
+    wait_until(lambda: len(asked(tally)) > 16)
+    use_tallying_provider(settings, tally)
+    assert lookup(addresses[0])
+    assert addresses[0] not in asked(tally)[1:]
+    stop(holder, signal.SIGKILL)
+    # The parts of a provider that may take five seconds for each address.
+    assert flush_dirty().flushed >= len(asked(tally)) - 8
 
 
 @pytest.mark.slow

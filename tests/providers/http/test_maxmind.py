@@ -7,6 +7,7 @@ import ssl
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -17,7 +18,9 @@ from geocache.exceptions import ProviderError
 from geocache.journal.flush import flush_dirty
 from geocache.location import NOT_FOUND, dump_locations, load_locations
 from geocache.lookup import lookup
-from geocache.providers import factory
+from geocache.providers import factory, quota
+from geocache.providers.coercion import network_around
+from geocache.providers.http import maxmind
 from geocache.providers.http.base import FAILURES_IN_A_ROW
 from geocache.providers.http.bounded_aiohttp import CONNECTIONS
 from geocache.providers.http.maxmind import ATTRIBUTION, MANY, SERVICES, MaxMindProvider
@@ -457,6 +460,48 @@ def test_resolve_many__who_is_asked_too_often_is_left_alone_by_all(service):
     assert "left alone for a while" in refusal(provider, is_batch=True)
     assert "left alone for a while" in refusal(provider)
     assert len(service.asked) == asked_count
+
+
+def test_resolve_many__at_a_time_ends_where_the_service_wants_to_be_left_alone(service):
+    answering_each(service)
+    answer = service.next_reply
+    service.next_reply = lambda asked: replace(
+        answer(asked), headers={"RateLimit-Remaining": "0", "RateLimit-Reset": "47"}
+    )
+    provider = a_provider(service)
+    answers = {}
+    quota.ask(provider, answers, ADDRESSES)
+    assert 1 <= len(answers) == len(service.asked) <= CONNECTIONS
+    (usage,) = quota.usages(a_provider(service))
+    assert (usage.asked_count, usage.is_resting) == (len(answers), True)
+
+
+def test_resolve_many__at_a_time_leaves_what_was_answered_before_a_bug(service, monkeypatch):
+    answering_each(service)
+    provider = a_provider(service)
+
+    def broken(address, network):
+        if address == ADDRESSES[20]:
+            raise RuntimeError("bug")
+        return network_around(address, network)
+
+    monkeypatch.setattr(maxmind, "network_around", broken)
+    answers = {}
+    with pytest.raises(RuntimeError):
+        quota.ask(provider, answers, ADDRESSES)
+    assert 20 - CONNECTIONS < len(answers) < len(ADDRESSES)
+    assert quota.usages(provider)[0].asked_count == len(answers)
+
+
+def test_time_limit__is_that_of_the_requests_one_after_the_other(service):
+    provider = a_provider(service, timeout_seconds=3)
+    limits = {count: provider.time_limit_seconds(count) for count in (1, MANY - 1, MANY, 8, 40)}
+    assert limits == {1: 6, MANY - 1: 24, MANY: 6, 8: 6, 40: 30}
+
+    async def of_many():
+        return provider.time_limit_seconds(40)
+
+    assert asyncio.run(of_many()) == 240
 
 
 def test_resolve_many__in_an_event_loop_they_are_asked_for_one_by_one(service):
