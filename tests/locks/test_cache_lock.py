@@ -50,23 +50,24 @@ def test_release__leaves_what_another_holds():
 
 
 def test_release__leaves_what_another_has_locked_meanwhile(monkeypatch):
-    """The lock of the late one runs out while it looks whether it still has it."""
+    """The lock of the late one runs out while it looks whether it still has it.
+
+    Where that is one step, there is no time for it.
+    """
     late, other = CacheLock(60), CacheLock(60)
     backend = backends.current()
     assert late.acquire(backend, "locked")
-    get_many = backend.get_many
+    get_many, acquired = backend.get_many, []
 
     def slow(names):
         found = get_many(names)
         backend.delete("locked")
-        assert other.acquire(backend, "locked")
+        acquired.append(other.acquire(backend, "locked"))
         return found
 
     monkeypatch.setattr(backend, "get_many", slow)
     late.release(backend, ["locked"])
-    monkeypatch.undo()
-    other.acquire(backend, "locked")
-    assert backend.get("locked") == other.token
+    assert backend.get("locked") == (other.token if acquired else None)
 
 
 def test_release__of_several_names_leaves_those_of_others():

@@ -10,6 +10,7 @@ from geocache.lookup import lookup
 from geocache.lookup.explain import Provenance, trace
 from geocache.lookup.plan import Tier
 from geocache.providers import factory, quota
+from geocache.providers.dummy import DummyProvider
 from tests.factories import LONDON, a_row, use_dummy_provider
 from tests.support.assertions import no_database_write
 
@@ -75,6 +76,21 @@ def test_plan__nothing_is_left_of_today(settings, is_kept, tier):
     assert known.tier == tier
     assert known.plan.usage is None
     assert known.plan.failure == "nothing is left of today's queries"
+
+
+class Resting(DummyProvider):
+    rest_seconds = 47.0
+
+
+@pytest.mark.parametrize(("is_kept", "tier"), [(True, Tier.ROW), (False, Tier.NONE)])
+def test_plan__a_service_that_wants_to_be_left_alone(settings, is_kept, tier):
+    use_dummy_provider(settings, is_metered=True)
+    quota.share(Resting(is_metered=True))
+    if is_kept:
+        a_row()
+    known = traced()
+    assert known.tier == tier
+    assert known.plan.failure == "the service has asked to be left alone for a while"
 
 
 @pytest.mark.parametrize(("limit", "tier"), [(None, Tier.PROVIDER), (5, Tier.NONE)])

@@ -378,7 +378,7 @@ def test_dashboard_page__is_light_with_every_country_and_operator(viewer):
 def test_dashboard__shows_what_is_asked_of_a_provider_that_costs(client, settings, who):
     provider = use_dummy_provider(settings, is_metered=True, name="Paid <1>", queries_per_day=1250)
     provider.queries_remaining = 4321
-    ask(provider, [f"20.0.{n >> 8}.{n & 255}" for n in range(1200)])
+    ask(provider, {}, [f"20.0.{n >> 8}.{n & 255}" for n in range(1200)])
     client.force_login(who())
     with no_database_write(max_queries=QUERIES):
         page = client.get(URL)
