@@ -4,8 +4,8 @@ It locks the block around the address in the cache; the others wait for its hot 
 saves money, correctness never rests on it: it runs out when its holder dies, and where the cache is
 down all of them query.
 
-A lock lives for as long as the provider may take. A long batch is queried in parts, so that nobody
-waits for long after a holder has died, and each part is journaled before the next one is paid for.
+A lock lives for as long as the provider may take. A long batch is queried in parts: other processes
+wait for a part only, also when its holder has died, and each is journaled before the next is paid.
 """
 
 import time
@@ -25,7 +25,8 @@ from geocache.providers.base import Provider
 # A batch has fewer. A part of it is halved while it may take longer than this, in seconds ...
 MOST_ADDRESSES: Final = 1024
 PART_SECONDS: Final = 60.0
-# ... but not below so many addresses: one that the provider fails on shall not end the whole batch.
+# ... but not below so many addresses: a part that fails as a whole ends the batch, and a single
+# address that the provider fails on must not.
 FEWEST_ADDRESSES: Final = 4
 # For what is done with an answer before the lock is released.
 MARGIN_SECONDS: Final = 2.0
@@ -101,7 +102,7 @@ class SingleFlight:
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def has_waited_long_enough(self) -> bool:
-        """Tell whether the locks of all for whom this caller began to wait have run out."""
+        """Tell whether all locks that were held when this caller began to wait have run out."""
         return self._waits_until is not None and time.monotonic() >= self._waits_until
 
     def _lock_seconds(self, count: int) -> float:

@@ -118,7 +118,8 @@ def usages(provider: Provider) -> list[Usage]:
     return [
         Usage(
             provider=leaf.name,
-            asked_count=held.get(count_key(leaf), 0),
+            # A refund for a count that the cache has lost may leave less than nothing.
+            asked_count=max(0, held.get(count_key(leaf), 0)),
             limit=leaf.queries_per_day,
             remaining_count=held.get(_remaining_key(leaf)),
             is_resting=_rest_key(leaf) in held,
@@ -137,7 +138,7 @@ def metered_leaves(provider: Provider) -> Iterator[Provider]:
 
 
 def _is_resting(provider: Provider) -> bool:
-    """Tell whether any process was told to leave the service alone, for longer than until now."""
+    """Tell whether a process was told to leave the service alone, and that rest is not over."""
     try:
         with guarded() as backend:
             return backend.get(_rest_key(provider)) is not None

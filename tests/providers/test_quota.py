@@ -176,6 +176,12 @@ def test_ask__refunds_nothing_to_a_count_that_is_gone() -> None:
     assert usage(provider).asked_count == 0
 
 
+def test_usages__are_never_below_nothing() -> None:
+    provider = made()
+    backends.current().set(quota.count_key(provider), -3)
+    assert usage(provider).asked_count == 0
+
+
 def test_ask__refunds_nothing_that_was_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     provider, up = made(is_failing=True), backends.current
     ask(made(), ADDRESSES[:5])

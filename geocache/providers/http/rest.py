@@ -14,7 +14,7 @@ from typing import Final
 REST_SECONDS: Final = 10.0
 # The longest rest. What a service says is believed up to here.
 MAX_REST_SECONDS: Final = 3600.0
-# Statuses that mean "not now": who goes on asking is banned. ip-api.com tells the banned with 403.
+# Statuses that mean "not now": a client that goes on is banned, which ip-api.com says with 403.
 REFUSALS: Final = (403, 429)
 # Statuses with which Retry-After is believed.
 RETRIED: Final = (*REFUSALS, 503)
