@@ -1,24 +1,33 @@
 """The pages."""
 
-from django.urls import path
+from typing import Any
+
+from django.urls import URLPattern, path
 
 from geocache.api import views
+from geocache.web.uploads import bounded_uploads
 from geocache.web.views import addresses, blocklists, dashboard, lookup, moves
 
 app_name = "geocache"
 
+
+def page(route: str, view: Any, name: str) -> URLPattern:
+    """Return the address of a page: also one without a form is sent some."""
+    return path(route, bounded_uploads(view), name=name)
+
+
 urlpatterns = [
-    path("", dashboard.dashboard_page, name="dashboard"),
-    path("lookup/", lookup.lookup_page, name="lookup"),
-    path("lookup/mine/", lookup.my_address, name="my_address"),
-    path("addresses/", addresses.address_list, name="addresses"),
-    path("addresses/download.<str:kind>", addresses.download, name="addresses_download"),
-    path("addresses/<str:address>/", addresses.address_page, name="address"),
-    path("moves/", moves.move_list, name="moves"),
-    path("lists/", blocklists.list_overview, name="lists"),
-    path("lists/<int:pk>/", blocklists.list_page, name="list"),
-    path("lists/<int:pk>/import/", blocklists.import_now, name="import_now"),
-    path("lists/imports/<int:pk>/", blocklists.run_page, name="import_run"),
+    page("", dashboard.dashboard_page, name="dashboard"),
+    page("lookup/", lookup.lookup_page, name="lookup"),
+    page("lookup/mine/", lookup.my_address, name="my_address"),
+    page("addresses/", addresses.address_list, name="addresses"),
+    page("addresses/download.<str:kind>", addresses.download, name="addresses_download"),
+    page("addresses/<str:address>/", addresses.address_page, name="address"),
+    page("moves/", moves.move_list, name="moves"),
+    page("lists/", blocklists.list_overview, name="lists"),
+    page("lists/<int:pk>/", blocklists.list_page, name="list"),
+    page("lists/<int:pk>/import/", blocklists.import_now, name="import_now"),
+    page("lists/imports/<int:pk>/", blocklists.run_page, name="import_run"),
     path("api/lookup", views.lookup_several, name="api-lookup-several"),
     path("api/lookup/<path:address>", views.lookup_one, name="api-lookup"),
     path("api/<path:path>", views.nothing_here),

@@ -148,6 +148,8 @@ if not DEBUG:
 
 # A pasted log is larger than Django's 2.5 MB; the form itself says what is too much.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 12 * 2**20
+# Django's own write what a stranger sends to /login/ to the disk, before the check of CSRF refuses.
+FILE_UPLOAD_HANDLERS = ["geocache.web.uploads.BoundedUploadHandler"]
 
 # django-csp, and not what Django 6 brings: one way for both releases. Nothing inline, and nothing
 # from another host; data: is for the small images inside the admin's stylesheets.

@@ -39,6 +39,7 @@ def api_view(*methods: str) -> Callable[[View], View]:
             try:
                 if request.method not in methods:
                     raise _not_allowed(methods)
+                _refuse_large(request)
                 admit(request)
                 response = view(request, **arguments)
             except ApiError as error:
@@ -126,13 +127,24 @@ def _addresses(request: HttpRequest) -> list[str]:
     return addresses
 
 
+def _refuse_large(request: HttpRequest) -> None:
+    """Refuse a body by the length that it says; more than that is not read of it."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+        raise _too_large()
+
+
 def _body(request: HttpRequest) -> bytes:
     try:
         if len(request.body) <= MAX_BODY_BYTES:
             return request.body
     except RequestDataTooBig:
         pass  # larger than the project takes at all
-    raise ApiError(413, "body_too_large", f"Send at most {MAX_BODY_BYTES} bytes.")
+    raise _too_large()
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, "body_too_large", f"Send at most {MAX_BODY_BYTES} bytes.")
 
 
 def _invalid(error: InvalidAddress) -> ApiError:

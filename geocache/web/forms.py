@@ -16,6 +16,8 @@ from geocache.web.uploads import read_text
 
 MAX_ADDRESSES: Final = 1_000
 MAX_CHARACTERS: Final = 100_000
+# Of a file. Each costs time, however short it is.
+MAX_LINES: Final = 50_000
 SHOWN_BAD_LINES: Final = 20
 SHOWN_CHARACTERS: Final = 40
 LINE_END: Final = re.compile(r"\r\n|\r|\n")
@@ -103,7 +105,12 @@ class LookupForm(forms.Form):
         if "file" in self.errors:
             return []
         uploaded = self.cleaned_data["file"]
-        found, without = _sorted_out(uploaded or self.cleaned_data["addresses"])
+        lines = LINE_END.split(uploaded or self.cleaned_data["addresses"], MAX_LINES)
+        if len(lines) > MAX_LINES:
+            raise ValidationError(
+                _("These are more than 50,000 lines. Use manage.py lookup_geo --file for them.")
+            )
+        found, without = _sorted_out(lines)
         self.bad_lines = [line for line in without if line.is_entry()] if found else without
         self.other_line_count = len(without) - len(self.bad_lines)
         if not found and not without:
@@ -130,11 +137,11 @@ class LookupForm(forms.Form):
         return max(len(self.bad_lines) - SHOWN_BAD_LINES, 0)
 
 
-def _sorted_out(text: str) -> tuple[dict[str, None], list[BadLine]]:
-    """Return the addresses in a text, one more than are allowed at most, and lines without any."""
+def _sorted_out(lines: list[str]) -> tuple[dict[str, None], list[BadLine]]:
+    """Return the addresses in lines, one more than are allowed at most, and lines without any."""
     found: dict[str, None] = {}
     without: list[BadLine] = []
-    for number, line in enumerate(LINE_END.split(text), start=1):
+    for number, line in enumerate(lines, start=1):
         if addresses := find_addresses(line):
             found.update((str(address), None) for address in addresses)
             if len(found) > MAX_ADDRESSES:

@@ -156,3 +156,24 @@ def seconds(text: str) -> float:
         find_addresses(text)
         times.append(time.process_time() - started)
     return min(times)
+
+
+LIST_LINE = "81.2.69.142\n"
+SHAPES = [":\n", "1:\n", ": ", "x\n", ":1.1.1.999 ", "a:\n", "::1%a\n", ".:. ", "1.1.1.1-"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_find__hostile_text_takes_at_most_a_few_times_as_long_as_a_list(shape):
+    # Shapes that took up to 35 times as long; a factor of six leaves room for a busy machine.
+    assert seconds_by_line(shape) < 6 * seconds_by_line(LIST_LINE)
+
+
+def seconds_by_line(part: str) -> float:
+    lines = (part * (200_000 // len(part))).splitlines()
+    times = []
+    for _ in range(3):
+        started = time.process_time()
+        for line in lines:
+            find_addresses(line)
+        times.append(time.process_time() - started)
+    return min(times)

@@ -1,7 +1,17 @@
+import gzip
+import time
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from geocache.web.forms import MAX_ADDRESSES, MAX_CHARACTERS, SHOWN_BAD_LINES, LookupForm
+from geocache.web.forms import (
+    MAX_ADDRESSES,
+    MAX_CHARACTERS,
+    MAX_LINES,
+    SHOWN_BAD_LINES,
+    LookupForm,
+)
+from geocache.web.uploads import MAX_FILE_BYTES
 
 
 def a_form(text: str) -> LookupForm:
@@ -205,3 +215,26 @@ def test_form__many_bad_lines_are_counted_and_some_shown():
     assert len(form.shown_bad_lines()) == SHOWN_BAD_LINES
     assert form.hidden_bad_line_count() == 5
     assert a_form("x").hidden_bad_line_count() == 0
+
+
+def test_form__limit_of_lines_holds_for_files():
+    assert a_form_with_file(b"x\n" * (MAX_LINES - 1)).is_valid()
+    [error] = a_form_with_file(b"x\n" * MAX_LINES).errors["addresses"]
+    assert "50,000 lines" in error
+
+
+@pytest.mark.parametrize("shape", [b":\n", b"1:\n", b": ", b"x\n", b":1.1.1.999 ", b"\n", b"a/b\n"])
+def test_form__hostile_file_takes_at_most_a_few_times_as_long_as_a_list(shape):
+    """A gzip of 2,070 bytes held a worker for 22 seconds."""
+    hostile = gzip.compress(shape * (MAX_FILE_BYTES // len(shape)))
+    largest_list = b"81.2.69.142 sshd\n" * (MAX_LINES - 1)
+    assert seconds_of(hostile) < 6 * seconds_of(largest_list)
+
+
+def seconds_of(data: bytes) -> float:
+    times = []
+    for _ in range(2):
+        started = time.process_time()
+        a_form_with_file(data)
+        times.append(time.process_time() - started)
+    return min(times)

@@ -1,10 +1,15 @@
 import gzip
 
 import pytest
+from asgiref.sync import async_to_sync
+from django.conf import global_settings
 from django.core.exceptions import ValidationError
-from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
+from django.http import HttpResponse
+from django.test import Client
 
-from geocache.web.uploads import MAX_FILE_BYTES, read_text
+from geocache.web.uploads import MAX_FILE_BYTES, BoundedUploadHandler, read_text
+from project.body_limit import limit_body
 
 
 def read(data: bytes) -> str:
@@ -64,3 +69,104 @@ def test_read_text__bomb_is_not_unpacked(monkeypatch):
 def test_read_text__broken_gzip_is_said(data):
     with pytest.raises(ValidationError, match="cannot be unpacked"):
         read(data)
+
+
+# --- before it is stored -------------------------------------------------------------------------
+
+
+class Endless:
+    """A body that counts what is read of it."""
+
+    def __init__(self) -> None:
+        self.read_bytes = 0
+
+    def read(self, size: int = 2**16) -> bytes:
+        self.read_bytes += size
+        return b"x" * size
+
+    readline = read
+
+
+PAGES = [
+    "/",
+    "/login/",
+    "/admin/login/",
+    "/lookup/",
+    "/addresses/",
+    "/lists/1/import/",
+    "/api/lookup",
+    "/api/x",
+]
+
+
+def post_large(client: Client, url: str) -> tuple[HttpResponse, Endless]:
+    """Send a form of 1.5 GB, with the cookie of CSRF and without its token."""
+    client.cookies["csrftoken"] = "x" * 32
+    body = Endless()
+    response = client.generic(
+        "POST",
+        url,
+        CONTENT_TYPE="multipart/form-data; boundary=x",
+        CONTENT_LENGTH=str(3 * 2**29),
+        **{"wsgi.input": body},
+    )
+    return response, body
+
+
+@pytest.fixture
+def temporary_files(monkeypatch):
+    made: list[object] = []
+    monkeypatch.setattr(
+        TemporaryUploadedFile, "__init__", lambda *given: made.append(given) or 1 / 0
+    )
+    return made
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("url", PAGES)
+def test_large_form__is_refused_before_it_is_read(url, temporary_files):
+    response, body = post_large(Client(enforce_csrf_checks=True), url)
+    assert response.status_code in (400, 404, 413)
+    assert body.read_bytes == 0
+    assert temporary_files == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("url", ["/lookup/", "/addresses/", "/lists/1/import/", "/api/lookup"])
+def test_large_form__is_refused_in_a_project_with_handlers_of_its_own(
+    url, settings, temporary_files
+):
+    settings.FILE_UPLOAD_HANDLERS = global_settings.FILE_UPLOAD_HANDLERS
+    response, body = post_large(Client(enforce_csrf_checks=True), url)
+    assert response.status_code in (400, 413)
+    assert (body.read_bytes, temporary_files) == (0, [])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("url", ["/lookup/", "/addresses/", "/lists/1/import/"])
+def test_bounded_uploads__csrf_is_checked_all_the_same(url):
+    browser = Client(enforce_csrf_checks=True)
+    file = SimpleUploadedFile("a.log", b"x" * 100)
+    assert browser.post(url, {"file": file}).status_code == 403
+
+
+def test_upload_handler__keeps_no_more_than_a_page_reads():
+    handler = BoundedUploadHandler()
+    handler.new_file("file", "a.log", "text/plain", None)
+    for n in range(10):
+        handler.receive_data_chunk(b"x" * MAX_FILE_BYTES, n * MAX_FILE_BYTES)
+    file = handler.file_complete(10 * MAX_FILE_BYTES)
+    assert (len(file.read()), file.size) == (MAX_FILE_BYTES + 1, 10 * MAX_FILE_BYTES)
+
+
+def test_limit_body__client_that_sends_too_much_has_gone():
+    seen = []
+
+    async def application(_scope, receive, _send):
+        seen.extend([await receive() for _ in range(3)])
+
+    async def receive():
+        return {"type": "http.request", "body": b"x" * 10, "more_body": True}
+
+    async_to_sync(limit_body(application, 20))({"type": "http"}, receive, None)
+    assert [message["type"] for message in seen] == ["http.request"] * 2 + ["http.disconnect"]
