@@ -10,6 +10,7 @@ from geocache import conf
 from geocache.api import rate_limit
 from geocache.client_ip import network_of
 from geocache.models import ApiToken
+from geocache.permissions import VIEW_ADDRESSES, missing
 
 CHALLENGE: Final = 'Bearer realm="geocache"'
 
@@ -55,10 +56,12 @@ def admit(request: HttpRequest) -> None:
     if token is None and is_known:
         # A browser sends a session by itself, also for the form of another site; never a token.
         _check_csrf(request)
-    if conf.get("PUBLIC_LOOKUP") or (is_known and user.is_staff):
+    if conf.get("PUBLIC_LOOKUP"):
         return
     if is_known:
-        raise ApiError(403, "forbidden", "This account is not staff.")
+        if lacking := missing(user, VIEW_ADDRESSES):
+            raise ApiError(403, "forbidden", f"This account lacks {', '.join(lacking)}.")
+        return
     raise _unauthorized("not_authenticated", "Send Authorization: Bearer <token>.")
 
 

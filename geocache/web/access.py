@@ -1,4 +1,4 @@
-"""Who may see a page: staff, and for the look-up everybody where the project says so."""
+"""Who may see a page: staff with its permission; the look-up also others, if a project says so."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -8,45 +8,54 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
+from django.utils.translation import gettext as _
 
 from geocache import conf
+from geocache.permissions import VIEW_ADDRESSES, missing
 
 View = Callable[..., HttpResponseBase]
 
 
-def staff_only(view: View) -> View:
-    """Ask strangers to log in, and refuse those who are not staff."""
+def permission_required(*permissions: str) -> Callable[[View], View]:
+    """Ask strangers to log in, and refuse those who are not staff with these permissions.
+
+    Django's own decorator neither asks for staff nor says what is missing.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return redirect_to_login(request.get_full_path())
+            if lacking := missing(request.user, *permissions):
+                said = _("Your account lacks the permission %(names)s.")
+                raise PermissionDenied(said % {"names": ", ".join(lacking)})
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def permitted_or_lookup(view: View) -> View:
+    """Show who may see addresses the page; send others to the look-up where that is public."""
+    for_permitted = permission_required(VIEW_ADDRESSES)(view)
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not request.user.is_authenticated:
-            return redirect_to_login(request.get_full_path())
-        if not request.user.is_staff:
-            raise PermissionDenied
-        return view(request, *args, **kwargs)
-
-    return guarded
-
-
-def staff_or_lookup(view: View) -> View:
-    """Let staff in; send others to the look-up where that is open to everybody."""
-    for_staff = staff_only(view)
-
-    @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if conf.get("PUBLIC_LOOKUP") and not request.user.is_staff:
+        if conf.get("PUBLIC_LOOKUP") and missing(request.user, VIEW_ADDRESSES):
             return redirect("geocache:lookup")
-        return for_staff(request, *args, **kwargs)
+        return for_permitted(request, *args, **kwargs)
 
     return guarded
 
 
-def staff_unless_public(view: View) -> View:
-    """Let everybody in where ``PUBLIC_LOOKUP`` is on, else staff only."""
-    for_staff = staff_only(view)
+def permitted_unless_public(view: View) -> View:
+    """Let everyone in where ``PUBLIC_LOOKUP`` is on, else those who may see addresses."""
+    for_permitted = permission_required(VIEW_ADDRESSES)(view)
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return (view if conf.get("PUBLIC_LOOKUP") else for_staff)(request, *args, **kwargs)
+        return (view if conf.get("PUBLIC_LOOKUP") else for_permitted)(request, *args, **kwargs)
 
     return guarded

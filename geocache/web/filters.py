@@ -192,12 +192,12 @@ class AddressFilter(forms.Form):
         """Tell whether less than everything is listed."""
         return any(self.query.get(name) for name in self.fields if name not in UNFILTERING)
 
-    def offer_choices(self) -> None:
+    def offer_choices(self, *, with_lists: bool) -> None:
         """Ask the table what countries, sources and lists there are to choose from."""
         named = [(code, countries.name(code) or code) for code in GeoCache.countries()]
         self._offer("country", sorted(named, key=lambda pair: countries.sort_key(pair[1])))
         self._offer("source", [(source, source) for source in GeoCache.sources()])
-        names = ImportSource.objects.values_list("name", flat=True)
+        names = ImportSource.objects.values_list("name", flat=True) if with_lists else ()
         self._offer("listed", [(name, name) for name in names])
 
     def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.django_db
 ONE = f"/api/lookup/{LONDON}"
 MANY = "/api/lookup"
 JSON = "application/json"
-TOKEN_QUERIES = 1
-SESSION_QUERIES = 2  # the session and its user
+TOKEN_QUERIES = 3  # the token with its user, and its permissions
+SESSION_QUERIES = 4  # the session, its user, its permissions
 
 
 @pytest.fixture(autouse=True)

@@ -119,7 +119,7 @@ def test_filter__network_is_by_address_unless_another_order_is_asked_for():
 @pytest.mark.usefixtures("rows")
 def test_filter__offers_what_the_table_has_and_what_is_asked_for():
     form = a_filter("country=FR")
-    form.offer_choices()
+    form.offer_choices(with_lists=True)
     shown = str(form["country"]), str(form["source"])
     assert '<option value="FR" selected>' in shown[0]
     assert '<option value="GB">United Kingdom</option>' in shown[0]

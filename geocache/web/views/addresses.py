@@ -1,6 +1,8 @@
 """The list of addresses, its download, and all that is known about one address."""
 
+from collections.abc import Iterable
 from http import HTTPStatus
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -16,11 +18,14 @@ from geocache.exceptions import InvalidAddress, InvalidCursor
 from geocache.history.spans import answer_on, past_spans
 from geocache.lookup import explain
 from geocache.models import GeoCache, ListedAddress
+from geocache.permissions import VIEW_ADDRESSES, VIEW_HISTORY, VIEW_LISTED, VIEW_LISTS
 from geocache.statistics.table import read_statistics
 from geocache.text import strip_unprintable
-from geocache.web.access import staff_only
+from geocache.web.access import permission_required
 from geocache.web.filters import AddressFilter, DayForm
 from geocache.web.pagination import Page, read_page
+
+Address = IPv4Address | IPv6Address
 
 # On either side of an address, in its network.
 NEIGHBOURS: Final = 10
@@ -28,7 +33,7 @@ LISTED_KINDS: Final = ("csv", "jsonl")
 
 
 @require_safe
-@staff_only
+@permission_required(VIEW_ADDRESSES)
 def address_list(request: HttpRequest) -> HttpResponse:
     """List the addresses that the query asks for, a page at a time."""
     asked = {name: values for name, values in request.GET.lists() if any(values)}
@@ -36,7 +41,7 @@ def address_list(request: HttpRequest) -> HttpResponse:
         # A form sends its empty fields, too; the link to share is without them.
         return redirect(f"{request.path}?{urlencode(asked, doseq=True)}" if asked else request.path)
     form = AddressFilter(request.GET)
-    form.offer_choices()
+    form.offer_choices(with_lists=request.user.has_perm(VIEW_LISTS))
     page = _page(form)
     context = {
         "form": form,
@@ -49,7 +54,7 @@ def address_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@staff_only
+@permission_required(VIEW_ADDRESSES)
 def download(request: HttpRequest, kind: str) -> HttpResponseBase:
     """Send all addresses that the query asks for as a file, while they are read."""
     if kind not in LISTED_KINDS:
@@ -63,7 +68,7 @@ def download(request: HttpRequest, kind: str) -> HttpResponseBase:
 
 
 @require_safe
-@staff_only
+@permission_required(VIEW_ADDRESSES)
 def address_page(request: HttpRequest, address: str) -> HttpResponse:
     """Show all that is known about one address. The provider is not asked for it."""
     try:
@@ -89,15 +94,23 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
         "stale": known.stale(timezone.now()),
         "reason": reason,
         "places": [answer] if answer is not None else [],
-        "listings": ListedAddress.objects.holding(parsed).select_related("source"),
+        "listings": _listings(request, parsed),
         "neighbours": [row.to_location() for row in rows],
     }
     status = HTTPStatus.OK if answer is not None or reason else HTTPStatus.NOT_FOUND
     return render(request, "geocache/address.html", context, status=status)
 
 
+def _listings(request: HttpRequest, address: Address) -> Iterable[ListedAddress]:
+    if not request.user.has_perms([VIEW_LISTS, VIEW_LISTED]):
+        return ()
+    return ListedAddress.objects.holding(address).select_related("source")
+
+
 def _past(request: HttpRequest, address: str) -> dict[str, Any]:
     """Return the history entries of an address, and where it was on the day that is asked for."""
+    if not request.user.has_perm(VIEW_HISTORY):
+        return {}
     form = DayForm(request.GET if "on" in request.GET else None, label_suffix="")
     on = form.cleaned_data["on"] if form.is_valid() else None
     return {

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -19,15 +18,15 @@ from geocache.charts import maps
 from geocache.exceptions import InvalidAddress
 from geocache.location import Location
 from geocache.models import GeoCache, ImportRun, ImportSource, ListedAddress
+from geocache.permissions import CHANGE_LISTS, VIEW_LISTED, VIEW_LISTS
 from geocache.statistics.lists import geography_of
 from geocache.statistics.table import Operator, read_statistics
-from geocache.web.access import staff_only
+from geocache.web.access import permission_required
 
 PAGE_ROWS: Final = 50
 SHOWN_RUNS: Final = 30
 SHOWN_SOURCES: Final = 200
 RANKED: Final = 15
-CHANGE: Final = "geocache.change_importsource"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class EntryPage:
 
 
 @require_safe
-@staff_only
+@permission_required(VIEW_LISTS)
 def list_overview(request: HttpRequest) -> HttpResponse:
     """Show all lists, and what the last imports have changed."""
     sources = ImportSource.objects.defer("figures").select_related("current_run")
@@ -52,7 +51,7 @@ def list_overview(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@staff_only
+@permission_required(VIEW_LISTS, VIEW_LISTED)
 def list_page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one list: where its addresses are beside all others, its imports, its entries."""
     source = get_object_or_404(ImportSource.objects.select_related("current_run"), pk=pk)
@@ -62,7 +61,8 @@ def list_page(request: HttpRequest, pk: int) -> HttpResponse:
         "source": source,
         "runs": source.runs.all()[:SHOWN_RUNS],
         "page": _page(request, entries),
-        "may_import": source.name in conf.get("IMPORT_SOURCES") and request.user.has_perm(CHANGE),
+        "may_import": source.name in conf.get("IMPORT_SOURCES")
+        and request.user.has_perm(CHANGE_LISTS),
         "geography": geography,
     }
     if geography is not None:
@@ -86,7 +86,7 @@ def list_page(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_safe
-@staff_only
+@permission_required(VIEW_LISTS, VIEW_LISTED)
 def run_page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one import: its counts, what has appeared with it and what has left."""
     run = get_object_or_404(ImportRun.objects.select_related("source"), pk=pk)
@@ -102,11 +102,9 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@permission_required(CHANGE_LISTS)
 def import_now(request: HttpRequest, pk: int) -> HttpResponse:
     """Have the scheduler import a list within a minute."""
-    if not request.user.has_perm(CHANGE):
-        raise PermissionDenied
     source = get_object_or_404(ImportSource, pk=pk)
     if ask_for(source):
         messages.success(request, _("The scheduler imports this list within a minute."))

@@ -21,7 +21,7 @@ from geocache.charts.bars import Bar
 from geocache.models import FlushRun
 from geocache.statistics.table import Snapshot, read_statistics
 from geocache.status import Status, is_old, read_status
-from geocache.web.access import staff_or_lookup
+from geocache.web.access import permitted_or_lookup
 
 # Those of half an hour, if there was something to do each minute.
 SHOWN_RUNS: Final = 30
@@ -31,7 +31,7 @@ LATE_INTERVALS: Final = 3
 
 
 @require_safe
-@staff_or_lookup
+@permitted_or_lookup
 def dashboard_page(request: HttpRequest) -> HttpResponse:
     """Show the counts that a flush left behind, and the state of all parts."""
     now = timezone.now()

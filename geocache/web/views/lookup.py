@@ -16,7 +16,7 @@ from geocache.location import Location
 from geocache.lookup import lookup_many
 from geocache.providers import factory
 from geocache.providers.base import Source
-from geocache.web.access import staff_unless_public
+from geocache.web.access import permitted_unless_public
 from geocache.web.forms import LookupForm
 
 ANSWERED_KINDS: Final = ("csv", "json")
@@ -25,7 +25,7 @@ COUNTED: Final = 10
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_unless_public
+@permitted_unless_public
 def lookup_page(request: HttpRequest) -> HttpResponseBase:
     """Answer the addresses in a text or a file, or each ``ip`` of a link that can be shared."""
     form = _form(request)
@@ -47,7 +47,7 @@ def lookup_page(request: HttpRequest) -> HttpResponseBase:
 
 @require_safe
 @never_cache
-@staff_unless_public
+@permitted_unless_public
 def my_address(request: HttpRequest) -> HttpResponse:
     """Lead visitors to the answer for their own address."""
     address = address_of(request)

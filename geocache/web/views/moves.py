@@ -6,13 +6,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from geocache.exceptions import InvalidCursor
-from geocache.web.access import staff_only
+from geocache.permissions import VIEW_HISTORY
+from geocache.web.access import permission_required
 from geocache.web.filters import MoveFilter
 from geocache.web.pagination import MOVE_ORDER, Page, read_page
 
 
 @require_safe
-@staff_only
+@permission_required(VIEW_HISTORY)
 def move_list(request: HttpRequest) -> HttpResponse:
     """List the moves that the query asks for, newest first, a page at a time."""
     form = MoveFilter(request.GET)

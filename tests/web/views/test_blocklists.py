@@ -63,14 +63,14 @@ def test_lists__nothing_yet(viewer: Client) -> None:
 
 def test_lists__lists_and_their_last_imports(viewer: Client) -> None:
     url = a_full_list()
-    text = show(viewer, "/lists/", max_queries=4)
+    text = show(viewer, "/lists/", max_queries=6)
     assert f'href="{url}"' in text
     assert "+3" in text
     assert "\N{MINUS SIGN}1" in text
 
 
 def test_list__where_its_addresses_are_beside_all_others(viewer: Client) -> None:
-    text = show(viewer, a_full_list(), max_queries=8)
+    text = show(viewer, a_full_list(), max_queries=10)
     assert "3 entries; networks among them: 1." in text
     assert '<svg class="map' in text
     assert "?listed=test&amp;country=GB" in text
@@ -84,7 +84,7 @@ def test_list__where_its_addresses_are_beside_all_others(viewer: Client) -> None
 
 def test_list__costs_the_same_however_long_it_is(viewer: Client) -> None:
     imported(*MANY)
-    with no_database_write(max_queries=8) as queries:
+    with no_database_write(max_queries=10) as queries:
         text = viewer.get(page_of()).text
     assert "COUNT(" not in str(queries.captured_queries).upper()
     assert "20.0.0.50<" in text

@@ -22,7 +22,7 @@ from tests.support.assertions import assert_is_page, assert_valid_html, no_datab
 pytestmark = pytest.mark.django_db
 URL = "/lookup/"
 URLENCODED = "application/x-www-form-urlencoded"
-LOGGED_IN_QUERIES = 2  # the session and its user
+LOGGED_IN_QUERIES = 4  # the session, its user, its permissions
 # Another project, without pages for logging in and without the admin.
 urlpatterns = [path("", include("geocache.urls"))]
 

@@ -18,7 +18,7 @@ from tests.support.assertions import assert_is_page, no_database_write
 pytestmark = pytest.mark.django_db
 MOVES = "/moves/"
 # The session and its user; the moves, in up to two ranges of an index.
-QUERIES = 2 + 2
+QUERIES = 4 + 2
 DAY = timedelta(days=1)
 
 

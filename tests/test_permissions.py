@@ -1,0 +1,153 @@
+"""Every address of the app beside every permission: what each is open to."""
+
+import pytest
+from django.contrib.admin import site
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import get_resolver
+
+from geocache.models import ImportRun, ImportSource
+from geocache.urls import app_name
+from tests.factories import LONDON, NOON, a_row, a_token, use_dummy_provider
+from tests.support.assertions import assert_is_page
+
+pytestmark = pytest.mark.django_db
+
+# Each address of geocache.urls by its name: how it is asked for, and what one has to have.
+PAGES = {
+    "dashboard": ("get", "/", ["view_geocache"]),
+    "lookup": ("get", f"/lookup/?ip={LONDON}", ["view_geocache"]),
+    "my_address": ("get", "/lookup/mine/", ["view_geocache"]),
+    "addresses": ("get", "/addresses/", ["view_geocache"]),
+    "addresses_download": ("get", "/addresses/download.csv", ["view_geocache"]),
+    "address": ("get", f"/addresses/{LONDON}/", ["view_geocache"]),
+    "moves": ("get", "/moves/", ["view_answerhistory"]),
+    "lists": ("get", "/lists/", ["view_importsource"]),
+    "list": ("get", "/lists/1/", ["view_importsource", "view_listedaddress"]),
+    "import_now": ("post", "/lists/1/import/", ["change_importsource"]),
+    "import_run": ("get", "/lists/imports/1/", ["view_importsource", "view_listedaddress"]),
+    "api-lookup": ("get", f"/api/lookup/{LONDON}", ["view_geocache"]),
+    "api-lookup-several": ("post", "/api/lookup", ["view_geocache"]),
+}
+# And what the admin has besides: its own lists ask for the permission of their model.
+ADMIN = "/admin/geocache/geocache/"
+ADMIN_EXTRAS = {
+    "flush": ("post", f"{ADMIN}flush/", ["change_geocache"]),
+    "forget": ("post", f"{ADMIN}forget/", ["delete_geocache"]),
+    "export": ("get", f"{ADMIN}export/", ["view_geocache"]),
+}
+ALL = PAGES | ADMIN_EXTRAS
+
+
+@pytest.fixture(autouse=True)
+def content(settings):
+    use_dummy_provider(settings, answers={LONDON: {"country_code": "GB"}})
+    a_row()
+    source = ImportSource.objects.create(pk=1, name="ipsum")
+    ImportRun.objects.create(pk=1, source=source, started_at=NOON)
+
+
+def a_user(*codenames: str, is_staff: bool = True) -> User:
+    user = User.objects.create_user("clerk", password="clerk", is_staff=is_staff)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    return user
+
+
+def status_of(client: Client, name: str) -> int:
+    method, url, _ = ALL[name]
+    body = {"data": {"addresses": [LONDON]}} if method == "post" else {}
+    kind = {"content_type": "application/json"} if name == "api-lookup-several" else {}
+    return getattr(client, method)(url, **body, **kind).status_code
+
+
+def logged_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_pages__are_all_of_the_urls():
+    found = get_resolver("geocache.urls").reverse_dict
+    assert {name for name in found if isinstance(name, str)} == set(PAGES), app_name
+    extra = {
+        pattern.name.rpartition("_")[2]
+        for pattern in site.get_model_admin(
+            ImportSource._meta.apps.get_model("geocache.geocache")
+        ).get_urls()
+        if pattern.name
+    }
+    assert extra - {"changelist", "add", "history", "delete", "change"} == set(ADMIN_EXTRAS)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_permission__staff_without_any_is_refused(name):
+    assert status_of(logged_in(a_user()), name) == 403
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_permission__all_others_are_not_enough(name):
+    wanted = ALL[name][2]
+    for lacking in wanted:
+        given = Permission.objects.filter(content_type__app_label="geocache")
+        # In Django's admin who may change rows may view them.
+        stronger = lacking.replace("view_", "change_")
+        others = given.exclude(codename__in=[lacking, stronger]).values_list("codename", flat=True)
+        user = a_user(*others)
+        assert status_of(logged_in(user), name) == 403, lacking
+        user.delete()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_permission__its_own_is_enough(name):
+    assert status_of(logged_in(a_user(*ALL[name][2])), name) in (200, 302)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_permission__who_is_not_staff_is_refused_also_with_it(name):
+    assert status_of(logged_in(a_user(*PAGES[name][2], is_staff=False)), name) == 403
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_permission__anonymous_is_asked_to_log_in(name):
+    assert status_of(Client(), name) == (401 if name.startswith("api") else 302)
+
+
+@pytest.mark.parametrize(("codenames", "status"), [((), 403), (("view_geocache",), 200)])
+def test_permission__holder_of_a_token_needs_it(codenames, status):
+    token = a_token(a_user(*codenames))
+    program = Client(headers={"Authorization": f"Bearer {token}"})
+    response = program.get(f"/api/lookup/{LONDON}")
+    assert response.status_code == status
+    if status == 403:
+        assert "geocache.view_geocache" in response.json()["error"]["message"]
+
+
+def test_permission__page_says_which_is_missing():
+    response = logged_in(a_user("view_importsource")).get("/lists/1/")
+    assert_is_page(response, 403)
+    assert "geocache.view_listedaddress" in response.text
+    assert "geocache.view_importsource" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("codename", "shown"),
+    [
+        ("view_geocache", {"/", "/lookup/", "/addresses/"}),
+        ("view_answerhistory", {"/lookup/", "/moves/"}),
+        ("view_importsource", {"/lookup/", "/lists/"}),
+    ],
+)
+def test_nav__hides_what_one_may_not_open(codename, shown, settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "PUBLIC_LOOKUP": True}
+    text = logged_in(a_user(codename)).get("/lookup/").text
+    nav = text.partition("<nav")[2].partition("</nav>")[0]
+    urls = {"/", "/lookup/", "/addresses/", "/moves/", "/lists/"}
+    assert {url for url in urls if f'href="{url}"' in nav} == shown
+
+
+def test_address_page__leaves_out_what_one_may_not_see(django_assert_max_num_queries):
+    client = logged_in(a_user("view_geocache"))
+    with django_assert_max_num_queries(10):
+        text = client.get(f"/addresses/{LONDON}/").text
+    assert "Where it was" not in text
+    assert "First resolved at" in text
