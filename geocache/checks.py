@@ -145,16 +145,18 @@ def check_trusted_proxies(**_: Any) -> list[CheckMessage]:
 
 
 @register()
-def check_api_rate(**_: Any) -> list[CheckMessage]:
-    """Check that the API's limit can be read."""
-    from geocache.api import rate_limit  # noqa: PLC0415 - its library takes commands 0.1 s to import
+def check_rates(**_: Any) -> list[CheckMessage]:
+    """Check that the limits of look-ups can be read."""
+    from geocache.rate_limit import limiter  # noqa: PLC0415 - its library takes 0.1 s to import
 
-    try:
-        rate_limit.rate()
-    except ImproperlyConfigured as error:
-        hint = 'Write it as "120/minute" or "1000/2 hours"; None for no limit.'
-        return [Error(str(error), hint=hint, id="geocache.E011")]
-    return []
+    errors: list[CheckMessage] = []
+    for setting in limiter.SETTINGS:
+        try:
+            limiter.limits_of(setting)
+        except ImproperlyConfigured as error:
+            hint = 'Write it as "120/minute" or "120/minute; 1000/2 hours"; None for no limit.'
+            errors.append(Error(str(error), hint=hint, id="geocache.E011"))
+    return errors
 
 
 @register()

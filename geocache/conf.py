@@ -40,14 +40,21 @@ DEFAULTS: Final[dict[str, Any]] = {
     "BACKLOG_LIMIT": 1_000_000,
     # Days that runs of the flush and of the scheduler's jobs are kept.
     "HISTORY_DAYS": 30,
-    # True: the look-up page is open to everybody. False: staff only.
+    # True: the look-up page and the API are open to everybody. False: to staff with a permission.
     "PUBLIC_LOOKUP": False,
     # Networks and addresses of proxies whose X-Forwarded-For is believed; "unix": whoever asks
     # through a Unix socket. Empty: a visitor's address is that of the connection.
     "TRUSTED_PROXIES": [],
-    # How often one user, or one address that is not logged in, may ask the API:
-    # "<count>/<number> <second, minute, hour or day>". None: as often as they like.
-    "API_RATE": "120/minute",
+    # How many addresses may be looked up on the page and by the API together, of each limit
+    # "<count>/<number> <second, minute, hour or day>"; several with ";" in between. None: any.
+    # One user who may see addresses:
+    "LOOKUP_RATE": "60000/minute",
+    # One visitor, that is anyone else from one IPv4 address or one IPv6 /64:
+    "PUBLIC_LOOKUP_RATE": "120/minute; 2000/day",
+    # All visitors together, which bounds the rows that strangers make:
+    "PUBLIC_TOTAL_RATE": "20000/day",
+    # All visitors together, of queries that a paid provider would be asked:
+    "PUBLIC_QUERY_RATE": "100/day",
     # What update_geo fetches into VAR_DIR/databases: these URLs; none: these editions of MaxMind,
     # for whom an account is set; else the free ones of DB-IP.
     "UPDATE_URLS": [],

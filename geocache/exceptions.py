@@ -11,6 +11,18 @@ class InvalidAddress(GeocacheError, ValueError):
     """The text is not one IPv4 or IPv6 address (or network, where one is wanted)."""
 
 
+class RateExceeded(GeocacheError):
+    """More addresses are asked for than a limit allows: ``amount`` in its period.
+
+    ``seconds`` is how long to wait; 0: as many at once are never allowed.
+    """
+
+    def __init__(self, amount: int, seconds: int) -> None:
+        super().__init__(f"at most {amount} are allowed")
+        self.amount = amount
+        self.seconds = seconds
+
+
 class ProviderError(GeocacheError):
     """A provider cannot answer now. That is a failure, never the answer "not found"."""
 

@@ -76,7 +76,12 @@ GEOCACHE = {
     "DATABASES": environment.listed("GEOCACHE_DATABASES"),
     "PUBLIC_LOOKUP": environment.flag("GEOCACHE_PUBLIC_LOOKUP", default=False),
     "TRUSTED_PROXIES": environment.listed("GEOCACHE_TRUSTED_PROXIES"),
-    "API_RATE": environment.env.str("GEOCACHE_API_RATE", default="120/minute"),
+    "LOOKUP_RATE": environment.env.str("GEOCACHE_LOOKUP_RATE", default="60000/minute"),
+    "PUBLIC_LOOKUP_RATE": environment.env.str(
+        "GEOCACHE_PUBLIC_LOOKUP_RATE", default="120/minute; 2000/day"
+    ),
+    "PUBLIC_TOTAL_RATE": environment.env.str("GEOCACHE_PUBLIC_TOTAL_RATE", default="20000/day"),
+    "PUBLIC_QUERY_RATE": environment.env.str("GEOCACHE_PUBLIC_QUERY_RATE", default="100/day"),
     "BACKLOG_LIMIT": environment.whole("GEOCACHE_BACKLOG_LIMIT", default=1_000_000),
     "UPDATE_URLS": environment.listed("GEOCACHE_UPDATE_URLS"),
     "UPDATE_DAYS": environment.whole("GEOCACHE_UPDATE_DAYS", default=7),

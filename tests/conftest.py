@@ -18,6 +18,7 @@ from django.test import Client
 from geocache.cache import backends
 from geocache.journal import last_seen, recorder, spill_buffer, writer
 from geocache.lookup.memory import memory
+from geocache.rate_limit.limiter import ProcessStorage
 from tests.factories import a_viewer, an_admin
 from tests.support.redis_client import redis_client
 
@@ -80,6 +81,7 @@ def _start_fresh() -> None:
     spill_buffer.buffer.take()
     last_seen.tracker.clear()
     backends.breaker.reset()
+    ProcessStorage.counts.clear()
     # It keeps the first cache that it used.
     AxesProxyHandler.implementation = None
     recorder.written_through.reset()

@@ -163,8 +163,11 @@ def test_check_trusted_proxies__what_is_no_network_is_an_error(settings: Any) ->
     assert ids() == {"geocache.E010"}
 
 
-def test_check_api_rate__what_cannot_be_read_is_an_error(settings: Any) -> None:
-    settings.GEOCACHE = {**settings.GEOCACHE, "API_RATE": "often"}
+@pytest.mark.parametrize(
+    "setting", ["LOOKUP_RATE", "PUBLIC_LOOKUP_RATE", "PUBLIC_TOTAL_RATE", "PUBLIC_QUERY_RATE"]
+)
+def test_check_rates__what_cannot_be_read_is_an_error(settings: Any, setting: str) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, setting: "often"}
 
     assert ids() == {"geocache.E011"}
 

@@ -1,4 +1,4 @@
-"""Who may use the API: a token's holder, a session of staff, or everybody; and how often."""
+"""Who may use the API: a token's holder, a session of staff, or everybody."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
@@ -7,10 +7,11 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
 from geocache import conf
-from geocache.api import rate_limit
 from geocache.client_ip import network_of
+from geocache.exceptions import RateExceeded
 from geocache.models import ApiToken
 from geocache.permissions import VIEW_ADDRESSES, missing
+from geocache.rate_limit.asker import Asker, asker_of
 
 CHALLENGE: Final = 'Bearer realm="geocache"'
 
@@ -44,24 +45,24 @@ class CsrfCheck(CsrfViewMiddleware):
         )
 
 
-def admit(request: HttpRequest) -> None:
-    """Let a request in, or raise ``ApiError``: 401, 403 or 429."""
+def admit(request: HttpRequest) -> Asker:
+    """Let a request in, counted as one address, or raise ``ApiError``: 401, 403 or 429."""
     token = _token(request)
     user: Any = request.user if token is None else ApiToken.holder_of(token)
     is_known = user is not None and user.is_authenticated
     # Before anything is refused: who guesses tokens is slowed down as well.
-    _limit(f"user/{user.pk}" if is_known else f"visitor/{network_of(request)}")
+    asker = asker_of(user, network_of(request))
+    asker.spend(1)
     if token is not None and user is None:
-        raise _unauthorized("invalid_token", "This token is not valid, or no longer.")
+        raise _unauthorized("invalid_token", "This token is invalid or was revoked.")
     if token is None and is_known:
         # A browser sends a session by itself, also for the form of another site; never a token.
         _check_csrf(request)
-    if conf.get("PUBLIC_LOOKUP"):
-        return
+    if conf.get("PUBLIC_LOOKUP") or not asker.is_visitor:
+        return asker
     if is_known:
-        if lacking := missing(user, VIEW_ADDRESSES):
-            raise ApiError(403, "forbidden", f"This account lacks {', '.join(lacking)}.")
-        return
+        lacking = ", ".join(missing(user, VIEW_ADDRESSES))
+        raise ApiError(403, "forbidden", f"This account lacks {lacking}.")
     raise _unauthorized("not_authenticated", "Send Authorization: Bearer <token>.")
 
 
@@ -71,10 +72,12 @@ def _token(request: HttpRequest) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _limit(asker: str) -> None:
-    if seconds := rate_limit.seconds_to_wait(asker):
-        message = f"Too many requests. Ask again in {seconds} seconds."
-        raise ApiError(429, "too_many_requests", message, {"Retry-After": str(seconds)})
+def rate_exceeded(error: RateExceeded) -> ApiError:
+    """Return what to tell whoever has asked for too many addresses."""
+    if not error.seconds:
+        return ApiError(413, "too_many_addresses", f"Send at most {error.amount} addresses.")
+    message = f"Too many requests. Ask again in {error.seconds} seconds."
+    return ApiError(429, "too_many_requests", message, {"Retry-After": str(error.seconds)})
 
 
 def _check_csrf(request: HttpRequest) -> None:

@@ -13,10 +13,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import conditional_page
 
 from geocache.addresses import normalise
-from geocache.api.access import ApiError, admit
-from geocache.exceptions import InvalidAddress
+from geocache.api.access import ApiError, admit, rate_exceeded
+from geocache.exceptions import InvalidAddress, RateExceeded
 from geocache.history.spans import answer_on, parse_day
 from geocache.lookup import lookup, lookup_many
+from geocache.rate_limit.asker import Asker
 
 MAX_ADDRESSES: Final = 1_000
 # A thousand of the longest addresses, each with spaces and an escape or two.
@@ -40,8 +41,9 @@ def api_view(*methods: str) -> Callable[[View], View]:
                 if request.method not in methods:
                     raise _not_allowed(methods)
                 _refuse_large(request)
-                admit(request)
-                response = view(request, **arguments)
+                response = view(request, admit(request), **arguments)
+            except RateExceeded as error:
+                response = rate_exceeded(error).to_response()
             except ApiError as error:
                 response = error.to_response()
             patch_cache_control(response, private=True, no_cache=True)
@@ -54,27 +56,31 @@ def api_view(*methods: str) -> Callable[[View], View]:
 
 
 @api_view("GET", "HEAD")
-def lookup_one(request: HttpRequest, address: str) -> HttpResponse:
+def lookup_one(request: HttpRequest, asker: Asker, address: str) -> HttpResponse:
     """Answer one address; with ``?on=``, as it was known on a day."""
     try:
         if "on" in request.GET:
             return _lookup_on(normalise(address), _day(request.GET.getlist("on")))
+        asker.spend_queries([address])
         return JsonResponse(lookup(address).to_plain())
     except InvalidAddress as error:
         raise _invalid(error) from error
 
 
 @api_view("POST")
-def lookup_several(request: HttpRequest) -> HttpResponse:
+def lookup_several(request: HttpRequest, asker: Asker) -> HttpResponse:
     """Answer many addresses in their order; for what is not an address, an error stands there."""
     addresses = _addresses(request)
+    asker.spend(len(addresses), spent=1)
     errors: dict[str, ApiError] = {}
     for text in addresses:
         try:
             normalise(text)
         except InvalidAddress as error:
             errors[text] = _invalid(error)
-    answers = lookup_many(text for text in addresses if text not in errors)
+    valid = [text for text in addresses if text not in errors]
+    asker.spend_queries(valid)
+    answers = lookup_many(valid)
     results = [
         {"address": text, "error": errors[text].to_plain()}
         if text in errors

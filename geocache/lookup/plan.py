@@ -1,12 +1,15 @@
 """What a look-up of one address would do now, and what it would cost. Asks nobody that costs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from geocache.addresses import parse_address, special_reason
 from geocache.exceptions import CacheUnavailable, ProviderError
 from geocache.location import Location
-from geocache.lookup.network_cache import Public, find_known
-from geocache.providers import quota
+from geocache.lookup import hot_entries
+from geocache.lookup.network_cache import Public, find_known, without
+from geocache.providers import factory, quota
 from geocache.providers.base import Provider
 from geocache.providers.quota import Usage
 
@@ -48,6 +51,23 @@ def plan(provider: Provider, build: str, wanted: Public, row: object) -> Plan:
     if known.by_network:
         return Plan(tier=Tier.NETWORK, near=next(iter(known.by_network.values())))
     return _paid(provider, row)
+
+
+def payable_count(addresses: Iterable[str]) -> int:
+    """Return how many of ``addresses`` a look-up would pay for now, at most."""
+    try:
+        provider = factory.current()
+        if not provider.is_metered:
+            return 0
+        build = provider.build()
+        parsed = {str(address): address for address in map(parse_address, addresses)}
+        public = {text: one for text, one in parsed.items() if not special_reason(one)}
+        missing = without(public, hot_entries.get_many(build, public))
+        missing = without(missing, provider.resolve_free(missing))
+    except ProviderError:
+        return 0  # nobody can be asked
+    known = find_known(build, missing)
+    return len(without(missing, known.by_address | known.by_network))
 
 
 def _paid(provider: Provider, row: object) -> Plan:

@@ -1,7 +1,7 @@
 """The look-up form: the addresses in a text or a file."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ MAX_ADDRESSES: Final = 1_000
 MAX_CHARACTERS: Final = 100_000
 # Of a file. Each costs time, however short it is.
 MAX_LINES: Final = 50_000
+# How much text is as dear to read as an address to look up.
+CHARACTERS_PER_ADDRESS: Final = 10_000
 SHOWN_BAD_LINES: Final = 20
 SHOWN_CHARACTERS: Final = 40
 LINE_END: Final = re.compile(r"\r\n|\r|\n")
@@ -47,6 +49,10 @@ class BadLine:
         is_long = len(self.text) > SHOWN_CHARACTERS
         shown = self.text[:SHOWN_CHARACTERS] + "…" if is_long else self.text
         return (NO_ADDRESS if word == self.text else NONE_IN_LINE) % {"text": shown}
+
+
+def _for_free(count: int, *, spent: int = 0) -> None:
+    """Let any number of addresses be asked for."""
 
 
 class AddressesInput(forms.Textarea):
@@ -89,8 +95,16 @@ class LookupForm(forms.Form):
         error_messages={"required": _("Enter at least one IP address.")},
     )
 
-    def __init__(self, data: Mapping[str, Any] | None = None, files: Any = None) -> None:
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        files: Any = None,
+        *,
+        spend: Callable[..., None] = _for_free,
+    ) -> None:
+        """Take what ``spend`` lets be asked for, in addresses: an error of it is not the form's."""
         super().__init__(data, files, label_suffix="")
+        self.spend = spend
         self.bad_lines: list[BadLine] = []
         # Lines of a log that hold no address, and need not.
         self.other_line_count = 0
@@ -105,7 +119,11 @@ class LookupForm(forms.Form):
         if "file" in self.errors:
             return []
         uploaded = self.cleaned_data["file"]
-        lines = LINE_END.split(uploaded or self.cleaned_data["addresses"], MAX_LINES)
+        text = uploaded or self.cleaned_data["addresses"]
+        # To read a text takes time as well, also if there is no address in it.
+        reading_cost = 1 + len(text) // CHARACTERS_PER_ADDRESS
+        self.spend(reading_cost)
+        lines = LINE_END.split(text, MAX_LINES)
         if len(lines) > MAX_LINES:
             raise ValidationError(
                 _("These are more than 50,000 lines. Use manage.py lookup_geo --file for them.")
@@ -119,6 +137,7 @@ class LookupForm(forms.Form):
             raise ValidationError(
                 _("These are more than 1,000 addresses. Use manage.py lookup_geo --file for them.")
             )
+        self.spend(len(found), spent=reading_cost)
         if uploaded:
             # A browser does not hand in the file again, when the answers are to be downloaded.
             self.data = {**self.data, "addresses": "\n".join(found)}

@@ -330,7 +330,7 @@ def test_api__other_paths_are_404(program, method, url):
 
 
 def test_api__too_many_requests_are_429_with_the_time_to_wait(program, settings, provider):
-    use(settings, API_RATE="3/hour")
+    use(settings, LOOKUP_RATE="3/hour", PUBLIC_LOOKUP_RATE="3/hour")
     with no_database_write(max_queries=4 * TOKEN_QUERIES):
         for _ in range(3):
             assert program.get(ONE).status_code == 200
@@ -342,7 +342,7 @@ def test_api__too_many_requests_are_429_with_the_time_to_wait(program, settings,
 
 
 def test_api__each_user_has_a_count_and_each_address(client, program, settings):
-    use(settings, API_RATE="1/hour", PUBLIC_LOOKUP=True)
+    use(settings, LOOKUP_RATE="1/hour", PUBLIC_LOOKUP_RATE="1/hour", PUBLIC_LOOKUP=True)
     assert program.get(ONE).status_code == 200
     assert client.get(ONE).status_code == 200
     assert client.get(ONE, REMOTE_ADDR="2001:db8::1").status_code == 200
@@ -353,13 +353,13 @@ def test_api__each_user_has_a_count_and_each_address(client, program, settings):
 
 
 def test_api__forged_header_gives_no_new_count(client, settings):
-    use(settings, API_RATE="1/hour", PUBLIC_LOOKUP=True)
+    use(settings, LOOKUP_RATE="1/hour", PUBLIC_LOOKUP_RATE="1/hour", PUBLIC_LOOKUP=True)
     assert client.get(ONE).status_code == 200
     assert client.get(ONE, headers={"X-Forwarded-For": "1.1.1.1"}).status_code == 429
 
 
 def test_api__guessing_tokens_is_slowed_down(client, settings):
-    use(settings, API_RATE="1/hour")
+    use(settings, LOOKUP_RATE="1/hour", PUBLIC_LOOKUP_RATE="1/hour")
     answers = [client.get(ONE, headers={"Authorization": f"Bearer {n}"}) for n in range(2)]
     assert [answer.status_code for answer in answers] == [401, 429]
 

@@ -1,21 +1,25 @@
 """The page that answers addresses, in a text, a file or a link."""
 
 from collections import Counter
+from http import HTTPStatus
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from geocache import exports
-from geocache.client_ip import address_of
-from geocache.exceptions import ProviderError
+from geocache.client_ip import address_of, network_of
+from geocache.exceptions import ProviderError, RateExceeded
 from geocache.location import Location
 from geocache.lookup import lookup_many
 from geocache.providers import factory
 from geocache.providers.base import Source
+from geocache.rate_limit.asker import Asker, asker_of
 from geocache.web.access import permitted_unless_public
 from geocache.web.forms import LookupForm
 
@@ -28,8 +32,13 @@ COUNTED: Final = 10
 @permitted_unless_public
 def lookup_page(request: HttpRequest) -> HttpResponseBase:
     """Answer the addresses in a text or a file, or each ``ip`` of a link that can be shared."""
-    form = _form(request)
-    answers = _answers(form)
+    asker = asker_of(request.user, network_of(request))
+    form = _form(request, asker)
+    try:
+        answers, wait_seconds = _answers(form, asker), 0
+    except RateExceeded as error:
+        form.add_error(None, _rate_exceeded(error))
+        answers, wait_seconds = [], error.seconds
     kind = request.POST.get("format") or request.GET.get("format", "")
     if answers and kind in ANSWERED_KINDS:
         return exports.download(request, answers, kind, "answers")
@@ -42,7 +51,11 @@ def lookup_page(request: HttpRequest) -> HttpResponseBase:
         "sources": sources,
         "provider_error": provider_error,
     }
-    return render(request, "geocache/lookup.html", context)
+    response = render(request, "geocache/lookup.html", context)
+    if wait_seconds:
+        response.status_code = HTTPStatus.TOO_MANY_REQUESTS
+        response["Retry-After"] = str(wait_seconds)
+    return response
 
 
 @require_safe
@@ -55,16 +68,30 @@ def my_address(request: HttpRequest) -> HttpResponse:
     return redirect(f"{url}?ip={address}#answers" if address else url)
 
 
-def _form(request: HttpRequest) -> LookupForm:
+def _form(request: HttpRequest, asker: Asker) -> LookupForm:
     if request.method == "POST":
-        return LookupForm(request.POST.dict(), request.FILES)
+        return LookupForm(request.POST.dict(), request.FILES, spend=asker.spend)
     if "ip" in request.GET:
-        return LookupForm({"addresses": "\n".join(request.GET.getlist("ip"))})
+        text = "\n".join(request.GET.getlist("ip"))
+        return LookupForm({"addresses": text}, spend=asker.spend)
     return LookupForm()
 
 
-def _answers(form: LookupForm) -> list[Location]:
-    return list(lookup_many(form.cleaned_data["addresses"]).values()) if form.is_valid() else []
+def _answers(form: LookupForm, asker: Asker) -> list[Location]:
+    """Return the answers; raise ``RateExceeded``."""
+    if not form.is_valid():
+        return []
+    addresses = form.cleaned_data["addresses"]
+    asker.spend_queries(addresses)
+    return list(lookup_many(addresses).values())
+
+
+def _rate_exceeded(error: RateExceeded) -> str:
+    if not error.seconds:
+        said = _("These are too many addresses at once: at most %(count)s are allowed.")
+        return said % {"count": number_format(error.amount)}
+    said = _("Too many addresses were asked for. Try again in %(seconds)s seconds.")
+    return said % {"seconds": number_format(error.seconds)}
 
 
 def _totals(answers: list[Location]) -> dict[str, Any]:
