@@ -30,5 +30,7 @@ urlpatterns = [
     page("lists/imports/<int:pk>/", blocklists.run_page, name="import_run"),
     path("api/lookup", views.lookup_several, name="api-lookup-several"),
     path("api/lookup/<path:address>", views.lookup_one, name="api-lookup"),
+    path("api", views.nothing_here),
+    path("api/", views.nothing_here),
     path("api/<path:path>", views.nothing_here),
 ]

@@ -4,8 +4,10 @@ from bisect import bisect_right
 from ipaddress import (
     IPV6LENGTH,
     IPv4Address,
+    IPv4Interface,
     IPv4Network,
     IPv6Address,
+    IPv6Interface,
     IPv6Network,
     ip_address,
     ip_network,
@@ -80,6 +82,9 @@ def parse_address(value: str | IPv4Address | IPv6Address) -> IPv4Address | IPv6A
         address = _from_text(value) if isinstance(value, str) else value
         if not isinstance(address, IPv4Address | IPv6Address):
             raise ValueError
+        # A subclass, of which the text is not an address: 192.0.2.1/24.
+        if isinstance(address, IPv4Interface | IPv6Interface):
+            raise ValueError
         if address.version == 6 and address.scope_id is not None:
             address = _without_zone(address)
     except ValueError:
@@ -100,7 +105,7 @@ def parse_network(text: str) -> IPv4Network | IPv6Network:
     Raises ``InvalidAddress``.
     """
     try:
-        if len(text) > MAX_TEXT_LENGTH or not text.isascii():
+        if not isinstance(text, str) or len(text) > MAX_TEXT_LENGTH or not text.isascii():
             raise ValueError
         return ip_network(text.strip(), strict=False)
     except ValueError:

@@ -62,7 +62,7 @@ def admit(request: HttpRequest) -> Asker:
         return asker
     if is_known:
         lacking = ", ".join(missing(user, VIEW_ADDRESSES))
-        raise ApiError(403, "forbidden", f"This account lacks {lacking}.")
+        raise ApiError(403, "forbidden", f"This account lacks: {lacking}.")
     raise _unauthorized("not_authenticated", "Send Authorization: Bearer <token>.")
 
 

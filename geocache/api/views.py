@@ -6,8 +6,10 @@ from datetime import date
 from functools import wraps
 from typing import Any, Final
 
-from django.core.exceptions import RequestDataTooBig
+import structlog
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.multipartparser import MultiPartParserError
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import conditional_page
@@ -17,14 +19,21 @@ from geocache.api.access import ApiError, admit, rate_exceeded
 from geocache.exceptions import InvalidAddress, RateExceeded
 from geocache.history.spans import answer_on, parse_day
 from geocache.lookup import lookup, lookup_many
+from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
 from geocache.rate_limit.asker import Asker
 
 MAX_ADDRESSES: Final = 1_000
 # A thousand of the longest addresses, each with spaces and an escape or two.
 MAX_BODY_BYTES: Final = 250_000
+# Django refuses it while it is read: the link, or a form whose token a check looked for.
+UNREADABLE: Final = "The request is damaged, or has too many parameters."
+# After how long to ask again when the database is away.
+RETRY_SECONDS: Final = 10
 # Days that exist in every time zone.
 FIRST_DAY: Final = date(1970, 1, 2)
 LAST_DAY: Final = date(2999, 12, 31)
+
+log = structlog.get_logger(__name__)
 
 View = Callable[..., HttpResponse]
 
@@ -46,6 +55,11 @@ def api_view(*methods: str) -> Callable[[View], View]:
                 response = rate_exceeded(error).to_response()
             except ApiError as error:
                 response = error.to_response()
+            except (SuspiciousOperation, MultiPartParserError):
+                response = ApiError(400, "bad_request", UNREADABLE).to_response()
+            except DATABASE_ERRORS as error:
+                drop_broken_connection()
+                response = _database_away(error).to_response()
             patch_cache_control(response, private=True, no_cache=True)
             patch_vary_headers(response, ["Authorization", "Cookie"])
             return response
@@ -91,7 +105,7 @@ def lookup_several(request: HttpRequest, asker: Asker) -> HttpResponse:
 
 
 @csrf_exempt
-def nothing_here(request: HttpRequest, path: str) -> HttpResponse:  # noqa: ARG001 - Django's
+def nothing_here(request: HttpRequest, path: str = "") -> HttpResponse:  # noqa: ARG001 - Django's
     """Answer what the API does not have."""
     message = "There is nothing here. Try GET api/lookup/<address> or POST api/lookup."
     return ApiError(404, "not_found", message).to_response()
@@ -151,6 +165,13 @@ def _body(request: HttpRequest) -> bytes:
 
 def _too_large() -> ApiError:
     return ApiError(413, "body_too_large", f"Send at most {MAX_BODY_BYTES} bytes.")
+
+
+def _database_away(error: Exception) -> ApiError:
+    """Tokens, sessions and the past are in the database, which cannot be asked."""
+    log.error("geo_api_database_unavailable", error=str(error))
+    message = f"The database cannot be asked. Ask again in {RETRY_SECONDS} seconds."
+    return ApiError(503, "database_unavailable", message, {"Retry-After": str(RETRY_SECONDS)})
 
 
 def _invalid(error: InvalidAddress) -> ApiError:

@@ -48,7 +48,10 @@ def lookup(address: Asked) -> Location:
     Raises ``InvalidAddress`` when it is not one IP address, and nothing else: when the provider
     fails, the answer is what the table has or ``unavailable``.
     """
-    known = recall(address)
+    try:
+        known = recall(address)
+    except TypeError:
+        known = None  # not hashable, so that it is not an address either
     return known if known is not None else _locate_one(address)
 
 
@@ -57,7 +60,13 @@ def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
 
     Raises ``InvalidAddress`` when one of them is not an IP address.
     """
-    held = {asked: recall(asked) for asked in addresses}
+    askeds = list(addresses)
+    try:
+        held = {asked: recall(asked) for asked in askeds}
+    except TypeError:
+        for asked in askeds:
+            parse_address(asked)  # what is not hashable is not an address
+        raise
     locations = {asked: known for asked, known in held.items() if known is not None}
     # All of them before any is paid for: what is not an address ends the call.
     unknown = {asked: parse_address(asked) for asked in held if asked not in locations}
@@ -69,7 +78,10 @@ def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
 
 async def alookup(address: Asked) -> Location:
     """Return what ``lookup`` does without blocking the event loop."""
-    known = recall(address)
+    try:
+        known = recall(address)
+    except TypeError:
+        known = None  # as above
     return known if known is not None else await sync_to_async(lookup)(address)
 
 

@@ -135,4 +135,5 @@ def _country_code(value: Any) -> str:
     if isinstance(value, str) and len(value) <= 2:
         return value
     answer = value if hasattr(value, "country_code") else geo(value)
-    return answer.country_code if answer else ""
+    # Also what another app's row has there: None, or an object that is written as its code.
+    return str((answer and answer.country_code) or "")

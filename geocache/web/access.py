@@ -28,7 +28,7 @@ def permission_required(*permissions: str) -> Callable[[View], View]:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path())
             if lacking := missing(request.user, *permissions):
-                said = _("Your account lacks the permission %(names)s.")
+                said = _("Your account lacks: %(names)s.")
                 raise PermissionDenied(said % {"names": ", ".join(lacking)})
             return view(request, *args, **kwargs)
 

@@ -349,3 +349,10 @@ def test_normalised_and_key__are_those_of_the_address(text):
 def test_normalised_and_key__refuses_what_is_no_address(text):
     with pytest.raises(InvalidAddress):
         normalised_and_key(text)
+
+
+@pytest.mark.parametrize("value", [None, 5, b"10.0.0.0/8", [], ["10.0.0.0/8"], {}])
+@pytest.mark.parametrize("parse", [parse_address, parse_network])
+def test_parse__other_types_are_refused_in_one_way(parse, value):
+    with pytest.raises(InvalidAddress):
+        parse(value)

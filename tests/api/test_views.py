@@ -2,6 +2,8 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
+from django.db import InterfaceError, OperationalError
 from django.test import Client
 
 from geocache.journal import backlog
@@ -321,7 +323,7 @@ def test_api__other_methods_are_405(program, method, url, allowed):
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-@pytest.mark.parametrize("url", ["/api/x", "/api/lookup/", "/api/v2/lookup"])
+@pytest.mark.parametrize("url", ["/api", "/api/", "/api/x", "/api/lookup/", "/api/v2/lookup"])
 def test_api__other_paths_are_404(program, method, url):
     assert_error(getattr(program, method)(url), 404, "not_found")
 
@@ -409,3 +411,40 @@ def test_lookup_on__what_is_no_day_is_said(program, query):
 
 def test_lookup_on__what_is_no_address_is_said(program):
     assert_error(program.get("/api/lookup/nonsense?on=2026-01-01"), 400, "invalid_address")
+
+
+# --- what goes wrong -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_api__token_while_the_database_is_away_is_503(program, monkeypatch, error):
+    def fail(*_given):
+        raise error("connection refused")
+
+    monkeypatch.setattr(ApiToken, "holder_of", fail)
+    for response in (program.get(ONE), ask(program, [LONDON])):
+        assert_error(response, 503, "database_unavailable")
+        assert response["Retry-After"] == "10"
+        assert "refused" not in response.text
+
+
+def test_api__session_while_the_database_is_away_is_503(client, monkeypatch):
+    client.force_login(an_admin())
+
+    def fail(*_given):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(SessionStore, "_get_session_from_db", fail)
+    assert_error(client.get(ONE), 503, "database_unavailable")
+
+
+def test_api__too_many_parameters_are_400(program):
+    assert_error(program.get(f"{ONE}?{'a=1&' * 1_001}"), 400, "bad_request")
+
+
+def test_api__damaged_form_is_400():
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(an_admin())
+    browser.get("/lookup/")
+    response = browser.post(MANY, b"x", content_type="multipart/form-data; boundary=\n")
+    assert_error(response, 400, "bad_request")

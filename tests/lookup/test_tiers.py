@@ -4,7 +4,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from typing import ClassVar
 
 import pytest
@@ -406,14 +406,36 @@ def test_lookup__not_found_is_remembered_and_journaled(dummy):
 
 @pytest.mark.parametrize(
     "bad",
-    ["", "abc", "1.2.3.4.5", "1.2.3.0/24", "1.2.3.4\0", "example.com", "\u0661.2.3.4", 5, None],
+    [
+        "",
+        "abc",
+        "1.2.3.4.5",
+        "1.2.3.0/24",
+        "1.2.3.4\0",
+        "example.com",
+        "\u0661.2.3.4",
+        5,
+        None,
+        [],
+        {},
+        [LONDON],
+        b"1.2.3.4",
+        ip_interface("81.2.69.142/24"),
+        ip_interface("81.2.69.142/32"),
+        ip_interface("2001:db8::1/64"),
+        ip_network("81.2.69.0/24"),
+    ],
 )
 def test_lookup__what_is_no_address_raises_and_is_not_remembered(dummy, bad):
     for _ in range(2):
         with pytest.raises(InvalidAddress):
             lookup(bad)
+        with pytest.raises(InvalidAddress):
+            async_to_sync(alookup)(bad)
     with pytest.raises(InvalidAddress):
         lookup_many([LONDON, bad])
+    with pytest.raises(InvalidAddress):
+        lookup_many(iter([LONDON, bad]))
     assert dummy.asked == []
     assert not memory.young
 

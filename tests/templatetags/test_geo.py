@@ -1,4 +1,5 @@
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
+from types import SimpleNamespace
 
 import pytest
 from django.template import Context, Template
@@ -60,7 +61,28 @@ def test_country_filters__take_an_address_or_an_answer(value):
     assert country_name(value) == "United Kingdom"
 
 
-@pytest.mark.parametrize("value", [None, "", 7, "10.0.0.1", "8.8.8.8", "::", "\0", "1" * 999])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        7,
+        "10.0.0.1",
+        "8.8.8.8",
+        "::",
+        "\0",
+        "1" * 999,
+        {},
+        {"a": 1},
+        [],
+        [LONDON],
+        {LONDON},
+        b"GB",
+        ip_interface("81.2.69.142/24"),
+        SimpleNamespace(country_code=None),
+        "é1",
+    ],
+)
 @pytest.mark.usefixtures("provider")
 def test_country_filters__nothing_known_is_no_text(value):
     assert country_flag(value) == country_name(value) == ""
