@@ -144,6 +144,21 @@ def check_trusted_proxies(**_: Any) -> list[CheckMessage]:
     return []
 
 
+@register(Tags.security, deploy=True)
+def check_proxy_is_trusted(**_: Any) -> list[CheckMessage]:
+    """Check that a proxy which the settings tell of is trusted: else all visitors are one."""
+    if conf.get("TRUSTED_PROXIES") or not conf.is_behind_proxy():
+        return []
+    return [
+        Caution(
+            "The project reads headers of a proxy, but GEOCACHE names no TRUSTED_PROXIES: every "
+            "visitor has the proxy's address, and all share one limit of look-ups and logins.",
+            hint='Name the proxy\'s network in TRUSTED_PROXIES, or "unix" for a Unix socket.',
+            id="geocache.W020",
+        )
+    ]
+
+
 @register()
 def check_rates(**_: Any) -> list[CheckMessage]:
     """Check that the limits of look-ups can be read."""

@@ -9,16 +9,22 @@ from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
+import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 
 from geocache import conf
-from geocache.addresses import parse_address, parse_network
+from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress
+from geocache.log_throttle import LogThrottle
+
+log = structlog.get_logger(__name__)
 
 Address = IPv4Address | IPv6Address
 # A proxy on this machine that asks through a Unix socket has no address.
 UNIX_SOCKET: Final = "unix"
+
+proxy_untrusted = LogThrottle(seconds=3600)
 
 
 def address_of(request: HttpRequest) -> str | None:
@@ -28,7 +34,7 @@ def address_of(request: HttpRequest) -> str | None:
     ``X-Forwarded-For`` was sent by the visitor. No other header counts, as a proxy that sets one
     hands on what the visitor wrote into another.
     """
-    visitor = _parse(request.META.get("REMOTE_ADDR", ""))
+    visitor = peer = _parse(request.META.get("REMOTE_ADDR", ""))
     # Most requests come directly or through one proxy: the header is read only as far as it counts.
     left = request.META.get("HTTP_X_FORWARDED_FOR", "")
     while left and is_trusted(visitor):
@@ -38,6 +44,8 @@ def address_of(request: HttpRequest) -> str | None:
         if hop is None:
             break
         visitor = hop
+    if left and visitor is peer:
+        _warn_untrusted(peer)
     return str(visitor) if visitor else None
 
 
@@ -70,6 +78,18 @@ def networks(configured: Sequence[str]) -> tuple[IPv4Network | IPv6Network, ...]
         return tuple(parse_network(text) for text in configured if text != UNIX_SOCKET)
     except InvalidAddress as error:
         raise ImproperlyConfigured(f'GEOCACHE["TRUSTED_PROXIES"]: {error}.') from error
+
+
+def _warn_untrusted(peer: Address | None) -> None:
+    """Log that a header is not believed which most likely a proxy of this site has written."""
+    is_near = peer is None or bool(special_reason(peer))
+    if is_near and not is_trusted(peer) and proxy_untrusted.is_due():
+        log.warning(
+            "geo_proxy_untrusted",
+            peer=UNIX_SOCKET if peer is None else str(peer),
+            effect="all visitors behind it are taken for one",
+            hint="name it in TRUSTED_PROXIES if it is a proxy of this site",
+        )
 
 
 def _parse(text: str) -> Address | None:

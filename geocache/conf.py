@@ -121,6 +121,12 @@ def is_debug() -> bool:
     return bool(settings.DEBUG)
 
 
+def is_behind_proxy() -> bool:
+    """Tell whether the project reads what a proxy writes into a request."""
+    names = ("SECURE_PROXY_SSL_HEADER", "USE_X_FORWARDED_HOST", "USE_X_FORWARDED_PORT")
+    return any(getattr(settings, name) for name in names)
+
+
 def user_model() -> str:
     """Return the name of the project's model of users."""
     return settings.AUTH_USER_MODEL

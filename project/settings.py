@@ -109,7 +109,8 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 # Who fails too often to log in waits, counted in geocache's cache: a request writes nothing to the
-# database. By network alone: counted by name, anybody could lock an administrator out.
+# database. By name and network: one visitor locks out no other one. project.lockout has the limits
+# of a network alone.
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
@@ -117,11 +118,9 @@ AUTHENTICATION_BACKENDS = [
 AXES_HANDLER = "project.lockout.LockoutHandler"
 AXES_CACHE = "geocache"
 AXES_CLIENT_IP_CALLABLE = "geocache.client_ip.network_of"
-AXES_LOCKOUT_PARAMETERS = ["ip_address"]
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-# To try again while one has to wait does not make it longer.
-AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_CALLABLE = "project.lockout.locked_out"
 # Its tables stay empty.
 AXES_ENABLE_ADMIN = False
@@ -180,8 +179,13 @@ SECURE_SSL_REDIRECT = IS_HTTPS
 SESSION_COOKIE_SECURE = IS_HTTPS
 CSRF_COOKIE_SECURE = IS_HTTPS
 SECURE_HSTS_SECONDS = environment.whole("HSTS_SECONDS", default=31_536_000 if IS_HTTPS else 0)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = IS_HTTPS
-SECURE_HSTS_PRELOAD = IS_HTTPS
+# Both bind more than this site, and cannot be taken back in browsers that have seen them.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = environment.flag("HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD = environment.flag("HSTS_PRELOAD", default=False)
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # HSTS_INCLUDE_SUBDOMAINS is the owner's choice: others serve those names
+    "security.W021",  # and so is HSTS_PRELOAD
+]
 # Only behind a proxy that always sets this header itself.
 if environment.flag("TRUST_X_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

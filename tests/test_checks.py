@@ -218,3 +218,22 @@ def test_check_names__those_that_no_column_takes(
     settings.GEOCACHE = {**settings.GEOCACHE, **given}
     [message] = [one for one in checks.run_checks() if one.id == "geocache.E016"]
     assert problem in message.msg
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECURE_PROXY_SSL_HEADER", ("HTTP_X_FORWARDED_PROTO", "https")),
+        ("USE_X_FORWARDED_HOST", True),
+        ("USE_X_FORWARDED_PORT", True),
+    ],
+)
+def test_check_proxy_is_trusted__proxy_in_the_settings_has_to_be_named(
+    settings: Any, name: str, value: Any
+) -> None:
+    assert "geocache.W020" not in ids(deploy=True)
+    setattr(settings, name, value)
+    assert "geocache.W020" in ids(deploy=True)
+    assert "geocache.W020" not in ids()
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["10.0.0.0/8"]}
+    assert "geocache.W020" not in ids(deploy=True)

@@ -7,8 +7,9 @@ from django.test import RequestFactory
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from geocache.client_ip import address_of, is_trusted, network_of, networks
+from geocache.client_ip import address_of, is_trusted, network_of, networks, proxy_untrusted
 
 PROXIES = ["10.0.0.0/8", "2001:db8:a::/48"]
 VISITOR = "81.2.69.142"
@@ -192,3 +193,28 @@ def test_is_trusted__unix_socket_only_by_its_word(settings):
 def test_networks__nonsense_is_said_and_never_skipped(configured):
     with pytest.raises(ImproperlyConfigured, match="TRUSTED_PROXIES"):
         networks(tuple(configured))
+
+
+# --- a proxy that is not trusted -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("remote", ["127.0.0.1", "192.168.0.2", "::1", "", "100.64.0.1"])
+def test_address_of__header_of_an_untrusted_proxy_is_logged_once(remote):
+    proxy_untrusted.reset()
+    with capture_logs() as logs:
+        for _ in range(3):
+            ask(remote, VISITOR)
+    (line,) = logs
+    assert line["event"] == "geo_proxy_untrusted"
+    assert line["peer"] == (remote or "unix")
+
+
+@pytest.mark.parametrize(
+    ("remote", "forwarded"),
+    [("10.0.0.1", VISITOR), ("10.0.0.1", "nonsense"), (VISITOR, "8.8.8.8"), ("127.0.0.1", None)],
+)
+def test_address_of__nothing_is_logged_of_trusted_proxies_and_forgers(remote, forwarded):
+    proxy_untrusted.reset()
+    with capture_logs() as logs:
+        ask(remote, forwarded)
+    assert logs == []

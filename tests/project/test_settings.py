@@ -90,3 +90,21 @@ def test_settings__production_passes_the_checks_for_deployment(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "var/secret_key").exists()
+
+
+@pytest.mark.parametrize("is_chosen", [False, True])
+def test_settings__hsts_binds_subdomains_only_if_that_is_chosen(tmp_path, is_chosen):
+    chosen = {"HSTS_INCLUDE_SUBDOMAINS": "true", "HSTS_PRELOAD": "true"} if is_chosen else {}
+    done = manage(
+        tmp_path,
+        "shell",
+        "--no-imports",
+        "-c",
+        "from django.conf import settings as s;"
+        "print(s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD, s.SECURE_HSTS_SECONDS)",
+        DEBUG="false",
+        SECRET_KEY="a-Long.0ne_" * 6,
+        ALLOWED_HOSTS="geo.example.com",
+        **chosen,
+    )
+    assert done.stdout.split() == [str(is_chosen), str(is_chosen), "31536000"], done.stderr
