@@ -2,6 +2,7 @@
 
 from collections import Counter
 from http import HTTPStatus
+from math import ceil
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -9,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -90,8 +92,13 @@ def _rate_exceeded(error: RateExceeded) -> str:
     if not error.seconds:
         said = _("These are too many addresses at once: at most %(count)s are allowed.")
         return said % {"count": number_format(error.amount)}
-    said = _("Too many addresses were asked for. Try again in %(seconds)s seconds.")
-    return said % {"seconds": number_format(error.seconds)}
+    minutes = ceil(error.seconds / 60)
+    said = ngettext(
+        "Too many addresses were asked for. Try again in %(count)s minute.",
+        "Too many addresses were asked for. Try again in %(count)s minutes.",
+        minutes,
+    )
+    return said % {"count": number_format(minutes)}
 
 
 def _totals(answers: list[Location]) -> dict[str, Any]:
