@@ -3,8 +3,10 @@
 It is the one that ``CACHES`` names under ``GEOCACHE["CACHE_ALIAS"]``, or else an embedded one.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -126,7 +128,10 @@ def append(
         is_added, numbers = backend.append(record, both, flush_key, pending)
         return Appended(is_added, is_added and entry is not None, *numbers)
     if isinstance(backend, RedisCache):
-        return _append_to_redis(backend, record, entry, flush_key, pending)
+        client: Any = backend._cache
+        # Such as a proxy or a user without scripts; a Redis that is full refuses the record, too.
+        with suppress(client._lib.exceptions.ResponseError):
+            return _append_to_redis(backend, record, entry, flush_key, pending)
     is_added = backend.add(*record, timeout=None)
     key, step = pending
     number, count = raised(backend, flush_key, 0), raised(backend, key, step if is_added else 0)
@@ -149,26 +154,38 @@ def _append_to_redis(
     pending: tuple[str, int],
 ) -> Appended:
     client: Any = backend._cache
-    dumps, key = client._serializer.dumps, backend.make_and_validate_key
-    values = {key(record[0]): dumps(record[1])}
-    if entry:
-        values[key(entry.key)] = dumps(entry.text)
-    pipeline = client.get_client(key(record[0]), write=True).pipeline()
-    pipeline.msetnx(values)
-    pipeline.get(key(flush_key))
-    pipeline.incrby(key(pending[0]), pending[1])
+    dumps, loads = client._serializer.dumps, client._serializer.loads
+    names, values = [record[0], flush_key, pending[0]], [dumps(record[1]), pending[1]]
     seconds = backend.get_backend_timeout(entry.seconds) if entry else None
-    if entry and seconds is not None:
-        pipeline.expire(key(entry.key), seconds)
-    is_added, number, pending_count, *_ = pipeline.execute()
-    if not is_added:
-        pending_count = raised(backend, pending[0], -pending[1])
-    return Appended(
-        bool(is_added),
-        bool(is_added) and entry is not None,
-        None if number is None else client._serializer.loads(number),
-        pending_count,
-    )
+    # SET has no way to write what expires at once.
+    is_both = entry is not None and seconds != 0
+    if entry and is_both:
+        names.append(entry.key)
+        values += [dumps(entry.text), "" if seconds is None else seconds]
+    keys = [backend.make_and_validate_key(name) for name in names]
+    redis = client.get_client(keys[0], write=True)
+    try:
+        found = redis.evalsha(APPEND_SHA, len(keys), *keys, *values)
+    except client._lib.exceptions.NoScriptError:
+        found = redis.eval(APPEND, len(keys), *keys, *values)
+    is_added = bool(found[0])
+    number, count = (loads(one) if isinstance(one, bytes) else one for one in found[1:])
+    return Appended(is_added, is_added and is_both, number, count)
+
+
+# A script, as MSETNX has no times to live: an EXPIRE after it also runs when it has refused.
+APPEND: Final = """
+    if redis.call('EXISTS', KEYS[1], KEYS[4] or KEYS[1]) > 0 then
+        return {0, redis.call('GET', KEYS[2]), redis.call('GET', KEYS[3])}
+    end
+    redis.call('SET', KEYS[1], ARGV[1])
+    if KEYS[4] then
+        redis.call('SET', KEYS[4], ARGV[3])
+        if ARGV[4] ~= '' then redis.call('EXPIRE', KEYS[4], ARGV[4]) end
+    end
+    return {1, redis.call('GET', KEYS[2]), redis.call('INCRBY', KEYS[3], ARGV[2])}
+"""
+APPEND_SHA: Final = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()
 
 
 def scan(backend: BaseCache, beginning: str) -> Iterator[str] | None:

@@ -762,6 +762,68 @@ def test_append__on_redis_adds_neither_where_one_is_taken(redis_cache, taken):
     assert redis_cache.get_many(["r:1:0", ENTRY.key]) == {taken: "SEAL"}
 
 
+def test_append__on_redis_refused_leaves_the_time_of_the_entry_that_is_there(redis_cache):
+    redis_cache.set(ENTRY.key, "another", timeout=10)
+    assert not append_both(redis_cache, replace(ENTRY, seconds=3600)).is_added
+    client = redis_cache._cache.get_client(None, write=True)
+    assert 0 < client.ttl(redis_cache.make_key(ENTRY.key)) <= 10
+    redis_cache.set(ENTRY.key, "another", timeout=None)
+    assert not append_both(redis_cache).is_added
+    assert client.ttl(redis_cache.make_key(ENTRY.key)) == -1
+
+
+def test_append__on_redis_is_one_trip(redis_cache, monkeypatch):
+    append_both(redis_cache)
+    redis_cache.delete_many(["r:1:0", ENTRY.key])
+    connection = redis_cache._cache.get_client(None, write=True).connection_pool.connection_class
+    sent = []
+    send = connection.send_packed_command
+    monkeypatch.setattr(
+        connection,
+        "send_packed_command",
+        lambda self, command, **options: sent.append(command) or send(self, command, **options),
+    )
+    assert append_both(redis_cache).is_set
+    assert not append_both(redis_cache).is_set
+    assert len(sent) == 2
+
+
+def test_append__on_a_redis_that_has_forgotten_its_scripts_adds_both(redis_cache):
+    redis_cache._cache.get_client(None, write=True).script_flush()
+    assert append_both(redis_cache).is_set
+    assert redis_cache.get_many(["r:1:0", ENTRY.key]) == {
+        "r:1:0": "a record",
+        ENTRY.key: "an answer",
+    }
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_append__leaves_an_entry_that_expires_at_once_alone(redis_cache, seconds):
+    assert append_both(redis_cache, replace(ENTRY, seconds=seconds)) == backends.Appended(
+        True, False, None, 3
+    )
+    assert redis_cache.get_many(["r:1:0", ENTRY.key]) == {"r:1:0": "a record"}
+
+
+def test_append__for_a_redis_user_without_scripts_adds_the_record_alone(
+    redis_cache, redis_url, settings
+):
+    redis_cache.set_many({"f": 7, "n": 2})
+    name = f"plain{os.getpid()}"
+    client = redis_cache._cache.get_client(None, write=True)
+    client.execute_command("ACL", "SETUSER", name, "on", "nopass", "~*", "+@all", "-@scripting")
+    entry = settings.CACHES["geocache"]
+    settings.CACHES = {
+        **settings.CACHES,
+        "geocache": {**entry, "LOCATION": redis_url.replace("://", f"://{name}:x@")},
+    }
+    try:
+        assert append_both(backends.current()) == backends.Appended(True, False, 7, 5)
+        assert redis_cache.get_many(["r:1:0", ENTRY.key]) == {"r:1:0": "a record"}
+    finally:
+        client.execute_command("ACL", "DELUSER", name)
+
+
 def test_append__an_entry_without_time_to_live_stays(redis_cache):
     assert append_both(redis_cache, replace(ENTRY, seconds=None)).is_set
     client = redis_cache._cache.get_client(None, write=True)
