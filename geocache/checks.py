@@ -1,5 +1,9 @@
 """System checks: a wrong set-up is found by ``manage.py check``, with an id and what to do."""
 
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from threading import Thread
 from typing import Any, Final
 
 from django.apps import apps
@@ -12,8 +16,9 @@ from geocache import client_ip, conf
 from geocache.bans import apply as bans
 from geocache.blocklists.names import name_problem
 from geocache.cache import backends
+from geocache.cache.embedded import EmbeddedCache
 from geocache.cache.guard import guarded
-from geocache.exceptions import BanError, CacheUnavailable, ProviderError
+from geocache.exceptions import BanError, CacheUnavailable, CacheUnusable, ProviderError
 from geocache.maintenance import prune
 from geocache.models import JournalHead
 from geocache.providers import factory
@@ -23,64 +28,144 @@ from geocache.providers import factory
 # volatile-ttl takes seals first, volatile-random any of them, volatile-lfu those that nobody reads,
 # as nobody does; volatile-lru a young one only where nearly everything is as young.
 KEEPING_POLICIES: Final = ("noeviction", "volatile-lru")
+# The cache that sessions, cached pages and the host's own code use, unless told otherwise.
+HOST_ALIAS: Final = "default"
+# How long a check waits for the cache: it is made before each command.
+CACHE_SECONDS: Final = 2.0
 SCHEDULER_APP = "django_apscheduler"
 
 
 @register(Tags.caches)
 def check_journal(**_: Any) -> list[CheckMessage]:
-    """Check that the cache can hold the journal: shared, atomic, and never evicting."""
+    """Check that the cache can hold the journal. Only a warning: answers are written through.
+
+    Before each command, so it makes no file and says nothing of a server that is down.
+    """
     try:
-        with guarded(fails_fast=False):
-            backend = backends.opened()
+        problem = _journal_problem()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="geocache.E003")]
-    except CacheUnavailable as error:
+    except CacheUnusable as error:
         return [Caution(f"The cache cannot be opened: {error}", id="geocache.W001")]
+    except CacheUnavailable:
+        return []
+    if not problem:
+        return []
+    return [
+        Caution(
+            f"{problem}. Every new answer is written to the database at once.",
+            hint=_own_cache(),
+            id="geocache.W021",
+        )
+    ]
+
+
+@register(Tags.caches, deploy=True)
+def check_journal_in_production(**_: Any) -> list[CheckMessage]:
+    """Check that the cache is there, can hold the journal, and keeps records and seals."""
+    try:
+        problem = _journal_problem()
+    except (ImproperlyConfigured, CacheUnusable):
+        # The check before each command has said so.
+        return []
+    except CacheUnavailable as error:
+        return [Caution(f"The cache cannot be reached: {error}", id="geocache.W001")]
+    if problem:
+        return [Error(f"{problem}.", hint=_own_cache(), id="geocache.E001")]
+    memory = backends.redis_memory(backends.current())
+    if memory is None or memory.policy in KEEPING_POLICIES:
+        return []
+    return [
+        Caution(
+            f"Redis has maxmemory-policy {memory.policy}: when memory is short it evicts answers "
+            "that are not flushed yet, or the seals that keep them from being passed over.",
+            hint="Set maxmemory-policy to noeviction or volatile-lru.",
+            id="geocache.W003",
+        )
+    ]
+
+
+def _journal_problem() -> str:
+    """Return why the cache cannot hold the journal, or the empty text.
+
+    Raises ``CacheUnusable`` for an embedded one, and ``CacheUnavailable`` for a server.
+    """
+    with guarded(fails_fast=False) as backend:
+        if isinstance(backend, EmbeddedCache):
+            backend.check()
+            return ""
+        problem = _in_time(partial(backends.journal_problem, backend))
+    return f"{type(backend).__name__} cannot hold geocache's journal: {problem}" if problem else ""
+
+
+def _in_time(ask: Callable[[], str]) -> str:
+    """Return what ``ask`` returns, or raise ``CacheUnavailable`` when that takes too long.
+
+    In a thread, as a cache may have a time-out of minutes, or none.
+    """
+    outcome: Future[str] = Future()
+
+    def answer() -> None:
+        try:
+            outcome.set_result(ask())
+        except Exception as error:  # noqa: BLE001 - raised in the thread that waits
+            outcome.set_exception(error)
+
+    Thread(target=answer, daemon=True).start()
+    try:
+        return outcome.result(CACHE_SECONDS)
+    except TimeoutError as error:
+        if outcome.done():
+            raise
+        raise CacheUnavailable(f"no answer within {CACHE_SECONDS:g} seconds") from error
+
+
+def _own_cache() -> str:
+    """Say how to give geocache a cache entry of its own, which no other part of a site uses."""
+    return (
+        'Give geocache an entry of its own, CACHES["geocache"] = {"BACKEND": '
+        '"django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:6379/1", '
+        '"KEY_PREFIX": "geocache", "OPTIONS": {"serializer": '
+        '"geocache.cache.backends.TextSerializer"}}, with a database number that nothing else '
+        "uses, and leave CACHE_ALIAS out. Without that entry geocache has an embedded cache."
+    )
+
+
+@register(Tags.caches)
+def check_shared_cache(**_: Any) -> list[CheckMessage]:
+    """Check that the cache is geocache's own, and that nothing in it is unpickled."""
+    try:
+        backend = backends.current()
+    except Exception:  # noqa: BLE001 - check_journal says what is wrong with the settings
+        return []
     name = type(backend).__name__
-    if not backends.can_hold_journal(backend):
+    if conf.get("CACHE_ALIAS") == HOST_ALIAS:
+        breaks = (
+            f" {name} stores text and whole numbers only here, which breaks sessions and all else "
+            "that is cached."
+            if backends.stores_text_only(backend)
+            else ""
+        )
         return [
-            Error(
-                f"{name} cannot hold geocache's journal: it is not shared by all processes, not "
-                "atomic, or it evicts. Every new answer is written to the database at once.",
-                hint=f"Use Redis, Valkey or geocache.cache.embedded.EmbeddedCache for the cache "
-                f'"{conf.get("CACHE_ALIAS")}", or leave it out of CACHES.',
-                id="geocache.E001",
-            )
-        ]
-    if backends.eviction_policy(backend) not in (None, "none"):
-        return [
-            Error(
-                f"{name} evicts entries, and with them answers that are not flushed yet.",
-                hint='Set OPTIONS={"eviction_policy": "none"}, or use '
-                "geocache.cache.embedded.EmbeddedCache.",
-                id="geocache.E002",
+            Caution(
+                'CACHE_ALIAS is "default", the cache of the whole site: cache.clear() deletes '
+                f"answers that are not flushed yet.{breaks}",
+                hint=_own_cache(),
+                id="geocache.W022",
             )
         ]
     if backends.does_unpickle(backend):
         return [
             Caution(
-                f"{name} unpickles what it reads: who can write to it can run code here.",
-                hint='Set OPTIONS={"serializer": "geocache.cache.backends.TextSerializer"}.',
+                f"{name} unpickles what it reads: a program that can write to it can run code "
+                "here.",
+                hint='Set OPTIONS={"serializer": "geocache.cache.backends.TextSerializer"} '
+                '("SERIALIZER" for django-redis and django-valkey) for an entry of CACHES that '
+                f"only geocache uses. {_own_cache()}",
                 id="geocache.W002",
             )
         ]
     return []
-
-
-@register(Tags.caches, deploy=True)
-def check_redis_policy(**_: Any) -> list[CheckMessage]:
-    """Check that Redis keeps records and seals; on deploy only, as it has to ask."""
-    policy = backends.redis_policy()
-    if policy is None or policy in KEEPING_POLICIES:
-        return []
-    return [
-        Caution(
-            f"Redis has maxmemory-policy {policy}: when memory is short it evicts answers that "
-            "are not flushed yet, or the seals that keep them from being passed over.",
-            hint="Set maxmemory-policy to noeviction or volatile-lru.",
-            id="geocache.W003",
-        )
-    ]
 
 
 @register()

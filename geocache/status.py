@@ -1,6 +1,7 @@
 """The state of all parts of geocache, read one by one and without writing to the database."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -14,7 +15,8 @@ from django.utils import timezone
 
 from geocache.blocklists.status import BanOverview, ListOverview, read_bans, read_lists
 from geocache.cache import backends
-from geocache.exceptions import ProviderError
+from geocache.cache.guard import guarded
+from geocache.exceptions import CacheUnavailable, ProviderError
 from geocache.journal import spill_buffer
 from geocache.journal.backlog import read_backlog
 from geocache.locks.process_identity import describe
@@ -172,7 +174,11 @@ def _read_cache(_: datetime) -> dict[str, Any]:
     backend = backends.current()
     # The class alone: a location may be a URL with a password.
     name = f"{type(backend).__module__}.{type(backend).__qualname__}"
-    return {"cache_backend": name, "is_journal_possible": backends.can_hold_journal(backend)}
+    fields: dict[str, Any] = {"cache_backend": name}
+    # A cache that is down is a problem of the journal.
+    with suppress(CacheUnavailable), guarded(fails_fast=False):
+        fields["is_journal_possible"] = backends.can_hold_journal(backend)
+    return fields
 
 
 def _read_journal(at: datetime) -> dict[str, Any]:

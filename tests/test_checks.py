@@ -1,17 +1,26 @@
+import os
+import time
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.contrib.sessions.backends.cache import SessionStore
 from django.core import checks
 from django.core.cache import BaseCache
 from django.core.management import call_command
 from django.db import connections
+from structlog.testing import capture_logs
 
 from geocache.cache import backends
-from geocache.cache.embedded import FILE_NAME
+from geocache.cache.embedded import FILE_NAME, EmbeddedCache
+from geocache.journal.flush import flush_dirty
+from geocache.lookup import lookup
 from tests.factories import use_dummy_provider
+from tests.support.tcp_proxy import a_black_hole
 
+TEXT_SERIALIZER = "geocache.cache.backends.TextSerializer"
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 FILES = {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": "/nowhere"}
 DUMMY = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
@@ -36,12 +45,24 @@ def test_check_database_age__tells_on_deploy_that_the_fallback_is_old() -> None:
 
 
 @pytest.mark.parametrize("cache", [LOCMEM, FILES, DUMMY, TABLE])
-def test_check_journal__refuses_a_cache_that_cannot_hold_it(
+def test_check_journal__an_unfit_cache_is_a_warning_and_an_error_on_deploy_only(
     settings: Any, cache: dict[str, Any]
 ) -> None:
     use_cache(settings, cache)
 
-    assert "geocache.E001" in ids()
+    found = {message.id: message for message in checks.run_checks()}
+    assert "geocache.E001" not in found
+    assert not found["geocache.W021"].is_serious(checks.ERROR)
+    assert "cannot hold geocache's journal: " in found["geocache.W021"].msg
+    assert "geocache.E001" in ids(deploy=True)
+
+
+@pytest.mark.django_db
+def test_check_journal__stops_no_command_of_a_host_with_locmem(settings: Any) -> None:
+    use_cache(settings, LOCMEM)
+
+    call_command("check", verbosity=0)
+    call_command("migrate", verbosity=0, skip_checks=False)
 
 
 class EvictingCache(BaseCache):
@@ -56,7 +77,88 @@ class EvictingCache(BaseCache):
 def test_check_journal__refuses_a_diskcache_that_evicts(settings: Any) -> None:
     use_cache(settings, {"BACKEND": f"{__name__}.EvictingCache"})
 
-    assert "geocache.E002" in ids()
+    (message,) = [one for one in checks.run_checks() if one.id == "geocache.W021"]
+    assert 'eviction_policy is "least-recently-stored"' in message.msg
+    assert "geocache.E001" in ids(deploy=True)
+
+
+class RoundingCache(EmbeddedCache):
+    """A cache of another library whose counters are doubles."""
+
+    def incr(self, *arguments: Any, **options: Any) -> int:
+        return super().incr(*arguments, **options) // 256 * 256
+
+
+def test_check_journal__says_what_a_cache_does_not_do(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "EmbeddedCache", type("Own", (EmbeddedCache,), {}))
+    monkeypatch.setattr("geocache.checks.EmbeddedCache", type("Own", (EmbeddedCache,), {}))
+    use_cache(settings, {"BACKEND": f"{__name__}.RoundingCache", "LOCATION": str(tmp_path)})
+
+    (message,) = [one for one in checks.run_checks() if one.id == "geocache.W021"]
+    assert "RoundingCache cannot hold geocache's journal: its incr() has to be exact" in message.msg
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "redis://nobody:wrong@{}"])
+def test_check_journal__a_server_that_is_down_is_said_on_deploy(
+    settings: Any, redis_url: str, url: str
+) -> None:
+    own = "geocache.cache.backends.TextSerializer"
+    use_cache(
+        settings,
+        {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": url.format(redis_url.partition("://")[2]),
+            "OPTIONS": {"serializer": own},
+        },
+    )
+
+    assert ids() == set()
+    (message,) = [
+        one
+        for one in checks.run_checks(include_deployment_checks=True)
+        if one.id == "geocache.W001"
+    ]
+    assert "cannot be reached: " in message.msg
+
+
+@pytest.mark.slow
+def test_check_journal__a_server_that_does_not_answer_takes_two_seconds(settings: Any) -> None:
+    with a_black_hole() as port:
+        use_cache(
+            settings,
+            {
+                "BACKEND": "django.core.cache.backends.redis.RedisCache",
+                "LOCATION": f"redis://127.0.0.1:{port}/0",
+                # As it is without any time-out of the host's own.
+                "OPTIONS": {"socket_timeout": 20, "serializer": TEXT_SERIALIZER},
+            },
+        )
+        started = time.monotonic()
+        assert ids() == set()
+        assert time.monotonic() - started < 3
+        assert "geocache.W001" in ids(deploy=True)
+
+
+def test_check_journal__makes_no_file_of_the_embedded_cache(settings: Any, tmp_path: Path) -> None:
+    settings.CACHES = {"default": settings.CACHES["default"]}
+    settings.GEOCACHE = {**settings.GEOCACHE, "VAR_DIR": tmp_path / "var"}
+
+    assert ids() == set()
+    assert ids(deploy=True) == {"geocache.I001"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_journal__warns_of_a_folder_that_cannot_be_made(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CACHES = {"default": settings.CACHES["default"]}
+    settings.GEOCACHE = {**settings.GEOCACHE, "VAR_DIR": tmp_path / "var"}
+    # Root may write anywhere.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    assert "geocache.W001" in ids()
 
 
 @pytest.mark.parametrize("content", [None, b"no database"])
@@ -75,11 +177,65 @@ def test_check_journal__warns_of_an_embedded_cache_that_cannot_be_opened(
     assert "geocache.W001" in ids()
 
 
-def test_check_journal__warns_of_a_redis_that_unpickles(settings: Any) -> None:
-    backend = "django.core.cache.backends.redis.RedisCache"
-    use_cache(settings, {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1"})
+UNPICKLING = [
+    ("django.core.cache.backends.redis.RedisCache", "redis"),
+    ("django_redis.cache.RedisCache", "redis"),
+    ("django_valkey.cache.ValkeyCache", "valkey"),
+]
 
-    assert "geocache.W002" in ids()
+
+@pytest.mark.parametrize(("backend", "scheme"), UNPICKLING)
+def test_check_shared_cache__warns_of_a_redis_that_unpickles(
+    settings: Any, backend: str, scheme: str
+) -> None:
+    use_cache(settings, {"BACKEND": backend, "LOCATION": f"{scheme}://127.0.0.1:1"})
+
+    (message,) = [one for one in checks.run_checks() if one.id == "geocache.W002"]
+    assert "an entry of its own" in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    ("options", "does_break"), [({}, False), ({"serializer": TEXT_SERIALIZER}, True)]
+)
+def test_check_shared_cache__warns_of_the_cache_of_the_whole_site(
+    settings: Any, options: dict[str, Any], does_break: bool
+) -> None:
+    default = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": "redis://127.0.0.1:1",
+        "OPTIONS": options,
+    }
+    settings.CACHES = {**settings.CACHES, "default": default}
+    settings.GEOCACHE = {**settings.GEOCACHE, "CACHE_ALIAS": "default"}
+
+    (message,) = [one for one in checks.run_checks() if one.id == "geocache.W022"]
+    assert ("breaks sessions" in message.msg) is does_break
+    assert "an entry of its own" in str(message.hint)
+    assert "geocache.W002" not in ids()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "backend", ["django.core.cache.backends.redis.RedisCache", "django_redis.cache.RedisCache"]
+)
+def test_journal__works_beside_pickled_values_of_the_host(
+    settings: Any, redis_url: str, backend: str
+) -> None:
+    prefix = settings.CACHES["geocache"]["KEY_PREFIX"]
+    default = {"BACKEND": backend, "LOCATION": redis_url, "KEY_PREFIX": prefix}
+    settings.CACHES = {**settings.CACHES, "default": default}
+    settings.GEOCACHE = {**settings.GEOCACHE, "CACHE_ALIAS": "default"}
+    use_dummy_provider(settings)
+    session = SessionStore()
+    session["cart"] = {"since": date(2026, 1, 31)}
+    session.save()
+
+    with capture_logs() as logs:
+        lookup("81.2.69.142")
+    assert flush_dirty().flushed == 1
+
+    assert not [log for log in logs if log["event"] == "geo_cache_written_through"]
+    assert SessionStore(session.session_key)["cart"] == {"since": date(2026, 1, 31)}
 
 
 @pytest.mark.parametrize(
@@ -95,19 +251,26 @@ def test_check_journal__warns_of_a_redis_that_unpickles(settings: Any) -> None:
         ("of a later release", True),
     ],
 )
-def test_check_redis_policy__warns_of_one_that_evicts_records_or_seals(
+def test_check_journal_in_production__warns_of_a_policy_that_evicts_records_or_seals(
     monkeypatch: pytest.MonkeyPatch, policy: str | None, is_warned_of: bool
 ) -> None:
-    monkeypatch.setattr(backends, "redis_policy", lambda: policy)
+    memory = policy and backends.RedisMemory(policy, 0)
+    monkeypatch.setattr(backends, "redis_memory", lambda _: memory)
 
     assert ("geocache.W003" in ids(deploy=True)) is is_warned_of
 
 
-def test_redis_policy__is_asked_of_the_real_redis(settings: Any, redis_url: str) -> None:
-    backend = "django.core.cache.backends.redis.RedisCache"
-    use_cache(settings, {"BACKEND": backend, "LOCATION": redis_url})
+@pytest.mark.parametrize(("backend", "scheme"), UNPICKLING)
+def test_redis_memory__is_asked_of_the_real_redis(
+    settings: Any, redis_url: str, backend: str, scheme: str
+) -> None:
+    use_cache(settings, {"BACKEND": backend, "LOCATION": redis_url.replace("redis:", f"{scheme}:")})
 
-    assert backends.redis_policy() in ("noeviction", "volatile-lru", "allkeys-lru")
+    memory = backends.redis_memory(backends.current())
+
+    assert memory is not None
+    assert memory.policy in ("noeviction", "volatile-lru", "allkeys-lru")
+    assert memory.limit >= 0
 
 
 def test_check_sqlite__warns_when_it_does_not_wait_for_its_lock(

@@ -4,7 +4,10 @@ It is the one that ``CACHES`` names under ``GEOCACHE["CACHE_ALIAS"]``, or else a
 """
 
 import hashlib
+import math
+import pickle
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,21 +21,24 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.memcached import BaseMemcachedCache
-from django.core.cache.backends.redis import RedisCache, RedisSerializer
+from django.core.cache.backends.redis import RedisCache
 from django.core.signals import setting_changed
 
 from geocache import conf
+from geocache.cache import probe
 from geocache.cache.circuit_breaker import CircuitBreaker
 from geocache.cache.embedded import EmbeddedCache
 
-# Not shared by processes, not atomic, or free to evict: the journal does not fit in these.
-UNFIT_FOR_JOURNAL: Final = (
-    BaseMemcachedCache,
-    DatabaseCache,
-    DummyCache,
-    FileBasedCache,
-    LocMemCache,
-)
+# What a probe of a cache does not see: it has one process, and a moment.
+UNFIT_FOR_JOURNAL: Final[dict[type[BaseCache], str]] = {
+    BaseMemcachedCache: "it evicts entries when its memory is full",
+    DatabaseCache: "it deletes entries beyond MAX_ENTRIES",
+    DummyCache: "it keeps nothing",
+    FileBasedCache: "its add() is not atomic, and it deletes entries beyond MAX_ENTRIES",
+    LocMemCache: "each process has its own",
+}
+# How long a cache that was found unfit is taken for unfit: somebody may mend it.
+UNFIT_SECONDS: Final = 300.0
 # Around all that a look-up asks of the cache: a server that has vanished costs one look-up of a
 # process its time-out every five seconds, not several time-outs each. A flush takes its time.
 breaker: Final = CircuitBreaker(slow_seconds=0.5, open_seconds=5.0)
@@ -40,6 +46,8 @@ breaker: Final = CircuitBreaker(slow_seconds=0.5, open_seconds=5.0)
 ENTRY_KEYS: Final = "e:"
 # Keys that Redis looks at in one step of a scan.
 SCANNED_KEYS: Final = 1_000
+# A value that only a pickle brings back, and that any process can unpickle.
+UNPICKLED: Final = 1j
 # How Redis writes its 64-bit counters.
 REDIS_NUMBER: Final = re.compile(rb"-?[0-9]{1,19}")
 
@@ -58,33 +66,95 @@ def opened() -> BaseCache:
 
 
 def can_hold_journal(backend: BaseCache) -> bool:
-    """Tell whether ``add`` is atomic on ``backend``, for all processes, and nothing is evicted."""
-    return not isinstance(backend, UNFIT_FOR_JOURNAL)
+    """Tell whether the cache that ``current`` returns can hold the journal."""
+    return not journal_problem(backend)
 
 
-def eviction_policy(backend: BaseCache) -> str | None:
-    """Return the eviction policy of a diskcache that the project brings, else None."""
-    policy: str | None = getattr(getattr(backend, "_cache", None), "eviction_policy", None)
-    return policy
+def journal_problem(backend: BaseCache) -> str:
+    """Return why the cache that ``current`` returns cannot hold the journal, or the empty text.
+
+    That is tried out once per process, before its first record, and again after a while if the
+    cache is unfit. Raises what the cache's library raises, or ``CacheUnavailable``, when the cache
+    does not work now.
+    """
+    if isinstance(backend, EmbeddedCache):
+        return ""
+    alias = conf.get("CACHE_ALIAS")
+    problem, until = _known_problems.get(alias, ("", 0.0))
+    if time.monotonic() >= until:
+        problem = _find_problem(backend)
+        _known_problems[alias] = problem, time.monotonic() + UNFIT_SECONDS if problem else math.inf
+    return problem
+
+
+# By alias, with the time at which to look again.
+_known_problems: Final[dict[str, tuple[str, float]]] = {}
+
+
+def _find_problem(backend: BaseCache) -> str:
+    for kind, reason in UNFIT_FOR_JOURNAL.items():
+        if isinstance(backend, kind):
+            return reason
+    # django-redis and django-valkey.
+    if getattr(backend, "_ignore_exceptions", False):
+        return (
+            "it hides its errors (IGNORE_EXCEPTIONS): a write that failed looks like a refused one"
+        )
+    policy = getattr(getattr(backend, "_cache", None), "eviction_policy", "none")
+    if policy != "none":
+        return f'it evicts entries: its eviction_policy is "{policy}" instead of "none"'
+    # First whether it can be reached: the policy is also unknown where a server does not tell.
+    problem = probe.problem_of(backend)
+    memory = redis_memory(backend)
+    if not problem and memory and memory.policy.startswith("allkeys-") and memory.limit:
+        return f"it evicts entries: Redis has maxmemory-policy {memory.policy}"
+    return problem
+
+
+def serializer_of(backend: BaseCache) -> Any:
+    """Return what turns values into bytes in Django's Redis, django-redis and django-valkey."""
+    client = getattr(backend, "_cache" if isinstance(backend, RedisCache) else "client", None)
+    return getattr(client, "_serializer", None)
 
 
 def does_unpickle(backend: BaseCache) -> bool:
-    """Tell whether ``backend`` is Django's Redis with a serializer that unpickles."""
-    if not isinstance(backend, RedisCache):
-        return False
-    client: Any = backend._cache
-    return isinstance(client._serializer, RedisSerializer)
-
-
-def redis_policy() -> str | None:
-    """Return Redis's ``maxmemory-policy``; None for other caches, or when it does not tell."""
+    """Tell whether ``backend`` is a Redis whose serializer unpickles."""
     try:
-        backend = current()
-        if not isinstance(backend, RedisCache):
-            return None
-        client: Any = backend._cache.get_client()
-        return str(client.config_get("maxmemory-policy")["maxmemory-policy"])
-    except Exception:  # noqa: BLE001 - down, or managed and not willing to say
+        return bool(serializer_of(backend).loads(pickle.dumps(UNPICKLED)) == UNPICKLED)
+    except Exception:  # noqa: BLE001 - no serializer, or one that refuses what it cannot read
+        return False
+
+
+def stores_text_only(backend: BaseCache) -> bool:
+    """Tell whether ``backend`` refuses the values of a host: sessions, pages, objects."""
+    return isinstance(backend, EmbeddedCache) or isinstance(serializer_of(backend), TextSerializer)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisMemory:
+    """What Redis does when its memory is full; a ``limit`` of 0 bytes is none."""
+
+    policy: str
+    limit: int
+
+
+def redis_client(backend: BaseCache) -> Any:
+    """Return a client on the server that Django's Redis, django-redis or django-valkey writes to.
+
+    Raises ``AttributeError`` for another cache.
+    """
+    cache: Any = backend
+    if isinstance(backend, RedisCache):
+        return cache._cache.get_client(write=True)
+    return cache.client.get_client(write=True)
+
+
+def redis_memory(backend: BaseCache) -> RedisMemory | None:
+    """Return it for the server that is written to; None for others, or when it does not tell."""
+    try:
+        told = redis_client(backend).config_get("maxmemory*")
+        return RedisMemory(str(told["maxmemory-policy"]), int(told["maxmemory"]))
+    except Exception:  # noqa: BLE001 - another cache, down, or managed and not willing to say
         return None
 
 
@@ -193,12 +263,13 @@ def scan(backend: BaseCache, beginning: str) -> Iterator[str] | None:
     name = backend.make_key(beginning)
     if isinstance(backend, EmbeddedCache):
         found: Iterable[str] = backend.names(name)
-    elif isinstance(backend, RedisCache):
-        client: Any = backend._cache.get_client()
+    else:
+        try:
+            client = redis_client(backend)
+        except (AttributeError, TypeError):
+            return None
         match = re.sub(r"([*?\[\]\\])", r"\\\1", name) + "*"
         found = (key.decode() for key in client.scan_iter(match, count=SCANNED_KEYS))
-    else:
-        return None
     return (beginning + one.removeprefix(name) for one in found)
 
 
@@ -235,10 +306,15 @@ def _delete_in_redis(backend: RedisCache, keys: list[str], value: str) -> None:
 
 
 class TextSerializer:
-    """Store text and whole numbers as they are, for the ``serializer`` option of Django's Redis.
+    """Store text and whole numbers as they are.
 
-    Django's own serializer unpickles what it reads, so that who can write to Redis can run code.
+    It is for the option ``serializer`` of Django's Redis, and ``SERIALIZER`` of django-redis and
+    django-valkey. Their own serializers unpickle what they read, so that a program that can write
+    to Redis can run code.
     """
+
+    def __init__(self, options: object = None) -> None:
+        """Take the cache's options, which django-redis passes."""
 
     def dumps(self, value: str | int) -> bytes | int:
         """Return what Redis stores. Raises ``TypeError`` for other types and text like ``"12"``."""
@@ -270,6 +346,7 @@ def _embedded() -> EmbeddedCache | None:
 def _forget(*, setting: str, **_: object) -> None:
     if setting in ("GEOCACHE", "CACHES", "BASE_DIR"):
         _embedded.cache_clear()
+        _known_problems.clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="geocache.cache")

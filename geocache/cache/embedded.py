@@ -104,6 +104,15 @@ class EmbeddedCache(BaseCache):
         """Open the file, as the first use of it does; raise ``CacheUnusable``."""
         self.connection()
 
+    def check(self) -> None:
+        """Raise ``CacheUnusable`` if the file cannot be opened, or made where there is none."""
+        if self.path.exists():
+            self.open()
+            return
+        folder = next(folder for folder in self.path.parents if folder.exists())
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            raise CacheUnusable(f"{self.path} cannot be opened: {folder} is not a writable folder")
+
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
         named = (self.make_key(key, version), time.time())
         # Not by _reading(), which takes as long as the rest.

@@ -96,33 +96,34 @@ def test_current__another_var_dir_is_another_embedded_cache(settings, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("backend", "location", "is_fit"),
+    ("backend", "location", "problem"),
     [
-        ("django.core.cache.backends.locmem.LocMemCache", "x", False),
-        ("django.core.cache.backends.dummy.DummyCache", "x", False),
-        ("django.core.cache.backends.filebased.FileBasedCache", "x", False),
-        ("django.core.cache.backends.db.DatabaseCache", "x", False),
-        ("django.core.cache.backends.memcached.PyMemcacheCache", "127.0.0.1:1", False),
-        ("django.core.cache.backends.memcached.PyLibMCCache", "127.0.0.1:1", False),
-        ("django.core.cache.backends.redis.RedisCache", "redis://127.0.0.1:1", True),
-        ("geocache.cache.embedded.EmbeddedCache", "x", True),
+        ("django.core.cache.backends.locmem.LocMemCache", "x", "each process has its own"),
+        ("django.core.cache.backends.dummy.DummyCache", "x", "keeps nothing"),
+        ("django.core.cache.backends.filebased.FileBasedCache", "x", "not atomic"),
+        ("django.core.cache.backends.db.DatabaseCache", "x", "MAX_ENTRIES"),
+        ("django.core.cache.backends.memcached.PyMemcacheCache", "127.0.0.1:1", "evicts"),
+        ("django.core.cache.backends.memcached.PyLibMCCache", "127.0.0.1:1", "evicts"),
+        ("geocache.cache.embedded.EmbeddedCache", "x", ""),
     ],
 )
-def test_can_hold_journal__of_each_backend(settings, tmp_path, backend, location, is_fit):
+def test_journal_problem__of_each_backend(settings, tmp_path, backend, location, problem):
     if location == "x":
         location = str(tmp_path / "x")
     settings.CACHES = {
         **settings.CACHES,
-        "tried": {"BACKEND": backend, "LOCATION": location},
+        "geocache": {"BACKEND": backend, "LOCATION": location},
     }
     try:
-        tried = django_caches["tried"]
+        tried = backends.current()
     except ImportError:
         # Its client library is not here: what counts is the class it would be made of.
         name = backend.rpartition(".")[2]
         memcached = __import__("django.core.cache.backends.memcached", fromlist=[name])
         tried = object.__new__(getattr(memcached, name))
-    assert can_hold_journal(tried) is is_fit
+    found = backends.journal_problem(tried)
+    assert problem in found
+    assert can_hold_journal(tried) is (found == "") is (problem == "")
 
 
 # --- TextSerializer ----------------------------------------------------------------------------
@@ -191,6 +192,37 @@ def test_text_serializer__counts_in_redis(redis_cache):
     assert redis_cache.add("t", 2**60, timeout=None)
     assert redis_cache.incr("t") == 2**60 + 1
     assert redis_cache.get("t") == 2**60 + 1
+
+
+@pytest.mark.parametrize(
+    ("backend", "option"),
+    [
+        ("django.core.cache.backends.redis.RedisCache", "serializer"),
+        ("django_redis.cache.RedisCache", "SERIALIZER"),
+        ("django_valkey.cache.ValkeyCache", "SERIALIZER"),
+    ],
+)
+def test_text_serializer__serves_each_library(settings, redis_url, tmp_path, backend, option):
+    scheme = "valkey" if "valkey" in backend else "redis"
+    entry = {
+        "BACKEND": backend,
+        "LOCATION": redis_url.replace("redis:", f"{scheme}:"),
+        "KEY_PREFIX": settings.CACHES["geocache"]["KEY_PREFIX"],
+    }
+    settings.CACHES = {**settings.CACHES, "geocache": entry}
+    assert backends.does_unpickle(backends.current())
+
+    text = {"OPTIONS": {option: "geocache.cache.backends.TextSerializer"}}
+    settings.CACHES = {**settings.CACHES, "geocache": entry | text}
+    own = backends.current()
+    assert not backends.does_unpickle(own)
+    own.set_many({"a": "text", "n": 5})
+    assert own.get_many(["a", "n"]) == {"a": "text", "n": 5}
+    backends.redis_client(own).set(own.make_key("a"), pickle.dumps(Malicious(tmp_path / "trap")))
+    assert isinstance(own.get("a"), str)
+    assert not (tmp_path / "trap").exists()
+    with pytest.raises(TypeError):
+        own.set("a", object())
 
 
 # --- EmbeddedCache -----------------------------------------------------------------------------
