@@ -113,9 +113,9 @@ def open_journal() -> Iterator[BaseCache]:
     """Give the cache; raise ``JournalUnavailable`` when it is away, or cannot hold a journal."""
     try:
         with guarded(fails_fast=False) as backend:
-            if not backends.can_hold_journal(backend):
-                name = type(backend).__name__
-                raise JournalUnavailable(f"{name} cannot hold the journal; see geocache.E001")
+            if problem := backends.journal_problem(backend):
+                name = f"{type(backend).__name__} cannot hold the journal (geocache.E001)"
+                raise JournalUnavailable(f"{name}: {problem}")
             yield backend
     except CacheUnavailable as error:
         raise JournalUnavailable(f"the cache cannot be reached: {error}") from error
