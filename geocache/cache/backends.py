@@ -28,6 +28,7 @@ from geocache import conf
 from geocache.cache import probe
 from geocache.cache.circuit_breaker import CircuitBreaker
 from geocache.cache.embedded import EmbeddedCache
+from geocache.exceptions import CacheUnavailable
 
 # What a probe of a cache does not see: it has one process, and a moment.
 UNFIT_FOR_JOURNAL: Final[dict[type[BaseCache], str]] = {
@@ -208,10 +209,21 @@ def append(
     return Appended(is_added, False, number, count)
 
 
+def incr(backend: BaseCache, key: str, step: int = 1) -> int:
+    """Return what a counter is after a step; raise ``ValueError`` where there is none.
+
+    Raises ``CacheUnavailable`` for what is not a number: a cache that hides errors returns None.
+    """
+    number: object = backend.incr(key, step)
+    if not isinstance(number, int):
+        raise CacheUnavailable(f"the cache counted to {number!r}: does it hide its errors?")
+    return number
+
+
 def raised(backend: BaseCache, key: str, step: int) -> int | None:
     """Return what a counter is after a step, from where the cache writes; None: there is none."""
     try:
-        return backend.incr(key, step)
+        return incr(backend, key, step)
     except ValueError:
         return None
 

@@ -52,7 +52,7 @@ def skip_past(head: int) -> tuple[int, int]:
     """Raise a counter that went back over ``head``: return its values before and after."""
     with segments.open_journal() as backend:
         step = max(head - last_ticket(), 0) + 2 * segments.JUMP
-        ticket = backend.incr(segments.key(Name.TICKET), step)
+        ticket = backends.incr(backend, segments.key(Name.TICKET), step)
     _end_segments()
     return ticket - step, ticket
 

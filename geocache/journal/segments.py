@@ -149,7 +149,7 @@ def raised(backend: BaseCache, name: Name, step: int, seed: int) -> int:
     number = backends.raised(backend, key(name), step)
     if number is None:
         backend.add(key(name), seed, timeout=None)
-        number = backend.incr(key(name), step)
+        number = backends.incr(backend, key(name), step)
     return number
 
 

@@ -184,11 +184,11 @@ def _settle(provider: Provider, reserved: _Reservation, answered_count: int) -> 
 def _add(key: str, count: int) -> int:
     backend = backends.current()
     try:
-        return backend.incr(key, count)
+        return backends.incr(backend, key, count)
     except ValueError:
         # The first question of a day. Longer than the day, so that it does not run out within it.
         backend.add(key, 0, timeout=2 * DAY_SECONDS)
-        return backend.incr(key, count)
+        return backends.incr(backend, key, count)
 
 
 def _warn(provider: Provider, *, before: int, after: int) -> None:

@@ -43,7 +43,7 @@ class CacheStorage(Storage):
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         # Longer than its period: it must not run out between the two commands.
         backends.current().add(self._key(key), 0, timeout=2 * expiry)
-        return backends.current().incr(self._key(key), amount)
+        return backends.incr(backends.current(), self._key(key), amount)
 
     def get(self, key: str) -> int:
         count: int = backends.current().get(self._key(key), 0)

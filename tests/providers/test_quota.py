@@ -270,9 +270,21 @@ class Down:
     incr = add = set = get = decr = refuse
 
 
-def test_ask__what_cannot_be_counted_is_not_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+class HidingErrors:
+    """As django-redis with IGNORE_EXCEPTIONS."""
+
+    def incr(self, *_: object, **__: object) -> None:
+        pass
+
+    add = set = incr
+
+
+@pytest.mark.parametrize("cache", [Down, HidingErrors])
+def test_ask__what_cannot_be_counted_is_not_spent(
+    monkeypatch: pytest.MonkeyPatch, cache: type
+) -> None:
     limited, free = made(10), made(name="Unlimited")
-    monkeypatch.setattr(backends, "current", Down)
+    monkeypatch.setattr(backends, "current", cache)
     with capture_logs() as logs:
         with pytest.raises(ProviderError):
             ask(limited, ADDRESSES)
