@@ -81,16 +81,16 @@ class Probe:
         return counted == [start + 1, start + 1, start, LARGEST_NUMBER]
 
     def reads_back(self) -> bool:
-        return self._comes_to_show({self.text: TEXT, self.number: LARGEST_NUMBER})
+        return self._comes_to_show({self.text: TEXT, self.number: LARGEST_NUMBER}, READS)
 
     def deletes(self) -> bool:
         self.backend.delete_many(self.keys)
-        return self._comes_to_show({})
+        return self._comes_to_show({}, 1)
 
-    def _comes_to_show(self, expected: dict[str, object]) -> bool:
-        """Tell whether each of many reads shows exactly this, at the latest after a while."""
+    def _comes_to_show(self, expected: dict[str, object], reads: int) -> bool:
+        """Tell whether each of so many reads shows exactly this, at the latest after a while."""
         until = time.monotonic() + PATIENCE_SECONDS
-        for _ in range(READS):
+        for _ in range(reads):
             while not self._shows(expected):
                 if time.monotonic() >= until:
                     return False

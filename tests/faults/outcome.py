@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.core.cache.backends.redis import RedisCache
-
 from geocache.cache import backends
+from geocache.cache.embedded import EmbeddedCache
 from geocache.exceptions import FlushError
 from geocache.journal import segments
 from geocache.journal.backlog import read_backlog
 from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache, RejectedEntry
 from tests.faults import ledger as faults_ledger
-from tests.support.redis_client import redis_client
 
 # Flushes that the journal has to be empty after.
 FLUSHES = 20
@@ -98,10 +96,9 @@ def _records() -> Iterator[str]:
 
 
 def _keys(backend: Any) -> Iterator[str]:
-    if isinstance(backend, RedisCache):
-        with redis_client() as client:
-            return iter(
-                [key.decode() for key in client.scan_iter(backend.make_key("*:r:*"), count=1000)]
-            )
+    if not isinstance(backend, EmbeddedCache):
+        client = backends.redis_client(backend)
+        found = client.scan_iter(backend.make_key("*:r:*"), count=1000)
+        return iter([key.decode() for key in found])
     with closing(sqlite3.connect(backend.path)) as connection:
         return iter([name for (name,) in connection.execute("SELECT key FROM entries")])

@@ -1,10 +1,11 @@
 """The pairs of cache and database that a run can choose, and what each needs for itself."""
 
+import json
 import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -12,6 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pymysql
 import redis
+
+from tests.support.cache_set_ups import SET_UPS, SetUp
 
 REDIS_URL = os.environ.get("GEOCACHE_TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
 POSTGRES_URL = os.environ.get(
@@ -22,12 +25,16 @@ MARIADB_URL = os.environ.get("GEOCACHE_TEST_MARIADB_URL", "mysql://root@127.0.0.
 
 @dataclass(frozen=True)
 class Pair:
-    """Where a cache and a database are; no ``run_sql`` for a database in the folder of the run."""
+    """Where a cache and a database are; no ``run_sql`` for a database in the folder of the run.
+
+    A cache of ``set_up`` has servers of its own.
+    """
 
     cache_url: str = ""
     database_url: str = ""
     run_sql: Callable[[str], None] | None = None
     drop: str = "DROP DATABASE {}"
+    set_up: SetUp | None = None
 
 
 def _run_on_postgres(statement: str) -> None:
@@ -47,12 +54,15 @@ def _run_on_mariadb(statement: str) -> None:
         cursor.execute(statement)
 
 
+def _with_postgres(cache_url: str = "", set_up: SetUp | None = None) -> Pair:
+    return Pair(cache_url, POSTGRES_URL, _run_on_postgres, "DROP DATABASE {} WITH (FORCE)", set_up)
+
+
 PAIRS = {
     "embedded-sqlite": Pair(),
-    "redis-postgres": Pair(
-        REDIS_URL, POSTGRES_URL, _run_on_postgres, drop="DROP DATABASE {} WITH (FORCE)"
-    ),
+    "redis-postgres": _with_postgres(REDIS_URL),
     "redis-mariadb": Pair(REDIS_URL, MARIADB_URL, _run_on_mariadb),
+    **{f"{name}-postgres": _with_postgres(set_up=set_up) for name, (_, set_up) in SET_UPS.items()},
 }
 
 
@@ -60,8 +70,15 @@ PAIRS = {
 def scratch(pair: Pair) -> Iterator[dict[str, str]]:
     """Give the environment of a run with a folder, a database and cache keys of its own."""
     name = f"geocache_faults_{uuid.uuid4().hex[:10]}"
-    with tempfile.TemporaryDirectory(prefix=f"{name}_", ignore_cleanup_errors=True) as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix=f"{name}_", ignore_cleanup_errors=True)
+        )
         Path(folder, "static").mkdir()
+        entry = None
+        if pair.set_up:
+            Path(folder, "servers").mkdir()
+            entry = stack.enter_context(pair.set_up(Path(folder, "servers")))
         if pair.run_sql:
             pair.run_sql(f"CREATE DATABASE {name}")
         try:
@@ -72,6 +89,7 @@ def scratch(pair: Pair) -> Iterator[dict[str, str]]:
                 "DATABASE_URL": _database_url(pair, name, folder),
                 "CACHE_URL": pair.cache_url,
                 "CACHE_KEY_PREFIX": name,
+                "GEOCACHE_FAULTS_CACHE": json.dumps(entry),
                 "DEBUG": "true",
                 "LOG_LEVEL": "WARNING",
             }

@@ -1,5 +1,6 @@
 """The project's settings with short intervals, for the processes of one run."""
 
+import json
 import os
 
 if os.environ.get("DATABASE_URL", "").startswith("mysql:"):
@@ -19,3 +20,7 @@ GEOCACHE |= {  # noqa: F405
     "UPDATE_DAYS": 0,
     "REFRESH_TIME_LIMIT_SECONDS": 0,
 }
+
+# A cache that no URL names.
+if _cache := json.loads(os.environ.get("GEOCACHE_FAULTS_CACHE", "null")):
+    CACHES["geocache"] = {"KEY_PREFIX": os.environ["CACHE_KEY_PREFIX"], **_cache}  # noqa: F405

@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import is_listening, require
 from tests.faults import pairs
+from tests.support.cache_set_ups import SET_UPS, has_server
 
 pytestmark = pytest.mark.slow
 
@@ -21,6 +22,9 @@ def require_servers(name: str) -> None:
         kind = url.partition(":")[0]
         if kind:
             require(is_listening(url, PORTS[kind]), kind)
+    cache = name.removesuffix("-postgres")
+    if cache in SET_UPS:
+        require(has_server(cache), SET_UPS[cache][0])
 
 
 def run(*arguments: str) -> tuple[int, dict[str, Any]]:

@@ -57,14 +57,14 @@ def django_redis_without_pickles(folder: Path) -> Iterator[Entry]:
 
 @contextmanager
 def django_valkey(folder: Path) -> Iterator[Entry]:
-    with running(RedisServer(folder, program=valkey_server() or "")) as server:
+    with running(RedisServer(folder, program=valkey_server() or "valkey-server")) as server:
         yield with_django_valkey(server.url)
 
 
 @contextmanager
 def valkey(folder: Path) -> Iterator[Entry]:
     """Django's Redis cache on a server of Valkey."""
-    with running(RedisServer(folder, program=valkey_server() or "")) as server:
+    with running(RedisServer(folder, program=valkey_server() or "valkey-server")) as server:
         yield djangos(server.url)
 
 
