@@ -159,6 +159,15 @@ def test_read_status__a_cache_that_cannot_hold_the_journal(settings: Any) -> Non
     assert len(status.problems) == 1
 
 
+def test_read_status__a_server_that_is_down_is_one_problem(settings: Any) -> None:
+    backend = "django.core.cache.backends.redis.RedisCache"
+    redis = {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1"}
+    settings.CACHES = {**settings.CACHES, "geocache": redis}
+    status = read_status()
+    assert (status.cache_backend, status.is_journal_possible) == (backend, None)
+    assert len(status.problems) == 1
+
+
 def test_read_status__an_unmigrated_database_is_one_problem(monkeypatch: Any) -> None:
     monkeypatch.setattr(connection.introspection, "table_names", list)
     status = read_status()

@@ -38,7 +38,7 @@ UNFIT_FOR_JOURNAL: Final[dict[type[BaseCache], str]] = {
     FileBasedCache: "its add() is not atomic, and it deletes entries beyond MAX_ENTRIES",
     LocMemCache: "each process has its own",
 }
-# How long a cache that was found unfit is taken for unfit: somebody may mend it.
+# How long a cache that was found unfit is taken for unfit: its set-up may change meanwhile.
 UNFIT_SECONDS: Final = 300.0
 # Around all that a look-up asks of the cache: a server that has vanished costs one look-up of a
 # process its time-out every five seconds, not several time-outs each. A flush takes its time.

@@ -139,7 +139,7 @@ def _usage(usage: Usage) -> str:
 
 def _cache(status: Status) -> str:
     if status.is_journal_possible is None:
-        return UNKNOWN
+        return f"{status.cache_backend}, does not answer" if status.cache_backend else UNKNOWN
     fitness = (
         "holds the journal"
         if status.is_journal_possible
