@@ -277,6 +277,18 @@ def test_journal_problem__none_on_a_cache_that_can_hold_it() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("fit")
+def test_scan__finds_the_keys_of_each_cache_that_can_hold_the_journal() -> None:
+    backend = backends.current()
+    backend.set_many({"e:1": "x", "f:1": "x"}, timeout=60)
+
+    keys = backends.scan(backend, "e:")
+
+    assert keys is not None
+    assert list(keys) == ["e:1"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("entry_of", [djangos, with_django_redis])
 def test_journal_problem__of_two_servers_that_do_not_know_each_other(
     settings: Any, tmp_path: Path, entry_of: Any
