@@ -7,6 +7,8 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from geocache.models.connection import writing_alias
+
 
 class JournalHead(models.Model):
     """How far the journal of one cache is flushed, moved in the transaction of the upsert."""
@@ -32,7 +34,7 @@ class JournalHead(models.Model):
     @classmethod
     def flushed_through_of(cls, alias: str) -> int:
         """Return how far the journal in cache ``alias`` is flushed; only reads."""
-        head = cls.objects.filter(alias=alias).first()
+        head = cls.objects.using(writing_alias()).filter(alias=alias).first()
         return head.flushed_through if head else 0
 
     @classmethod
