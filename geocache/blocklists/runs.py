@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from django.db import transaction
 from django.utils import timezone
 
 from geocache.blocklists.content import Report
 from geocache.exceptions import GeocacheError, ImportBusy, ImportFailed
 from geocache.locks.process_identity import this_holder
 from geocache.models import ImportRun, ImportSource
-from geocache.models.connection import DATABASE_ERRORS
+from geocache.models.connection import DATABASE_ERRORS, atomic, writing_alias
 
 # How long a process that stopped renewing keeps a list, unless it is known to have ended.
 LEASE_SECONDS: Final = 120
@@ -39,12 +38,12 @@ def held(name: str, wait_seconds: float) -> Iterator[tuple[ImportSource, str]]:
 def begin(source: ImportSource, sha256: str, report: Report, origin: str) -> ImportRun:
     """Return the run of this content, new or as it was left."""
     now = timezone.now()
-    with transaction.atomic():
+    with atomic():
         # Until this one is done the table holds none of the contents that there were.
         ImportSource.objects.filter(pk=source.pk).update(
             current_run=None, url="", etag="", last_modified=""
         )
-        others = source.runs.exclude(sha256=sha256)
+        others = source.runs.using(writing_alias()).exclude(sha256=sha256)
         others.filter(state=ImportRun.State.RUNNING).update(
             state=ImportRun.State.FAILED, error="ended before it was done, and overtaken by another"
         )

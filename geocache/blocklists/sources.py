@@ -15,6 +15,7 @@ from geocache.downloads.client import Client, Fetched, Progress
 from geocache.downloads.limits import Deadline
 from geocache.exceptions import ImportFailed, UpdateError
 from geocache.models import ImportSource
+from geocache.models.connection import writing_alias
 
 STANDARD_INPUT: Final = "-"
 NAME_LENGTH: Final = 100
@@ -168,9 +169,8 @@ def _refuse_host(url: str) -> None:
 
 def _conditions(origin: Origin) -> dict[str, str]:
     """Return the headers that ask only for what is not in the table."""
-    known = ImportSource.objects.filter(
-        name=origin.name, url=origin.place, current_run__isnull=False
-    ).first()
+    sources = ImportSource.objects.using(writing_alias())
+    known = sources.filter(name=origin.name, url=origin.place, current_run__isnull=False).first()
     if known is None:
         return {}
     given = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}

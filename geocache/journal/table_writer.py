@@ -14,15 +14,13 @@ from django.db import (
     DataError,
     IntegrityError,
     OperationalError,
-    connections,
-    router,
-    transaction,
 )
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from geocache.exceptions import AllRefused, InvalidAddress
 from geocache.location import Location, dump_locations
 from geocache.models import GeoCache, RejectedEntry
+from geocache.models.connection import atomic, writing_connection
 from geocache.text import storable
 
 # Refusals, with nothing accepted, after which it is the database that is broken.
@@ -56,12 +54,12 @@ def write(
     Raises ``AllRefused`` when none of the answers is accepted, and else what the database raises.
     ``is_durable`` refuses to run inside a transaction of the caller.
     """
-    connection = connections[router.db_for_write(GeoCache)]
+    connection = writing_connection()
     is_outermost = not connection.in_atomic_block
 
     def attempt() -> Written:
         refused: list[RejectedEntry] = []
-        with transaction.atomic(using=connection.alias, durable=is_durable):
+        with atomic(is_durable=is_durable):
             if is_outermost:
                 _limit_waiting(connection)
             accepted_count = _upsert(list(locations), refused)

@@ -15,15 +15,13 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Final
 
-from django.db import router, transaction
-
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.journal import reader
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import hot_entries
 from geocache.lookup.memory import memory
 from geocache.models import AnswerHistory, GeoCache, GeoCacheQuerySet
-from geocache.models.connection import DATABASE_ERRORS
+from geocache.models.connection import DATABASE_ERRORS, atomic, writing_alias
 from geocache.providers import factory
 
 # Far more than two deletions take, and longer than a flusher at work may be waited for.
@@ -52,7 +50,7 @@ def forget(
         with reader.lock(LOCK_SECONDS, WAIT_SECONDS) as is_held:
             if not is_held:
                 raise FlushError("another flush is under way; try again when it is done")
-            rows = GeoCache.objects.filter(pk__in=addresses)
+            rows = GeoCache.objects.using(writing_alias()).filter(pk__in=addresses)
             if unseen_since is None:
                 return delete_rows(build, rows, addresses)
             return delete_rows(build, rows.unseen_since(unseen_since))
@@ -64,7 +62,7 @@ def forget(
 
 def delete_rows(build: str, rows: GeoCacheQuerySet, addresses: Sequence[str] = ()) -> int:
     """Delete rows, with the past and hot entries of theirs and of ``addresses``; count the rows."""
-    with transaction.atomic(using=router.db_for_write(GeoCache), durable=True):
+    with atomic(is_durable=True):
         networks = dict(rows.values_list("address", "network"))
         gone = {*addresses, *networks}
         # A metered provider's answer for a network would answer for the address again.
