@@ -27,6 +27,7 @@ class Pair:
     cache_url: str = ""
     database_url: str = ""
     run_sql: Callable[[str], None] | None = None
+    create: str = "CREATE DATABASE {}"
     drop: str = "DROP DATABASE {}"
 
 
@@ -63,7 +64,7 @@ def scratch(pair: Pair) -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix=f"{name}_", ignore_cleanup_errors=True) as folder:
         Path(folder, "static").mkdir()
         if pair.run_sql:
-            pair.run_sql(f"CREATE DATABASE {name}")
+            pair.run_sql(pair.create.format(name))
         try:
             yield {
                 "DJANGO_SETTINGS_MODULE": "tests.faults.settings",

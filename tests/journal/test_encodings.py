@@ -1,0 +1,85 @@
+"""Databases that lack characters: an answer is put aside, and the flush goes on."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from tests.conftest import is_listening, require
+from tests.faults.pairs import MARIADB_URL, PAIRS, POSTGRES_URL, scratch
+from tests.support.processes import ROOT
+
+pytestmark = pytest.mark.slow
+
+CITIES = ["London", "Zürich", "Łódź", "東京", "😀"]
+FLUSH = f"""
+import json
+import django
+django.setup()
+from django.core.management import call_command
+from geocache.journal import writer
+from geocache.journal.flush import flush_dirty
+from geocache.location import load_locations
+from geocache.models import GeoCache, RejectedEntry
+from tests.factories import a_location
+
+call_command("migrate", verbosity=0)
+writer.append([a_location(f"30.0.0.{{n}}", city=city) for n, city in enumerate({CITIES})])
+flushed = flush_dirty().flushed
+# The last of them alone.
+writer.append([a_location("30.0.1.0", city={CITIES[-1]!r})])
+flushed += flush_dirty().flushed
+stored = [row.city for row in GeoCache.objects.order_by("sort_key")]
+entries = RejectedEntry.objects.order_by("pk")
+rejected = [load_locations(entry.record)[0].city for entry in entries]
+print(json.dumps({{"flushed": flushed, "stored": stored, "rejected": rejected}}))
+"""
+# The name of a pair, how its database is made, and how many of the cities it can hold.
+ENCODINGS = {
+    "mariadb-latin1": ("redis-mariadb", "CHARACTER SET latin1", 2),
+    "mariadb-utf8mb3": ("redis-mariadb", "CHARACTER SET utf8mb3", 4),
+    "mariadb-utf8mb4": ("redis-mariadb", "CHARACTER SET utf8mb4", 5),
+    "postgresql-latin1": (
+        "redis-postgres",
+        "ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+        2,
+    ),
+    # Takes any bytes.
+    "postgresql-sql_ascii": (
+        "redis-postgres",
+        "ENCODING SQL_ASCII LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+        5,
+    ),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_flush_dirty__puts_aside_what_the_encoding_of_the_database_lacks(encoding: str) -> None:
+    name, options, held_count = ENCODINGS[encoding]
+    is_mariadb = name == "redis-mariadb"
+    url, port = (MARIADB_URL, 3306) if is_mariadb else (POSTGRES_URL, 5432)
+    require(is_listening(url, port), "MariaDB" if is_mariadb else "PostgreSQL")
+    pair = replace(PAIRS[name], cache_url="", create=f"CREATE DATABASE {{}} {options}")
+
+    with scratch(pair) as variables:
+        done = subprocess.run(
+            [sys.executable, "-c", FLUSH],
+            cwd=ROOT,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    assert done.returncode == 0, done.stderr
+    given = [*CITIES, CITIES[-1]]
+    lacking = [city for city in given if city not in CITIES[:held_count]]
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "flushed": len(given) - len(lacking),
+        "stored": [city for city in given if city not in lacking],
+        "rejected": lacking,
+    }
