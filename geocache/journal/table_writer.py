@@ -37,6 +37,9 @@ PROBE: Final = Location(
 )
 # What a database, or the driver before it, raises on a value that it will never take.
 REFUSALS: Final = (DataError, IntegrityError, OverflowError, ValueError, InvalidAddress)
+# The same of MariaDB and MySQL, for which mysqlclient raises an OperationalError: a wrong value, and
+# text that is invalid, or has a character that the encoding of its column lacks.
+REFUSAL_CODES: Final = (1292, 1300, 1366, 1367)
 # Another transaction was in the way: PostgreSQL's and MariaDB's codes for a deadlock, and for rows
 # that changed since they were read.
 RETRYABLE: Final = ("40P01", "40001", 1213, 1020)
@@ -93,6 +96,10 @@ def _limit_waiting(connection: BaseDatabaseWrapper) -> None:
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
 
 
+def _is_refusal(error: Exception) -> bool:
+    return not isinstance(error, OperationalError) or error.args[0] in REFUSAL_CODES
+
+
 def _is_retryable(error: DatabaseError) -> bool:
     # psycopg, and psycopg2.
     codes = (getattr(error.__cause__, name, None) for name in ("sqlstate", "pgcode"))
@@ -106,7 +113,9 @@ def _upsert(
     try:
         GeoCache.objects.upsert(locations)
         return accepted_count + len(locations)
-    except REFUSALS as error:
+    except (*REFUSALS, OperationalError) as error:
+        if not _is_refusal(error):
+            raise
         if len(locations) == 1:
             if not (accepted_count or refused):
                 _probe()
@@ -125,7 +134,9 @@ def _probe() -> None:
         with atomic():
             GeoCache.objects.upsert([PROBE])
             transaction.set_rollback(True, using=writing_alias())
-    except REFUSALS as error:
+    except (*REFUSALS, OperationalError) as error:
+        if not _is_refusal(error):
+            raise
         raise AllRefused(storable(error).strip()) from error
 
 

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
+from itertools import product
 
 import pytest
 
@@ -37,6 +39,11 @@ entries = RejectedEntry.objects.order_by("pk")
 rejected = [load_locations(entry.record)[0].city for entry in entries]
 print(json.dumps({{"flushed": flushed, "stored": stored, "rejected": rejected}}))
 """
+# By module; each has errors of its own. The settings of the harness take PyMySQL.
+MARIADB_DRIVERS: dict[str, dict[str, str]] = {
+    "pymysql": {},
+    "MySQLdb": {"DJANGO_SETTINGS_MODULE": "project.settings"},
+}
 # The name of a pair, how its database is made, and how many of the cities it can hold.
 ENCODINGS = {
     "mariadb-latin1": ("redis-mariadb", "CHARACTER SET latin1", 2),
@@ -56,9 +63,18 @@ ENCODINGS = {
 }
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_flush_dirty__puts_aside_what_the_encoding_of_the_database_lacks(encoding: str) -> None:
+@pytest.mark.parametrize(
+    ("encoding", "driver"),
+    [
+        *((encoding, "") for encoding in ENCODINGS if encoding.startswith("postgresql")),
+        *product((one for one in ENCODINGS if one.startswith("mariadb")), MARIADB_DRIVERS),
+    ],
+)
+def test_flush_dirty__puts_aside_what_the_encoding_of_the_database_lacks(
+    encoding: str, driver: str
+) -> None:
     name, options, held_count = ENCODINGS[encoding]
+    require(not driver or find_spec(driver) is not None, driver)
     is_mariadb = name == "redis-mariadb"
     url, port = (MARIADB_URL, 3306) if is_mariadb else (POSTGRES_URL, 5432)
     require(is_listening(url, port), "MariaDB" if is_mariadb else "PostgreSQL")
@@ -68,7 +84,7 @@ def test_flush_dirty__puts_aside_what_the_encoding_of_the_database_lacks(encodin
         done = subprocess.run(
             [sys.executable, "-c", FLUSH],
             cwd=ROOT,
-            env={**os.environ, **variables},
+            env={**os.environ, **variables, **MARIADB_DRIVERS.get(driver, {})},
             capture_output=True,
             text=True,
             check=False,
