@@ -12,6 +12,7 @@ from geocache.exceptions import GeocacheError, ImportBusy, ImportFailed
 from geocache.locks.process_identity import this_holder
 from geocache.models import ImportRun, ImportSource
 from geocache.models.connection import DATABASE_ERRORS, atomic, writing_alias
+from geocache.text import storable
 
 # How long a process that stopped renewing keeps a list, unless it is known to have ended.
 LEASE_SECONDS: Final = 120
@@ -53,7 +54,7 @@ def begin(source: ImportSource, sha256: str, report: Report, origin: str) -> Imp
             # This content was on the list before, and others since: its difference is another one.
             run.started_at, run.added_count, run.removed_count = now, 0, 0
         run.state, run.error, run.finished_at = ImportRun.State.RUNNING, "", None
-        run.origin, run.bad_lines = origin[:200], "\n".join(report.bad_lines)
+        run.origin, run.bad_lines = storable(origin)[:200], storable("\n".join(report.bad_lines))
         for name in ("format_name", "line_count", "bad_count", "entry_count", "network_count"):
             setattr(run, name, getattr(report, name))
         run.save()
@@ -80,5 +81,5 @@ def failing(run: ImportRun, holder: str) -> Iterator[None]:
 def _mark_failed(run: ImportRun, holder: str, said: str) -> None:
     with suppress(*DATABASE_ERRORS):
         ImportRun.objects.filter(pk=run.pk, source__holder=holder).update(
-            state=ImportRun.State.FAILED, finished_at=timezone.now(), error=said[:1000]
+            state=ImportRun.State.FAILED, finished_at=timezone.now(), error=storable(said)[:1000]
         )

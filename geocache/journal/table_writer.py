@@ -37,8 +37,8 @@ PROBE: Final = Location(
 )
 # What a database, or the driver before it, raises on a value that it will never take.
 REFUSALS: Final = (DataError, IntegrityError, OverflowError, ValueError, InvalidAddress)
-# The same of MariaDB and MySQL, for which mysqlclient raises an OperationalError: a wrong value, and
-# text that is invalid, or has a character that the encoding of its column lacks.
+# The same of MariaDB and MySQL, for which mysqlclient raises an OperationalError: a wrong value,
+# and text that is invalid, or has a character that the encoding of its column lacks.
 REFUSAL_CODES: Final = (1292, 1300, 1366, 1367)
 # Another transaction was in the way: PostgreSQL's and MariaDB's codes for a deadlock, and for rows
 # that changed since they were read.

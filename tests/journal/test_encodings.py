@@ -27,6 +27,7 @@ from geocache.journal.flush import flush_dirty
 from geocache.location import load_locations
 from geocache.models import GeoCache, RejectedEntry
 from tests.factories import a_location
+from tests.support.blocklists import imported
 
 call_command("migrate", verbosity=0)
 writer.append([a_location(f"30.0.0.{{n}}", city=city) for n, city in enumerate({CITIES})])
@@ -34,6 +35,8 @@ flushed = flush_dirty().flushed
 # The last of them alone.
 writer.append([a_location("30.0.1.0", city={CITIES[-1]!r})])
 flushed += flush_dirty().flushed
+# Lists have lines and places in any language too.
+imported("30.0.2.1", "30.0.2.2", "30.0.2.3", "東京 is no address", origin="/srv/東京.txt")
 stored = [row.city for row in GeoCache.objects.order_by("sort_key")]
 entries = RejectedEntry.objects.order_by("pk")
 rejected = [load_locations(entry.record)[0].city for entry in entries]
