@@ -6,7 +6,6 @@ import pytest
 from django.core import checks
 from django.core.cache import BaseCache
 from django.core.management import call_command
-from django.db import connections
 
 from geocache.cache import backends
 from geocache.cache.embedded import FILE_NAME
@@ -108,16 +107,6 @@ def test_redis_policy__is_asked_of_the_real_redis(settings: Any, redis_url: str)
     use_cache(settings, {"BACKEND": backend, "LOCATION": redis_url})
 
     assert backends.redis_policy() in ("noeviction", "volatile-lru", "allkeys-lru")
-
-
-def test_check_sqlite__warns_when_it_does_not_wait_for_its_lock(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    default = connections["default"]
-    monkeypatch.setattr(default, "vendor", "sqlite")
-    monkeypatch.setitem(default.settings_dict, "OPTIONS", {})
-
-    assert "geocache.W004" in ids()
 
 
 def test_check_is_scheduled__tells_on_deploy_when_its_app_is_not_installed(settings: Any) -> None:
