@@ -1,6 +1,7 @@
 """The tests' settings with a router: geocache in a database of its own, or read from a replica."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from tests.settings import *  # noqa: F403
@@ -12,25 +13,10 @@ DATABASES[ROUTED_TO] = {  # noqa: F405 - from the settings
     "NAME": os.environ["GEOCACHE_TEST_ROUTED_NAME"],
 }
 DATABASE_ROUTERS = [f"{__name__}.{ROUTED_TO.title()}Router"]
+# What people copy.
+_PAGE = (Path(__file__).resolve().parent.parent / "docs/databases.md").read_text()
+exec(_PAGE.partition("```python\n")[2].partition("```")[0])  # makes GeoRouter
 GEOCACHE["BAN_ACTION"] = {"BACKEND": "tests.support.ban_actions.RecordingAction"}  # noqa: F405
-
-
-class GeoRouter:
-    """The router of docs/databases.md."""
-
-    def db_for_read(self, model: Any, **_: Any) -> str | None:
-        return self._alias(model._meta.app_label, model._meta.model_name)
-
-    db_for_write = db_for_read
-
-    def allow_migrate(
-        self, db: str, app_label: str, model_name: str | None = None, **_: Any
-    ) -> bool:
-        return db == (self._alias(app_label, model_name) or "default")
-
-    def _alias(self, app_label: str, model_name: str | None) -> str | None:
-        # A token belongs to a user, whose table is in the default database.
-        return "geo" if app_label == "geocache" and model_name != "apitoken" else None
 
 
 class ReplicaRouter:
