@@ -62,11 +62,14 @@ def make_read_only(connection: Any, **_: Any) -> None:
             cursor.execute(READ_ONLY[connection.vendor])
 
 
-def migrate() -> None:
+def migrate() -> str:
+    """Return what is said before the second database is migrated."""
     call_command("migrate", verbosity=0)
+    problem = database_problem()
     call_command("migrate", "geocache", database=ROUTED_TO, verbosity=0)
     connections.close_all()
     connection_created.connect(make_read_only)
+    return problem
 
 
 def rows(model: type[Any]) -> Any:
@@ -117,7 +120,8 @@ def run() -> dict[str, Any]:
     done["counted"] = json.loads(rows(Statistics).get().figures)["row_count"]
     old = timezone.now() - timedelta(days=400)
     rows(GeoCache).filter(pk="1.1.1.1").update(resolved_at=old, created_at=old)
-    done["due"] = list(due_addresses(factory.current(), timezone.now()))
+    rows(GeoCache).filter(pk="8.8.8.8").update(source="Gone 2001-01-01")
+    done["due"] = sorted(due_addresses(factory.current(), timezone.now()))
     rows(GeoCache).filter(pk="9.9.9.9").update(last_seen_on=old.date())
     done["pruned"] = prune(days=30, time_limit_seconds=60).pruned
     done["forgotten"] = forget(["8.8.8.8"])
@@ -134,5 +138,5 @@ def run() -> dict[str, Any]:
     return done
 
 
-migrate()
-print(json.dumps(run()))
+unmigrated = migrate()
+print(json.dumps(run() | {"unmigrated": unmigrated}))

@@ -105,7 +105,7 @@ def due_addresses(provider: Provider, at: datetime) -> Iterator[str]:
 def _outdated_sources(provider: Provider) -> list[str]:
     """Return the sources in the table of which a part is not in use any more."""
     present = provider.sources()
-    return [text for text in GeoCache.sources() if is_outdated(text, present)]
+    return [text for text in GeoCache.sources(writing_alias()) if is_outdated(text, present)]
 
 
 def _walk(rows: GeoCacheQuerySet) -> Iterator[GeoCache]:

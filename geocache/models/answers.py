@@ -252,14 +252,14 @@ class GeoCache(AnswerFields):
         return cls._present("country_code")
 
     @classmethod
-    def sources(cls) -> list[str]:
-        """Return the sources in the table."""
-        return cls._present("source")
+    def sources(cls, using: str | None = None) -> list[str]:
+        """Return the sources in the table, of the database ``using`` if one is named."""
+        return cls._present("source", using)
 
     @classmethod
-    def _present(cls, column: str) -> list[str]:
+    def _present(cls, column: str, using: str | None = None) -> list[str]:
         """Return the values of a column, by one step in its index for each; DISTINCT reads all."""
-        connection = connections[reading_alias()]
+        connection = connections[using or reading_alias()]
         quote = connection.ops.quote_name
         sql = PRESENT_SQL.format(table=quote(cls._meta.db_table), column=quote(column))
         with connection.cursor() as cursor:

@@ -28,7 +28,7 @@ EXPECTED = {
     "runs": 2,
     "banned": ["8.8.8.8", "9.9.9.9"],
     "counted": 6,
-    "due": ["1.1.1.1"],
+    "due": ["1.1.1.1", "8.8.8.8"],
     "pruned": 1,
     "forgotten": 1,
     "left": ["1.1.1.1", "81.2.69.142"],
@@ -71,6 +71,7 @@ def run(databases: dict[str, str], routed_to: str) -> dict[str, Any]:
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert found["unmigrated"].endswith(f"run manage.py migrate --database {routed_to}")
     return found
 
 
