@@ -13,10 +13,12 @@ from django.db import router
 
 from geocache import client_ip, conf
 from geocache.bans import apply as bans
+from geocache.blocklists.names import name_problem
 from geocache.cache import backends
 from geocache.cache.guard import guarded
 from geocache.exceptions import BanError, CacheUnavailable, ProviderError
 from geocache.maintenance import prune
+from geocache.models import JournalHead
 from geocache.providers import factory
 
 # None of volatile-* evicts a record, which has no time to live; but a seal has one. Where it goes
@@ -148,6 +150,21 @@ def check_retention(**_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         return [Error(str(error), hint="0 keeps all rows for ever.", id="geocache.E012")]
     return []
+
+
+@register()
+def check_names(**_: Any) -> list[CheckMessage]:
+    """Check that names that settings give fit the columns that they are stored in."""
+    try:
+        names, alias = conf.get("IMPORT_SOURCES"), conf.get("CACHE_ALIAS")
+    except ImproperlyConfigured:
+        # The first check has said so.
+        return []
+    problems = [f"IMPORT_SOURCES: {one}" for one in map(name_problem, names) if one]
+    longest: Any = JournalHead._meta.get_field("alias").max_length
+    problems += [f"CACHE_ALIAS is longer than {longest} letters"] if len(alias) > longest else []
+    hint = "Choose a shorter name, of printable letters."
+    return [Error(one, hint=hint, id="geocache.E016") for one in problems]
 
 
 # What follows is no fault, and would be said before every command: on deploy only.

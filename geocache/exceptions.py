@@ -15,6 +15,10 @@ class ProviderError(GeocacheError):
     """A provider cannot answer now. That is a failure, never the answer "not found"."""
 
 
+class NotVerifiedYet(ProviderError):
+    """A database file is new here, and is being verified."""
+
+
 class UndecodableRecord(GeocacheError, ValueError):
     """Text from the cache is not a record that this release can read."""
 

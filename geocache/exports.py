@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from datetime import datetime
 from itertools import chain, islice
@@ -13,8 +14,14 @@ from django.http import HttpRequest, StreamingHttpResponse
 
 from geocache.location import FIELDS, Location
 
-# What a text begins with that a spreadsheet takes for a formula. Source: OWASP, CSV Injection.
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Where a spreadsheet begins a cell: with a text, and inside it after what separates cells or lines
+# in some countries. What the cell begins with is a formula also in full width, or after spaces and
+# invisible characters. Source: OWASP, CSV Injection.
+SIGNS: Final = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
+BREAKS: Final = r";\t\r\n"
+FORMULA: Final = re.compile(
+    rf"(?:^|(?<=[{BREAKS}]))(?=[^\w{BREAKS}{SIGNS}]*[{SIGNS}])|^(?=[{BREAKS}])"
+)
 # Each chunk is one write to the network.
 LINES_PER_CHUNK: Final = 500
 
@@ -90,11 +97,16 @@ class _Echo:
         return text
 
 
+def defuse(text: str) -> str:
+    """Return ``text`` with an apostrophe before all that a spreadsheet would run as a formula."""
+    return FORMULA.sub("'", text)
+
+
 def _cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     # Numbers stay numbers, below zero too.
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    return defuse(value) if isinstance(value, str) else value
 
 
 def _object(location: Location) -> str:

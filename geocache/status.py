@@ -35,7 +35,6 @@ class Status:
     """The state of all parts; None where one could not be read, and ``problems`` then says why."""
 
     pending_count: int | None = None
-    is_pending_exact: bool = True
     oldest_pending_seconds: float | None = None
     last_flush: FlushRun | None = None
     row_count: int | None = None
@@ -61,7 +60,6 @@ class Status:
         """Return everything as plain JSON types."""
         return {
             "pending": self.pending_count,
-            "pending_is_exact": self.is_pending_exact,
             "oldest_pending_seconds": self.oldest_pending_seconds,
             "last_flush": None if self.last_flush is None else _plain_run(self.last_flush),
             "rows": self.row_count,
@@ -183,7 +181,6 @@ def _read_journal(at: datetime) -> dict[str, Any]:
     backlog = read_backlog()
     return {
         "pending_count": backlog.answer_count,
-        "is_pending_exact": backlog.is_exact,
         "unrecorded_count": spill_buffer.unrecorded(),
         "oldest_pending_seconds": backlog.waited_seconds(at) if backlog.oldest_at else None,
     }

@@ -187,3 +187,20 @@ def test_check_bans__settings_that_make_no_sense(settings: Any, given: dict[str,
     settings.GEOCACHE = {**settings.GEOCACHE, **given}
 
     assert "geocache.E013" in ids()
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"IMPORT_SOURCES": {"a" * 101: "/srv/a"}}, "longer than 100 letters"),
+        ({"IMPORT_SOURCES": {"": "/srv/a"}}, "has to be printable text"),
+        ({"IMPORT_SOURCES": {"a\n": "/srv/a"}}, "has to be printable text"),
+        ({"CACHE_ALIAS": "c" * 101}, "CACHE_ALIAS is longer than 100 letters"),
+    ],
+)
+def test_check_names__those_that_no_column_takes(
+    settings: Any, given: dict[str, Any], problem: str
+) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, **given}
+    [message] = [one for one in checks.run_checks() if one.id == "geocache.E016"]
+    assert problem in message.msg

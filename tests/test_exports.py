@@ -1,10 +1,14 @@
 import csv
 import io
 import json
+import re
+import unicodedata
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.test import AsyncRequestFactory, RequestFactory
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geocache import exports
 from geocache.exports import KINDS, download, to_csv, to_json, to_json_lines
@@ -25,10 +29,53 @@ def test_csv__has_all_fields_by_name():
     assert row["time_zone"] == ""
 
 
-@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n"])
-def test_csv__text_that_a_spreadsheet_would_run_is_text(first):
+# Full width, small form, and the minus sign of mathematics.
+WIDE_SIGNS = "\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
+
+
+# U+FEFF, a no-break space and a zero-width space are invisible; then signs in other widths.
+@pytest.mark.parametrize(
+    "before", ["", " ", "\ufeff", "\xa0", "\u200b", "\u2003\xad", "\x01", '"', "("]
+)
+@pytest.mark.parametrize("sign", f"=+-@{WIDE_SIGNS}")
+def test_csv__text_that_a_spreadsheet_would_run_is_text(before, sign):
+    [row] = rows_of(a_location(organization=f"{before}{sign}SUM(1)"))
+    assert row["organization"] == f"'{before}{sign}SUM(1)"
+
+
+@pytest.mark.parametrize("first", ["\t", "\r", "\n", ";"])
+def test_csv__what_begins_with_a_break_is_text(first):
     [row] = rows_of(a_location(organization=f"{first}HYPERLINK(1)"))
     assert row["organization"] == f"'{first}HYPERLINK(1)"
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "\r", "\n", "\r\n"])
+def test_csv__separator_of_another_country_begins_no_formula(separator):
+    [row] = rows_of(a_location(organization=f"a{separator} =1+1{separator}\uff20b"))
+    assert row["organization"] == f"a{separator}' =1+1{separator}'\uff20b"
+
+
+TEXTS = st.text(
+    st.sampled_from("=+-@\uff1d\uff20\u2212;,\t\r\n \"'\ufeff\xa0\u200bab1(é")
+    | st.characters(codec="utf-8")
+)
+# As the program's own reading of a cell, apart from the pattern of the exports.
+INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+
+
+def is_formula(cell):
+    shown = "".join(one for one in cell if unicodedata.category(one) not in INVISIBLE)
+    return unicodedata.normalize("NFKC", shown)[:1] in set("=+-@")
+
+
+@given(text=TEXTS)
+def test_csv__no_cell_of_any_text_is_a_formula(text):
+    line = "".join(to_csv([a_location(organization=text, source="")])).partition("\r\n")[2]
+    # Read as a program does that separates cells by semicolons or tabs, and knows of no quotes.
+    for cell in re.split(r"[;\t\r\n]", line):
+        assert not is_formula(cell.strip('"')), line
+    [row] = rows_of(a_location(organization=text))
+    assert row["organization"].replace("'", "") == text.replace("'", "")
 
 
 def test_csv__numbers_below_zero_stay_numbers():

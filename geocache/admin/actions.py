@@ -1,6 +1,6 @@
 """What can be done with the addresses that are chosen on the list."""
 
-from typing import Any, Final
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -11,6 +11,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from geocache.admin.flush_now import FLUSH_NOW_SECONDS
+from geocache.admin.parameters import CHOSEN_LIMIT
 from geocache.exceptions import FlushError, ProviderError
 from geocache.exports import download
 from geocache.maintenance.forget import forget
@@ -19,9 +20,6 @@ from geocache.models import GeoCache
 from geocache.statistics.after_flush import after_flush
 
 Rows = QuerySet[GeoCache]
-
-# Addresses that one click may change: a browser waits, and a provider may want money for each.
-CHOSEN_LIMIT: Final = 500
 
 
 @admin.action(description=_("Export the selected addresses as CSV"), permissions=["view"])
@@ -38,9 +36,7 @@ def export(request: HttpRequest, rows: Any) -> StreamingHttpResponse:
 @admin.action(description=_("Resolve the selected addresses again"), permissions=["renew"])
 def resolve_chosen_again(_: Any, request: HttpRequest, queryset: Rows) -> None:
     """Ask the provider anew and say how many answers are new."""
-    addresses = _chosen(request, queryset)
-    if not addresses:
-        return
+    addresses = _addresses(queryset)
     try:
         answer_count = len(resolve_again(addresses))
     except ProviderError as error:
@@ -57,19 +53,14 @@ def resolve_chosen_again(_: Any, request: HttpRequest, queryset: Rows) -> None:
 
 
 @admin.action(description=_("Forget the selected addresses"), permissions=["forget"])
-def forget_chosen(
-    model_admin: Any, request: HttpRequest, queryset: Rows
-) -> TemplateResponse | None:
+def forget_chosen(model_admin: Any, request: HttpRequest, queryset: Rows) -> TemplateResponse:
     """Ask whether the addresses are really to be forgotten."""
-    addresses = _chosen(request, queryset)
-    if not addresses:
-        return None
     context = {
         **model_admin.admin_site.each_context(request),
         "title": gettext("Are you sure?"),
         "opts": model_admin.opts,
         "media": model_admin.media,
-        "addresses": addresses,
+        "addresses": _addresses(queryset),
         "checkbox_name": ACTION_CHECKBOX_NAME,
     }
     return TemplateResponse(request, "geocache/admin/forget_confirmation.html", context)
@@ -77,6 +68,7 @@ def forget_chosen(
 
 def forget_confirmed(model_admin: Any, request: HttpRequest) -> None:
     """Forget what was confirmed, write it to the admin's history, and say how many there were."""
+    model_admin.check_keys(request)
     chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)[:CHOSEN_LIMIT]
     rows = list(GeoCache.objects.filter(pk__in=chosen))
     try:
@@ -92,11 +84,5 @@ def forget_confirmed(model_admin: Any, request: HttpRequest) -> None:
     after_flush()
 
 
-def _chosen(request: HttpRequest, queryset: Rows) -> list[str]:
-    """Return the addresses, or none and a message if they are too many for one click."""
-    addresses = list(queryset.values_list("pk", flat=True)[: CHOSEN_LIMIT + 1])
-    if len(addresses) <= CHOSEN_LIMIT:
-        return addresses
-    said = gettext("Choose at most %(limit)d addresses at a time. Nothing was done.")
-    messages.warning(request, said % {"limit": CHOSEN_LIMIT})
-    return []
+def _addresses(rows: Rows) -> list[str]:
+    return list(rows.values_list("pk", flat=True))

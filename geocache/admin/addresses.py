@@ -42,6 +42,7 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
     paginator = LimitedPaginator
     show_facets = admin.ShowFacets.NEVER
     actions = (export_chosen, resolve_chosen_again, forget_chosen)
+    unlimited_actions = ("export_chosen",)
     list_display = (
         "country",
         "address_text",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.text import Truncator
@@ -20,16 +20,16 @@ from geocache.models import Ban, ImportRun, ImportSource, ListedAddress
 
 @admin.register(ImportSource)
 class ImportSourceAdmin(ReadOnlyAdmin):
-    """Lists, which can be imported at once, and deleted with all that they hold."""
+    """Lists, which can be imported at once, and deleted with all that they hold.
 
+    The next import ends the bans that only a deleted one had.
+    """
+
+    is_deletable = True
     list_display = ("name", "entry_count", "attempted_at", "short_problem")
     list_select_related = ("current_run",)
     fields = ("name", "entry_count", "attempted_at", "problem")
     actions = ("import_now",)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Let a list be given up; the next import ends the bans that only it has."""
-        return super(ReadOnlyAdmin, self).has_delete_permission(request, obj)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:  # noqa: ARG002 - Django's signature
         """Name the lists only: to name 200,000 entries takes minutes."""
@@ -156,6 +156,7 @@ class ListedAddressAdmin(ReadOnlyAdmin):
 class BanAdmin(ReadOnlyAdmin):
     """What is banned; a ban that is deleted here is applied again by the next import."""
 
+    is_deletable = True
     list_display = ("entry", "banned_at")
     ordering = ("entry",)
     sortable_by = ()

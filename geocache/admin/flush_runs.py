@@ -9,11 +9,12 @@ from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
+from geocache.admin.parameters import CheckedChangeList
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.models import FlushRun
 
 
-class FlushRunList(ChangeList):
+class FlushRunList(CheckedChangeList):
     """A page of runs, each of which knows the largest beside it."""
 
     def get_results(self, request: HttpRequest) -> None:

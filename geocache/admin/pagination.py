@@ -2,10 +2,11 @@
 
 from typing import Any, Final
 
-from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+
+from geocache.admin.parameters import CheckedChangeList
 
 # Rows that a list counts and pages through. To count millions takes seconds, nobody pages there.
 LIST_LIMIT: Final = 10_000
@@ -23,7 +24,7 @@ class LimitedPaginator(Paginator):  # type: ignore[type-arg]  # generic only in 
         return counted
 
 
-class QuickChangeList(ChangeList):
+class QuickChangeList(CheckedChangeList):
     """Leave out what would read a large part of the table."""
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:

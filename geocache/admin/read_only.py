@@ -2,14 +2,17 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
+from geocache.admin.parameters import CheckedAdmin
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in its stubs
+
+class ReadOnlyAdmin(CheckedAdmin):
     """People read these rows; only the app writes them."""
 
+    # Whether people with the permission may delete rows all the same.
+    is_deletable = False
     list_per_page = 50
     show_full_result_count = False
 
@@ -24,9 +27,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only
         """Show every field as text."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
-        """Let nobody delete a row by hand."""
-        return False
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Tell whether a row may be deleted by hand."""
+        return self.is_deletable and super().has_delete_permission(request, obj)
 
     def has_permission(self, request: HttpRequest, action: str) -> bool:
         """Tell whether somebody was given the permission to ``action`` all the same."""

@@ -1,7 +1,11 @@
 """Answers that the database refused."""
 
+import time
+from collections.abc import Iterator
+from typing import Final
+
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
@@ -13,18 +17,20 @@ from geocache.journal import writer
 from geocache.location import load_locations
 from geocache.models import RejectedEntry
 
+# How long entries are tried again while a browser waits, and how many are in memory.
+TRY_AGAIN_SECONDS: Final = 20.0
+PAGE_ENTRIES: Final = 200
+
 
 @admin.register(RejectedEntry)
 class RejectedEntryAdmin(ReadOnlyAdmin):
     """Answers that the database refused: to read, to try again, to give up."""
 
+    is_deletable = True
     list_display = ("address_text", "short_error", "rejected_at")
     ordering = ("-rejected_at",)
     actions = ("try_again",)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Let an entry be given up."""
-        return super(ReadOnlyAdmin, self).has_delete_permission(request, obj)
+    unlimited_actions = ("try_again",)
 
     @admin.display(description=_("address"), ordering="address")
     def address_text(self, entry: RejectedEntry) -> str:
@@ -42,7 +48,7 @@ class RejectedEntryAdmin(ReadOnlyAdmin):
         """Journal the records once more and say how many could be."""
         again_count = unreadable_count = 0
         try:
-            for entry in queryset:
+            for entry in _until_late(request, queryset):
                 if _journal_again(entry):
                     again_count += 1
                 else:
@@ -51,6 +57,17 @@ class RejectedEntryAdmin(ReadOnlyAdmin):
             said = gettext("The journal takes no more entries now: %(error)s")
             messages.error(request, said % {"error": error})
         _say_tried_again(request, again_count, unreadable_count)
+
+
+def _until_late(request: HttpRequest, entries: QuerySet[RejectedEntry]) -> Iterator[RejectedEntry]:
+    """Give all entries, a page in memory at a time; after ``TRY_AGAIN_SECONDS`` say so and end."""
+    last, late_at = 0, time.monotonic() + TRY_AGAIN_SECONDS
+    while page := list(entries.filter(pk__gt=last).order_by("pk")[:PAGE_ENTRIES]):
+        last = page[-1].pk
+        yield from page
+        if time.monotonic() > late_at:
+            messages.warning(request, gettext("Stopped by the time limit: try the rest again."))
+            return
 
 
 def _journal_again(entry: RejectedEntry) -> bool:

@@ -9,16 +9,20 @@ from django.template.response import TemplateResponse
 from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext
 
+from geocache.admin.parameters import CheckedAdmin
 from geocache.models import ApiToken
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only in its stubs
+class ApiTokenAdmin(CheckedAdmin):
     """Everybody makes tokens for themselves; superusers also for others, and see them all."""
 
     list_display = ("name", "user", "created_at")
     list_select_related = ("user",)
     readonly_fields = ("created_at",)
+    # A list of all users could be of any length. A search in a menu needs the project's admin of
+    # users, and fails on a forged key.
+    raw_id_fields = ("user",)
 
     def get_fields(self, request: HttpRequest, obj: ApiToken | None = None) -> list[Any]:
         """Ask for a user only those who may choose one."""
@@ -27,8 +31,8 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic only
         return ["user", "name", "created_at"]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Propose whoever asks."""
-        return {"user": request.user.pk} | super().get_changeform_initial_data(request)
+        """Propose the user who asks, whatever the link says: it could name no user at all."""
+        return super().get_changeform_initial_data(request) | {"user": request.user.pk}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
         """Show everybody their own."""

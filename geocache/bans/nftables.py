@@ -1,8 +1,11 @@
 """Bans as two sets of nftables, in a file for ``nft -f`` that is replaced as a whole."""
 
+import glob
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, ClassVar, Final
 
@@ -28,6 +31,9 @@ table {table} {{
 flush set {table} blocked4
 flush set {table} blocked6
 """
+# How names of unfinished files end, and how long one may be written.
+DRAFT: Final = ".part"
+DRAFT_SECONDS: Final = 3600
 
 
 class NftablesAction(BanAction):
@@ -54,7 +60,10 @@ class NftablesAction(BanAction):
 
     def replace(self, entries: Iterable[str]) -> None:
         try:
-            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+            self._sweep()
+            handle, name = tempfile.mkstemp(
+                dir=self.path.parent, prefix=f".{self.path.name}.", suffix=DRAFT
+            )
             draft = Path(name)
             try:
                 with os.fdopen(handle, "w") as file:
@@ -69,6 +78,15 @@ class NftablesAction(BanAction):
                 draft.unlink(missing_ok=True)
         except OSError as error:
             raise BanError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def _sweep(self) -> None:
+        """Remove what killed processes have left; what is younger, another may be writing."""
+        oldest = time.time() - self.timeout_seconds - DRAFT_SECONDS
+        for draft in self.path.parent.glob(f".{glob.escape(self.path.name)}.*{DRAFT}"):
+            # Another process may sweep, too.
+            with suppress(FileNotFoundError):
+                if draft.stat().st_mtime < oldest:
+                    draft.unlink()
 
     def _write(self, file: IO[str], entries: Iterable[str]) -> None:
         file.write(HEAD.format(table=self.table))

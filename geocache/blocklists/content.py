@@ -1,21 +1,24 @@
 """The content of one list: hashed while it is kept in a file, and its entries in order.
 
-Both are files without a name: they are gone with the process, however that ends. Memory stays flat
-whatever the length of a list.
+Both are files without a name: they are gone with the process, however that ends. (Only where SQLite
+has to read one does it have a name, while it is copied and opened.) Memory stays flat whatever the
+length of a list.
 """
 
 import gzip
+import os
+import shutil
 import sqlite3
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from io import BufferedReader
+from io import BufferedRandom, BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Final
 
 from geocache.addresses.blocks import Entry, parse_entries
 from geocache.blocklists.formats import HEAD_LINES, Format, Words, recognise
@@ -65,35 +68,71 @@ class Spooled:
 
 
 @contextmanager
-def spooled(source: BufferedReader) -> Iterator[Spooled]:
+def spooled(source: BufferedReader | BufferedRandom) -> Iterator[Spooled]:
     """Keep all of ``source`` in a file, unpacked if need be; raise ``ImportFailed``."""
-    with tempfile.NamedTemporaryFile(prefix="geocache-import-") as kept:
+    with tempfile.TemporaryFile() as kept:
         digest, count = sha256(), 0
-        for chunk in _chunks(source):
-            count += len(chunk)
-            if count > MAX_BYTES:
-                raise ImportFailed(f"larger than {MAX_BYTES:,} bytes; that is no list of addresses")
-            digest.update(chunk)
-            kept.write(chunk)
-        kept.seek(0)
-        yield Spooled(cast(IO[bytes], kept), digest.hexdigest(), count)
+        with disk_errors():
+            for chunk in _chunks(source):
+                count += len(chunk)
+                if count > MAX_BYTES:
+                    raise ImportFailed(
+                        f"larger than {MAX_BYTES:,} bytes; that is no list of addresses"
+                    )
+                digest.update(chunk)
+                kept.write(chunk)
+            kept.seek(0)
+        yield Spooled(kept, digest.hexdigest(), count)
 
 
 @contextmanager
-def snapshot(path: str) -> Iterator[str]:
-    """Give a copy of a database of SQLite, whole also while somebody writes to it."""
-    with tempfile.NamedTemporaryFile(prefix="geocache-import-") as kept:
+def snapshot(path: str) -> Iterator[BufferedReader]:
+    """Give a copy of a database of SQLite, whole also while another process writes to it."""
+    with (
+        _named_file() as name,
+        Path(name).open("rb") as file,
+        closing(sqlite3.connect(name)) as copy,
+    ):
         try:
-            with (
-                closing(
-                    sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
-                ) as held,
-                closing(sqlite3.connect(kept.name)) as copy,
-            ):
+            # A journal would be one more file with a name; a copy that fails is not used.
+            copy.execute("PRAGMA journal_mode=OFF")
+            _remove_name(copy, name)
+            uri = f"{Path(path).resolve().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(uri, uri=True)) as held:
                 held.backup(copy)
         except sqlite3.Error as error:
             raise ImportFailed(f"{path!r} cannot be read: {error}") from error
-        yield kept.name
+        yield file
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Raise ``ImportFailed`` where a content cannot be read or kept, as on a full disk."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise ImportFailed(f"it cannot be kept in {tempfile.gettempdir()}: {reason}") from error
+
+
+@contextmanager
+def _named_file() -> Iterator[str]:
+    """Give the name of an empty file; it is gone afterwards, if not before."""
+    handle, name = tempfile.mkstemp(prefix="geocache-import-")
+    os.close(handle)
+    try:
+        yield name
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _remove_name(database: sqlite3.Connection, name: str) -> None:
+    """Remove the name of an open file: what is killed now leaves nothing."""
+    # SQLite opens the file with the first statement that needs it.
+    database.execute("SELECT COUNT(*) FROM sqlite_master")
+    # Windows removes no file that is open.
+    with suppress(PermissionError):
+        Path(name).unlink()
 
 
 class Entries:
@@ -104,11 +143,19 @@ class Entries:
         self.report = Report()
         # An empty name: a database that is on the disk, has no name, and is deleted when closed.
         self._database = sqlite3.connect("", isolation_level=None)
-        self._database.execute(
-            "CREATE TABLE entry (sort_key TEXT, prefix_length INT, text TEXT,"
-            " PRIMARY KEY (sort_key, prefix_length)) WITHOUT ROWID"
-        )
-        self._read(spooled, watch)
+        try:
+            self._database.execute(
+                "CREATE TABLE entry (sort_key TEXT, prefix_length INT, text TEXT,"
+                " PRIMARY KEY (sort_key, prefix_length)) WITHOUT ROWID"
+            )
+            self._read(spooled, watch)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, sqlite3.Error):
+                raise ImportFailed(
+                    f"its entries cannot be kept in {tempfile.gettempdir()}: {error}"
+                ) from error
+            raise
 
     def __iter__(self) -> Iterator[Entry]:
         rows = self._database.execute("SELECT * FROM entry ORDER BY sort_key, prefix_length")
@@ -129,7 +176,6 @@ class Entries:
         ).fetchone()
         self.report.network_count = networks or 0
         if not self.report.entry_count:
-            self.close()
             shown = self.report.bad_lines[0] if self.report.bad_lines else "it is empty"
             raise ImportFailed(f"nothing in it is an address ({shown})")
 
@@ -145,7 +191,7 @@ class Entries:
         spooled.file.seek(0)
         if spooled.file.read(len(SQLITE)) == SQLITE:
             self.report.format_name = FAIL2BAN
-            yield from self._banned(spooled.file.name)
+            yield from self._banned(spooled.file)
             return
         form = self._format(spooled.file)
         self.report.format_name = form.name
@@ -155,15 +201,22 @@ class Entries:
             watch(len(raw))
             yield self.report.line_count, form.read(_text(raw))
 
-    def _banned(self, path: str) -> Iterator[tuple[int, Words]]:
+    def _banned(self, file: IO[bytes]) -> Iterator[tuple[int, Words]]:
         """Give all addresses that fail2ban's own database has bans of."""
-        try:
-            with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as database:
-                for (word,) in database.execute("SELECT DISTINCT ip FROM bans"):
-                    self.report.line_count += 1
-                    yield self.report.line_count, iter([str(word)])
-        except sqlite3.Error as error:
-            raise ImportFailed(f"no database of fail2ban: {error}") from error
+        with _named_file() as name:
+            file.seek(0)
+            with disk_errors(), Path(name).open("wb") as copy:
+                shutil.copyfileobj(file, copy)
+            try:
+                with closing(
+                    sqlite3.connect(f"{Path(name).as_uri()}?immutable=1", uri=True)
+                ) as database:
+                    _remove_name(database, name)
+                    for (word,) in database.execute("SELECT DISTINCT ip FROM bans"):
+                        self.report.line_count += 1
+                        yield self.report.line_count, iter([str(word)])
+            except sqlite3.Error as error:
+                raise ImportFailed(f"no database of fail2ban: {error}") from error
 
     @staticmethod
     def _format(file: IO[bytes]) -> Format:
@@ -177,7 +230,7 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8-sig", errors="replace")
 
 
-def _chunks(source: BufferedReader) -> Iterator[bytes]:
+def _chunks(source: BufferedReader | BufferedRandom) -> Iterator[bytes]:
     is_packed = source.peek(len(GZIP))[: len(GZIP)] == GZIP
     stream = gzip.GzipFile(fileobj=source) if is_packed else source
     try:

@@ -42,7 +42,7 @@ def begin(source: ImportSource, sha256: str, report: Report, origin: str) -> Imp
     with atomic():
         # Until this one is done the table holds none of the contents that there were.
         ImportSource.objects.filter(pk=source.pk).update(
-            current_run=None, url="", etag="", last_modified=""
+            current_run=None, url_digest="", etag="", last_modified=""
         )
         others = source.runs.using(writing_alias()).exclude(sha256=sha256)
         others.filter(state=ImportRun.State.RUNNING).update(

@@ -11,6 +11,7 @@ from geocache import conf
 from geocache.bans import apply as bans
 from geocache.blocklists import sources
 from geocache.blocklists.apply import import_content
+from geocache.blocklists.names import name_problem
 from geocache.blocklists.outcome import Outcome, Progress
 from geocache.blocklists.sources import Origin
 from geocache.exceptions import BanError, ImportBusy, ImportFailed
@@ -39,6 +40,9 @@ def import_due(
     for origin in sources.configured_origins():
         if is_stopped():
             return
+        if problem := name_problem(origin.name):
+            yield Result(origin.name, problem=problem)
+            continue
         source, _ = ImportSource.objects.get_or_create(name=origin.name)
         if _is_due(source, at or timezone.now()):
             yield _result(origin, source, is_stopped)

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from django.utils.crypto import salted_hmac
+
 from geocache import conf
-from geocache.blocklists.content import SQLITE, Spooled, snapshot, spooled
-from geocache.downloads.client import Client, Fetched, Progress
+from geocache.blocklists.content import SQLITE, Spooled, disk_errors, snapshot, spooled
+from geocache.blocklists.names import name_problem
+from geocache.downloads.client import LIST, Client, Fetched, Progress
 from geocache.downloads.limits import Deadline
+from geocache.downloads.urls import host_of, read_url
 from geocache.exceptions import ImportFailed, UpdateError
 from geocache.models import ImportSource
 from geocache.models.connection import writing_alias
 
 STANDARD_INPUT: Final = "-"
-NAME_LENGTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Content:
 
 def shown_place(place: str) -> str:
     """Return a place without what may be a key: of a URL its host."""
-    return (_host(place) or "that URL") if "://" in place else place
+    return (host_of(place) or "that URL") if "://" in place else place
 
 
 def find_origin(text: str, name: str = "") -> Origin:
@@ -59,11 +62,14 @@ def find_origin(text: str, name: str = "") -> Origin:
     """
     configured = conf.get("IMPORT_SOURCES")
     if text in configured:
-        return Origin(name or text, str(configured[text]))
+        name = name or text
+        if problem := name_problem(name):
+            raise ImportFailed(problem)
+        return Origin(name, str(configured[text]))
     # A place that the settings name has its name there.
     named = next((one for one, place in configured.items() if str(place) == text), "")
     name = name or named or ("" if text == STANDARD_INPUT else _name_of(text))
-    if not name or len(name) > NAME_LENGTH or not name.isprintable():
+    if name_problem(name):
         raise ImportFailed(
             f"say with --name what the list from {shown_place(text)[:80]!r} is called"
         )
@@ -110,8 +116,8 @@ def _opened(path: str) -> Iterator[Content]:
         except OSError as error:
             raise ImportFailed(f"{path!r} cannot be read: {_reason(error)}") from error
         if is_database and not is_standard_input:
-            # Somebody may be writing to it.
-            with snapshot(path) as copy, Path(copy).open("rb") as whole, spooled(whole) as kept:
+            # Another process may be writing to it.
+            with snapshot(path) as whole, spooled(whole) as kept:
                 yield Content(kept)
             return
         with spooled(file) as kept:
@@ -125,70 +131,82 @@ def _fetched(
     _refuse_host(origin.place)
     client = Client(
         None,
-        Deadline(time.monotonic() + conf.get("IMPORT_TIME_LIMIT_SECONDS"), is_stopped),
+        Deadline(
+            time.monotonic() + conf.get("IMPORT_TIME_LIMIT_SECONDS"),
+            is_stopped,
+            setting="IMPORT_TIME_LIMIT_SECONDS",
+        ),
+        kind=LIST,
         max_bytes=conf.get("IMPORT_MAX_BYTES"),
         redirect_hosts=sorted(allowed_hosts()),
     )
-    with tempfile.NamedTemporaryFile(prefix="geocache-import-") as target:
+    with tempfile.TemporaryFile() as target:
         try:
-            fetched = client.fetch(
-                origin.place,
-                Path(target.name),
-                headers=_conditions(origin) if is_conditional else {},
-                progress=progress,
-            )
+            with disk_errors():
+                fetched = client.fetch(
+                    origin.place,
+                    target,
+                    headers=_conditions(origin) if is_conditional else {},
+                    progress=progress,
+                )
         except UpdateError as error:
             raise ImportFailed(str(error)) from error
         if fetched is None:
             yield None
             return
-        with Path(target.name).open("rb") as file, spooled(file) as kept:
+        target.seek(0)
+        with spooled(target) as kept:
             yield Content(kept, fetched)
 
 
 def remember(name: str, fetched: Fetched) -> None:
     """Remember by what the service knows the content that the table holds now."""
     ImportSource.objects.filter(name=name).update(
-        url=fetched.url, etag=fetched.etag[:1000], last_modified=fetched.last_modified[:100]
+        url_digest=_digest(fetched.url),
+        etag=fetched.etag[:1000],
+        last_modified=fetched.last_modified[:100],
     )
 
 
 def allowed_hosts() -> set[str]:
     """Return the hosts that lists may be fetched from."""
     places = [str(place) for place in conf.get("IMPORT_SOURCES").values()]
-    return {_host(place) for place in places if "://" in place} | {
+    return {host_of(place) for place in places if "://" in place} | {
         str(name).lower() for name in conf.get("IMPORT_HOSTS")
     }
 
 
 def _refuse_host(url: str) -> None:
-    host = _host(url)
+    try:
+        host = read_url(url).host
+    except UpdateError as error:
+        raise ImportFailed(str(error)) from error
     if host not in allowed_hosts():
-        raise ImportFailed(f"{host or 'that URL'} is not asked: add it to IMPORT_HOSTS first")
+        raise ImportFailed(f"{host} is not asked: add it to IMPORT_HOSTS first")
 
 
 def _conditions(origin: Origin) -> dict[str, str]:
     """Return the headers that ask only for what is not in the table."""
     sources = ImportSource.objects.using(writing_alias())
-    known = sources.filter(name=origin.name, url=origin.place, current_run__isnull=False).first()
+    known = sources.filter(
+        name=origin.name, url_digest=_digest(origin.place), current_run__isnull=False
+    ).first()
     if known is None:
         return {}
     given = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
     return {name: value for name, value in given.items() if value}
 
 
+def _digest(url: str) -> str:
+    """Return what tells whether a URL is still the same, and not what it is."""
+    return salted_hmac("geocache.blocklists", url, algorithm="sha256").hexdigest()
+
+
 def _name_of(place: str) -> str:
     """Return what a list is called: the name of its file, without endings."""
     path = urlsplit(place).path if "://" in place else place
     name = Path(path).name
-    return name.partition(".")[0] or _host(place)
-
-
-def _host(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return ""
+    return name.partition(".")[0] or host_of(place)
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -4,6 +4,7 @@ It is the one that ``CACHES`` names under ``GEOCACHE["CACHE_ALIAS"]``, or else a
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -33,6 +34,10 @@ UNFIT_FOR_JOURNAL: Final = (
 # Around all that a look-up asks of the cache: a server that has vanished costs one look-up of a
 # process its time-out every five seconds, not several time-outs each. A flush takes its time.
 breaker: Final = CircuitBreaker(slow_seconds=0.5, open_seconds=5.0)
+# Keys of hot entries begin so, then with the id of the database.
+ENTRY_KEYS: Final = "e:"
+# Keys that Redis looks at in one step of a scan.
+SCANNED_KEYS: Final = 1_000
 # How Redis writes its 64-bit counters.
 REDIS_NUMBER: Final = re.compile(rb"-?[0-9]{1,19}")
 
@@ -90,25 +95,94 @@ class Entry:
     seconds: float | None
 
 
-def add_both(backend: BaseCache, key: str, text: str, entry: Entry) -> bool:
-    """Add a record that lives for ever and an entry, both or neither, in one trip.
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a record, and what two counters were after it: None where there is none."""
 
-    False: neither, as something stands under the record's key (on Redis, also under the entry's),
-    or because the cache is another.
+    is_added: bool
+    # Whether the hot entry was set: never without the record.
+    is_set: bool = False
+    flush_number: int | None = None
+    pending_count: int | None = None
+
+
+def append(
+    backend: BaseCache,
+    record: tuple[str, str],
+    entry: Entry | None,
+    *,
+    flush_key: str,
+    pending: tuple[str, int],
+) -> Appended:
+    """Add a record that lives for ever, and its hot entry if the cache does both in one trip.
+
+    Both or neither: nothing is added where something stands under the key of the record (on Redis,
+    also of the entry). The counter of ``pending`` is raised by its number if the record was added.
+    The one under ``flush_key`` is read after that: a flusher that raises it before it looks for
+    the record either finds the record, or is seen here.
     """
     if isinstance(backend, EmbeddedCache):
-        return backend.add_and_set((key, text), (entry.key, entry.text), entry.seconds)
-    if not isinstance(backend, RedisCache):
-        return False
+        both = (entry.key, entry.text, entry.seconds) if entry else None
+        is_added, numbers = backend.append(record, both, flush_key, pending)
+        return Appended(is_added, is_added and entry is not None, *numbers)
+    if isinstance(backend, RedisCache):
+        return _append_to_redis(backend, record, entry, flush_key, pending)
+    is_added = backend.add(*record, timeout=None)
+    key, step = pending
+    number, count = raised(backend, flush_key, 0), raised(backend, key, step if is_added else 0)
+    return Appended(is_added, False, number, count)
+
+
+def raised(backend: BaseCache, key: str, step: int) -> int | None:
+    """Return what a counter is after a step, from where the cache writes; None: there is none."""
+    try:
+        return backend.incr(key, step)
+    except ValueError:
+        return None
+
+
+def _append_to_redis(
+    backend: RedisCache,
+    record: tuple[str, str],
+    entry: Entry | None,
+    flush_key: str,
+    pending: tuple[str, int],
+) -> Appended:
     client: Any = backend._cache
-    record, kept = (backend.make_and_validate_key(one) for one in (key, entry.key))
-    pipeline = client.get_client(record, write=True).pipeline()
-    dumps = client._serializer.dumps
-    pipeline.msetnx({record: dumps(text), kept: dumps(entry.text)})
-    seconds = backend.get_backend_timeout(entry.seconds)
-    if seconds is not None:
-        pipeline.expire(kept, seconds)
-    return bool(pipeline.execute()[0])
+    dumps, key = client._serializer.dumps, backend.make_and_validate_key
+    values = {key(record[0]): dumps(record[1])}
+    if entry:
+        values[key(entry.key)] = dumps(entry.text)
+    pipeline = client.get_client(key(record[0]), write=True).pipeline()
+    pipeline.msetnx(values)
+    pipeline.get(key(flush_key))
+    pipeline.incrby(key(pending[0]), pending[1])
+    seconds = backend.get_backend_timeout(entry.seconds) if entry else None
+    if entry and seconds is not None:
+        pipeline.expire(key(entry.key), seconds)
+    is_added, number, pending_count, *_ = pipeline.execute()
+    if not is_added:
+        pending_count = raised(backend, pending[0], -pending[1])
+    return Appended(
+        bool(is_added),
+        bool(is_added) and entry is not None,
+        None if number is None else client._serializer.loads(number),
+        pending_count,
+    )
+
+
+def scan(backend: BaseCache, beginning: str) -> Iterator[str] | None:
+    """Give the keys that begin so, as often as the cache likes; None when it has no way to."""
+    name = backend.make_key(beginning)
+    if isinstance(backend, EmbeddedCache):
+        found: Iterable[str] = backend.names(name)
+    elif isinstance(backend, RedisCache):
+        client: Any = backend._cache.get_client()
+        match = re.sub(r"([*?\[\]\\])", r"\\\1", name) + "*"
+        found = (key.decode() for key in client.scan_iter(match, count=SCANNED_KEYS))
+    else:
+        return None
+    return (beginning + one.removeprefix(name) for one in found)
 
 
 class TextSerializer:

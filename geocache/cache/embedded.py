@@ -3,6 +3,9 @@
 It can hold a journal: ``add`` and ``incr`` are atomic for all processes, nothing is removed before
 it has expired, and what a killed process has written stays. It keeps text and whole numbers as they
 are, so that nothing is ever unpickled.
+
+A file that is removed or replaced while processes use it is noticed: by a write at once, by a read
+within a second. One that is damaged is put aside, and what can be read of it goes into a new one.
 """
 
 import atexit
@@ -11,10 +14,11 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import structlog
 from django.core.cache import BaseCache
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
@@ -51,6 +55,16 @@ SET: Final = """
     ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at
 """
 ADD: Final = f"{SET} WHERE expires_at <= ?"
+COUNT: Final = """
+    INSERT INTO entries (key, value, expires_at) VALUES (?, ?, NULL)
+    ON CONFLICT (key) DO UPDATE SET value = value + excluded.value
+"""
+GET_BOTH: Final = "SELECT key, value FROM entries WHERE key IN (?, ?)"
+# A page of keys: a cursor that is left open would keep the log of SQLite from being emptied.
+NAMES: Final = """
+    SELECT key FROM entries
+    WHERE key > ? AND key < ? AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT ?
+"""
 SET_VALUE: Final = "UPDATE entries SET value = ? WHERE key = ?"
 TOUCH: Final = """
     UPDATE entries SET expires_at = ? WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)
@@ -61,6 +75,18 @@ DELETE_EXPIRED: Final = """
     DELETE FROM entries WHERE key IN
     (SELECT key FROM entries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
 """
+READ_ALL: Final = "SELECT key, value, expires_at FROM entries NOT INDEXED ORDER BY rowid {}"
+KEEP: Final = "INSERT OR IGNORE INTO entries (key, value, expires_at) VALUES (?, ?, ?)"
+# What is raised when this module itself is wrong.
+BUGS: Final = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+# SQLite's codes for a file that is not, or not any more, what it wrote.
+DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# What Python says of text that is not UTF-8: it was stored as such.
+NOT_TEXT: Final = "Could not decode to UTF-8"
+# How long a thread that only reads may go on with a file that was removed.
+SEEN_SECONDS: Final = 1.0
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -79,15 +105,21 @@ class EmbeddedCache(BaseCache):
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
         named = (self.make_key(key, version), time.time())
-        row = self.connection().execute(GET, named).fetchone()
+        # Not by _reading(), which takes as long as the rest.
+        connection = self._for_reading()
+        try:
+            row = connection.execute(GET, named).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise self._failure(error, "read") from error
         return default if row is None else row[0]
 
     def get_many(self, keys: Iterable[str], version: int | None = None) -> dict[str, Any]:
         names = {self.make_key(key, version): key for key in keys}
         found: dict[str, Any] = {}
         for some in _batches(list(names)):
-            rows = self.connection().execute(_for(GET_MANY, some), (*some, time.time()))
-            found |= {names[name]: value for name, value in rows}
+            with self._reading() as connection:
+                rows = connection.execute(_for(GET_MANY, some), (*some, time.time()))
+                found |= {names[name]: value for name, value in rows}
         return found
 
     def add(
@@ -101,16 +133,39 @@ class EmbeddedCache(BaseCache):
         with self._transaction(1) as connection:
             return _is_added(connection, row)
 
-    def add_and_set(
-        self, record: tuple[str, str], entry: tuple[str, str], timeout: float | None
-    ) -> bool:
-        """Add a record that never expires and set an entry: both, or neither (False)."""
-        added, kept = self._row(*record, timeout=None), self._row(*entry, timeout=timeout)
+    def append(
+        self,
+        record: tuple[str, str],
+        entry: tuple[str, str, float | None] | None,
+        flush_key: str,
+        pending: tuple[str, int],
+    ) -> tuple[bool, tuple[int | None, int | None]]:
+        """Do what ``backends.append`` promises, in one transaction."""
+        added = self._row(*record, timeout=None)
+        kept = self._row(*entry) if entry else None
+        name = self.make_key(flush_key)
+        count_name, step = self.make_key(pending[0]), pending[1]
         with self._transaction(2) as connection:
             is_added = _is_added(connection, added)
             if is_added:
-                connection.execute(SET, kept)
-        return is_added
+                if kept:
+                    connection.execute(SET, kept)
+                connection.execute(COUNT, (count_name, step))
+            rows = connection.execute(GET_BOTH, (name, count_name))
+            found = dict(rows.fetchall())
+        return is_added, (found.get(name), found.get(count_name))
+
+    def names(self, beginning: str) -> Iterator[str]:
+        """Give the keys, with prefix and version, that begin so and have not expired."""
+        last = beginning
+        while True:
+            named = (last, beginning + chr(0x10FFFF), time.time(), TRANSACTION_KEYS)
+            with self._reading() as connection:
+                page = [name for (name,) in connection.execute(NAMES, named)]
+            yield from page
+            if not page:
+                return
+            last = page[-1]
 
     def set(
         self,
@@ -178,24 +233,86 @@ class EmbeddedCache(BaseCache):
         return self.make_key(key, version), value, self.get_backend_timeout(timeout)
 
     def connection(self) -> sqlite3.Connection:
-        connection = self._mine.connection
-        if connection is None:
-            connection = self._mine.connection = _open(self.path)
-            self._mine.closer = _Closer(connection)
+        """Return this thread's connection to the file, which is opened when there is none."""
+        mine = self._mine
+        if mine.connection is None:
+            try:
+                mine.connection = _open(self.path)
+            except sqlite3.DatabaseError as error:
+                mine.file_id = _file_id(self.path)
+                raise self._failure(error, "opened") from error
+            mine.closer = _Closer(mine.connection)
+            mine.file_id = _file_id(self.path)
+            mine.seen_at = time.monotonic()
+        return mine.connection
+
+    def forget_connection(self) -> None:
+        """Close this thread's connection; the next use opens the file again."""
+        self._mine.__dict__.clear()
+
+    def _for_reading(self) -> sqlite3.Connection:
+        connection = self.connection()
+        if time.monotonic() - self._mine.seen_at > SEEN_SECONDS and self._is_replaced():
+            return self._reopen()
         return connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        connection = self._for_reading()
+        try:
+            yield connection
+        except sqlite3.DatabaseError as error:
+            raise self._failure(error, "read") from error
 
     @contextmanager
     def _transaction(self, new_count: int = 0) -> Iterator[sqlite3.Connection]:
         """Write all that is written inside, or nothing; wait ``LOCK_SECONDS`` for others."""
         connection = self.connection()
+        if self._is_replaced():
+            connection = self._reopen()
         try:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 if new_count:
                     connection.execute(DELETE_EXPIRED, (time.time(), EXPIRED_PER_KEY * new_count))
-        except sqlite3.OperationalError as error:
-            raise CacheUnusable(f"{self.path.parent} cannot be written: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise self._failure(error, "written") from error
+        if self._is_replaced():
+            # Meanwhile: what was written is in a file that nobody looks into.
+            self._reopen()
+            raise CacheUnusable(f"{self.path} was removed or replaced")
+
+    def _is_replaced(self) -> bool:
+        """Tell whether the file of this thread's connection is not the one in the folder."""
+        self._mine.seen_at = time.monotonic()
+        return self._mine.file_id != _file_id(self.path)
+
+    def _reopen(self) -> sqlite3.Connection:
+        self.forget_connection()
+        return self.connection()
+
+    def _failure(self, error: sqlite3.DatabaseError, done: str) -> Exception:
+        """Return what to raise, after a new file has taken the place of one that is damaged."""
+        if isinstance(error, BUGS):
+            return error
+        is_damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED
+        if is_damaged or NOT_TEXT in str(error):
+            with suppress(sqlite3.Error, OSError), _one_at_a_time(self.path):
+                if not self._is_replaced():
+                    self._replace_damaged()
+            self.forget_connection()
+        return CacheUnusable(f"{self.path.parent} cannot be {done}: {error}")
+
+    def _replace_damaged(self) -> None:
+        damaged = self._mine.connection
+        # The log of SQLite first: it must not be taken for that of the new file.
+        for name in (f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", FILE_NAME):
+            with suppress(FileNotFoundError):
+                self.path.with_name(name).replace(self.path.with_name(f"{name}.damaged"))
+        with closing(_open(self.path)) as new:
+            kept_count = _salvage(damaged, new) if damaged is not None else 0
+        log.error("geo_cache_damaged", put_aside=f"{self.path}.damaged", kept=kept_count)
 
 
 class _Mine(threading.local):
@@ -203,6 +320,9 @@ class _Mine(threading.local):
 
     connection: sqlite3.Connection | None = None
     closer: "_Closer | None" = None
+    # Device and inode of its file, and when they were last compared.
+    file_id: tuple[int, int] | None = None
+    seen_at = 0.0
 
 
 class _Closer:
@@ -233,7 +353,7 @@ def _open(path: Path) -> sqlite3.Connection:
         with suppress(FileExistsError):
             path.touch(mode=0o600, exist_ok=False)
         connection = _connect(path)
-    except (OSError, sqlite3.Error) as error:
+    except OSError as error:
         raise CacheUnusable(f"{path} cannot be opened: {error}") from error
     return connection
 
@@ -257,6 +377,36 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    # A lock of SQLite on a file beside it, as the kernel drops it with the process.
+    with closing(sqlite3.connect(f"{path}.mending", timeout=LOCK_SECONDS)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def _salvage(damaged: sqlite3.Connection, new: sqlite3.Connection) -> int:
+    """Copy the rows that can be read, from both ends of the table; return how many."""
+    count = 0
+    damaged.text_factory = lambda text: text.decode(errors="replace")
+    for order in ("ASC", "DESC"):
+        with new:
+            new.execute("BEGIN IMMEDIATE")
+            with suppress(sqlite3.DatabaseError):
+                for row in damaged.execute(READ_ALL.format(order)):
+                    # What another process has written to the new file since is newer.
+                    count += new.execute(KEEP, row).rowcount
+    return count
 
 
 def _make_table(connection: sqlite3.Connection) -> None:

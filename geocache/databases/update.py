@@ -120,7 +120,7 @@ class Update:
 
     def run(self) -> Outcome:
         """Fetch, unpack, verify and install; raise ``UpdateError`` or ``OSError``."""
-        held = read_source(self.target)
+        held = read_source(self.target, self.deadline)
         checksum = self._checksum()
         if held and checksum and checksum == self.state.sha256:
             return self._done(UNCHANGED, str(held))
@@ -131,7 +131,12 @@ class Update:
             if checksum and checksum != fetched.sha256:
                 raise UpdateError("the download is not what its checksum says; try again")
             unpack(archive, fresh, self.deadline)
-            source = verify(fresh, type_name=self.edition.type_name, present=self.target)
+            source = verify(
+                fresh,
+                type_name=self.edition.type_name,
+                present=self.target,
+                deadline=self.deadline,
+            )
             is_same = held is not None and held == source
             if not is_same:
                 install.install(fresh, self.target)
@@ -161,12 +166,13 @@ class Update:
         return self._fetch_one(last, target, is_conditional)
 
     def _fetch_one(self, url: str, target: Path, is_conditional: bool) -> Fetched | None:
-        return self.client.fetch(
-            url,
-            target,
-            headers=self.state.conditions(url) if is_conditional else {},
-            progress=lambda count, total: self.watch(self.edition.name, count, total),
-        )
+        with target.open("wb") as file:
+            return self.client.fetch(
+                url,
+                file,
+                headers=self.state.conditions(url) if is_conditional else {},
+                progress=lambda count, total: self.watch(self.edition.name, count, total),
+            )
 
     def _done(self, status: str, detail: str, fetched: Fetched | None = None) -> Outcome:
         self.remember(

@@ -1,12 +1,15 @@
 """Is a file a database that may take the place of the present one?"""
 
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from geocache.downloads.limits import MIN_BYTES
-from geocache.exceptions import ProviderError, UpdateError
+from geocache.downloads.limits import MIN_BYTES, Deadline
+from geocache.exceptions import NotVerifiedYet, ProviderError, UpdateError
 from geocache.providers.base import Source
 from geocache.providers.mmdb import MmdbProvider
+from geocache.providers.mmdb_verification import waiting_for_verification
 
 # Servers for the whole world that have been where they are for years; by family, as a file may hold
 # only one. Half of either has to be known.
@@ -19,29 +22,35 @@ SPREAD: Final = (
     *(f"{first}.{first}.64.1" for first in range(1, 224)),
     *(f"2{first:03x}:{first:x}::1" for first in range(0, 0x1000, 32)),
 )
+POLL_SECONDS: Final = 0.05
+# A build from the other side of the date line, or made by a clock that is a little fast.
+FUTURE: Final = timedelta(days=2)
 
 
-def read_source(path: Path) -> Source | None:
+def read_source(path: Path, deadline: Deadline) -> Source | None:
     """Return what the file at ``path`` is, or None when there is none that can be used."""
     try:
-        return MmdbProvider([path]).sources()[0]
+        return _opened(path, deadline).sources()[0]
     except ProviderError:
         return None
 
 
-def verify(path: Path, *, type_name: str, present: Path) -> Source:
+def verify(path: Path, *, type_name: str, present: Path, deadline: Deadline) -> Source:
     """Return what ``path`` is; raise ``UpdateError`` unless it may replace ``present``."""
     size = path.stat().st_size
     if size < MIN_BYTES:
         raise UpdateError(f"{size:,} bytes are too few for a database")
-    provider = MmdbProvider([path])
     try:
+        provider = _opened(path, deadline)
         source = provider.sources()[0]
     except ProviderError as error:
         raise UpdateError(
             f"what came is {str(error).removeprefix(f'{path}: ')}; check edition and URL"
         ) from error
-    held = read_source(present)
+    if _is_of_the_future(source):
+        # All that is published until then would be older.
+        raise UpdateError(f"what came is of {source.built_at:%Y-%m-%d}, which is in the future")
+    held = read_source(present, deadline)
     wanted = type_name or (held.name if held else "")
     if not source.name.startswith(wanted):
         raise UpdateError(f"what came is of type {source.name}; expected is {wanted}")
@@ -51,8 +60,27 @@ def verify(path: Path, *, type_name: str, present: Path) -> Source:
     return source
 
 
+def _opened(path: Path, deadline: Deadline) -> MmdbProvider:
+    """Return a provider of one file, opened when it is verified; ends at the deadline."""
+    provider = MmdbProvider([path])
+    with waiting_for_verification(0.0):
+        while True:
+            try:
+                provider.build()
+            except NotVerifiedYet:
+                deadline.check()
+                time.sleep(POLL_SECONDS)
+            else:
+                return provider
+
+
+def _is_of_the_future(source: Source) -> bool:
+    return source.built_at is not None and source.built_at > datetime.now(UTC) + FUTURE
+
+
 def _refuse_step_back(source: Source, held: Source, size: int, held_size: int) -> None:
-    if source.built_at and held.built_at and source.built_at < held.built_at:
+    is_older = source.built_at and held.built_at and source.built_at < held.built_at
+    if is_older and not _is_of_the_future(held):
         raise UpdateError(f"what came is of {source.built_at:%Y-%m-%d}, older than the present one")
     if 2 * size < held_size:
         raise UpdateError(

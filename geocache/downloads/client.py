@@ -1,23 +1,22 @@
 """Fetch one file over HTTPS: bounded in time and size, and only from where it may come from."""
 
 import re
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
-from ipaddress import ip_address
-from pathlib import Path
-from typing import Final
-from urllib.parse import urljoin, urlsplit
+from typing import IO, Final
+from urllib.parse import urljoin
 
 import requests
 import urllib3
 
 from geocache import conf
+from geocache.downloads.connections import BoundedAdapter
 from geocache.downloads.limits import CHUNK_BYTES, Deadline, check_size
+from geocache.downloads.urls import LOOPBACK, Place, is_plain, read_url, refuse_redirect
 from geocache.exceptions import NotPublished, TooOften, UpdateError
 
 # Seconds to wait for a connection, and for the next bytes.
@@ -27,7 +26,8 @@ MAX_CHECKSUM_BYTES: Final = 10_000
 RETRY_SECONDS: Final = 3600
 MAX_RETRY_SECONDS: Final = 7 * 86_400
 REDIRECTS: Final = (301, 302, 303, 307, 308)
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+# Only in answer to one of these may a server say that nothing has changed.
+CONDITIONS: Final = ("If-None-Match", "If-Modified-Since")
 
 Auth = tuple[str, str] | None
 # Is told the bytes so far, and how many there are if that is known.
@@ -44,6 +44,30 @@ class Fetched:
     last_modified: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What is fetched, in the words of errors, and the setting of hosts that redirects may name."""
+
+    name: str
+    access_hint: str
+    missing_hint: str
+    hosts_setting: str
+
+
+DATABASE: Final = Kind(
+    name="database",
+    access_hint="check account, key and edition",
+    missing_hint="check its name",
+    hosts_setting="UPDATE_REDIRECT_HOSTS",
+)
+LIST: Final = Kind(
+    name="list",
+    access_hint="check its URL, and the key in it if there is one",
+    missing_hint="check its URL",
+    hosts_setting="IMPORT_HOSTS",
+)
+
+
 class Client:
     """Fetches from one service, with the account that it knows.
 
@@ -56,29 +80,32 @@ class Client:
         auth: Auth,
         deadline: Deadline,
         *,
+        kind: Kind = DATABASE,
         max_bytes: int | None = None,
         redirect_hosts: Sequence[str] | None = None,
     ) -> None:
         self.auth = auth
         self.deadline = deadline
+        self.kind = kind
         self.max_bytes = max_bytes
-        self.redirect_hosts = redirect_hosts
+        hosts = conf.get("UPDATE_REDIRECT_HOSTS") if redirect_hosts is None else redirect_hosts
+        self.redirect_hosts = [name.lower() for name in hosts]
 
     def fetch(
-        self, url: str, target: Path, *, headers: Mapping[str, str], progress: Progress
+        self, url: str, target: IO[bytes], *, headers: Mapping[str, str], progress: Progress
     ) -> Fetched | None:
         """Write what ``url`` names to ``target``; None when, going by ``headers``, it is the same.
 
         Raises ``NotPublished``, ``TooOften`` and other ``UpdateError``.
         """
-        with _response(url, self.auth, headers, self.redirect_hosts) as response:
+        with self._response(url, headers) as response:
             if response.status_code == 304:
                 return None
             digest = sha256()
-            with target.open("wb") as file:
-                for chunk in _chunks(response, self.deadline, progress, self.max_bytes):
-                    digest.update(chunk)
-                    file.write(chunk)
+            for chunk in self._chunks(response, progress, self.max_bytes):
+                digest.update(chunk)
+                target.write(chunk)
+            target.flush()
             return Fetched(
                 url=url,
                 sha256=digest.hexdigest(),
@@ -88,123 +115,113 @@ class Client:
 
     def fetch_checksum(self, url: str) -> str:
         """Return the SHA-256 that ``url`` holds, or the empty text when it holds something else."""
-        with _response(url, self.auth, {}, self.redirect_hosts) as response:
+        with self._response(url, {}) as response:
             text = b""
-            for chunk in _chunks(response, self.deadline):
+            for chunk in self._chunks(response):
                 text += chunk
                 if len(text) > MAX_CHECKSUM_BYTES:
                     return ""
         found = re.match(rb"\s*([0-9a-fA-F]{64})\b", text)
         return found[1].decode().lower() if found else ""
 
+    @contextmanager
+    def _response(self, url: str, headers: Mapping[str, str]) -> Iterator[requests.Response]:
+        """Ask, going along with redirects that may be followed; the account stays at its origin."""
+        first = place = read_url(url)
+        is_conditional = any(headers.get(name) for name in CONDITIONS)
+        adapter = BoundedAdapter()
+        try:
+            with requests.Session() as session, adapter.ending_at(self.deadline):
+                session.mount("https://", adapter)
+                session.mount("http://", adapter)
+                for _ in range(MAX_REDIRECTS + 1):
+                    self.deadline.check()
+                    with session.get(
+                        place.url,
+                        # Also keeps requests from looking for a password in ~/.netrc.
+                        auth=self.auth
+                        if self.auth and place.origin == first.origin
+                        else _anonymous,
+                        headers={"Accept-Encoding": "identity", **headers},
+                        allow_redirects=False,
+                        stream=True,
+                        timeout=TIMEOUTS,
+                    ) as response:
+                        if response.status_code not in REDIRECTS:
+                            self._refuse_failure(response, place, is_conditional)
+                            yield response
+                            return
+                        place = self._redirected(place, first, response)
+                        adapter.refuses_inside = first.host not in LOOPBACK
+                raise UpdateError(f"{first.host} redirects in circles")
+        # The last for an address of a redirect that requests cannot take apart.
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            self.deadline.check()
+            # The text of the error may hold the URL, and that a key.
+            raise UpdateError(f"{place.host} cannot be reached: {type(error).__name__}") from error
 
-@contextmanager
-def _response(
-    url: str, auth: Auth, headers: Mapping[str, str], redirect_hosts: Sequence[str] | None
-) -> Iterator[requests.Response]:
-    """Ask, going along with redirects that may be followed; the account goes to nobody else."""
-    _refuse_plain(url)
-    origin = _host(url)
-    try:
-        with requests.Session() as session:
-            for _ in range(MAX_REDIRECTS + 1):
-                with session.get(
-                    url,
-                    # Also keeps requests from looking for a password in ~/.netrc.
-                    auth=auth if auth and _host(url) == origin else _anonymous,
-                    headers={"Accept-Encoding": "identity", **headers},
-                    allow_redirects=False,
-                    stream=True,
-                    timeout=TIMEOUTS,
-                ) as response:
-                    if response.status_code not in REDIRECTS:
-                        _refuse_failure(response)
-                        yield response
-                        return
-                    url = urljoin(url, response.headers.get("Location", ""))
-                    refuse_redirect(url, origin, redirect_hosts)
-            raise UpdateError(f"{origin} redirects in circles")
-    # The last for an address of a redirect that requests cannot take apart.
-    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-        # The text of the error may hold the URL, and that a key.
-        raise UpdateError(f"{_host(url)} cannot be reached: {type(error).__name__}") from error
+    def _redirected(self, place: Place, first: Place, response: requests.Response) -> Place:
+        location = response.headers.get("Location", "")
+        try:
+            # Before it is joined: urljoin leaves out some of what must be refused.
+            if not is_plain(location):
+                raise ValueError
+            found = read_url(urljoin(place.url, location))
+        except ValueError as error:
+            raise UpdateError(f"{place.host} redirects to what is not a URL") from error
+        refuse_redirect(found, first, self.redirect_hosts, self.kind.hosts_setting)
+        return found
 
+    def _chunks(
+        self,
+        response: requests.Response,
+        progress: Progress | None = None,
+        max_bytes: int | None = None,
+    ) -> Iterator[bytes]:
+        total = _whole(response.headers.get("Content-Length", ""))
+        check_size(total or 0, max_bytes)
+        count = 0
+        # What has come by now, unlike read(), which waits until the chunk is full.
+        while chunk := response.raw.read1(CHUNK_BYTES):
+            self.deadline.check()
+            count += len(chunk)
+            check_size(count, max_bytes)
+            if progress:
+                progress(count, total)
+            yield chunk
+        # A connection that was shut at the deadline may look like the end.
+        self.deadline.check()
+        if total is not None and count != total:
+            raise UpdateError(f"the download ended at {count:,} of {total:,} bytes; try again")
 
-def _chunks(
-    response: requests.Response,
-    deadline: Deadline,
-    progress: Progress | None = None,
-    max_bytes: int | None = None,
-) -> Iterator[bytes]:
-    total = _whole(response.headers.get("Content-Length", ""))
-    check_size(total or 0, max_bytes)
-    count = 0
-    # What has come by now, unlike read(), which waits until the chunk is full.
-    while chunk := response.raw.read1(CHUNK_BYTES):
-        deadline.check()
-        count += len(chunk)
-        check_size(count, max_bytes)
-        if progress:
-            progress(count, total)
-        yield chunk
-    if total is not None and count != total:
-        raise UpdateError(f"the download ended at {count:,} of {total:,} bytes; try again")
+    def _refuse_failure(
+        self, response: requests.Response, place: Place, is_conditional: bool
+    ) -> None:
+        host, status = place.host, response.status_code
+        if status == 200 or (status == 304 and is_conditional):
+            return
+        if status == 304:
+            raise UpdateError(
+                f"{host} answers that nothing has changed (304), which it was not asked; try again"
+            )
+        if status in (401, 403):
+            raise UpdateError(f"{host} refuses access ({status}); {self.kind.access_hint}")
+        if status in (404, 410):
+            raise NotPublished(
+                f"{host} has no such {self.kind.name} ({status}); {self.kind.missing_hint}"
+            )
+        if status in (429, 503):
+            later = retry_at(response.headers.get("Retry-After", ""))
+            raise TooOften(f"{host} wants to be asked later ({status})", later)
+        raise UpdateError(f"{host} answers {status}; try again later")
 
 
 def _anonymous(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _host(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError as error:
-        raise UpdateError("what should be a URL is none") from error
-
-
 def _whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
-
-
-def _refuse_plain(url: str) -> None:
-    scheme = urlsplit(url).scheme
-    if scheme != "https" and not (scheme == "http" and _host(url) in LOOPBACK):
-        raise UpdateError(f"{_host(url) or 'a URL'} is not asked: only https:// is safe")
-
-
-def refuse_redirect(url: str, origin: str, hosts: Sequence[str] | None = None) -> None:
-    """Raise ``UpdateError`` for a redirect to a host that is not trusted."""
-    _refuse_plain(url)
-    host = _host(url)
-    setting = "UPDATE_REDIRECT_HOSTS" if hosts is None else "IMPORT_HOSTS"
-    allowed = [name.lower() for name in (conf.get(setting) if hosts is None else hosts)]
-    if host != origin and not any(host == one or host.endswith(f".{one}") for one in allowed):
-        raise UpdateError(f"{origin} redirects to {host}; if that is right, add it to {setting}")
-    if origin not in LOOPBACK and _is_inside(host):
-        raise UpdateError(f"{origin} redirects to {host}, an address inside this network")
-
-
-def _is_inside(host: str) -> bool:
-    try:
-        found = socket.getaddrinfo(host, None)
-    except OSError:
-        # Behind a proxy that resolves names; else the request itself says so.
-        return False
-    return any(not ip_address(str(entry[4][0]).partition("%")[0]).is_global for entry in found)
-
-
-def _refuse_failure(response: requests.Response) -> None:
-    host, status = _host(response.url), response.status_code
-    if status in (200, 304):
-        return
-    if status in (401, 403):
-        raise UpdateError(f"{host} refuses access ({status}); check account, key and edition")
-    if status in (404, 410):
-        raise NotPublished(f"{host} has no such database ({status}); check its name")
-    if status in (429, 503):
-        later = retry_at(response.headers.get("Retry-After", ""))
-        raise TooOften(f"{host} wants to be asked later ({status})", later)
-    raise UpdateError(f"{host} answers {status}; try again later")
 
 
 def retry_at(text: str) -> datetime:

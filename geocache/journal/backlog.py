@@ -1,27 +1,29 @@
 """What waits in the journal, without changing it."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from geocache import conf
 from geocache.exceptions import UndecodableRecord
 from geocache.journal import segments
+from geocache.journal.segments import Name
 from geocache.location import Location, count_locations, load_locations
 from geocache.models import JournalHead
 
-# Segments that ``backlog`` reads before it estimates the rest.
-BACKLOG_SEGMENTS: Final = 64
+# Segments that are looked into, for an answer or the oldest.
+READ_SEGMENTS: Final = 64
+# Segments that are read at once: their first records may hold 200 answers each.
+STEP_SEGMENTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """What waits to be flushed; an estimate when it is long."""
+    """What waits to be flushed."""
 
     answer_count: int = 0
     oldest_at: datetime | None = None
-    is_exact: bool = True
 
     def waited_seconds(self, at: datetime) -> float:
         """Return how long the oldest answer has waited at ``at``; 0 when there is none."""
@@ -29,43 +31,75 @@ class Backlog:
 
 
 def read_backlog() -> Backlog:
-    """Return how much waits to be flushed. Writes nothing; raises ``JournalUnavailable``."""
-    return backlog(JournalHead.flushed_through_of(conf.get("CACHE_ALIAS")))
+    """Return how much waits to be flushed. Writes nothing; raises ``JournalUnavailable``.
+
+    A count that writers and flushers keep: after one was killed it is off by some until the next
+    flush has counted again.
+    """
+    with segments.open_journal() as backend:
+        known = segments.read(backend, [segments.key(Name.PENDING)])
+    count = max(segments.number_of(known, Name.PENDING) or 0, 0)
+    return Backlog(answer_count=count, oldest_at=_oldest_at(_flushed_through()) if count else None)
 
 
-def backlog(head: int) -> Backlog:
-    """Return how much waits behind ``head``; reads at most 64 segments and estimates the rest."""
-    texts, remaining = _waiting(head)
-    count = sum(map(count_locations, texts))
-    return Backlog(
-        answer_count=count + remaining * count // BACKLOG_SEGMENTS,
-        oldest_at=_resolved_at(texts),
-        is_exact=not remaining,
-    )
+def recount(head: int) -> int:
+    """Count what waits behind ``head`` again; return how many answers. For the end of a flush.
+
+    Reads the records, of at most ``READ_SEGMENTS`` segments: behind more the count stays as it is.
+    """
+    with segments.open_journal() as backend:
+        known = segments.read(backend, [segments.key(Name.PENDING)])
+        counted = segments.number_of(known, Name.PENDING) or 0
+        numbers = _waiting(head)
+        if len(numbers) > READ_SEGMENTS:
+            return max(counted, 0)
+        exact = sum(count_locations(text) for texts in _texts(numbers) for text in texts)
+        segments.count_pending(backend, exact - counted)
+    return exact
 
 
-def find(head: int, address: str) -> Location | None:
-    """Return the newest answer for ``address`` behind ``head``; looks into at most 64 segments."""
+def find(address: str) -> Location | None:
+    """Return the newest answer for ``address`` that waits; looks into at most 64 segments."""
     written = json.dumps(address)
-    texts = [text for text in _waiting(head)[0] if written in text]
+    numbers = _waiting(_flushed_through())[:READ_SEGMENTS]
+    texts = [text for some in _texts(numbers) for text in some if written in text]
     found = [one for text in texts for one in _readable(text) if one.address == address]
     return max(found, key=lambda one: one.resolved_at, default=None)
 
 
-def _waiting(head: int) -> tuple[list[str], int]:
-    """Return the records of the first segments behind ``head``, and how many segments follow."""
+def _flushed_through() -> int:
+    return JournalHead.flushed_through_of(segments.journal_name())
+
+
+def _waiting(head: int) -> range:
+    """Return the numbers of the segments behind ``head``."""
     with segments.open_journal() as backend:
-        last = backend.get(segments.TICKET_KEY)
-    if not isinstance(last, int):
-        # Nothing was ever journaled; or the counter is lost, and the next flush seeds it again.
-        return [], 0
-    first = segments.head_for(last, head) + 1
-    numbers = range(first, min(last + 1, first + BACKLOG_SEGMENTS))
-    keys = [key for number in numbers for key in segments.record_keys(number)]
-    with segments.open_journal() as backend:
-        present = segments.read(backend, keys) if keys else {}
-    texts = [present[key] for key in keys if present.get(key, segments.SEAL) != segments.SEAL]
-    return texts, max(last + 1 - first - BACKLOG_SEGMENTS, 0)
+        known = segments.read(backend, [segments.key(Name.TICKET)])
+    last = segments.number_of(known, Name.TICKET)
+    # No counter: nothing was ever journaled; or it is lost, and the next flush seeds it again.
+    return range(0) if last is None else range(segments.head_for(last, head) + 1, last + 1)
+
+
+def _texts(numbers: Sequence[int]) -> Iterator[list[str]]:
+    """Give the records of some segments at a time, in their order."""
+    for start in range(0, len(numbers), STEP_SEGMENTS):
+        some = numbers[start : start + STEP_SEGMENTS]
+        keys = [key for number in some for key in segments.record_keys(number)]
+        with segments.open_journal() as backend:
+            present = segments.read(backend, keys)
+        yield [present[key] for key in keys if present.get(key, segments.SEAL) != segments.SEAL]
+
+
+def _oldest_at(head: int) -> datetime | None:
+    """Return when the first answer behind ``head`` was resolved."""
+    numbers = _waiting(head)[:READ_SEGMENTS]
+    for start in range(0, len(numbers), STEP_SEGMENTS):
+        keys = [segments.record_key(number, 0) for number in numbers[start : start + STEP_SEGMENTS]]
+        with segments.open_journal() as backend:
+            present = segments.read(backend, keys)
+        if moments := [one.resolved_at for text in present.values() for one in _readable(text)]:
+            return min(moments)
+    return None
 
 
 def _readable(text: str) -> list[Location]:
@@ -73,12 +107,3 @@ def _readable(text: str) -> list[Location]:
         return load_locations(text)
     except UndecodableRecord:
         return []
-
-
-def _resolved_at(texts: list[str]) -> datetime | None:
-    for text in texts:
-        try:
-            return min(location.resolved_at for location in load_locations(text))
-        except (UndecodableRecord, ValueError):
-            continue
-    return None

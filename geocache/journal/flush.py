@@ -20,7 +20,8 @@ from geocache import conf
 from geocache.exceptions import AllRefused, FlushError, JournalUnavailable, UndecodableRecord
 from geocache.journal import backlog, last_seen, reader, segments, table_writer
 from geocache.journal.last_seen import LastSeen
-from geocache.journal.reader import ClosedSegment
+from geocache.journal.reader import ClosedSegment, Position
+from geocache.journal.restore import restore
 from geocache.location import Location, load_locations
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
 from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
@@ -39,7 +40,8 @@ class FlushReport:
 
     flushed: int = 0
     rejected: int = 0
-    # Records, not answers: what they held is not known.
+    # Records that the cache has lost, of answers that are not known; and answers that a database
+    # has lost.
     lost: int = 0
     pending: int = 0
     timed_out: bool = False
@@ -56,6 +58,8 @@ class Batch:
     # When addresses and networks were asked for that their answers do not tell.
     asked: dict[str, date] = field(default_factory=dict)
     unreadable: list[RejectedEntry] = field(default_factory=list)
+    # Of all records, also those that another one is newer than.
+    answer_count: int = 0
     segment_count: int = 0
 
     def is_full(self) -> bool:
@@ -78,6 +82,7 @@ class Batch:
                 self.unreadable.append(RejectedEntry(record=storable(text), error=str(error)))
 
     def _take_answers(self, locations: list[Location]) -> None:
+        self.answer_count += len(locations)
         for location in locations:
             held = self.newest.get(location.address)
             if held is None or held.resolved_at <= location.resolved_at:
@@ -125,53 +130,95 @@ class _Flush:
     """One pass over the journal."""
 
     def __init__(self, *, deadline: float) -> None:
-        self.alias: str = conf.get("CACHE_ALIAS")
+        self.journal = segments.journal_name()
         self.deadline = deadline
         self.report = FlushReport()
         self.deleted_through = 0
 
     def run(self) -> None:
+        # In this order: another flusher moves the database's head before it tells the cache.
+        published = reader.published()
         # Before anything is read or sealed: a database that is away ends the flush here.
-        head = JournalHead.of(self.alias)
+        head = JournalHead.of(self.journal)
+        if not self._make_up(head, published):
+            self.report.timed_out = True
+            return
         # A flusher that was killed after its commit has left records behind.
         reader.forget_segments(head.deleted_through + 1, head.flushed_through)
         self.deleted_through = head.flushed_through
-        last = reader.last_ticket()
-        if segments.is_one_numbering(head.flushed_through, last):
+        last, number = reader.begin_flush()
+        if head.flush_number and not segments.is_later_flush(head.flush_number + 1, number):
+            log.error("geo_journal_counter_lost")
+            self._flush_lost(head.flushed_through, last, published.flushed_through)
+        elif segments.is_one_numbering(head.flushed_through, last):
             # From the head as it was read above, also when another flusher has moved it since: what
             # that one commits and does not live to delete is deleted here.
             self._flush_segments(_closed(head.flushed_through + 1, last))
         else:
-            self._flush_after_loss(head.flushed_through, last)
-        JournalHead.advance(self.alias, deleted_through=self.deleted_through)
-        reader.publish_flushed_through(JournalHead.flushed_through_of(self.alias))
-        self.report.pending = backlog.read_backlog().answer_count
+            if head.flushed_through:
+                log.error("geo_journal_counter_lost")
+            self._flush_lost(head.flushed_through, last, 0)
+        JournalHead.advance(self.journal, deleted_through=self.deleted_through)
+        JournalHead.written().filter(alias=self.journal).update(flush_number=number)
+        head = JournalHead.of(self.journal)
+        reader.publish(Position(head.flushed_through, head.written_count))
+        self.report.pending = backlog.recount(head.flushed_through)
 
-    def _flush_after_loss(self, head: int, last: int) -> None:
-        """Flush what is left of a numbering whose counter was lost, then follow the new one."""
-        if head:
-            # Writers see it by themselves: their next ticket is far from the last.
-            log.error("geo_journal_counter_lost")
-            if not self._flush_segments(_closed_until_untouched(head + 1)):
-                return
-        if last < head:
-            self._flush_below(head, last)
-        else:
+    def _make_up(self, head: JournalHead, published: Position) -> bool:
+        """Repair a database that lacks what it had committed; False when the time limit came first.
+
+        It failed over to a replica that was behind, or was restored from a backup.
+        """
+        missing_count = published.written_count - head.written_count
+        if missing_count <= 0 or published.flushed_through <= head.flushed_through:
+            return True
+        restored_count = restore(self.deadline)
+        if restored_count is None:
+            return False
+        lost_count = max(missing_count - restored_count, 0)
+        self.report.flushed += restored_count
+        self.report.lost += lost_count
+        log.error(
+            "geo_database_went_back",
+            written=missing_count,
+            restored=restored_count,
+            lost=lost_count,
+        )
+        # Its segments are empty, and sealed by an earlier flush.
+        self._move_head(published.flushed_through)
+        JournalHead.advance(self.journal, written=missing_count)
+        head.refresh_from_db()
+        return True
+
+    def _flush_lost(self, head: int, last: int, flushed_before: int) -> None:
+        """Flush what is left after the cache was emptied, or is in an earlier state again.
+
+        Writers see it by themselves: tickets, or the numbers of flushes, are far from the last.
+        """
+        is_new = last > head + segments.JUMP
+        if head and not self._flush_segments(_closed_until_untouched(head + 1)):
+            return
+        if is_new:
             self._move_head(segments.base_of(last))
             self._flush_segments(_closed(segments.base_of(last) + 1, last))
+        else:
+            self._flush_below(head, last, flushed_before)
 
-    def _flush_below(self, head: int, last: int) -> None:
-        """Flush below the head, where a lost counter went with the clock, then lift the counter."""
-        first = segments.base_of(last) + 1
+    def _flush_below(self, head: int, last: int, flushed_before: int) -> None:
+        """Flush below the head, where the counter went back to, then lift the counter over it.
+
+        From where the cache's copy of the head went back to, if that is of this numbering.
+        """
+        first = max(segments.base_of(last), min(flushed_before, last)) + 1
         if not self._flush_segments(_closed(first, last), moves_head=False):
             return
-        before, after = reader.skip_past(head)
+        before, after = reader.skip_past(max(head, last))
         # Tickets that were given out in between; from now on they are above the head.
         if self._flush_segments(_closed(last + 1, before), moves_head=False):
             self._move_head(after)
 
     def _move_head(self, position: int) -> None:
-        JournalHead.advance(self.alias, flushed_through=position, deleted_through=position)
+        JournalHead.advance(self.journal, flushed_through=position, deleted_through=position)
         self.deleted_through = position
 
     def _flush_segments(self, closed: Iterator[ClosedSegment], *, moves_head: bool = True) -> bool:
@@ -184,7 +231,7 @@ class _Flush:
                 if time.monotonic() > self.deadline:
                     self.report.timed_out = True
                     return False
-            if segment.lost_count and JournalHead.flushed_through_of(self.alias) < segment.number:
+            if segment.lost_count and JournalHead.flushed_through_of(self.journal) < segment.number:
                 log.error("geo_journal_records_lost", records=segment.lost_count)
                 # Before the head passes: writers let go of what is below it.
                 reader.announce_loss()
@@ -199,16 +246,19 @@ class _Flush:
         def in_same_transaction() -> None:
             RejectedEntry.objects.bulk_create(batch.unreadable)
             GeoCache.objects.mark_seen(batch.asked)
-            if moves_head:
-                JournalHead.advance(
-                    self.alias, flushed_through=batch.last, deleted_through=self.deleted_through
-                )
+            JournalHead.advance(
+                self.journal,
+                flushed_through=batch.last if moves_head else 0,
+                deleted_through=self.deleted_through if moves_head else 0,
+                written=len(batch.newest),
+            )
 
         # Durable: an outer transaction could still roll back what is deleted from the cache below.
         written = table_writer.write(
             list(batch.newest.values()), in_same_transaction, is_durable=True
         )
         reader.forget(batch.records)
+        reader.count_deleted(batch.answer_count)
         if moves_head:
             self.deleted_through = batch.last
         self.report.flushed += written.accepted_count

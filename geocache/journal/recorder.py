@@ -33,7 +33,7 @@ def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
     earlier, dropped_count = buffer.take()
     try:
         # The new ones first: those that were kept may be there because they are refused.
-        is_set = _write([*locations, *earlier], entry)
+        is_set = _write([*locations, *earlier], entry, are_new=not earlier)
     except NOT_WRITTEN as error:
         drop_broken_connection()
         kept_count, dropped_count = buffer.put([*earlier, *locations], dropped_count)
@@ -53,13 +53,13 @@ def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
     return is_set
 
 
-def _write(answers: Sequence[Location], entry: Entry | None) -> bool:
+def _write(answers: Sequence[Location], entry: Entry | None, *, are_new: bool) -> bool:
     try:
         # The journal turns the errors of the cache into its own; only the breaker is left to ask.
         with backends.breaker.guard():
             return writer.append(answers, entry)
     except (JournalUnavailable, CacheUnavailable) as unavailable:
-        written = table_writer.write(answers)
+        written = table_writer.write(answers, are_new=are_new)
         if written.refused_count:
             log.warning("geo_answers_rejected", rejected=written.refused_count)
         if written_through.is_due():

@@ -1,42 +1,66 @@
 """The journal: dirty answers in the Django cache until a flush has written them to the table.
 
-Sealed segments over ``add`` and ``incr``, the only atomic operations of Django's cache API:
+Sealed segments over ``add`` and ``incr``, the only atomic operations of Django's cache API. Keys
+begin with the id of the database, so that sites which share a cache have a journal each:
 
     t           ticket counter; a ticket is the number of a segment that one writer then owns
+    f           number of the last flush, raised before it reads anything
     r:<n>:<i>   record i of segment n: the text of up to 200 answers, or a note, or SEAL
     h           a copy of the head, for writers; the true one is ``JournalHead`` in the database
+    w           a copy of how many answers were written in all
+    n           how many answers wait: exact after a flush, and nearly so in between
     loss        set to a new text when a flusher finds something missing, for writers
     u           how many answers neither cache nor database took, for people to see
     lock        held by a flusher to save work; safety never rests on it
 
-A record is created only by ``add``, or by ``caches.add_both``, which adds a record and its hot
-entry or neither, so nothing is ever overwritten. A flusher passes a segment only after its SEAL
-stands behind the last record, so nothing can land behind it: a writer whose ``add`` is refused
-takes a new ticket. Clocks matter only in their rate, 60 s against the seal's 3600 s.
+A record is created only by ``add``, or by ``backends.append``, which adds a record and its hot
+entry or neither, so nothing is ever overwritten.
+
+A writer reads ``f``, then takes a ticket; a flusher reads ``t``, then raises ``f``, then reads the
+segments. After each record the writer reads ``f`` again. As long as it is the same, no flush has
+begun that could pass this segment, and the next one finds the record. Otherwise the record is taken
+back and added to a new segment. No clock and no expiry has a part in this.
+
+A flusher also puts a SEAL behind the last record of a segment, by ``add``: so it learns the end of
+a segment, or a gap in it, from the server that takes the writes, and not from a replica.
 
 A cache may still lose what it was given. Each writer holds its records until they are flushed, and
-journals them again when its tickets jump or a flusher tells of a loss.
+journals them again when tickets or ``f`` jump, or a flusher tells of a loss.
 """
 
 import pickle
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from enum import StrEnum
+from typing import Any, Final
 
 from django.core.cache import BaseCache
 
+from geocache import conf
 from geocache.cache import backends
 from geocache.cache.guard import guarded
 from geocache.exceptions import CacheUnavailable, JournalUnavailable
+from geocache.models.connection import database_id
 
 RECORDS_PER_SEGMENT: Final = 64
+# Only so that seals do not add up: those of an hour ago have nobody to keep off.
 SEAL_SECONDS: Final = 3600
 READ_ATTEMPTS: Final = 4
-# A counter is seeded with the time in milliseconds, each of them so many tickets apart.
+# A counter is seeded with the quarters of a second since 2025, each of them so many tickets apart:
+# until 2090 below 2**53, beyond which Lua, and so the ``incr`` of django-redis, is not exact.
 SEED_STEP: Final = 2**20
+SEEDS_PER_SECOND: Final = 4
+SEED_EPOCH: Final = 1_735_689_600
 # Two tickets further apart than this are not of one counter: it was lost and seeded again.
 JUMP: Final = SEED_STEP // 2
+# So many segments may wait: well below the distance that counts as a loss.
+MAX_WAITING: Final = JUMP // 2
+# The number of the first flush is chosen at random below this, so that a lost one is not given
+# twice, and goes up by one with each.
+FLUSH_SEEDS: Final = 2**50
+MAX_FLUSHES: Final = 2**20
 # What a cache's own decoding raises on a value that is not this app's.
 UNDECODABLE: Final = (
     ValueError,
@@ -48,10 +72,30 @@ UNDECODABLE: Final = (
     AttributeError,
     pickle.PickleError,
 )
-TICKET_KEY: Final = "t"
-HEAD_KEY: Final = "h"
-LOSS_KEY: Final = "loss"
 SEAL: Final = "SEAL"
+
+
+class Name(StrEnum):
+    """What the keys that a journal has once are named."""
+
+    TICKET = "t"
+    FLUSH = "f"
+    HEAD = "h"
+    WRITTEN = "w"
+    PENDING = "n"
+    LOSS = "loss"
+    UNRECORDED = "u"
+    LOCK = "lock"
+
+
+def key(name: Name) -> str:
+    """Return the cache key of what this journal has once."""
+    return f"{database_id()}:{name}"
+
+
+def journal_name() -> str:
+    """Return the name under which the database keeps the head of this journal."""
+    return f"{conf.get('CACHE_ALIAS')}:{database_id()}"
 
 
 def base_of(ticket: int) -> int:
@@ -79,14 +123,50 @@ def open_journal() -> Iterator[BaseCache]:
 
 def next_ticket(backend: BaseCache, floor: int) -> int:
     """Return a new ticket; a counter that is missing begins at ``floor`` or at the time."""
-    try:
-        return backend.incr(TICKET_KEY)
-    except ValueError:
-        # No counter: new, or the cache has lost its memory. Milliseconds, so that a counter that
-        # is lost twice in a second does not give out the same tickets again.
-        seed = max(time.time_ns() // 1_000_000 * SEED_STEP, floor)
-        backend.add(TICKET_KEY, seed, timeout=None)
-        return backend.incr(TICKET_KEY)
+    ticket = backends.raised(backend, key(Name.TICKET), 1)
+    if ticket is None:
+        ticket = raised(backend, Name.TICKET, 1, max(floor, _seed(backend)))
+    return ticket
+
+
+def _seed(backend: BaseCache) -> int:
+    # Not earlier than 2025, whatever the clock: the head of a new journal is 0.
+    seconds = max(time.time_ns() / 1e9 - SEED_EPOCH, 1)
+    # Nor in the numbering that is flushed, also when the clock went back, or the counter was seeded
+    # a moment ago.
+    head = number_of(read(backend, [key(Name.HEAD)]), Name.HEAD)
+    above = base_of(head) + SEED_STEP if head else 0
+    return max(int(seconds * SEEDS_PER_SECOND) * SEED_STEP, above)
+
+
+def flush_number(backend: BaseCache, step: int = 0) -> int:
+    """Return the number of the last flush, after raising it by ``step``."""
+    return raised(backend, Name.FLUSH, step, secrets.randbelow(FLUSH_SEEDS))
+
+
+def raised(backend: BaseCache, name: Name, step: int, seed: int) -> int:
+    """Return a counter after a step; one that is missing, as it is new or lost, begins at seed."""
+    number = backends.raised(backend, key(name), step)
+    if number is None:
+        backend.add(key(name), seed, timeout=None)
+        number = backend.incr(key(name), step)
+    return number
+
+
+def count_pending(backend: BaseCache, step: int) -> None:
+    """Change the number of answers that wait."""
+    raised(backend, Name.PENDING, step, 0)
+
+
+def is_later_flush(earlier: int, later: int) -> bool:
+    """Tell whether two numbers of flushes are of one counter, which was not lost in between."""
+    return 0 <= later - earlier <= MAX_FLUSHES
+
+
+def number_of(found: dict[str, Any], name: Name) -> int | None:
+    """Return a counter of those that were read, None when it is missing or no number."""
+    value = found.get(key(name))
+    return value if isinstance(value, int) else None
 
 
 def head_for(ticket: int, head: object) -> int:
@@ -98,12 +178,13 @@ def head_for(ticket: int, head: object) -> int:
 
 def record_key(number: int, index: int) -> str:
     """Return the cache key of one record."""
-    return f"r:{number}:{index}"
+    return f"{database_id()}:r:{number}:{index}"
 
 
 def record_keys(number: int) -> list[str]:
     """Return the cache keys of all records of a segment."""
-    return [record_key(number, index) for index in range(RECORDS_PER_SEGMENT)]
+    beginning = f"{database_id()}:r:{number}:"
+    return [f"{beginning}{index}" for index in range(RECORDS_PER_SEGMENT)]
 
 
 def end_of(present: dict[str, str], keys: Sequence[str]) -> int:

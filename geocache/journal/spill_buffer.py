@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from geocache.journal import segments
+from geocache.journal.segments import Name
 from geocache.location import Location
 
-UNRECORDED_KEY: Final = "u"
 # Answers that this process keeps while neither cache nor database takes them.
 MAX_ANSWERS: Final = 10_000
 
@@ -46,12 +46,11 @@ buffer: Final = SpillBuffer()
 def count_unrecorded(count: int) -> None:
     """Add to the number of answers that neither cache nor database took, and that are lost."""
     with segments.open_journal() as backend:
-        backend.add(UNRECORDED_KEY, 0, timeout=None)
-        backend.incr(UNRECORDED_KEY, count)
+        segments.raised(backend, Name.UNRECORDED, count, 0)
 
 
 def unrecorded() -> int:
     """Return how many answers were lost because neither cache nor database took them."""
     with segments.open_journal() as backend:
-        counted = backend.get(UNRECORDED_KEY)
-    return counted if isinstance(counted, int) else 0
+        known = segments.read(backend, [segments.key(Name.UNRECORDED)])
+    return segments.number_of(known, Name.UNRECORDED) or 0

@@ -14,8 +14,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from geocache import conf
 from geocache.exceptions import AllRefused, InvalidAddress
+from geocache.journal.forgotten import without_forgotten
 from geocache.location import EPOCH, Location, dump_locations
-from geocache.models import GeoCache, RejectedEntry
+from geocache.models import GeoCache, JournalHead, RejectedEntry
 from geocache.models.connection import atomic, writing_alias, writing_connection
 from geocache.text import storable
 
@@ -61,8 +62,11 @@ def write(
     in_same_transaction: Callable[[], None] = lambda: None,
     *,
     is_durable: bool = False,
+    are_new: bool = False,
 ) -> Written:
     """Write answers, and what ``in_same_transaction`` writes, in one transaction.
+
+    Leaves out what was forgotten since it was resolved, unless all of it was resolved just now.
 
     Raises ``AllRefused`` when the database refuses every answer, and else what the database raises.
     ``is_durable`` refuses to run inside a transaction of the caller.
@@ -77,7 +81,11 @@ def write(
         with atomic(is_durable=is_durable):
             if is_outermost:
                 _limit_waiting(connection)
-            accepted_count = _upsert(list(locations), refused)
+            wanted = list(locations)
+            if not are_new:
+                JournalHead.lock()
+                wanted = without_forgotten(locations)
+            accepted_count = _upsert(wanted, refused)
             RejectedEntry.objects.bulk_create(refused)
             in_same_transaction()
         return Written(accepted_count, len(refused))

@@ -1,20 +1,26 @@
 """A lease in the database: one process at a time, on all machines, until it stops renewing it."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import models, router
 from django.db.models import Q
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from geocache.location import EPOCH
 from geocache.locks.process_identity import is_gone
 
 
-class Lease(models.Model):
-    """A row that one process at a time may hold; ``holder`` is a process identity.
+class DatabaseTime(Now):
+    """The database's own time in UTC: the clocks of its clients may differ by hours."""
 
-    The clocks of two holders may differ by less than the seconds that a lease lasts.
-    """
+    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        # The session of a connection may be in another time zone.
+        return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **context)
+
+
+class Lease(models.Model):
+    """A row that one process at a time may hold; ``holder`` is a process identity."""
 
     holder = models.CharField(max_length=200, blank=True, editable=False)
     expires_at = models.DateTimeField(default=EPOCH, editable=False)
@@ -27,9 +33,9 @@ class Lease(models.Model):
 
         A compare-and-set: of two processes at the same moment one changes the row.
         """
-        now = timezone.now()
+        now = DatabaseTime()
         own_or_free = Q(holder=holder) | Q(expires_at__lt=now)
-        # No lease lasts so long: the clock of its holder was set back since.
+        # No lease lasts so long: the clock of the database was set back since.
         own_or_free |= Q(expires_at__gt=now + 2 * timedelta(seconds=seconds))
         seen = self._row().values_list("holder", flat=True).first()
         if seen and is_gone(seen):
@@ -42,7 +48,7 @@ class Lease(models.Model):
 
         In the transaction of a write it keeps a holder that was stopped for too long from writing.
         """
-        until = timezone.now() + timedelta(seconds=seconds)
+        until = DatabaseTime() + timedelta(seconds=seconds)
         return bool(self._row().filter(holder=holder).update(expires_at=until))
 
     def release(self, holder: str) -> None:

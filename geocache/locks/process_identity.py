@@ -1,8 +1,8 @@
 """The identity of a process: its machine, boot, number and start, and whether it still runs."""
 
 import os
+import secrets
 import socket
-import threading
 from pathlib import Path
 from typing import Final
 
@@ -11,13 +11,14 @@ PROC: Final = Path("/proc")
 
 
 def this_holder() -> str:
-    """Return what names this thread of this process, and no other that ever was.
+    """Return what names one holder in this process, and no other that ever was.
 
-    Five words: host, boot and container, process, start of the process, thread.
+    Five words: host, boot and container, process, start of the process, a random one. The last one
+    tells containers apart that look alike in all others, where ``/proc`` cannot be read.
     """
     pid = os.getpid()
-    words = [socket.gethostname() or "?", boot(), str(pid), _started(pid) or "?"]
-    return SEPARATOR.join([*words, str(threading.get_native_id())])
+    words = [socket.gethostname()[:64] or "?", boot(), str(pid), _started(pid) or "?"]
+    return SEPARATOR.join([*words, secrets.token_hex(8)])
 
 
 def is_gone(holder: str) -> bool:

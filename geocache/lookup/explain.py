@@ -16,7 +16,7 @@ from geocache.journal import backlog
 from geocache.location import Location
 from geocache.lookup import hot_entries
 from geocache.lookup.plan import Plan, Tier, plan, without_provider
-from geocache.models import GeoCache, JournalHead
+from geocache.models import GeoCache
 from geocache.providers import factory
 from geocache.providers.base import Source, is_outdated
 
@@ -127,6 +127,6 @@ def trace(address: IPv4Address | IPv6Address) -> Provenance:
 
 def _pending(text: str) -> tuple[Location | None, bool]:
     try:
-        return backlog.find(JournalHead.flushed_through_of(conf.get("CACHE_ALIAS")), text), True
+        return backlog.find(text), True
     except JournalUnavailable:
         return None, False

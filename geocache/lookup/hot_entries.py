@@ -1,7 +1,8 @@
 """Hot entries: answers that are known, in the Django cache.
 
-A key in the cache is ``e:<build>:<address>``: with a new database every older answer is stale at
-once, in every process. What a metered provider answers is kept under ``n:<build>:<network>``, too.
+A key in the cache is ``e:<id of the database><build>:<address>``: with a new build every older
+answer is stale at once, in every process, and sites that share a cache have hot entries each. What
+a metered provider answers is kept under ``n:<id of the database><build>:<network>``, too.
 A cache that is down is a miss, said once a minute, never an error.
 """
 
@@ -17,23 +18,26 @@ from msgspec.structs import replace
 from geocache import conf
 from geocache.addresses import networks_around
 from geocache.cache import backends
-from geocache.cache.backends import Entry
+from geocache.cache.backends import ENTRY_KEYS, Entry
 from geocache.cache.guard import guarded
 from geocache.exceptions import CacheUnavailable, UndecodableRecord
 from geocache.location import Location, dump_locations, load_locations
 from geocache.log_throttle import LogThrottle
+from geocache.models.connection import database_id
 
 log = structlog.get_logger(__name__)
 
 # Addresses whose networks are asked for in one trip: an IPv6 address lies in 113 of them.
 NEAR_ADDRESSES: Final = 250
+# Keys of networks that an answer of a metered provider holds for begin so.
+NETWORK_KEYS: Final = "n:"
 
 cache_down = LogThrottle(seconds=60)
 
 
-def key(build: str, address: str, kind: str = "e") -> str:
+def key(build: str, address: str, kind: str = ENTRY_KEYS) -> str:
     """Return the cache key of ``address`` (or network) for one build of the database."""
-    return f"{kind}:{_digest(build)}:{address}"
+    return f"{kind}{database_id()}{_digest(build)}:{address}"
 
 
 def full_key(build: str, address: str) -> str:
@@ -122,11 +126,11 @@ def report_down(error: Exception) -> None:
 
 @lru_cache(maxsize=16)
 def _digest(build: str) -> str:
-    return blake2b(build.encode(), digest_size=6).hexdigest()
+    return blake2b(build.encode(), digest_size=4).hexdigest()
 
 
 def _name_key(build: str, name: str) -> str:
-    return key(build, name, "n" if "/" in name else "e")
+    return key(build, name, NETWORK_KEYS if "/" in name else ENTRY_KEYS)
 
 
 def _near(address: IPv4Address | IPv6Address) -> list[str]:

@@ -1,32 +1,36 @@
 """Forget addresses: afterwards neither row nor hot entry nor journal knows an answer, old or new.
 
-1. Flush: an answer that is dirty would come back with the next flush. So it becomes a row.
-2. Take the flushers' lock: none is at work that has read such an answer and not written it yet.
-3. Delete the rows and their past, and before the commit the hot entries: if the cache is away,
-   all of them stay.
-4. Delete the hot entries again: until the commit a look-up could make one of the row.
+1. Flush: an answer that is dirty becomes a row, and goes with it.
+2. Delete the rows, their past and what was refused of them, leave a tombstone for each, and before
+   the commit delete the hot entries: if the cache is away, all of them stay.
+3. Delete the hot entries again: until the commit a look-up could make one of the row.
 
-What remains is the memory of other processes, for up to ``MEMORY_TTL_SECONDS``. A process that kept
-an answer while cache and database were both away records it later. A look-up at this very moment
-gives a new answer.
+An answer that is under way is older than the tombstone: in a flusher that is at work, stopped or
+killed, in a process that could not record it, in what a writer journals again. It is left out when
+it comes to the table, by a transaction that waits for this one or that this one waits for. No lock
+has to last for that.
+
+What remains is the memory of other processes, for up to ``MEMORY_TTL_SECONDS``. A look-up at this
+very moment gives a new answer.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Final
 
 from geocache.exceptions import FlushError, JournalUnavailable
-from geocache.journal import reader
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import hot_entries
 from geocache.lookup.memory import memory
-from geocache.models import AnswerHistory, GeoCache, GeoCacheQuerySet
+from geocache.models import (
+    AnswerHistory,
+    GeoCache,
+    GeoCacheQuerySet,
+    JournalHead,
+    RejectedEntry,
+    Tombstone,
+)
 from geocache.models.connection import DATABASE_ERRORS, atomic, writing_alias
 from geocache.providers import factory
-
-# Far more than two deletions take, and longer than a flusher at work may be waited for.
-LOCK_SECONDS: Final = 60.0
-WAIT_SECONDS: Final = 10.0
 
 
 def forget(
@@ -47,13 +51,10 @@ def forget(
     if flush_dirty(time_limit_seconds).timed_out:
         raise FlushError("the time limit was over before all dirty answers were flushed")
     try:
-        with reader.lock(LOCK_SECONDS, WAIT_SECONDS) as is_held:
-            if not is_held:
-                raise FlushError("another flush is under way; try again when it is done")
-            rows = GeoCache.objects.using(writing_alias()).filter(pk__in=addresses)
-            if unseen_since is None:
-                return delete_rows(build, rows, addresses)
-            return delete_rows(build, rows.unseen_since(unseen_since))
+        rows = GeoCache.objects.using(writing_alias()).filter(pk__in=addresses)
+        if unseen_since is None:
+            return delete_rows(build, rows, addresses)
+        return delete_rows(build, rows.unseen_since(unseen_since))
     except JournalUnavailable as error:
         raise FlushError(str(error)) from error
     except DATABASE_ERRORS as error:
@@ -61,14 +62,20 @@ def forget(
 
 
 def delete_rows(build: str, rows: GeoCacheQuerySet, addresses: Sequence[str] = ()) -> int:
-    """Delete rows, with the past and hot entries of theirs and of ``addresses``; count the rows."""
+    """Delete rows, with the past and hot entries of theirs and of ``addresses``; count the rows.
+
+    Only ``addresses`` stay forgotten: an answer for a row that was pruned may come back.
+    """
     with atomic(is_durable=True):
+        JournalHead.lock()
         networks = dict(rows.values_list("address", "network"))
         gone = {*addresses, *networks}
         # A metered provider's answer for a network would answer for the address again.
         names = gone | set(filter(None, networks.values()))
         row_count, _ = rows.delete()
         AnswerHistory.objects.filter(address__in=gone).delete()
+        RejectedEntry.objects.filter(address__in=gone).delete()
+        Tombstone.bury(addresses)
         _delete_hot(build, names)
     _delete_hot(build, names)
     # Kept under the texts that were asked for, of which an address has many.

@@ -1,6 +1,6 @@
 """Ask the provider anew about addresses whose answers are known."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -9,6 +9,7 @@ from geocache.journal.recorder import record
 from geocache.location import Location
 from geocache.lookup import hot_entries
 from geocache.lookup.memory import memory
+from geocache.models import GeoCache
 from geocache.providers import factory, quota
 
 
@@ -32,4 +33,13 @@ def resolve_again(addresses: Iterable[str], *, is_hot: bool = True) -> dict[str,
     if is_hot:
         hot_entries.set_many(build, new.values(), with_networks=provider.is_metered)
         memory.clear()
+        _delete_forgotten(build, new)
     return new
+
+
+def _delete_forgotten(build: str, new: Mapping[str, Location]) -> None:
+    """Delete hot entries of rows that are gone: their addresses were forgotten meanwhile."""
+    rows = GeoCache.objects.filter(pk__in=list(new)).values_list("address", flat=True)
+    if gone := set(new).difference(rows):
+        networks = {network for address in gone if (network := new[address].network)}
+        hot_entries.delete_many(build, gone | networks)

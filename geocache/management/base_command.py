@@ -18,6 +18,7 @@ from django.core.management.base import (
 from geocache import conf
 from geocache.exceptions import GeocacheError
 from geocache.models.connection import DATABASE_ERRORS
+from geocache.providers.mmdb_verification import waiting_for_verification
 from geocache.status import first_line
 
 INTERRUPTED = 130
@@ -61,7 +62,9 @@ class ShellCommand(BaseCommand):
         if not conf.uses_time_zones():
             raise CommandError("USE_TZ is False; geocache needs USE_TZ = True")
         try:
-            output = super().execute(*args, **options)
+            # A look-up of a page would fail after a while.
+            with waiting_for_verification():
+                output = super().execute(*args, **options)
             self.stdout.flush()
         except BrokenPipeError:
             # The reader has seen enough (``| head``).

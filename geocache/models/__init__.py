@@ -13,6 +13,7 @@ from geocache.models.journal import FlushRun, JournalHead, RejectedEntry
 from geocache.models.scheduler import SchedulerLease
 from geocache.models.statistics import Statistics
 from geocache.models.tokens import ApiToken
+from geocache.models.tombstones import Tombstone
 
 __all__ = [
     "AnswerHistory",
@@ -31,4 +32,5 @@ __all__ = [
     "RejectedEntry",
     "SchedulerLease",
     "Statistics",
+    "Tombstone",
 ]

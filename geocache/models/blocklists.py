@@ -26,8 +26,9 @@ class ImportSource(Lease):
     current_run = models.ForeignKey(
         "ImportRun", models.SET_NULL, null=True, blank=True, related_name="+", editable=False
     )
-    # What the service will know the content by that was fetched last.
-    url = models.TextField(blank=True, editable=False)
+    # What the service will know the content by that was fetched last. Of the URL, which may hold a
+    # key, only a digest: it stands in the settings.
+    url_digest = models.CharField(max_length=64, blank=True, editable=False)
     etag = models.CharField(max_length=1000, blank=True, editable=False)
     last_modified = models.CharField(max_length=100, blank=True, editable=False)
     # When it was last fetched or tried, and what was wrong; None: as soon as possible.

@@ -1,20 +1,29 @@
-"""Which database the tables are written to, what it raises, and a connection that it has broken.
+"""The database that rows are written to: its name, what it raises, a connection that is broken.
 
 A host may route geocache to a database of its own, and reads to replicas. A replica lags: what is
 read to decide what is written, is read where it is written.
 """
 
+import uuid
 from contextlib import AbstractContextManager
+from functools import cache, lru_cache
+from hashlib import blake2b
+from pathlib import Path
 from typing import Final
 
 from django.apps import apps
+from django.core.signals import setting_changed
 from django.db import DatabaseError, InterfaceError, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 # The second is what a driver raises on a connection that is closed.
 DATABASE_ERRORS: Final = (DatabaseError, InterfaceError)
 
+# A database in memory belongs to one process.
+_PROCESS: Final = uuid.uuid4().hex
 
+
+@cache
 def writing_alias() -> str:
     """Return the alias of the database that all tables but ``ApiToken`` are written to."""
     return router.db_for_write(apps.get_model("geocache", "GeoCache"))
@@ -38,6 +47,15 @@ def atomic(*, is_durable: bool = False) -> AbstractContextManager[None]:
     return transaction.atomic(using=writing_alias(), durable=is_durable)
 
 
+def database_id() -> str:
+    """Return six hexadecimal digits that keys of the journal and of hot entries begin with.
+
+    A test run, a copy of a site and another project have other databases, and may share the cache.
+    Made of the name alone: one database has several hosts, as a pooler, a socket, or a new primary.
+    """
+    return _digest(str(connections.settings[writing_alias()]["NAME"]))
+
+
 def drop_broken_connection() -> None:
     """Close a connection if an error has broken it, so that the next query opens another.
 
@@ -48,3 +66,20 @@ def drop_broken_connection() -> None:
         is_open = connection.connection is not None and not connection.in_atomic_block
         if is_open and connection.errors_occurred and not connection.is_usable():
             connection.close()
+
+
+@lru_cache(maxsize=8)
+def _digest(name: str) -> str:
+    if writing_connection().vendor == "sqlite":
+        is_in_memory = ":memory:" in name or "mode=memory" in name
+        name = f"{name} {_PROCESS}" if is_in_memory else str(Path(name).resolve())
+    return blake2b(name.encode(), digest_size=3).hexdigest()
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting in ("DATABASES", "DATABASE_ROUTERS"):
+        writing_alias.cache_clear()
+        _digest.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="geocache.models.connection")

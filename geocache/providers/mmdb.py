@@ -21,11 +21,13 @@ import maxminddb
 import structlog
 
 from geocache import conf
-from geocache.exceptions import ProviderError
+from geocache.exceptions import NotVerifiedYet, ProviderError
 from geocache.location import NOT_FOUND, Location
 from geocache.providers.base import Provider, Source
 from geocache.providers.coercion import text
 from geocache.providers.mmdb_records import record_fields
+from geocache.providers.mmdb_verification import require_verified, waiting_for_verification
+from geocache.providers.verified_files import Stamp
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +54,7 @@ class Database:
     path: Path
     reader: maxminddb.Reader
     source: Source
-    stamp: tuple[int, int, int]
+    stamp: Stamp
     is_ipv4_only: bool
     is_ipv6_only: bool
     # ``str(source)``, made once: it is part of every answer.
@@ -86,8 +88,9 @@ class MmdbProvider(Provider):
     def check(self) -> list[str]:
         problems = []
         try:
-            for path in self._paths():
-                problems += _problems(path)
+            with waiting_for_verification():
+                for path in self._paths():
+                    problems += _problems(path)
         except ProviderError as error:
             problems.append(str(error))
         return problems
@@ -111,7 +114,13 @@ class MmdbProvider(Provider):
         held = {database.stamp: database for database in self._databases}
         try:
             paths = self._paths()
-            databases = tuple(held.get(_stamp(path)) or _open(path) for path in paths)
+            databases = tuple(
+                held.get(_stamp(path)) or _open(path, is_needed=not held) for path in paths
+            )
+        except NotVerifiedYet:
+            # The files that are open answer meanwhile.
+            if not self._databases:
+                raise
         except ProviderError as error:
             if not self._databases:
                 raise
@@ -145,16 +154,19 @@ def _problems(path: Path) -> list[str]:
     return []
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def _stamp(path: Path) -> Stamp:
     try:
-        status = path.stat()
+        return Stamp.of(path)
     except OSError as error:
         raise ProviderError(f"{path}: {error.strerror or error}") from error
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _open(path: Path) -> Database:
+def _open(path: Path, *, is_needed: bool = True) -> Database:
     stamp = _stamp(path)
+    is_fallback = FALLBACK_PACKAGE in path.parts
+    # Who installed the sample verified it: a package has checksums.
+    if not is_fallback:
+        require_verified(path, stamp, is_needed=is_needed)
     try:
         reader = maxminddb.open_database(path)
         metadata = reader.metadata()
@@ -173,7 +185,7 @@ def _open(path: Path) -> Database:
         name=name,
         built_at=built_at,
         attribution=next((said for key, said in ATTRIBUTIONS.items() if name.startswith(key)), ""),
-        is_fallback=FALLBACK_PACKAGE in path.parts,
+        is_fallback=is_fallback,
     )
     return Database(
         path=path,

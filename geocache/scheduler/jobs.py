@@ -21,7 +21,6 @@ from geocache.journal.backlog import read_backlog
 from geocache.journal.flush import flush_dirty
 from geocache.maintenance.prune import prune, retention_days
 from geocache.maintenance.refresh import refresh
-from geocache.models import FlushRun
 from geocache.models.connection import DATABASE_ERRORS
 from geocache.scheduler.registry import Job, job, registered
 from geocache.statistics.after_flush import after_flush
@@ -31,8 +30,6 @@ log = structlog.get_logger(__name__)
 # Set while the scheduler stops: jobs that may take long then end at the next opportunity.
 stopping: Final = threading.Event()
 
-# All our job ids begin with it, so that those of a past release can be told from other apps'.
-PREFIX: Final = "geo_"
 DAY_SECONDS: Final = 86_400
 # How often a job looks whether a newer database is due, and another whether rows are.
 UPDATE_INTERVAL_SECONDS: Final = 3600
@@ -80,10 +77,11 @@ def geo_cache_flush() -> None:
 
 @job(interval_seconds=lambda: DAY_SECONDS)
 def geo_prune_history() -> None:
-    """Forget runs of the flush and of our jobs that are older than ``HISTORY_DAYS``."""
+    """Forget executions of our jobs that are older than ``HISTORY_DAYS``."""
     oldest = datetime.now(UTC) - timedelta(days=conf.get("HISTORY_DAYS"))
-    FlushRun.objects.filter(started_at__lt=oldest).delete()
-    DjangoJobExecution.objects.filter(job__id__startswith=PREFIX, run_time__lt=oldest).delete()
+    # Not by a prefix: the host's own jobs are in the same table.
+    ours = [one.id for one in registered]
+    DjangoJobExecution.objects.filter(job_id__in=ours, run_time__lt=oldest).delete()
 
 
 @job(

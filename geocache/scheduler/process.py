@@ -2,7 +2,7 @@
 
 Of several such processes one runs the jobs and the others stand by: two would run every job twice.
 Which one it is says a lease in the database. What django-apscheduler leaves to its users is done
-here: jobs are registered at every start, and ours that are gone are removed.
+here: jobs are registered at every start, and rows of jobs that are switched off are removed.
 """
 
 import time
@@ -13,14 +13,15 @@ from typing import Final
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from django.db import close_old_connections, connections
-from django_apscheduler.jobstores import DjangoJobStore
 from django_apscheduler.models import DjangoJob
 
 from geocache.locks.process_identity import describe, this_holder
 from geocache.models import SchedulerLease
 from geocache.models.connection import DATABASE_ERRORS
 from geocache.models.scheduler import SCHEDULER_LEASE
-from geocache.scheduler.jobs import PREFIX, geo_cache_flush, jobs, stopping
+from geocache.scheduler.job_store import MirroredJobStore
+from geocache.scheduler.jobs import geo_cache_flush, jobs, stopping
+from geocache.scheduler.registry import registered
 
 log = structlog.get_logger(__name__)
 
@@ -62,10 +63,10 @@ def start_scheduler() -> Scheduler:
     Raises ``DatabaseError`` when the database is away.
     """
     ours = jobs()
-    known = DjangoJob.objects.filter(id__startswith=PREFIX)
-    known.exclude(id__in=[job.id for job in ours]).delete()
+    disabled = {job.id for job in registered}.difference(job.id for job in ours)
+    DjangoJob.objects.filter(id__in=disabled).delete()
     scheduler = Scheduler(timezone=UTC)
-    scheduler.add_jobstore(DjangoJobStore(), "default")
+    scheduler.add_jobstore(MirroredJobStore(), "default")
     for job in ours:
         scheduler.add_job(
             f"{job.function.__module__}:{job.id}",

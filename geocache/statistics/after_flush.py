@@ -1,10 +1,13 @@
-"""What follows every flush: the counts that pages read are brought up to date."""
+"""What follows every flush: counts for pages are brought up to date, and old runs forgotten."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import structlog
 from django.utils import timezone
 
+from geocache import conf
+from geocache.models import FlushRun
 from geocache.statistics.lists import count_due
 from geocache.statistics.table import refresh_if_due
 
@@ -12,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 def after_flush() -> None:
-    """Count the table and the lists, each if that is due.
+    """Count the table and the lists, each if that is due, and forget runs of the flush.
 
     To be called by all that flush for a person or a job, once they have said what was flushed:
     counting takes seconds in a large table. A failure is logged, as the flush has succeeded.
@@ -20,10 +23,13 @@ def after_flush() -> None:
     at = timezone.now()
     _attempt(lambda: refresh_if_due(at), "geo_statistics_failed")
     _attempt(lambda: count_due(at), "geo_list_counts_failed")
+    # Not by a job: where cron flushes, there is no scheduler.
+    oldest = at - timedelta(days=conf.get("HISTORY_DAYS"))
+    _attempt(lambda: FlushRun.forget_before(oldest), "geo_flush_runs_not_forgotten")
 
 
-def _attempt(count: Callable[[], object], event_on_failure: str) -> None:
+def _attempt(act: Callable[[], object], event_on_failure: str) -> None:
     try:
-        count()
-    except Exception as error:  # noqa: BLE001 - no failure of the counts may fail the flush
+        act()
+    except Exception as error:  # noqa: BLE001 - nothing that follows a flush may fail it
         log.warning(event_on_failure, error=str(error))

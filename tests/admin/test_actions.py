@@ -7,7 +7,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 
-from geocache.admin import actions
+from geocache.admin import actions, parameters
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import hot_entries, lookup
 from geocache.models import GeoCache
@@ -155,10 +155,10 @@ def test_resolve_again__one_address_from_its_own_page(superuser):
 
 @pytest.mark.parametrize("action", ["resolve_chosen_again", "forget_chosen"])
 def test_actions__too_many_at_once_are_refused(superuser, monkeypatch, provider, action):
-    monkeypatch.setattr(actions, "CHOSEN_LIMIT", 2)
+    monkeypatch.setattr(parameters, "CHOSEN_LIMIT", 2)
     GeoCache.objects.upsert(many_locations(3))
     response = act(superuser, action, "20.0.0.1", select_across="1")
-    assert said(response) == ["Choose at most 2 addresses at a time. Nothing was done."]
+    assert said(response) == ["Choose at most 2 rows at a time. Nothing was done."]
     assert provider.asked == []
 
 

@@ -67,3 +67,13 @@ def test_sources__deleted_goes_with_all_it_holds(client: Client) -> None:
     assert Ban.objects.count() == 2
     imported("1.1.1.1")
     assert RecordingAction.asked[-1] == ("unban", ["5.6.7.0/24"])
+
+
+def test_bans__deleted_one_is_applied_again_by_the_next_import(client: Client) -> None:
+    client.force_login(a_viewer())
+    assert client.post("/admin/geocache/ban/1.1.1.1/delete/", {"post": "yes"}).status_code == 403
+    client.force_login(an_admin())
+    client.post("/admin/geocache/ban/1.1.1.1/delete/", {"post": "yes"})
+    assert [ban.entry for ban in Ban.objects.all()] == ["5.6.7.0/24"]
+    imported("1.1.1.1", "5.6.7.0/24")
+    assert RecordingAction.asked[-1] == ("ban", ["1.1.1.1"])

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Permission, User
 from django.contrib.sessions.models import Session
 
 from geocache.models import ApiToken
@@ -103,3 +103,8 @@ def test_api_token__two_are_never_the_same():
     user = a_viewer()
     assert a_token(user) != a_token(user)
     assert len(set(ApiToken.objects.values_list("digest", flat=True))) == 2
+
+
+def test_tokens__no_page_lists_all_users(superuser):
+    User.objects.bulk_create(User(username=f"user{n}") for n in range(30))
+    assert "user29" not in superuser.get("/admin/geocache/apitoken/add/").text

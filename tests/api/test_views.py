@@ -249,7 +249,7 @@ def test_lookup_several__thousand_are_one_batch(program, provider):
         response = ask(program, asked)
     assert [result["address"] for result in response.json()["results"]] == asked
     assert len(provider.asked) == 1000
-    assert backlog.backlog(0).answer_count == 1000
+    assert backlog.read_backlog().answer_count == 1000
 
 
 def test_lookup_several__nothing_asked_nothing_answered(program):

@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,16 @@ def test_nftables__file_is_valid_and_can_be_applied_again(tmp_path: Path, nft: l
     )
     assert "elements = { 1.1.1.0/24, 5.6.7.8 }" in done.stdout
     assert "elements = { 2a02:6b8::/32 }" in done.stdout
+
+
+def test_nftables__removes_what_killed_processes_have_left(tmp_path: Path) -> None:
+    left, young, other = (tmp_path / f".{name}" for name in ("b.nft.x.part", "b.nft.y.part", "b.z"))
+    for path in (left, young, other):
+        path.touch()
+    for path in (left, other):
+        os.utime(path, (1, 1))
+    NftablesAction(path=str(tmp_path / "b.nft")).replace(ENTRIES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.nft.y.part", ".b.z", "b.nft"]
 
 
 def test_nftables__replaces_the_whole_file(tmp_path: Path) -> None:

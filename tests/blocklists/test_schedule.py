@@ -99,3 +99,13 @@ def test_ask_for__a_list_that_is_not_in_the_settings_is_refused() -> None:
     assert not ask_for(source)
     source.refresh_from_db()
     assert source.attempted_at is not None
+
+
+def test_import_due__name_that_no_column_takes_stops_no_other_list(
+    path: Path, settings: Any
+) -> None:
+    sources = {"a" * 101: str(path), "own": str(path)}
+    settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_SOURCES": sources}
+    bad, good = results()
+    assert bad.problem == f"the name {'a' * 20!r}... of a list is longer than 100 letters"
+    assert good.outcome is not None

@@ -2,10 +2,12 @@ import gzip
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from geocache.blocklists import sources
 from geocache.blocklists.apply import import_content
@@ -98,7 +100,9 @@ def test_content_of__gzip(service: Service) -> None:
         ("https://elsewhere.example/a", "elsewhere.example is not asked: add it to IMPORT_HOSTS"),
         ("ftp://127.0.0.1/a", "only https:// is safe"),
         ("http://known.example/a", "known.example is not asked: only https:// is safe"),
-        ("https://[/a", "that URL is not asked"),
+        ("https://[/a", "what should be a URL is not one"),
+        (r"https://10.1.2.3\@known.example/a", "a URL with a space, a backslash or"),
+        ("https://name:key@known.example/a", "holds a user name, which is not sent"),
     ],
 )
 def test_content_of__refuses_hosts_that_nobody_has_named(
@@ -125,7 +129,7 @@ def test_content_of__is_bounded_in_size(service: Service, settings: Any) -> None
 
 def test_content_of__is_bounded_in_time(service: Service, settings: Any) -> None:
     use(settings, IMPORT_TIME_LIMIT_SECONDS=0)
-    with pytest.raises(ImportFailed, match="not done within"):
+    with pytest.raises(ImportFailed, match="not done within IMPORT_TIME_LIMIT_SECONDS"):
         import_from(service.put("/a", b"1.1.1.1\n"))
 
 
@@ -168,3 +172,25 @@ def test_content_of__another_database_is_refused(tmp_path: Path) -> None:
         database.execute("CREATE TABLE other (ip TEXT)")
     with pytest.raises(ImportFailed, match="no database of fail2ban: no such table"):
         import_from(str(path))
+
+
+def test_content_of__refusal_speaks_of_a_list(service: Service) -> None:
+    with pytest.raises(ImportFailed, match=r"has no such list \(404\); check its URL"):
+        import_from(service.url + "/a")
+    url = service.put("/b", b"", status=304)
+    with pytest.raises(ImportFailed, match=r"nothing has changed \(304\), which it was not asked"):
+        import_from(url)
+
+
+def test_remember__key_in_a_url_is_stored_nowhere(service: Service) -> None:
+    url = service.put("/ipsum.txt?key=hunter2", b"1.1.1.1\n", etag='"one"')
+    import_from(url)
+    assert import_from(url).status == "unchanged"
+    assert service.statuses == [200, 304]
+    # Another key is another URL: its service may know the content by another name.
+    import_from(service.put("/ipsum.txt?key=hunter3", b"1.1.1.1\n", etag='"one"'))
+    assert service.statuses == [200, 304, 200]
+    dumped = StringIO()
+    call_command("dumpdata", "geocache", stdout=dumped)
+    assert "ipsum" in dumped.getvalue()
+    assert "hunter" not in dumped.getvalue()

@@ -102,10 +102,11 @@ def test_read_lists__what_nobody_imports_by_itself_is_never_overdue() -> None:
 def test_read_lists__list_that_a_living_process_holds_is_running() -> None:
     imported("1.1.1.1")
     (source,) = ImportSource.objects.all()
-    source.acquire(this_holder(), 120)
+    holder = this_holder()
+    source.acquire(holder, 120)
     assert seen().state == ListState.RUNNING
     assert seen(minutes=3).state == ListState.COMPLETE
-    source.release(this_holder())
+    source.release(holder)
     assert seen().state == ListState.COMPLETE
 
 
@@ -113,10 +114,10 @@ def test_read_lists__list_whose_process_was_killed_is_interrupted() -> None:
     imported("1.1.1.1")
     ImportRun.objects.update(state=ImportRun.State.RUNNING, finished_at=None)
     # Of this machine, and of a process that was started at another time.
-    host, boot, pid, _, thread = this_holder().split()
+    host, boot, pid, _, token = this_holder().split()
     until = timezone.now() + timedelta(minutes=1)
     ImportSource.objects.update(
-        current_run=None, holder=f"{host} {boot} {pid} 1 {thread}", expires_at=until
+        current_run=None, holder=f"{host} {boot} {pid} 1 {token}", expires_at=until
     )
     one = seen()
     assert (one.state, one.imported_at, one.entry_count) == (ListState.INTERRUPTED, None, None)

@@ -451,7 +451,7 @@ def fails_to_write(embedded):
         lambda: embedded.delete_many(["a", "t"]),
         lambda: embedded.touch("a"),
         embedded.clear,
-        lambda: embedded.add_and_set(("b", "x"), ("a", "x"), 60),
+        lambda: embedded.append(("b", "x"), ("a", "x", 60), "f", ("n", 1)),
     ):
         with pytest.raises(CacheUnusable, match=r"cache cannot be written: .*(locked|readonly)"):
             write()
@@ -498,11 +498,14 @@ def test_embedded__on_a_read_only_disk_can_be_read(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"no database " * 100, b"SQLite format 3\0" + b"\xff" * 4080])
-def test_embedded__a_file_that_is_no_database_is_named_in_the_error(tmp_path, content):
+def test_embedded__a_file_that_is_no_database_is_put_aside(tmp_path, content):
     (tmp_path / FILE_NAME).write_bytes(content)
-    with pytest.raises(CacheUnusable, match=FILE_NAME):
-        EmbeddedCache(str(tmp_path), {}).get("a")
-    assert (tmp_path / FILE_NAME).read_bytes() == content
+    backend = EmbeddedCache(str(tmp_path), {})
+    with pytest.raises(CacheUnusable, match=f"{tmp_path} cannot be opened"):
+        backend.get("a")
+    assert (tmp_path / f"{FILE_NAME}.damaged").read_bytes() == content
+    backend.set("a", "x")
+    assert backend.get("a") == "x"
 
 
 def test_embedded__unpickles_nothing(embedded, tmp_path):
@@ -632,14 +635,16 @@ def start(code, embedded):
 def test_embedded__killed_in_the_middle_of_writes_it_keeps_what_it_said(embedded):
     writing = """
     for number in range(10**9):
-        cache.add_and_set((f"{os.getpid()}:{number}", "x" * 5000), ("entry", str(number)), 60)
+        cache.append(
+            (f"{os.getpid()}:{number}", "x" * 5000), ("entry", str(number), 60), "f", ("n", 1)
+        )
         assert cache.incr("t") > number
         print(os.getpid(), number, flush=True)
     """
     embedded.set("t", 0, timeout=None)
     for _ in range(5):
         writers = [start(writing, embedded) for _ in range(2)]
-        time.sleep(1)
+        time.sleep(2)
         for writer in writers:
             writer.kill()
         said = [line for writer in writers for line in writer.communicate()[0].splitlines()]
@@ -735,8 +740,12 @@ def test_require__is_what_skips_where_a_server_is_missing(monkeypatch):
 ENTRY = backends.Entry("e:1:81.2.69.142", "an answer", 60)
 
 
-def test_add_both__on_redis_adds_a_record_for_ever_and_an_entry_for_its_time(redis_cache):
-    assert backends.add_both(redis_cache, "r:1:0", "a record", ENTRY)
+def append_both(backend, entry=ENTRY):
+    return backends.append(backend, ("r:1:0", "a record"), entry, flush_key="f", pending=("n", 3))
+
+
+def test_append__on_redis_adds_a_record_for_ever_and_an_entry_for_its_time(redis_cache):
+    assert append_both(redis_cache).is_set
     assert redis_cache.get_many(["r:1:0", ENTRY.key]) == {
         "r:1:0": "a record",
         ENTRY.key: "an answer",
@@ -747,22 +756,20 @@ def test_add_both__on_redis_adds_a_record_for_ever_and_an_entry_for_its_time(red
 
 
 @pytest.mark.parametrize("taken", ["r:1:0", ENTRY.key])
-def test_add_both__on_redis_adds_neither_where_one_is_taken(redis_cache, taken):
+def test_append__on_redis_adds_neither_where_one_is_taken(redis_cache, taken):
     redis_cache.set(taken, "SEAL", timeout=60)
-    assert not backends.add_both(redis_cache, "r:1:0", "a record", ENTRY)
+    assert not append_both(redis_cache).is_set
     assert redis_cache.get_many(["r:1:0", ENTRY.key]) == {taken: "SEAL"}
 
 
-def test_add_both__an_entry_without_time_to_live_stays(redis_cache):
-    assert backends.add_both(redis_cache, "r:1:0", "a record", replace(ENTRY, seconds=None))
+def test_append__an_entry_without_time_to_live_stays(redis_cache):
+    assert append_both(redis_cache, replace(ENTRY, seconds=None)).is_set
     client = redis_cache._cache.get_client(None, write=True)
     assert client.ttl(redis_cache.make_key(ENTRY.key)) == -1
 
 
-def test_add_both__on_the_embedded_cache_is_one_transaction(embedded):
-    assert transactions_of(
-        embedded, lambda: backends.add_both(embedded, "r:1:0", "a record", ENTRY)
-    ) == (1, 1)
+def test_append__on_the_embedded_cache_is_one_transaction(embedded):
+    assert transactions_of(embedded, lambda: append_both(embedded).is_set) == (1, 1)
     assert embedded.get_many(["r:1:0", ENTRY.key]) == {
         "r:1:0": "a record",
         ENTRY.key: "an answer",
@@ -770,26 +777,36 @@ def test_add_both__on_the_embedded_cache_is_one_transaction(embedded):
     assert expiries(embedded, "r:1:0", ENTRY.key) == [None, pytest.approx(time.time() + 60, abs=5)]
 
 
-def test_add_both__on_the_embedded_cache_adds_neither_where_the_record_is_taken(embedded):
+def test_append__on_the_embedded_cache_adds_neither_where_the_record_is_taken(embedded):
     embedded.set("r:1:0", "SEAL", timeout=60)
-    assert not backends.add_both(embedded, "r:1:0", "a record", ENTRY)
+    assert not append_both(embedded).is_set
     assert embedded.get_many(["r:1:0", ENTRY.key]) == {"r:1:0": "SEAL"}
 
 
-def test_add_both__on_the_embedded_cache_leaves_no_record_without_its_entry(embedded):
+def test_append__on_the_embedded_cache_leaves_no_record_without_its_entry(embedded):
     embedded.connection().execute(
         "CREATE TEMP TRIGGER refusing BEFORE INSERT ON entries WHEN new.key GLOB '*:e:*'"
         " BEGIN SELECT RAISE(ABORT, 'no entry today'); END"
     )
     with pytest.raises(sqlite3.IntegrityError, match="no entry today"):
-        backends.add_both(embedded, "r:1:0", "a record", ENTRY)
+        append_both(embedded)
     assert embedded.get_many(["r:1:0", ENTRY.key]) == {}
 
 
-def test_add_both__on_another_cache_does_nothing(tmp_path):
+def test_append__on_another_cache_adds_the_record_alone(tmp_path):
     backend = FileBasedCache(str(tmp_path), {})
-    assert not backends.add_both(backend, "r:1:0", "a record", ENTRY)
-    assert not backend.get_many(["r:1:0", ENTRY.key])
+    assert append_both(backend) == backends.Appended(is_added=True)
+    assert backend.get_many(["r:1:0", ENTRY.key]) == {"r:1:0": "a record"}
+
+
+@pytest.mark.parametrize("cache_name", ["embedded", "redis_cache"])
+def test_append__reads_and_raises_counters(cache_name, request):
+    backend = request.getfixturevalue(cache_name)
+    backend.set("f", 7)
+    backend.set("n", 2)
+    assert append_both(backend) == backends.Appended(True, True, 7, 5)
+    # Not added, so not counted.
+    assert append_both(backend) == backends.Appended(False, False, 7, 5)
 
 
 def expiries(embedded, *keys):

@@ -4,6 +4,7 @@ import base64
 import os
 import resource
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +19,10 @@ from geocache.databases.update_state import FILE_NAME, UpdateStates
 from geocache.exceptions import UpdateBusy, UpdateError
 from geocache.locks.file_lock import exclusive_lock
 from geocache.providers.mmdb import MmdbProvider
-from tests.factories import an_mmdb
+from geocache.providers.mmdb_verification import Verification
+from tests.factories import CITY_RECORD, an_mmdb
 from tests.support import commands, processes
-from tests.support.database_server import NEW, NEWER, OLD, Service, a_database, a_tar
+from tests.support.database_server import NETWORKS, NEW, NEWER, OLD, Service, a_database, a_tar
 
 PATH = "/city.mmdb"
 
@@ -213,6 +215,69 @@ def test_update__wrong_checksum(service: Service, folder: Path, tmp_path: Path) 
 def test_update__older_build(service: Service, folder: Path, tmp_path: Path) -> None:
     service.put(PATH, a_database(tmp_path, OLD))
     assert_kept(folder, update(), "of 2023-11-14, older than the present one")
+
+
+@pytest.mark.usefixtures("held")
+def test_update__build_of_the_future(service: Service, folder: Path, tmp_path: Path) -> None:
+    service.put(PATH, a_database(tmp_path, 2_147_000_000))
+    assert_kept(folder, update(), "of 2038-01-13, which is in the future")
+
+
+@pytest.mark.usefixtures("held")
+def test_update__file_of_the_future_does_not_keep_newer_ones_out(
+    service: Service, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "city.mmdb").write_bytes(a_database(tmp_path, 2_147_000_000))
+    service.put(PATH, a_database(tmp_path, NEWER))
+    assert update().status == INSTALLED
+    assert built_at(folder) == NEWER
+
+
+@pytest.mark.usefixtures("held")
+def test_update__damaged_where_no_known_address_is(
+    service: Service, folder: Path, tmp_path: Path
+) -> None:
+    record = {"20.1.0.0/24": {"city": {"names": {"en": "Only here"}}}}
+    path = an_mmdb(
+        tmp_path / "damaged",
+        dict.fromkeys(NETWORKS, CITY_RECORD) | record,
+        build_epoch=NEWER,
+    )
+    data = bytearray(path.read_bytes())
+    text = data.index(b"Only here")
+    # A type that does not exist.
+    data[text - 1 : text + 1] = b"\x00\xff"
+    service.put(PATH, bytes(data))
+    assert_kept(folder, update(), "what came is damaged: ")
+
+
+@pytest.mark.usefixtures("held")
+def test_update__walk_ends_at_the_time_limit(
+    service: Service,
+    folder: Path,
+    tmp_path: Path,
+    use: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service.put(PATH, a_database(tmp_path, NEWER))
+    walking = threading.Event()
+    monkeypatch.setattr(Verification, "find_problem", lambda _: str(walking.wait(10)))
+    use(UPDATE_TIME_LIMIT_SECONDS=0.5)
+    began = time.monotonic()
+    assert_kept(folder, update(), "not done within UPDATE_TIME_LIMIT_SECONDS")
+    assert time.monotonic() - began < 5
+    walking.set()
+
+
+@pytest.mark.usefixtures("held")
+def test_update__not_modified_that_was_not_asked_for(
+    service: Service, folder: Path, use: Callable[..., None]
+) -> None:
+    use(UPDATE_URLS=[service.put("/city.mmdb", b"", status=304)])
+    (folder / "city.mmdb").unlink()
+    outcome = update()
+    assert outcome.status == FAILED
+    assert "nothing has changed (304), which it was not asked" in outcome.detail
 
 
 @pytest.mark.usefixtures("held")

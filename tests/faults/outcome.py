@@ -93,7 +93,7 @@ def _records() -> Iterator[str]:
     backend = backends.current()
     for name in _keys(backend):
         key = name.removeprefix(backend.make_key(""))
-        if key.startswith("r:") and backend.get(key) not in (None, segments.SEAL):
+        if ":r:" in key and backend.get(key) not in (None, segments.SEAL):
             yield key
 
 
@@ -101,7 +101,7 @@ def _keys(backend: Any) -> Iterator[str]:
     if isinstance(backend, RedisCache):
         with redis_client() as client:
             return iter(
-                [key.decode() for key in client.scan_iter(backend.make_key("r:*"), count=1000)]
+                [key.decode() for key in client.scan_iter(backend.make_key("*:r:*"), count=1000)]
             )
     with closing(sqlite3.connect(backend.path)) as connection:
         return iter([name for (name,) in connection.execute("SELECT key FROM entries")])

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from geocache import lookup
 from geocache.exceptions import FlushError
-from geocache.journal import backlog, flush
+from geocache.journal import backlog, flush, segments
 from geocache.journal import writer as journal_writer
 from geocache.journal.flush import flush_dirty
 from geocache.models import FlushRun, GeoCache, JournalHead
@@ -230,7 +230,7 @@ def pragma(name: str, value: int, restored: int) -> Iterator[None]:
 def test_sqlite__locked_by_another_program_keeps_all_and_goes_on_afterwards() -> None:
     given = journaled(10)
     # Made before the lock: a new connection could not even set its journal mode.
-    JournalHead.of("geocache")
+    JournalHead.of(segments.journal_name())
 
     with closing(sqlite3.connect(connection.settings_dict["NAME"])) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -74,9 +74,7 @@ flush_dirty(time_limit_seconds=1)
 
 
 @pytest.mark.parametrize("is_after", [False, True])
-@pytest.mark.parametrize(
-    "step", ["last_ticket", "close_segment", "forget", "publish_flushed_through"]
-)
+@pytest.mark.parametrize("step", ["last_ticket", "close_segment", "forget", "publish"])
 def test_flusher__stopped_for_longer_than_its_lock_and_continued(step: str, is_after: bool) -> None:
     given = many_locations(150)
     for location in given:
@@ -106,7 +104,7 @@ import os, signal, time
 from geocache.cache import backends
 from geocache.journal import writer
 from tests.factories import a_location
-writer.SEGMENT_SECONDS, writer.LATE_SECONDS = 0.5, 0.5
+writer.SEGMENT_SECONDS = 0.5
 writer.append([a_location("20.0.0.1")])
 owner, name, entry = {hooked}
 real_add = getattr(owner, name)
@@ -124,8 +122,8 @@ writer.append([a_location("20.0.0.2")], entry)
 writer.append([a_location("20.0.0.3")])
 """
 STOP = "os.kill(os.getpid(), signal.SIGSTOP)"
-ALONE = 'backends.current(), "add", None'
-WITH_ITS_ENTRY = 'backends, "add_both", backends.Entry("e:1:20.0.0.2", "an answer", 60)'
+ALONE = 'backends, "append", None'
+WITH_ITS_ENTRY = 'backends, "append", backends.Entry("e:1:20.0.0.2", "an answer", 60)'
 
 
 @pytest.mark.parametrize(
@@ -307,7 +305,7 @@ def test_clock__set_back_and_forward_an_hour(
     for family, hour in enumerate(hours):
         monkeypatch.setattr(segments.time, "time_ns", lambda hour=hour: real() + hour * HOUR)
         if is_counter_lost:
-            backends.current().delete(segments.TICKET_KEY)
+            backends.current().delete(segments.key(segments.Name.TICKET))
         for number in range(70):
             journal_writer.append([a_location(f"20.{family}.0.{number}")])
         # The next process goes on, with the clock as it is then.
@@ -327,7 +325,7 @@ def test_clock__of_a_live_writer_is_set_and_the_counter_lost(
     real = time.time_ns
     monkeypatch.setattr(segments.time, "time_ns", lambda: real() + hour * HOUR)
     for number in range(3, 6):
-        backends.current().delete(segments.TICKET_KEY)
+        backends.current().delete(segments.key(segments.Name.TICKET))
         journal_writer.process_writer.open_segments.clear()
         journal_writer.append([a_location(f"20.0.0.{number}")])
 

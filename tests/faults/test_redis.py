@@ -130,8 +130,8 @@ def test_redis__a_writer_that_was_idle_for_long_still_repairs(
 ) -> None:
     journal_one("20.0.0.1")
     redis_server.restart()
-    ten_minutes_later = journal_writer.now() + 600
-    monkeypatch.setattr(journal_writer, "now", lambda: ten_minutes_later)
+    ten_minutes_later = time.monotonic() + 600
+    monkeypatch.setattr(journal_writer.time, "monotonic", lambda: ten_minutes_later)
 
     journal_one("20.0.0.2")
     flush_dirty()
@@ -146,16 +146,15 @@ def test_redis__a_repair_that_is_cut_short_is_finished_later(
         journal_one(address)
     redis_server.restart()
     half_a_minute_passes()
-    backend = backends.current()
-    real_add, left = backend.add, iter(range(3))
+    real, left = backends.append, iter(range(3))
 
-    def add_until_it_dies(key: str, *args: Any, **kwargs: Any) -> bool:
+    def append_until_it_dies(*args: Any, **options: Any) -> backends.Appended:
         if next(left, None) is None:
             redis_server.kill()
-        return bool(real_add(key, *args, **kwargs))
+        return real(*args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(backend, "add", add_until_it_dies)
+        patch.setattr(backends, "append", append_until_it_dies)
         with pytest.raises(JournalUnavailable):
             journal_one("30.0.0.1")
     redis_server.start()
@@ -240,7 +239,7 @@ def test_redis__counter_deleted_loses_nothing_though_the_writer_is_dead() -> Non
         journal_one(address, other)
     die()
 
-    backends.current().delete(segments.TICKET_KEY)
+    backends.current().delete(segments.key(segments.Name.TICKET))
     # One goes on in its old segment, one begins with the new counter.
     journal_one("30.0.0.1", other)
     journal_one("30.0.0.2")
@@ -402,4 +401,4 @@ def test_redis__a_flush_interrupted_by_its_death_is_done_by_the_next(
     flush_dirty()
 
     assert len(stored()) == 200
-    assert backlog.backlog(0).answer_count == 0
+    assert backlog.read_backlog().answer_count == 0

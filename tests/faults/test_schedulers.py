@@ -73,6 +73,65 @@ def test_schedulers__two_started_at_once_run_every_interval_once() -> None:
     assert SchedulerLease.objects.count() == 1
 
 
+# A scheduler of the host's own, on the same table, which says what it ran.
+HOST = """
+import sys
+import time
+from apscheduler.events import EVENT_JOB_SUBMITTED
+from apscheduler.schedulers.background import BackgroundScheduler
+from django_apscheduler.jobstores import DjangoJobStore
+scheduler = BackgroundScheduler(timezone="UTC")
+scheduler.add_jobstore(DjangoJobStore(), "default")
+scheduler.add_job(
+    "time:time", "interval", seconds=1, id="nightly_invoice", replace_existing=True
+)
+scheduler.add_listener(lambda event: print("ran", event.job_id, flush=True), EVENT_JOB_SUBMITTED)
+scheduler.start()
+print("jobs:", *sorted(job.id for job in scheduler.get_jobs()), flush=True)
+sys.stdin.readline()
+scheduler.shutdown()
+"""
+
+
+def runs_of(job_id: str) -> int:
+    return DjangoJobExecution.objects.filter(job_id=job_id).count()
+
+
+def test_schedulers__host_runs_its_own_jobs_and_so_does_ours() -> None:
+    host = processes.start_script(HOST, DJANGO_SETTINGS_MODULE="tests.faults.settings")
+    try:
+        processes.wait_until(lambda: runs_of("nightly_invoice") > 1, seconds=60)
+        with a_scheduler() as ours:
+            # Both at once.
+            before = runs_of("nightly_invoice")
+            processes.wait_until(lambda: runs_of(FLUSH) > 3, seconds=60)
+            processes.wait_until(lambda: runs_of("nightly_invoice") > before + 3, seconds=60)
+            # Ours alone: the job of the host is due all the time.
+            said = host.communicate("stop\n", timeout=60)[0]
+            host_count, flush_count = runs_of("nightly_invoice"), runs_of(FLUSH)
+            processes.wait_until(lambda: runs_of(FLUSH) > flush_count + 3, seconds=60)
+            assert runs_of("nightly_invoice") == host_count
+            output = processes.stop(ours)
+    finally:
+        host.kill()
+    assert ours.returncode == 0, output
+    assert "nightly_invoice" in said
+    assert f"ran {FLUSH}" not in said
+
+    # The host's alone: our rows are in its table, and it can read them.
+    flush_count = runs_of(FLUSH)
+    host = processes.start_script(HOST, DJANGO_SETTINGS_MODULE="tests.faults.settings")
+    try:
+        processes.wait_until(lambda: runs_of("nightly_invoice") > host_count + 3, seconds=60)
+        said = host.communicate("stop\n", timeout=60)[0]
+    finally:
+        host.kill()
+    assert f"jobs: {FLUSH} geo_prune_history nightly_invoice" in said
+    assert f"ran {FLUSH}" not in said
+    assert runs_of(FLUSH) == flush_count
+    assert DjangoJob.objects.filter(id=FLUSH).count() == 1
+
+
 @only_postgres
 def test_scheduler__database_away_at_its_start_is_waited_for() -> None:
     writer.append(many_locations(10))

@@ -27,7 +27,7 @@ class Killed(BaseException):
 
 
 def head() -> JournalHead:
-    return JournalHead.of("geocache")
+    return JournalHead.of(segments.journal_name())
 
 
 def stored() -> set[str]:
@@ -169,7 +169,7 @@ def test_flush_dirty__killed_at_a_step_loses_nothing(
 
     assert stored() == {location.address for location in given}
     assert records_left() == 0
-    assert backlog.backlog(head().flushed_through).answer_count == 0
+    assert backlog.read_backlog().answer_count == 0
 
 
 def test_flush_dirty__moves_a_refused_answer_aside_and_writes_the_others() -> None:
@@ -219,7 +219,7 @@ def test_flush_dirty__keeps_all_when_the_database_refuses_all(
             flush_dirty()
 
     assert not RejectedEntry.objects.exists()
-    assert backlog.backlog(head().flushed_through).answer_count == count
+    assert backlog.read_backlog().answer_count == count
     assert "refuses" in FlushRun.objects.get().error
     assert flush_dirty().flushed == count
 
@@ -242,7 +242,7 @@ def test_flush_dirty__keeps_a_record_that_it_cannot_read(text: str) -> None:
     number = reader.last_ticket()
     backend = backends.current()
     real_get_many = backend.get_many
-    backend.add(f"r:{number}:1", "nonsense", timeout=None)
+    backend.add(segments.record_key(number, 1), "nonsense", timeout=None)
 
     def get_many(keys: list[str]) -> dict[str, Any]:
         return {k: text if v == "nonsense" else v for k, v in real_get_many(keys).items()}
@@ -269,7 +269,7 @@ def test_flush_dirty__database_away_ends_it_before_anything_is_sealed(
         with pytest.raises(FlushError, match="connection refused"):
             flush_dirty()
 
-    assert backends.current().get(f"r:{number}:1") is None
+    assert backends.current().get(segments.record_key(number, 1)) is None
     assert flush_dirty().flushed == 1
 
 
@@ -302,7 +302,7 @@ def test_flush_dirty__finds_the_records_of_a_counter_that_was_deleted() -> None:
     writer.append([a_location("20.0.0.1")])
     flush_dirty()
     writer.append([a_location("20.0.0.2")])
-    backends.current().delete(segments.TICKET_KEY)
+    backends.current().delete(segments.key(segments.Name.TICKET))
     new_process()
     writer.append([a_location("20.0.0.3")])
 
@@ -327,7 +327,7 @@ def test_flush_dirty__follows_a_clock_that_went_back(monkeypatch: pytest.MonkeyP
     writer.append([a_location("20.0.0.1")])
     flush_dirty()
     before = head().flushed_through
-    backends.current().delete(segments.TICKET_KEY)
+    backends.current().delete(segments.key(segments.Name.TICKET))
     new_process()
     an_hour_ago = time.time_ns() - 3600 * 10**9
     with monkeypatch.context() as patch:
@@ -347,7 +347,7 @@ def test_flush_dirty__writer_with_a_segment_of_a_lost_counter_loses_nothing() ->
     writer.append([a_location("20.0.0.1")])
     flush_dirty()
     writer.append([a_location("20.0.0.2")])
-    backends.current().delete(segments.TICKET_KEY)
+    backends.current().delete(segments.key(segments.Name.TICKET))
     other = writer.Writer()
     other.append(dump_locations([a_location("20.0.0.3")]))
     flush_dirty()
@@ -364,7 +364,7 @@ def test_flush_dirty__killed_while_it_lifts_the_counter_leaves_no_long_way_to_tr
 ) -> None:
     writer.append([a_location("20.0.0.1")])
     flush_dirty()
-    backends.current().delete(segments.TICKET_KEY)
+    backends.current().delete(segments.key(segments.Name.TICKET))
     new_process()
     an_hour_ago = time.time_ns() - 3600 * 10**9
     with monkeypatch.context() as patch:

@@ -12,6 +12,7 @@ from geocache.journal import backlog as journal_backlog
 from geocache.journal import reader, writer
 from geocache.journal import segments as journal_segments
 from geocache.location import dump_locations, load_locations
+from geocache.models import JournalHead
 from tests.factories import NOON, a_location, many_locations
 from tests.support.cache_loss import lose_journal
 
@@ -19,7 +20,7 @@ from tests.support.cache_loss import lose_journal
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> "Clock":
     clock = Clock()
-    monkeypatch.setattr(writer, "now", clock)
+    monkeypatch.setattr(writer.time, "monotonic", clock)
     return clock
 
 
@@ -60,13 +61,13 @@ def test_append__a_sealed_segment_takes_neither_record_nor_entry(
     reader.close_segment(reader.last_ticket())
     refused = []
 
-    def add_both(backend: Any, key: str, text: str, entry: backends.Entry) -> bool:
-        is_set = real(backend, key, text, entry)
-        refused.append(backend.get(entry.key) is None and not is_set)
-        return is_set
+    def append(backend: Any, *args: Any, **options: Any) -> backends.Appended:
+        appended = real(backend, *args, **options)
+        refused.append(backend.get(entry.key) is None and not appended.is_added)
+        return appended
 
-    real = backends.add_both
-    monkeypatch.setattr(backends, "add_both", add_both)
+    real = backends.append
+    monkeypatch.setattr(backends, "append", append)
     entry = backends.Entry("e:1:20.0.0.1", "an answer", 60)
 
     is_set = writer.append([a_location("20.0.0.1")], entry)
@@ -118,7 +119,7 @@ def test_append__never_overwrites_a_record_of_another_owner_of_the_same_ticket()
     writer.append([a_location("20.0.0.1")])
     backend = backends.current()
     backend.decr(
-        journal_segments.TICKET_KEY
+        journal_segments.key(journal_segments.Name.TICKET)
     )  # a counter that went back gives the same ticket again
     writer.process_writer.reset()
 
@@ -127,42 +128,79 @@ def test_append__never_overwrites_a_record_of_another_owner_of_the_same_ticket()
     assert addresses(all_records()) == {"20.0.0.1", "20.0.0.2"}
 
 
-def test_append__does_not_trust_an_add_that_took_longer_than_60_seconds(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def expired_seals() -> None:
+    """Remove all seals, as a cache does whose clock was set an hour ahead."""
+    last = reader.last_ticket()
     backend = backends.current()
-    delays = iter([61.0, 0.0])
-    real_add = backend.add
-
-    def slow_add(key: str, *args: Any, **kwargs: Any) -> bool:
-        if key.startswith("r:"):
-            clock.seconds += next(delays, 0.0)
-        return real_add(key, *args, **kwargs)
-
-    monkeypatch.setattr(backend, "add", slow_add)
-
-    writer.append([a_location()])
-
-    assert len(all_records()) == 2
+    for number in range(journal_segments.base_of(last), last + 1):
+        keys = journal_segments.record_keys(number)
+        found = backend.get_many(keys)
+        backend.delete_many([key for key in keys if found.get(key) == journal_segments.SEAL])
 
 
-def test_append__counts_a_pause_between_the_segments_age_and_the_add(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writer.append([a_location()])
-    first = reader.last_ticket()
-    original = writer.Writer.free_segment
+def passed(*, is_sealed: bool = False) -> int:
+    """Do what a flush does with all that is there; return the last segment that it passes."""
+    last, _ = reader.begin_flush()
+    for number in range(journal_segments.base_of(last) + 1, last + 1):
+        reader.forget(reader.close_segment(number).records)
+    if not is_sealed:
+        expired_seals()
+    return last
 
-    def paused(self: writer.Writer, now: float) -> writer.OpenSegment | None:
-        segment = original(self, now)
-        clock.seconds += 4000 if segment is not None else 0
-        return segment
 
-    monkeypatch.setattr(writer.Writer, "free_segment", paused)
+def test_append__never_behind_a_flush_though_no_seal_stands_there() -> None:
+    writer.append([a_location("20.0.0.1")])
+    last = passed()
 
     writer.append([a_location("20.0.0.2")])
 
-    assert reader.last_ticket() == first + 1
+    assert addresses(all_records(first=last + 1)) == {"20.0.0.2"}
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+def test_append__sees_a_flush_that_begins_beside_its_add(
+    monkeypatch: pytest.MonkeyPatch, *, is_before: bool
+) -> None:
+    writer.append([a_location("20.0.0.1")])
+    real = backends.append
+    lasts = []
+
+    def beside(*args: Any, **options: Any) -> backends.Appended:
+        monkeypatch.setattr(backends, "append", real)
+        if is_before:
+            lasts.append(passed())
+        appended = real(*args, **options)
+        if not is_before:
+            lasts.append(reader.begin_flush()[0])
+        return appended
+
+    monkeypatch.setattr(backends, "append", beside)
+
+    writer.append([a_location("20.0.0.2")])
+
+    found = addresses(all_records(first=lasts[0] + 1))
+    assert found == ({"20.0.0.2"} if is_before else set())
+    # Taken back from where no flush looks; found by this flush where it had begun after the add.
+    assert addresses(all_records()) == ({"20.0.0.2"} if is_before else {"20.0.0.1", "20.0.0.2"})
+
+
+def test_append__is_not_fooled_by_a_flush_between_its_ticket_and_its_add(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, lasts = journal_segments.next_ticket, []
+
+    def overtaken(*args: Any) -> int:
+        ticket = real(*args)
+        if not lasts:
+            lasts.append(ticket)
+            assert passed() == ticket
+        return ticket
+
+    monkeypatch.setattr(journal_segments, "next_ticket", overtaken)
+
+    writer.append([a_location("20.0.0.2")])
+
+    assert addresses(all_records(first=lasts[0] + 1)) == {"20.0.0.2"}
 
 
 def test_append__child_of_a_fork_leaves_the_parents_segment_alone() -> None:
@@ -194,7 +232,7 @@ def test_append__eight_threads_lose_nothing() -> None:
 
 def test_append__journals_again_what_it_holds_when_the_counter_is_lost() -> None:
     writer.append([a_location("20.0.0.1")])
-    backends.current().delete(journal_segments.TICKET_KEY)
+    backends.current().delete(journal_segments.key(journal_segments.Name.TICKET))
     for key in journal_segments.record_keys(writer.process_writer.last_ticket):
         backends.current().delete(key)
     writer.process_writer.open_segments.clear()
@@ -222,16 +260,16 @@ def test_append__threads_that_take_their_first_tickets_at_once_see_no_loss(
     assert logs == []
 
 
-def down_after(count: int) -> Callable[..., bool]:
-    """Stand in for ``add``: goes through so many times, then the cache is away."""
-    real_add, left = backends.current().add, iter(range(count))
+def down_after(count: int) -> Callable[..., backends.Appended]:
+    """Stand in for ``append``: goes through so many times, then the cache is away."""
+    real, left = backends.append, iter(range(count))
 
-    def add(*args: Any, **kwargs: Any) -> bool:
+    def append(*args: Any, **options: Any) -> backends.Appended:
         if next(left, None) is None:
             raise ConnectionError("away")
-        return real_add(*args, **kwargs)
+        return real(*args, **options)
 
-    return add
+    return append
 
 
 def test_append__finishes_a_repair_that_was_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +277,7 @@ def test_append__finishes_a_repair_that_was_cut_short(monkeypatch: pytest.Monkey
         writer.append([location])
     lose_journal()
     with monkeypatch.context() as patch:
-        patch.setattr(backends.current(), "add", down_after(5))
+        patch.setattr(backends, "append", down_after(3))
         with pytest.raises(JournalUnavailable):
             writer.append([a_location("30.0.0.1")])
     writer.process_writer.open_segments.clear()
@@ -254,29 +292,27 @@ def test_append__does_not_trust_a_segment_from_before_a_loss_that_another_thread
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     writer.append([a_location("20.0.0.1")])
-    old = reader.last_ticket()
-    backend = backends.current()
-    real_add = backend.add
+    old, real = reader.last_ticket(), backends.append
 
-    def lose_and_notice(*args: Any, **kwargs: Any) -> bool:
-        monkeypatch.setattr(backend, "add", real_add)
+    def lose_and_notice(*args: Any, **options: Any) -> backends.Appended:
+        monkeypatch.setattr(backends, "append", real)
         lose_journal()
         writer.append([a_location("20.0.0.2")])
-        return real_add(*args, **kwargs)
+        return real(*args, **options)
 
-    monkeypatch.setattr(backend, "add", lose_and_notice)
+    monkeypatch.setattr(backends, "append", lose_and_notice)
     writer.append([a_location("20.0.0.3")])
 
-    assert all(number > old for number, _ in writer.process_writer.held)
-    assert addresses([text for _, text in writer.process_writer.held]) == {
+    held = writer.process_writer.held
+    assert all(record.segment_number > old for record in held)
+    assert addresses([record.text for record in held]) == {
         f"20.0.0.{number}" for number in (1, 2, 3)
     }
 
 
 def test_append__lets_go_of_what_is_flushed() -> None:
     writer.append([a_location("20.0.0.1")])
-    reader.publish_flushed_through(reader.last_ticket())
-    writer.process_writer.open_segments.clear()
+    reader.publish(reader.Position(passed(is_sealed=True)))
 
     writer.append([a_location("20.0.0.2")])
 
@@ -290,17 +326,73 @@ def test_append__holds_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -
         writer.append([location])
 
     assert 0 < writer.process_writer.held_bytes <= 1000
-    assert writer.process_writer.held_bytes == sum(len(t) for _, t in writer.process_writer.held)
+    held = writer.process_writer.held
+    assert writer.process_writer.held_bytes == sum(len(record.text) for record in held)
 
 
-def test_append__raises_when_the_backlog_is_over_its_limit(settings: Any) -> None:
-    settings.GEOCACHE = {**settings.GEOCACHE, "BACKLOG_LIMIT": 128}
-    reader.publish_flushed_through(reader.last_ticket())
-    for location in many_locations(128):
-        writer.append([location])
+@pytest.mark.parametrize("size", [1, 50, 200])
+def test_append__the_limit_counts_answers(settings: Any, size: int) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "BACKLOG_LIMIT": 400}
+    for _ in range(400 // size):
+        writer.append(many_locations(size))
 
-    with pytest.raises(JournalUnavailable, match="backlog"):
+    with pytest.raises(JournalUnavailable, match="limit of 400 answers"):
         writer.append([a_location()])
+
+
+@pytest.mark.django_db
+def test_append__more_at_once_than_the_limit_is_refused_whole(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "BACKLOG_LIMIT": 50}
+    writer.append([a_location()])
+
+    with pytest.raises(JournalUnavailable, match="limit"):
+        writer.append(many_locations(50))
+
+    assert journal_backlog.read_backlog().answer_count == 1
+
+
+def test_append__what_is_refused_costs_no_ticket(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "BACKLOG_LIMIT": 1}
+    writer.append([a_location()])
+    last = reader.last_ticket()
+
+    for _ in range(100):
+        with pytest.raises(JournalUnavailable):
+            writer.append([a_location()])
+
+    assert reader.last_ticket() == last
+
+
+def test_append__goes_on_when_another_process_has_flushed(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "BACKLOG_LIMIT": 1}
+    writer.append([a_location()])
+    reader.count_deleted(1)
+
+    writer.append([a_location("20.0.0.2")])
+
+
+def test_append__segments_that_wait_are_bounded_before_they_count_as_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journal_segments, "MAX_WAITING", 3)
+    reader.publish(reader.Position(reader.last_ticket()))
+    for _ in range(4):
+        writer.append([a_location()])
+        writer.process_writer.open_segments.clear()
+    last = reader.last_ticket()
+
+    with pytest.raises(JournalUnavailable, match="segments of the journal wait"):
+        writer.append([a_location()])
+
+    assert reader.last_ticket() == last
+
+
+def test_tickets__and_flush_numbers_are_exact_as_doubles_until_2090() -> None:
+    seconds_until_2090 = 120 * 365 * 86400
+    seed = (seconds_until_2090 - journal_segments.SEED_EPOCH) * journal_segments.SEEDS_PER_SECOND
+    assert (seed + 1) * journal_segments.SEED_STEP < 2**53
+    assert journal_segments.FLUSH_SEEDS * 2 < 2**53
+    assert reader.last_ticket() < 2**53
 
 
 def test_append__raises_when_the_cache_is_down(settings: Any) -> None:
@@ -333,8 +425,8 @@ def test_close_segment__seals_behind_the_last_record() -> None:
     reader.close_segment(number)
 
     backend = backends.current()
-    assert backend.get(f"r:{number}:1") == journal_segments.SEAL
-    assert not backend.add(f"r:{number}:1", "late", timeout=None)
+    assert backend.get(journal_segments.record_key(number, 1)) == journal_segments.SEAL
+    assert not backend.add(journal_segments.record_key(number, 1), "late", timeout=None)
 
 
 def test_close_segment__of_nothing_is_untouched_and_sealed() -> None:
@@ -343,7 +435,7 @@ def test_close_segment__of_nothing_is_untouched_and_sealed() -> None:
     segment = reader.close_segment(number)
 
     assert segment.is_untouched
-    assert backends.current().get(f"r:{number}:0") == journal_segments.SEAL
+    assert backends.current().get(journal_segments.record_key(number, 0)) == journal_segments.SEAL
 
 
 def test_close_segment__twice_gives_the_same_records() -> None:
@@ -362,7 +454,7 @@ def test_close_segment__reads_a_record_that_came_before_its_seal(
     real_add = backend.add
 
     def overtaken_add(key: str, value: str, timeout: float | None = None) -> bool:
-        if value == journal_segments.SEAL and key == f"r:{number}:1":
+        if value == journal_segments.SEAL and key == journal_segments.record_key(number, 1):
             real_add(key, dump_locations([a_location("20.0.0.2")]), timeout=None)
         return real_add(key, value, timeout=timeout)
 
@@ -377,13 +469,13 @@ def test_close_segment__counts_a_gap_as_lost_and_seals_it() -> None:
     for location in many_locations(3):
         writer.append([location])
     number = reader.last_ticket()
-    backends.current().delete(f"r:{number}:1")
+    backends.current().delete(journal_segments.record_key(number, 1))
 
     segment = reader.close_segment(number)
 
     assert segment.lost_count == 1
     assert len(segment.records) == 2
-    assert backends.current().get(f"r:{number}:1") == journal_segments.SEAL
+    assert backends.current().get(journal_segments.record_key(number, 1)) == journal_segments.SEAL
 
 
 def test_close_segment__reads_a_record_that_a_replica_did_not_show(
@@ -394,7 +486,7 @@ def test_close_segment__reads_a_record_that_a_replica_did_not_show(
     number = reader.last_ticket()
     backend = backends.current()
     real_get_many = backend.get_many
-    hidden = [f"r:{number}:1"]
+    hidden = [journal_segments.record_key(number, 1)]
 
     def replica_get_many(keys: list[str]) -> dict[str, Any]:
         found = real_get_many(keys)
@@ -410,7 +502,7 @@ def test_close_segment__reads_a_record_that_a_replica_did_not_show(
     assert len(segment.records) == 3
 
 
-def test_close_segment__needs_no_seal_when_it_is_full() -> None:
+def test_close_segment__seals_behind_a_full_one() -> None:
     for location in many_locations(64):
         writer.append([location])
 
@@ -418,6 +510,41 @@ def test_close_segment__needs_no_seal_when_it_is_full() -> None:
 
     assert len(segment.records) == 64
     assert not segment.lost_count
+    key = journal_segments.record_key(segment.number, 64)
+    assert backends.current().get(key) == journal_segments.SEAL
+
+
+def test_append__journals_again_what_a_flush_did_not_see_when_it_passed() -> None:
+    for location in many_locations(3):
+        writer.append([location])
+    number = reader.last_ticket()
+    # Restored to a state from before the last two were added.
+    keys = [journal_segments.record_key(number, index) for index in (1, 2)]
+    backends.current().delete_many(keys)
+    reader.forget(reader.close_segment(number).records)
+    reader.publish(reader.Position(number))
+    writer.process_writer.open_segments.clear()
+
+    with capture_logs() as logs:
+        writer.append([a_location()])
+
+    assert [entry["event"] for entry in logs] == ["geo_journal_repaired"]
+    given = {location.address for location in many_locations(3)}
+    assert addresses(all_records(first=number + 1)) == {*given, a_location().address}
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 65])
+def test_append__sees_no_loss_in_what_a_flush_has_passed(count: int) -> None:
+    for location in many_locations(count):
+        writer.append([location])
+    last = passed(is_sealed=True)
+    reader.publish(reader.Position(last))
+
+    with capture_logs() as logs:
+        writer.append([a_location()])
+
+    assert logs == []
+    assert len(writer.process_writer.held) == 1
 
 
 def test_forget_segments__deletes_records_but_never_a_seal() -> None:
@@ -428,71 +555,91 @@ def test_forget_segments__deletes_records_but_never_a_seal() -> None:
     reader.forget_segments(number, number)
 
     backend = backends.current()
-    assert backend.get(f"r:{number}:0") is None
-    assert backend.get(f"r:{number}:1") == journal_segments.SEAL
+    assert backend.get(journal_segments.record_key(number, 0)) is None
+    assert backend.get(journal_segments.record_key(number, 1)) == journal_segments.SEAL
 
 
+@pytest.mark.django_db
 def test_backlog__is_empty_at_first() -> None:
-    backlog = journal_backlog.backlog(0)
+    backlog = journal_backlog.read_backlog()
 
-    assert (backlog.answer_count, backlog.oldest_at, backlog.is_exact) == (0, None, True)
+    assert (backlog.answer_count, backlog.oldest_at) == (0, None)
 
 
+@pytest.mark.django_db
 def test_backlog__counts_answers_and_knows_the_oldest() -> None:
-    head = reader.last_ticket()
     writer.append(many_locations(250))
 
-    backlog = journal_backlog.backlog(head)
+    backlog = journal_backlog.read_backlog()
 
-    assert (backlog.answer_count, backlog.oldest_at, backlog.is_exact) == (250, NOON, True)
+    assert (backlog.answer_count, backlog.oldest_at) == (250, NOON)
 
 
-def test_backlog__estimates_what_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_backlog, "BACKLOG_SEGMENTS", 2)
+@pytest.mark.django_db
+def test_backlog__is_counted_without_reading_the_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(200):
+        writer.append(many_locations(200))
+    real, asked = journal_segments.read, []
+
+    def read(backend: Any, keys: list[str]) -> dict[str, str]:
+        asked.extend(keys)
+        return real(backend, keys)
+
+    monkeypatch.setattr(journal_segments, "read", read)
+
+    backlog = journal_backlog.read_backlog()
+
+    assert (backlog.answer_count, backlog.oldest_at) == (40_000, NOON)
+    assert len(asked) < 20
+
+
+@pytest.mark.django_db
+def test_recount__finds_what_a_killed_writer_did_not_count() -> None:
     head = reader.last_ticket()
-    for location in many_locations(64 * 4):
-        writer.append([location])
+    writer.append(many_locations(250))
+    reader.count_deleted(100)
 
-    backlog = journal_backlog.backlog(head)
+    assert journal_backlog.recount(head) == 250
+    assert journal_backlog.read_backlog().answer_count == 250
 
-    assert (backlog.answer_count, backlog.is_exact) == (256, False)
 
-
+@pytest.mark.django_db
 def test_find__newest_answer_for_an_address_behind_the_head() -> None:
-    head = reader.last_ticket()
+    head = JournalHead.of(journal_segments.journal_name())
     newer = a_location("8.8.8.8", resolved_at=NOON + timedelta(seconds=1))
     writer.append([newer, *many_locations(3)])
     writer.append([a_location("8.8.8.8"), a_location("8.8.8.88")])
 
-    assert journal_backlog.find(head, "8.8.8.8") == newer
-    assert journal_backlog.find(head, "8.8.8.88") == a_location("8.8.8.88")
-    assert journal_backlog.find(head, "8.8.8.") is None
-    assert journal_backlog.find(reader.last_ticket(), "8.8.8.8") is None
+    assert journal_backlog.find("8.8.8.8") == newer
+    assert journal_backlog.find("8.8.8.88") == a_location("8.8.8.88")
+    assert journal_backlog.find("8.8.8.") is None
+    JournalHead.advance(head.alias, flushed_through=reader.last_ticket())
+    assert journal_backlog.find("8.8.8.8") is None
 
 
+@pytest.mark.django_db
 def test_find__passes_over_a_record_that_cannot_be_read() -> None:
-    head = reader.last_ticket()
     writer.append([a_location("8.8.8.8")])
-    key = journal_segments.record_key(head + 1, 1)
+    key = journal_segments.record_key(reader.last_ticket(), 1)
     backends.current().add(key, 'nonsense with "8.8.8.8"')
 
-    assert journal_backlog.find(head, "8.8.8.8") == a_location("8.8.8.8")
+    assert journal_backlog.find("8.8.8.8") == a_location("8.8.8.8")
 
 
 def test_lock__is_free_again_afterwards() -> None:
     with reader.lock(60):
-        assert backends.current().get(reader.LOCK_KEY)
+        assert backends.current().get(journal_segments.key(journal_segments.Name.LOCK))
 
-    assert backends.current().get(reader.LOCK_KEY) is None
+    assert backends.current().get(journal_segments.key(journal_segments.Name.LOCK)) is None
 
 
 def test_lock__of_another_is_waited_for_then_passed_and_left_alone() -> None:
-    backends.current().add(reader.LOCK_KEY, "another-", timeout=60)
+    backends.current().add(journal_segments.key(journal_segments.Name.LOCK), "another-", timeout=60)
 
     with reader.lock(60, wait_seconds=0.01):
         pass
 
-    assert backends.current().get(reader.LOCK_KEY) == "another-"
+    assert backends.current().get(journal_segments.key(journal_segments.Name.LOCK)) == "another-"
 
 
 def test_lock__says_whether_it_is_held() -> None:

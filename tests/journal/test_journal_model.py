@@ -39,7 +39,7 @@ EXAMPLES = int(os.environ.get("GEOCACHE_MODEL_EXAMPLES", "40"))
 WRITERS = 3
 ADDRESSES = [f"20.0.0.{number}" for number in range(6)]
 # More calls than an append or a flush makes: with these there is no crash.
-CALLS = st.integers(min_value=0, max_value=60)
+CALLS = st.integers(min_value=0, max_value=70)
 
 
 class Killed(BaseException):
@@ -128,7 +128,7 @@ class JournalModel(RuleBasedStateMachine):
         self.cache = Memory(self.calls)
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(backends, "current", lambda: self.cache)
-        self.patch.setattr(journal_writer, "now", lambda: self.cache.now)
+        self.patch.setattr(journal_writer.time, "monotonic", lambda: self.cache.now)
         self.patch.setattr(segments.time, "time_ns", self._time_ns)
         self.patch.setattr(segments, "RECORDS_PER_SEGMENT", 4)
         self.patch.setattr(reader, "EMPTY_SEGMENTS", 8)
@@ -179,7 +179,7 @@ class JournalModel(RuleBasedStateMachine):
                 flush_dirty()
         except Killed:
             # It held the lock, which runs out; nobody waits for it here.
-            self.cache.values.pop(reader.LOCK_KEY, None)
+            self.cache.values.pop(segments.key(segments.Name.LOCK), None)
         else:
             self.has_counter_been_lost = False
 
@@ -188,16 +188,23 @@ class JournalModel(RuleBasedStateMachine):
         """Segments grow too old to be used, and seals run out."""
         self.cache.now += seconds
 
+    @rule()
+    def clock_of_the_cache_is_set_ahead(self) -> None:
+        """All that has a time to live is gone, and for nobody has any time passed."""
+        for key, (_, until) in list(self.cache.values.items()):
+            if until < float("inf"):
+                del self.cache.values[key]
+
     @precondition(lambda self: not self.has_counter_been_lost)
     @rule()
     def counter_is_lost(self) -> None:
         """Once between two flushes: of two lost numberings the flusher could not know the first."""
-        self.cache.values.pop(segments.TICKET_KEY, None)
+        self.cache.values.pop(segments.key(segments.Name.TICKET), None)
         self.has_counter_been_lost = True
 
     @rule()
     def copy_of_the_head_is_lost(self) -> None:
-        self.cache.values.pop(segments.HEAD_KEY, None)
+        self.cache.values.pop(segments.key(segments.Name.HEAD), None)
 
     @invariant()
     def acknowledged_is_stored_or_in_the_journal(self) -> None:
@@ -208,13 +215,13 @@ class JournalModel(RuleBasedStateMachine):
 
     def _time_ns(self) -> int:
         # Every seed is another one, as it is with a clock that goes on.
-        self.cache.now += 0.001
-        return int((1_700_000_000 + self.cache.now) * 1e9)
+        self.cache.now += 0.25
+        return int((1_800_000_000 + self.cache.now) * 1e9)
 
     def held(self) -> Iterator[tuple[str, int]]:
         for writer in self.writers:
-            for _, text in writer.held:
-                yield from _seconds(text)
+            for record in writer.held:
+                yield from _seconds(record.text)
 
     def _flush_to_the_end(self) -> None:
         for _ in range(3):
@@ -226,7 +233,7 @@ class JournalModel(RuleBasedStateMachine):
 
     def _journaled(self) -> Iterator[tuple[str, int]]:
         for key, (value, _) in self.cache.values.items():
-            if key.startswith("r:") and value != segments.SEAL:
+            if ":r:" in key and value != segments.SEAL:
                 yield from _seconds(value)
 
     def _lost(self, known: dict[str, int]) -> dict[str, int]:
@@ -278,12 +285,12 @@ class ForgetfulCacheModel(JournalModel):
         super()._flush_to_the_end()
 
     def _is_followed(self, key: str) -> bool:
-        kind, *numbers = key.split(":")
         value = self.cache.values[key][0]
-        if kind != "r" or value == segments.SEAL:
+        if ":r:" not in key or value == segments.SEAL:
             return False
-        segment, index = map(int, numbers)
-        behind = self.cache.values.get(f"r:{segment}:{index + 1}", (segments.SEAL, 0))[0]
+        segment, index = map(int, key.split(":")[2:])
+        next_key = segments.record_key(segment, index + 1)
+        behind = self.cache.values.get(next_key, (segments.SEAL, 0))[0]
         return bool(behind != segments.SEAL)
 
     def _expect_only_what_is_held(self) -> None:

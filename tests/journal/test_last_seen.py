@@ -12,7 +12,7 @@ from geocache.journal.last_seen import LastSeen, dump_record, is_record, load_re
 from geocache.location import count_locations
 from geocache.lookup import hot_entries, lookup, lookup_many
 from geocache.lookup.memory import memory
-from geocache.models import FlushRun, GeoCache, JournalHead
+from geocache.models import FlushRun, GeoCache
 from geocache.providers import factory
 from geocache.providers.dummy import DummyProvider
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, use_dummy_provider
@@ -354,13 +354,12 @@ def test_flush__killed_before_or_after_its_commit_applies_the_note_once_more(
 @pytest.mark.django_db
 def test_journal__notes_are_neither_pending_nor_found() -> None:
     writer.append_text(dump_record(LastSeen(TODAY, [LONDON])))
-    head = JournalHead.flushed_through_of("geocache")
-    assert backlog.backlog(head).answer_count == 0
-    assert backlog.backlog(head).oldest_at is None
-    assert backlog.find(head, LONDON) is None
+    assert backlog.read_backlog().answer_count == 0
+    assert backlog.read_backlog().oldest_at is None
+    assert backlog.find(LONDON) is None
     writer.append([a_location()])
-    assert backlog.find(head, LONDON) == a_location()
-    assert backlog.backlog(head).answer_count == 1
+    assert backlog.find(LONDON) == a_location()
+    assert backlog.read_backlog().answer_count == 1
 
 
 def test_parsed__spelling_does_not_matter() -> None:

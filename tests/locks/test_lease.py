@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from geocache.locks.process_identity import this_holder
 from geocache.models import ImportSource, SchedulerLease
+from geocache.scheduler.process import LeasedScheduler
 from tests.support import processes
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +47,29 @@ def test_lease__released_is_free_at_once_but_only_by_its_holder():
     assert not SchedulerLease.of("jobs").acquire("two", 60)
     SchedulerLease.of("jobs").release("one")
     assert SchedulerLease.of("jobs").acquire("two", 60)
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_lease__clock_of_a_process_that_is_wrong_takes_nothing(monkeypatch, hours):
+    real_now = timezone.now
+    assert SchedulerLease.of("jobs").acquire("one", 60)
+    monkeypatch.setattr(timezone, "now", lambda: real_now() + timedelta(hours=hours))
+    assert not SchedulerLease.of("jobs").acquire("two", 60)
+    assert SchedulerLease.of("jobs").acquire("one", 60)
+    monkeypatch.setattr(timezone, "now", real_now)
+    assert not SchedulerLease.of("jobs").acquire("two", 60)
+    lease = SchedulerLease.objects.get()
+    assert timedelta(seconds=50) < lease.expires_at - real_now() <= timedelta(seconds=60)
+
+
+def test_lease__of_two_containers_that_look_alike_one_holds_it(monkeypatch, tmp_path):
+    monkeypatch.setattr("geocache.locks.process_identity.PROC", tmp_path)
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    monkeypatch.setattr("socket.gethostname", lambda: "web")
+    first, second = LeasedScheduler().holder, LeasedScheduler().holder
+    assert SchedulerLease.of("jobs").acquire(first, 60)
+    assert not SchedulerLease.of("jobs").acquire(second, 60)
+    assert SchedulerLease.of("jobs").acquire(first, 60)
 
 
 @pytest.mark.django_db(transaction=True)

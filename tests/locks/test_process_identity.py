@@ -6,6 +6,7 @@ import pytest
 
 from geocache.locks import process_identity
 from geocache.locks.process_identity import describe, is_gone, this_holder
+from geocache.models import SchedulerLease
 
 
 def test_is_gone__not_this_process() -> None:
@@ -20,8 +21,8 @@ def test_is_gone__a_process_that_has_ended() -> None:
 
 
 def test_is_gone__another_process_with_its_number() -> None:
-    host, boot, pid, started, thread = this_holder().split()
-    assert is_gone(f"{host} {boot} {pid} {int(started) - 1} {thread}")
+    host, boot, pid, started, token = this_holder().split()
+    assert is_gone(f"{host} {boot} {pid} {int(started) - 1} {token}")
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,20 @@ def test_this_holder__without_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def test_describe__is_for_people() -> None:
     assert describe("web1 boot 4711 2 3") == "web1, process 4711"
     assert describe("web1:4711") == "web1:4711"
+
+
+def test_this_holder__of_two_containers_that_look_alike(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As with a shared network or a fixed name: each is process 1 of "web"."""
+    monkeypatch.setattr(process_identity, "PROC", tmp_path)
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    monkeypatch.setattr("socket.gethostname", lambda: "web")
+    assert this_holder() != this_holder()
+
+
+def test_this_holder__fits_its_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "w" * 255)
+    longest = SchedulerLease._meta.get_field("holder").max_length
+    assert longest is not None
+    assert len(this_holder()) <= longest

@@ -276,4 +276,6 @@ def test_set_many__keeps_networks_only_of_what_was_paid_for() -> None:
 
 def test_set_many__the_entry_of_a_network_does_not_name_who_was_asked_about() -> None:
     hot_entries.set_many("b", [a_location()], with_networks=True)
-    assert LONDON not in backends.current().get(hot_entries.key("b", "81.2.69.0/24", "n"))
+    assert LONDON not in backends.current().get(
+        hot_entries.key("b", "81.2.69.0/24", hot_entries.NETWORK_KEYS)
+    )

@@ -1,21 +1,33 @@
+import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.cache.backends.base import BaseCache
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.utils import timezone
 
 from geocache.cache import backends
-from geocache.exceptions import FlushError, ProviderError
-from geocache.journal import flush, reader, writer
+from geocache.exceptions import FlushError, JournalUnavailable, ProviderError
+from geocache.journal import flush, reader, spill_buffer, table_writer, writer
 from geocache.journal.flush import FlushReport, flush_dirty
 from geocache.location import Location
 from geocache.lookup import hot_entries, lookup, lookup_many
 from geocache.maintenance import forget as maintenance_forget
 from geocache.maintenance.forget import forget
-from geocache.models import GeoCache
-from geocache.providers import factory
+from geocache.maintenance.resolve_again import resolve_again
+from geocache.models import GeoCache, JournalHead, RejectedEntry, Tombstone
+from geocache.providers import factory, quota
 from geocache.providers.dummy import DummyProvider
-from tests.factories import LONDON, MOSCOW_V6, a_row, many_locations, use_dummy_provider
+from tests.factories import (
+    LONDON,
+    MOSCOW_V6,
+    a_location,
+    a_row,
+    many_locations,
+    use_dummy_provider,
+)
+from tests.support.cache_loss import lose_journal
 
 pytestmark = pytest.mark.django_db
 OTHER = "9.9.9.9"
@@ -103,15 +115,136 @@ def test_forget__hands_its_time_limit_to_the_flush(monkeypatch: pytest.MonkeyPat
         forget([LONDON], time_limit_seconds=0.0)
 
 
-def test_forget__flusher_at_work_is_waited_for_and_then_said(
+class Paused:
+    """A flush in a thread, which has read its records and waits before it writes them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, time_limit_seconds: float) -> None:
+        self.has_read, self.may_write = threading.Event(), threading.Event()
+        real = table_writer.write
+
+        def write(*args: Any, **options: Any) -> table_writer.Written:
+            monkeypatch.setattr(table_writer, "write", real)
+            self.has_read.set()
+            assert self.may_write.wait(60)
+            return real(*args, **options)
+
+        monkeypatch.setattr(table_writer, "write", write)
+        self.thread = threading.Thread(target=self._run, args=(time_limit_seconds,))
+        self.thread.start()
+        assert self.has_read.wait(60)
+
+    def go_on(self) -> None:
+        self.may_write.set()
+        self.thread.join(60)
+
+    def _run(self, time_limit_seconds: float) -> None:
+        try:
+            flush_dirty(time_limit_seconds)
+        finally:
+            connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("time_limit_seconds", [1.0, 60.0])
+def test_forget__flush_that_overruns_its_lock_does_not_bring_it_back(
+    monkeypatch: pytest.MonkeyPatch, time_limit_seconds: float
+) -> None:
+    lookup_many([LONDON, OTHER])
+    flush = Paused(monkeypatch, time_limit_seconds)
+    monkeypatch.setattr(maintenance_forget, "flush_dirty", lambda _: FlushReport())
+
+    forget([LONDON])
+    flush.go_on()
+
+    assert stored() == {OTHER}
+    assert set(hot(LONDON, OTHER)) == {OTHER}
+    assert flush_dirty().pending == 0
+    assert stored() == {OTHER}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_forget__does_not_wait_for_a_flush_that_is_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     a_row()
-    monkeypatch.setattr(maintenance_forget, "WAIT_SECONDS", 0.0)
     monkeypatch.setattr(maintenance_forget, "flush_dirty", lambda _: FlushReport())
-    with reader.lock(60), pytest.raises(FlushError, match="another flush is under way"):
+    with reader.lock(60):
+        assert forget([LONDON]) == 1
+    assert stored() == set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_forget__what_a_process_could_not_record_does_not_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spill_buffer.buffer.put([a_location(resolved_at=datetime.now(UTC))], 0)
+    forget([LONDON])
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "append", unavailable)
+        lookup(OTHER)
+    assert stored() == {OTHER}
+
+
+def unavailable(*_: object) -> bool:
+    raise JournalUnavailable("away")
+
+
+def test_forget__what_a_writer_journals_again_does_not_come_back() -> None:
+    lookup(LONDON)
+    flush_dirty()
+    forget([LONDON])
+    lose_journal()
+    lookup(OTHER)
+    flush_dirty()
+    assert stored() == {OTHER}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_forget__database_that_goes_back_to_before_the_flush_does_not_bring_it_back() -> None:
+    lookup_many([LONDON, OTHER])
+    flush_dirty()
+    forget([LONDON])
+    tombstones = list(Tombstone.objects.all())
+    GeoCache.objects.all().delete()
+    JournalHead.objects.all().delete()
+    assert tombstones
+    flush_dirty()
+    assert stored() == {OTHER}
+
+
+def test_forget__history_and_what_was_refused_go_too() -> None:
+    a_row()
+    RejectedEntry.objects.create(address=LONDON, record="text", error="refused")
+    RejectedEntry.objects.create(address=OTHER, record="text", error="refused")
+    forget([LONDON])
+    assert [one.address for one in RejectedEntry.objects.all()] == [OTHER]
+
+
+@pytest.mark.parametrize("is_hot", [True, False])
+def test_forget__a_refresh_under_way_does_not_bring_it_back(
+    monkeypatch: pytest.MonkeyPatch, *, is_hot: bool
+) -> None:
+    a_row()
+    real = quota.ask
+
+    def ask_then_be_forgotten(*args: Any) -> dict[str, Location]:
+        answers = real(*args)
         forget([LONDON])
-    assert stored() == {LONDON}
+        return answers
+
+    monkeypatch.setattr(quota, "ask", ask_then_be_forgotten)
+    resolve_again([LONDON], is_hot=is_hot)
+    flush_dirty()
+    assert stored() == set()
+    assert hot(LONDON) == {}
+
+
+def test_forget__the_tombstone_does_not_tell_the_address_and_goes_in_time() -> None:
+    forget([LONDON])
+    assert LONDON not in str(Tombstone.objects.values())
+    Tombstone.objects.update(forgotten_at=timezone.now() - timedelta(days=31))
+    forget([OTHER])
+    assert set(Tombstone.moments([LONDON, OTHER])) == {OTHER}
 
 
 def test_forget__cache_that_fails_keeps_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +278,7 @@ def test_forget__cache_that_is_down_after_the_flush_forgets_nothing(
 
     a_row()
     monkeypatch.setattr(maintenance_forget, "flush_dirty", flush_then_lose_the_cache)
-    with pytest.raises(FlushError, match="connection refused"):
+    with pytest.raises(FlushError, match="cannot be reached"):
         forget([LONDON])
     assert stored() == {LONDON}
 

@@ -45,7 +45,7 @@ def test_resolve_again__what_the_provider_fails_on_stays_as_it_was(settings: Any
     use_dummy_provider(settings, is_failing=True)
     with pytest.raises(ProviderError):
         resolve_again([LONDON])
-    assert backlog.backlog(0).answer_count == 0
+    assert backlog.read_backlog().answer_count == 0
     assert GeoCache.objects.get().city == "London"
 
 
@@ -68,7 +68,9 @@ def test_resolve_again__journal_comes_before_the_hot_entry(
     use_dummy_provider(settings)
     pending: list[int] = []
     monkeypatch.setattr(
-        hot_entries, "set_many", lambda *_, **__: pending.append(backlog.backlog(0).answer_count)
+        hot_entries,
+        "set_many",
+        lambda *_, **__: pending.append(backlog.recount(0)),
     )
     resolve_again([LONDON])
     assert pending == [1]
@@ -77,6 +79,7 @@ def test_resolve_again__journal_comes_before_the_hot_entry(
 def test_resolve_again__what_is_paid_for_holds_for_the_network(settings: Any) -> None:
     answers = {LONDON: {"city": "Leeds", "network": "81.2.69.0/24"}}
     provider = use_dummy_provider(settings, answers=answers, is_metered=True)
+    a_row()
     resolve_again([LONDON])
     neighbour = {"81.2.69.7": ip_address("81.2.69.7")}
     assert hot_entries.get_near(provider.build(), neighbour)["81.2.69.7"].city == "Leeds"

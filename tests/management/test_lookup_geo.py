@@ -115,7 +115,7 @@ def test_lookup_geo__a_long_file_asks_for_chunks(
 @pytest.mark.usefixtures("provider")
 def test_lookup_geo__new_answers_are_remembered() -> None:
     answered(LONDON, "10.0.0.1")
-    assert backlog.backlog(0).answer_count == 1
+    assert backlog.read_backlog().answer_count == 1
 
 
 def test_lookup_geo__nothing_to_look_up() -> None:

@@ -14,6 +14,11 @@ def migrate(name):
     return MigrationExecutor(connection).loader.project_state([("geocache", name)]).apps
 
 
+def migrate_to_the_end():
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes("geocache"))
+
+
 def sql_of(name):
     executor = MigrationExecutor(connection)
     state = executor.loader.project_state(("geocache", name), at_end=False)
@@ -26,7 +31,7 @@ def sql_of(name):
 def earlier_apps():
     """The tables of the release before."""
     yield migrate("0005_imports")
-    migrate("0006_names")
+    migrate_to_the_end()
 
 
 def test_names__rows_keep_their_values(earlier_apps):
@@ -63,3 +68,22 @@ def test_names__no_table_and_no_index_is_built_again():
     statements = sql_of("0006_names")
     assert statements
     assert all("RENAME " in one for one in statements), statements
+
+
+@pytest.fixture
+def apps_with_urls():
+    """The tables while they kept the URL of a list."""
+    yield migrate("0007_lease")
+    migrate_to_the_end()
+
+
+def test_url_digest__no_url_is_left(apps_with_urls):
+    model = apps_with_urls.get_model("geocache", "ImportSource")
+    model.objects.create(name="ipsum", url="https://lists.example/?key=hunter2", etag='"one"')
+
+    source = migrate("0009_url_digest").get_model("geocache", "ImportSource").objects.get()
+
+    assert (source.name, source.url_digest) == ("ipsum", "")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM geocache_importsource")
+        assert "hunter2" not in str(cursor.fetchall())

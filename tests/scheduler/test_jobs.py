@@ -1,3 +1,4 @@
+import pickle
 import signal
 import threading
 import time
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 from django.db import OperationalError
-from django_apscheduler.jobstores import DjangoJobStore
+from django.test import Client
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
 from geocache.databases import update as databases_update
@@ -17,9 +18,10 @@ from geocache.databases.update import Outcome
 from geocache.exceptions import FlushError, ProviderError, UpdateBusy, UpdateError
 from geocache.history.moves import MoveReport
 from geocache.journal import writer
-from geocache.models import FlushRun, GeoCache, SchedulerLease
+from geocache.models import GeoCache, SchedulerLease
 from geocache.scheduler import jobs
 from geocache.scheduler import process as scheduler_process
+from geocache.scheduler.job_store import MirroredJobStore
 from geocache.statistics.table import read_statistics
 from tests.factories import a_location, a_row, many_locations, use_dummy_provider
 from tests.support import processes
@@ -137,20 +139,16 @@ def test_geo_cache_flush__failure_is_one_event_and_no_exception(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_geo_prune_history__forgets_old_runs_of_ours_only() -> None:
+def test_geo_prune_history__forgets_old_executions_of_ours_only() -> None:
     now = datetime.now(UTC)
     ours = DjangoJob.objects.create(id=FLUSH, job_state=b"")
-    theirs = DjangoJob.objects.create(id="their_job", job_state=b"")
+    theirs = DjangoJob.objects.create(id="geo_of_the_host", job_state=b"")
     for job in (ours, theirs):
         for days in (1, 40):
             DjangoJobExecution.objects.create(job=job, run_time=now - timedelta(days=days))
-    for days in (1, 40):
-        run = {"seconds": 1, "flushed": 1, "rejected": 0, "pending": 0, "timed_out": False}
-        FlushRun.objects.create(started_at=now - timedelta(days=days), **run)
 
     jobs.geo_prune_history()
 
-    assert FlushRun.objects.count() == 1
     assert DjangoJobExecution.objects.filter(job=ours).count() == 1
     assert DjangoJobExecution.objects.filter(job=theirs).count() == 2
 
@@ -341,14 +339,68 @@ def test_start_scheduler__runs_the_flush_at_once() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_start_scheduler__removes_jobs_of_ours_that_are_gone_and_no_others() -> None:
-    DjangoJob.objects.create(id="geo_of_a_past_release", job_state=b"not a pickle")
-    DjangoJob.objects.create(id="their_job", job_state=b"", next_run_time=None)
+def test_start_scheduler__removes_jobs_of_ours_that_are_switched_off_and_no_others() -> None:
+    now = datetime.now(UTC)
+    for job_id in ("geo_import", "geo_of_the_host", "their_job"):
+        DjangoJob.objects.create(id=job_id, job_state=b"not a pickle", next_run_time=now)
 
     scheduler_process.start_scheduler().shutdown()
 
     ids = set(DjangoJob.objects.values_list("id", flat=True))
-    assert "geo_of_a_past_release" not in ids
+    assert ids == {FLUSH, "geo_prune_history", "geo_of_the_host", "their_job"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_start_scheduler__pauses_the_row_that_an_earlier_release_left_due() -> None:
+    now = datetime.now(UTC)
+    DjangoJob.objects.create(id=FLUSH, job_state=b"old", next_run_time=now)
+    DjangoJobExecution.objects.create(job_id=FLUSH, run_time=now - timedelta(days=1))
+
+    scheduler = scheduler_process.start_scheduler()
+    try:
+        processes.wait_until(lambda: DjangoJobExecution.objects.filter(job_id=FLUSH).count() > 1)
+        assert scheduler.get_job(FLUSH).next_run_time is not None
+    finally:
+        scheduler.shutdown()
+
+    row = DjangoJob.objects.get(id=FLUSH)
+    assert row.next_run_time is None
+    state = pickle.loads(row.job_state)
+    assert (state["func"], state["next_run_time"]) == (
+        "geocache.scheduler.jobs:geo_cache_flush",
+        None,
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_job_store__row_that_the_host_deletes_comes_back_and_the_job_goes_on(
+    settings: Any,
+) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "FLUSH_INTERVAL_SECONDS": 1}
+    scheduler = scheduler_process.start_scheduler()
+    try:
+        DjangoJob.objects.all().delete()
+        processes.wait_until(DjangoJobExecution.objects.filter(job_id=FLUSH).exists)
+    finally:
+        scheduler.shutdown()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_jobs__are_shown_in_the_admin_of_django_apscheduler(superuser: Client) -> None:
+    scheduler = scheduler_process.start_scheduler()
+    try:
+        processes.wait_until(
+            DjangoJobExecution.objects.filter(job_id=FLUSH, status="Executed").exists
+        )
+    finally:
+        scheduler.shutdown()
+    assert FLUSH in superuser.get("/admin/django_apscheduler/djangojob/").text
+    assert FLUSH in superuser.get("/admin/django_apscheduler/djangojobexecution/").text
+    writer.append([a_location()])
+    given = {"action": "run_selected_jobs", "_selected_action": FLUSH}
+    response = superuser.post("/admin/django_apscheduler/djangojob/", given, follow=True)
+    assert f"Executed job '{FLUSH}'!" in response.text
+    assert GeoCache.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -357,14 +409,14 @@ def test_scheduler__outlives_a_database_that_is_locked(
 ) -> None:
     monkeypatch.setattr(scheduler_process, "RENEW_SECONDS", 0.05)
     failures = iter([True, True])
-    original = DjangoJobStore.update_job
+    original = MirroredJobStore.update_job
 
-    def locked(self: DjangoJobStore, job: Any) -> None:
+    def locked(self: MirroredJobStore, job: Any) -> None:
         if next(failures, False):
             raise OperationalError("database is locked")
         original(self, job)
 
-    monkeypatch.setattr(DjangoJobStore, "update_job", locked)
+    monkeypatch.setattr(MirroredJobStore, "update_job", locked)
     writer.append([a_location()])
 
     scheduler = scheduler_process.start_scheduler()

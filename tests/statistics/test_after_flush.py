@@ -10,14 +10,14 @@ from structlog.testing import capture_logs
 
 from geocache.journal.flush import flush_dirty
 from geocache.management.demo_run import Trial
-from geocache.models import ImportSource
+from geocache.models import FlushRun, ImportSource, journal
 from geocache.scheduler import jobs
 from geocache.statistics import lists, table
 from geocache.statistics.after_flush import after_flush
 from geocache.statistics.lists import geography_of
 from geocache.statistics.table import read_statistics
 from tests.factories import LONDON, MOSCOW_V6, a_row, an_admin, use_dummy_provider
-from tests.support.admin_pages import FLUSH, LIST
+from tests.support.admin_pages import FLUSH, LIST, a_run
 from tests.support.blocklists import imported
 
 # Resolved so long ago that a refresh resolves it again and a pruning removes it.
@@ -87,3 +87,20 @@ def test_after_flush__failure_is_logged_and_the_other_count_is_made(
         after_flush()
     assert [(line["event"], line["error"]) for line in logged] == [(event, "too slow")]
     assert has_counts() == expected
+
+
+@pytest.mark.django_db(transaction=True)
+def test_after_flush__forgets_old_runs_of_the_flush_a_few_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journal, "FORGOTTEN_RUNS", 2)
+    now = datetime.now(UTC)
+    for days in (0, 29, 31, 32, 400):
+        a_run(started_at=now - timedelta(days=days))
+    counts = []
+    for _ in range(3):
+        # As cron does it.
+        call_command("flush_geo")
+        counts.append(FlushRun.objects.count())
+    assert counts == [3, 2, 2]
+    assert not FlushRun.objects.filter(started_at__lt=now - timedelta(days=30)).exists()

@@ -28,7 +28,7 @@ LIST_QUERIES = 13
 
 def a_run(**fields: Any) -> FlushRun:
     given = {"seconds": 0.5, "flushed": 1200, "rejected": 1, "pending": 0, "timed_out": False}
-    return FlushRun.objects.create(started_at=NOON, **given | fields)
+    return FlushRun.objects.create(**{"started_at": NOON} | given | fields)
 
 
 def a_rejected(record: str | None = None, **fields: Any) -> RejectedEntry:

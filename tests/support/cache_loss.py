@@ -11,6 +11,6 @@ def lose_journal() -> None:
     """
     last = reader.last_ticket()
     reader.forget_segments(segments.base_of(last), last)
-    backends.current().delete_many([segments.TICKET_KEY, segments.HEAD_KEY])
+    backends.current().delete_many([segments.key(name) for name in segments.Name])
     # The next answer takes a new ticket, as it would half a minute later.
     writer.process_writer.open_segments.clear()

@@ -24,8 +24,11 @@ OPTIONS = {
 class RedisServer:
     """One server process; its port stays the same after a restart."""
 
-    def __init__(self, folder: Path, *, has_append_only_file: bool) -> None:
+    def __init__(
+        self, folder: Path, *, has_append_only_file: bool, env: dict[str, str] | None = None
+    ) -> None:
         self.folder = folder
+        self.env = env
         self.has_append_only_file = has_append_only_file
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -45,7 +48,10 @@ class RedisServer:
         }
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen(
-            ["redis-server", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ["redis-server", *arguments],
+            env=self.env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         wait_until(self._answers)
 
@@ -87,11 +93,16 @@ class RedisServer:
 
 @contextmanager
 def a_redis_server(
-    folder: Path, settings: Any, *, has_append_only_file: bool = False, **options: Any
+    folder: Path,
+    settings: Any,
+    *,
+    has_append_only_file: bool = False,
+    env: dict[str, str] | None = None,
+    **options: Any,
 ) -> Iterator[RedisServer]:
     """Start a server, and make it the cache of the running test."""
     require(shutil.which("redis-server") is not None, "redis-server")
-    server = RedisServer(folder, has_append_only_file=has_append_only_file)
+    server = RedisServer(folder, has_append_only_file=has_append_only_file, env=env)
     server.start()
     settings.CACHES = {
         **settings.CACHES,

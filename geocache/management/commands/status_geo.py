@@ -100,8 +100,6 @@ def _count(count: int | None, noun: str) -> str:
 
 def _pending(status: Status) -> str:
     text = _count(status.pending_count, "answers")
-    if not status.is_pending_exact:
-        text = f"about {text}"
     if status.oldest_pending_seconds is not None:
         age = timedelta(seconds=round(status.oldest_pending_seconds))
         text += f", the oldest waits for {age} (h:mm:ss)"

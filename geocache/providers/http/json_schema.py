@@ -6,6 +6,7 @@ from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+from geocache.providers.coercion import MAX_TEXT_LENGTH
 from geocache.providers.http.json_fields import READERS
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -73,6 +74,8 @@ class Service:
             yield from (f"{name} {problem}" for problem in self._url_problems(url))
         if "{address}" not in self.url:
             yield "url has no {address}"
+        if not 0 < len(self.name) <= MAX_TEXT_LENGTH or not self.name.isprintable():
+            yield f"name is not 1 to {MAX_TEXT_LENGTH} printable letters"
         if not self.fields:
             yield "fields are not named"
         if unknown := sorted(set(self.fields) - set(READERS) - {"network"}):

@@ -404,6 +404,7 @@ GOOD = {"url": "https://a.example/{address}", "fields": {"city": "city"}}
         ({"url": "http://[/{address}"}, "url is no http"),
         ({"url": "https://a.example/"}, "no {address}"),
         ({"fields": {}}, "fields are not named"),
+        ({"name": "n" * 201}, "name is not 1 to 200 printable letters"),
         ({"fields": {"town": "city"}}, "town"),
         ({"fields": {"city": 5}}, "a path is not text"),
         ({"not_found": {5: 5}}, "a path is not text"),

@@ -318,7 +318,7 @@ def test_dashboard_page__cache_that_is_down_is_said(viewer, monkeypatch):
     def fail(*_):
         raise JournalUnavailable("the cache is down")
 
-    monkeypatch.setattr(backlog, "backlog", fail)
+    monkeypatch.setattr(backlog.segments, "read", fail)
     text = see(viewer)
     assert "journal: the cache is down" in text
     assert "<strong>unknown</strong>" in text

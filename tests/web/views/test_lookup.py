@@ -223,7 +223,7 @@ def test_lookup_page__thousand_and_one_are_refused_with_what_to_do(viewer, provi
 
 def test_lookup_page__new_answers_are_journaled(viewer):
     ask(viewer, f"{LONDON}\n8.8.8.8")
-    assert backlog.backlog(0).answer_count == 2
+    assert backlog.read_backlog().answer_count == 2
     assert not JournalHead.objects.exists()
 
 

@@ -1,0 +1,56 @@
+"""Write hot entries to a database that was restored to a state from before they were flushed."""
+
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+from geocache.cache import backends
+from geocache.exceptions import UndecodableRecord
+from geocache.journal import segments, table_writer
+from geocache.location import Location, load_locations
+from geocache.models import GeoCache
+from geocache.models.connection import database_id
+
+BATCH_ENTRIES: Final = 1_000
+
+
+def restore(deadline: float) -> int | None:
+    """Write the answers of hot entries that the table lacks; return how many.
+
+    None when the deadline, of ``time.monotonic``, came first. Raises ``JournalUnavailable`` and
+    what ``table_writer.write`` raises.
+    """
+    restored = 0
+    keys = _keys()
+    while batch := list(islice(keys, BATCH_ENTRIES)):
+        if time.monotonic() > deadline:
+            return None
+        missing = list(_missing(batch))
+        if missing:
+            restored += table_writer.write(missing, is_durable=True).accepted_count
+    return restored
+
+
+def _keys() -> Iterator[str]:
+    with segments.open_journal() as backend:
+        keys = backends.scan(backend, f"{backends.ENTRY_KEYS}{database_id()}")
+        yield from keys or ()
+
+
+def _missing(keys: Iterable[str]) -> Iterator[Location]:
+    with segments.open_journal() as backend:
+        texts = segments.read(backend, list(keys))
+    entries = {one.address: one for text in texts.values() for one in _readable(text)}
+    rows = GeoCache.objects.filter(pk__in=list(entries)).values_list("address", "resolved_at")
+    known = dict(rows)
+    for address, entry in entries.items():
+        if address not in known or known[address] < entry.resolved_at:
+            yield entry
+
+
+def _readable(text: str) -> list[Location]:
+    try:
+        return load_locations(text)
+    except UndecodableRecord:
+        return []
