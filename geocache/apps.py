@@ -13,4 +13,6 @@ class GeocacheConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from geocache import checks  # noqa: F401, PLC0415 - models must be loaded before
+        # Models must be loaded before.
+        from geocache import checks  # noqa: F401, PLC0415
+        from geocache.models import checks as database_checks  # noqa: F401, PLC0415

@@ -1,4 +1,7 @@
-"""System checks: a wrong set-up is found by ``manage.py check``, with an id and what to do."""
+"""System checks: a wrong set-up is found by ``manage.py check``, with an id and what to do.
+
+Those of the databases are in ``geocache.models.checks``.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -10,7 +13,7 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Error, Info, Tags, register
 from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections, router
+from django.db import router
 
 from geocache import client_ip, conf
 from geocache.bans import apply as bans
@@ -166,24 +169,6 @@ def check_shared_cache(**_: Any) -> list[CheckMessage]:
             )
         ]
     return []
-
-
-@register()
-def check_sqlite(**_: Any) -> list[CheckMessage]:
-    """Check that SQLite waits for its lock instead of failing a flush or killing the scheduler."""
-    settings = connections["default"].settings_dict
-    options = settings.get("OPTIONS", {})
-    is_ready = options.get("transaction_mode") == "IMMEDIATE" and options.get("timeout", 5) >= 10
-    if connections["default"].vendor != "sqlite" or is_ready:
-        return []
-    return [
-        Caution(
-            'SQLite says "database is locked" when web server and scheduler write at once.',
-            hint='Set OPTIONS={"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": '
-            '"PRAGMA journal_mode=WAL"} for the default database.',
-            id="geocache.W004",
-        )
-    ]
 
 
 @register()

@@ -127,6 +127,16 @@ def is_behind_proxy() -> bool:
     return any(getattr(settings, name) for name in names)
 
 
+def uses_time_zones() -> bool:
+    """Tell whether the project's moments have a time zone, which those of answers have."""
+    return bool(settings.USE_TZ)
+
+
+def time_zone() -> str:
+    """Return the name of the project's time zone."""
+    return settings.TIME_ZONE
+
+
 def user_model() -> str:
     """Return the name of the project's model of users."""
     return settings.AUTH_USER_MODEL

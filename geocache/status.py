@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections, router
+from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -21,7 +21,7 @@ from geocache.journal import spill_buffer
 from geocache.journal.backlog import read_backlog
 from geocache.locks.process_identity import describe
 from geocache.models import FlushRun, GeoCache, RejectedEntry, SchedulerLease
-from geocache.models.connection import DATABASE_ERRORS
+from geocache.models.connection import DATABASE_ERRORS, writing_connection
 from geocache.models.scheduler import SCHEDULER_LEASE
 from geocache.providers import factory, quota
 from geocache.providers.base import Source
@@ -85,7 +85,7 @@ def read_status(at: datetime | None = None, *, is_counting_rows: bool = True) ->
     To count rows and bans takes seconds when there are millions; whoever cannot wait goes without.
     """
     at = at or timezone.now()
-    fields: dict[str, Any] = {"database_vendor": _connection().vendor}
+    fields: dict[str, Any] = {"database_vendor": writing_connection().vendor}
     database = database_problem()
     problems = [database] if database else []
     parts = [*UNSTORED_PARTS, *(() if database else STORED_PARTS)]
@@ -101,12 +101,18 @@ def read_status(at: datetime | None = None, *, is_counting_rows: bool = True) ->
 
 def database_problem() -> str:
     """Return why the database cannot be used, in one line, or the empty text."""
-    wanted = {model._meta.db_table for model in apps.get_app_config("geocache").get_models()}
-    try:
-        missing = wanted.difference(_connection().introspection.table_names())
-    except DATABASE_ERRORS as error:
-        return f"the database cannot be reached: {first_line(error)}"
-    return UNMIGRATED if missing else ""
+    wanted: dict[str, set[str]] = {}
+    for model in apps.get_app_config("geocache").get_models():
+        for alias in {router.db_for_read(model), router.db_for_write(model)}:
+            wanted.setdefault(alias, set()).add(model._meta.db_table)
+    for alias, tables in wanted.items():
+        try:
+            missing = tables.difference(connections[alias].introspection.table_names())
+        except DATABASE_ERRORS as error:
+            return f"the database cannot be reached: {first_line(error)}"
+        if missing:
+            return UNMIGRATED if alias == DEFAULT_DB_ALIAS else f"{UNMIGRATED} --database {alias}"
+    return ""
 
 
 def is_old(source: Source, at: datetime | None = None) -> bool:
@@ -131,10 +137,6 @@ def first_line(error: Exception) -> str:
     """Return the first line of an error's text; database drivers add pages to it."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-
-
-def _connection() -> Any:
-    return connections[router.db_for_read(GeoCache)]
 
 
 def _plain_run(run: FlushRun) -> dict[str, Any]:

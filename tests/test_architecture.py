@@ -130,3 +130,46 @@ def test_tests__read_no_private_state_of_another_object():
     paths = sorted(set(TESTS.rglob("*.py")) - {OPENS_BACKENDS})
     found = [one for path in paths for one in private_names_in(path)]
     assert found == []
+
+
+def is_atomic(node):
+    return isinstance(node, ast.Attribute) and ast.unparse(node) == "transaction.atomic"
+
+
+def default_transactions_in(path):
+    """Give the uses of the default connection, and transactions that name no database."""
+    named = {
+        node.func
+        for node in ast.walk(syntax_of(path))
+        if isinstance(node, ast.Call) and any(one.arg == "using" for one in node.keywords)
+    }
+    for node in ast.walk(syntax_of(path)):
+        if is_atomic(node) and node not in named:
+            yield f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}"
+    for name in set(imports_of(path)) & {"django.db.connection", "django.db.transaction.atomic"}:
+        yield f"{path.relative_to(ROOT)} {name}"
+
+
+def test_transactions__name_their_database():
+    # One of the default database protects nothing where a router names another.
+    found = [
+        one for path in sorted(GEOCACHE.rglob("*.py")) for one in default_transactions_in(path)
+    ]
+    assert found == []
+
+
+def test_default_transactions__are_found(tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.test_architecture.ROOT", tmp_path)
+    path = tmp_path / "one.py"
+    path.write_text(
+        "from django.db import connection, transaction\n"
+        "with transaction.atomic(): pass\n"
+        "with transaction.atomic(using='geo'): pass\n"
+        "@transaction.atomic\n"
+        "def one(): pass\n"
+    )
+    assert set(default_transactions_in(path)) == {
+        "one.py:2 transaction.atomic",
+        "one.py:4 transaction.atomic",
+        "one.py django.db.connection",
+    }

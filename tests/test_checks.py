@@ -10,7 +10,6 @@ from django.contrib.sessions.backends.cache import SessionStore
 from django.core import checks
 from django.core.cache import BaseCache
 from django.core.management import call_command
-from django.db import connections
 from structlog.testing import capture_logs
 
 from geocache.cache import backends
@@ -271,16 +270,6 @@ def test_redis_memory__is_asked_of_the_real_redis(
     assert memory is not None
     assert memory.policy in ("noeviction", "volatile-lru", "allkeys-lru")
     assert memory.limit >= 0
-
-
-def test_check_sqlite__warns_when_it_does_not_wait_for_its_lock(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    default = connections["default"]
-    monkeypatch.setattr(default, "vendor", "sqlite")
-    monkeypatch.setitem(default.settings_dict, "OPTIONS", {})
-
-    assert "geocache.W004" in ids()
 
 
 def test_check_is_scheduled__tells_on_deploy_when_its_app_is_not_installed(settings: Any) -> None:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from geocache.text import storable, strip_unprintable, terminal_safe
@@ -9,12 +11,19 @@ def test_strip_unprintable__replaces_what_no_page_may_hold_and_nothing_else():
 
 
 def test_storable__escapes_what_a_database_refuses_and_nothing_else():
-    assert storable("a\0b\ud800c") == r"a\0b\ud800c"
-    assert storable("a\t\n\x1b <b> é 😀") == "a\t\n\x1b <b> é 😀"
+    assert storable("a\0b\ud800c") == r"a\u0000b\ud800c"
+    assert storable("a\t\n\x1b <b> \\ '") == "a\t\n\x1b <b> \\ '"
+    assert storable("é 😀") == r"\u00e9 \ud83d\ude00"
+
+
+def test_storable__json_stays_the_same_json():
+    text = '{"city": "Łódź 😀 \\"x\\""}'
+    assert storable(text).isascii()
+    assert json.loads(storable(text)) == json.loads(text)
 
 
 def test_storable__takes_an_error():
-    assert storable(ValueError("no\0")) == r"no\0"
+    assert storable(ValueError("no\0")) == r"no\u0000"
 
 
 @pytest.mark.parametrize("character", ["\n", "\r", "\x1b", "\x9b", "\u202e", "\ud800"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any, Final
 
-from django.db import models, transaction
+from django.db import models
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -20,6 +20,7 @@ from geocache.bans.base import BanAction
 from geocache.exceptions import BanError, InvalidAddress
 from geocache.locks.file_lock import exclusive_lock
 from geocache.models import Ban, ListedAddress
+from geocache.models.connection import atomic, writing_alias
 
 ROWS: Final = 2_000
 # How long one waits for the bans of another import on this machine.
@@ -99,7 +100,7 @@ def _in_batches(
     for entries in _pages(rows, size):
         # Killed in between, the action is asked for the same entries again, which changes nothing.
         act(entries)
-        with transaction.atomic():
+        with atomic():
             keep()
             record(entries)
         count += len(entries)
@@ -110,7 +111,7 @@ def _replace(action: BanAction, keep: Keep) -> BanReport:
     to_ban, to_unban = _to_ban(), _to_unban()
     if not (any(True for _ in _pages(to_ban, 1)) or to_unban.exists()):
         return BanReport()
-    wanted = ListedAddress.objects.filter(is_listed=True)
+    wanted = ListedAddress.objects.using(writing_alias()).filter(is_listed=True)
     action.replace(entry for page in _pages(wanted, ROWS) for entry in page)
     return BanReport(
         unbanned=_in_batches(to_unban, ROWS, lambda _: None, _forget, keep),
@@ -131,12 +132,13 @@ def _forget(entries: list[str]) -> None:
 
 def _to_ban() -> "models.QuerySet[Any]":
     banned = Ban.objects.filter(entry=OuterRef("entry"))
-    return ListedAddress.objects.filter(is_listed=True).exclude(Exists(banned))
+    listed = ListedAddress.objects.using(writing_alias()).filter(is_listed=True)
+    return listed.exclude(Exists(banned))
 
 
 def _to_unban() -> "models.QuerySet[Any]":
     listed = ListedAddress.objects.filter(entry=OuterRef("entry"), is_listed=True)
-    return Ban.objects.exclude(Exists(listed))
+    return Ban.objects.using(writing_alias()).exclude(Exists(listed))
 
 
 def _pages(rows: "models.QuerySet[Any]", size: int) -> Iterator[list[str]]:

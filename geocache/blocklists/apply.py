@@ -15,7 +15,6 @@ from dataclasses import asdict
 from itertools import islice
 from typing import Final
 
-from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -31,6 +30,7 @@ from geocache.exceptions import ImportBusy, ImportFailed
 from geocache.lookup import lookup_many
 from geocache.lookup.memory import memory
 from geocache.models import ImportRun, ImportSource, ListedAddress
+from geocache.models.connection import atomic, writing_alias
 
 # Differences that are looked up together and written in one transaction.
 BATCH_ENTRIES: Final = 2_000
@@ -63,7 +63,7 @@ def import_list(
         done = Import(source, holder, run, entries, progress)
         with failing(run, holder):
             report = done.apply()
-    run.refresh_from_db()
+    run.refresh_from_db(using=writing_alias())
     return Outcome(
         name=name,
         status=APPLIED,
@@ -95,7 +95,8 @@ def _apply_content(
     origin: Origin, content: Content | None, wait_seconds: float, progress: Progress | None
 ) -> Outcome:
     if content is None:
-        rows = ImportRun.objects.filter(source__name=origin.name, source__current_run=F("pk"))
+        rows = ImportRun.objects.using(writing_alias())
+        rows = rows.filter(source__name=origin.name, source__current_run=F("pk"))
         if run := rows.first():
             return _found_again(origin.name, run)
         raise ImportFailed("another import has begun meanwhile; try again")
@@ -114,7 +115,7 @@ def _apply_content(
 def compare(name: str, spooled: Spooled, progress: Progress | None = None) -> Outcome:
     """Return what an import would do; write nothing."""
     progress = progress or Progress()
-    source = ImportSource.objects.filter(name=name).first()
+    source = ImportSource.objects.using(writing_alias()).filter(name=name).first()
     with read_entries(spooled, progress) as entries:
         outcome = Outcome(name, COMPARED, spooled.sha256, **asdict(entries.report))
         for change in differences(entries, _entries_of(source)):
@@ -192,7 +193,7 @@ class Import:
         # First, so that whatever is on the list is in the table with the next flush.
         locate(added)
         at, run = timezone.now(), self.run
-        with transaction.atomic():
+        with atomic():
             self.renew()
             ListedAddress.objects.mark_added(added, run, at)
             ListedAddress.objects.mark_removed(removed, run, at)
@@ -202,7 +203,7 @@ class Import:
             )
 
     def complete(self) -> None:
-        with transaction.atomic():
+        with atomic():
             self.renew()
             ImportRun.objects.filter(pk=self.run.pk).update(
                 state=ImportRun.State.COMPLETED, finished_at=timezone.now(), error=""
@@ -219,7 +220,8 @@ class Import:
 
 def _applied(name: str, sha256: str) -> ImportRun | None:
     """Return the run of a content if it is what the table holds."""
-    return ImportRun.objects.filter(
+    runs = ImportRun.objects.using(writing_alias())
+    return runs.filter(
         source__name=name,
         sha256=sha256,
         state=ImportRun.State.COMPLETED,
@@ -247,7 +249,7 @@ def _entries_of(source: ImportSource | None) -> Iterator[Entry]:
     """Give what the table says to be on a list, in order and a few at a time."""
     if source is None:
         return
-    rows = ListedAddress.objects.filter(source=source).listed().in_order()
+    rows = ListedAddress.objects.using(writing_alias()).filter(source=source).listed().in_order()
     page = rows
     while held := list(
         map(Entry._make, page.values_list("sort_key", "prefix_length", "entry")[:HELD_ROWS])

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from django.db import transaction
 from django.utils import timezone
 
 from geocache.blocklists.content import Report
 from geocache.exceptions import GeocacheError, ImportBusy, ImportFailed
 from geocache.locks.process_identity import this_holder
 from geocache.models import ImportRun, ImportSource
-from geocache.models.connection import DATABASE_ERRORS
+from geocache.models.connection import DATABASE_ERRORS, atomic, writing_alias
+from geocache.text import storable
 
 # How long a process that stopped renewing keeps a list, unless it is known to have ended.
 LEASE_SECONDS: Final = 120
@@ -39,12 +39,12 @@ def held(name: str, wait_seconds: float) -> Iterator[tuple[ImportSource, str]]:
 def begin(source: ImportSource, sha256: str, report: Report, origin: str) -> ImportRun:
     """Return the run of this content, new or as it was left."""
     now = timezone.now()
-    with transaction.atomic():
+    with atomic():
         # Until this one is done the table holds none of the contents that there were.
         ImportSource.objects.filter(pk=source.pk).update(
             current_run=None, url_digest="", etag="", last_modified=""
         )
-        others = source.runs.exclude(sha256=sha256)
+        others = source.runs.using(writing_alias()).exclude(sha256=sha256)
         others.filter(state=ImportRun.State.RUNNING).update(
             state=ImportRun.State.FAILED, error="ended before it was done, and overtaken by another"
         )
@@ -54,7 +54,7 @@ def begin(source: ImportSource, sha256: str, report: Report, origin: str) -> Imp
             # This content was on the list before, and others since: its difference is another one.
             run.started_at, run.added_count, run.removed_count = now, 0, 0
         run.state, run.error, run.finished_at = ImportRun.State.RUNNING, "", None
-        run.origin, run.bad_lines = origin[:200], "\n".join(report.bad_lines)
+        run.origin, run.bad_lines = storable(origin)[:200], storable("\n".join(report.bad_lines))
         for name in ("format_name", "line_count", "bad_count", "entry_count", "network_count"):
             setattr(run, name, getattr(report, name))
         run.save()
@@ -81,5 +81,5 @@ def failing(run: ImportRun, holder: str) -> Iterator[None]:
 def _mark_failed(run: ImportRun, holder: str, said: str) -> None:
     with suppress(*DATABASE_ERRORS):
         ImportRun.objects.filter(pk=run.pk, source__holder=holder).update(
-            state=ImportRun.State.FAILED, finished_at=timezone.now(), error=said[:1000]
+            state=ImportRun.State.FAILED, finished_at=timezone.now(), error=storable(said)[:1000]
         )

@@ -16,6 +16,7 @@ from geocache.blocklists.outcome import Outcome, Progress
 from geocache.blocklists.sources import Origin
 from geocache.exceptions import BanError, ImportBusy, ImportFailed
 from geocache.models import ImportSource
+from geocache.text import storable
 
 # After a failure a list is tried again so soon, unless it is due sooner; and an import that ended
 # without a word, as one does that is killed.
@@ -76,6 +77,6 @@ def _result(origin: Origin, source: ImportSource, is_stopped: Callable[[], bool]
             # It goes on with the next start.
             rows.update(attempted_at=None)
             return Result(origin.name)
-        rows.update(problem=str(error)[:1000])
+        rows.update(problem=storable(error)[:1000])
         return Result(origin.name, problem=str(error))
     return Result(origin.name, outcome)

@@ -19,6 +19,7 @@ from geocache.downloads.limits import Deadline
 from geocache.downloads.urls import host_of, read_url
 from geocache.exceptions import ImportFailed, UpdateError
 from geocache.models import ImportSource
+from geocache.models.connection import writing_alias
 
 STANDARD_INPUT: Final = "-"
 
@@ -186,7 +187,8 @@ def _refuse_host(url: str) -> None:
 
 def _conditions(origin: Origin) -> dict[str, str]:
     """Return the headers that ask only for what is not in the table."""
-    known = ImportSource.objects.filter(
+    sources = ImportSource.objects.using(writing_alias())
+    known = sources.filter(
         name=origin.name, url_digest=_digest(origin.place), current_run__isnull=False
     ).first()
     if known is None:

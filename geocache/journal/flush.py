@@ -284,6 +284,6 @@ def _keep_account(started_at: datetime, report: FlushReport, problem: str) -> No
     if not (did_something or problem):
         return
     try:
-        FlushRun.objects.create(started_at=started_at, error=problem, **asdict(report))
+        FlushRun.objects.create(started_at=started_at, error=storable(problem), **asdict(report))
     except DATABASE_ERRORS as error:
         log.warning("geo_flush_run_not_recorded", error=str(error))

@@ -5,6 +5,7 @@ from typing import Final
 
 from geocache.location import Location
 from geocache.models import GeoCache, Tombstone
+from geocache.models.connection import writing_alias
 
 CHUNK_ROWS: Final = 1_000
 
@@ -29,4 +30,5 @@ def without_forgotten(locations: Sequence[Location]) -> list[Location]:
 def _with_row(addresses: Sequence[str]) -> Iterator[str]:
     for start in range(0, len(addresses), CHUNK_ROWS):
         some = addresses[start : start + CHUNK_ROWS]
-        yield from GeoCache.objects.filter(pk__in=some).values_list("address", flat=True)
+        rows = GeoCache.objects.using(writing_alias()).filter(pk__in=some)
+        yield from rows.values_list("address", flat=True)

@@ -9,27 +9,38 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
-from django.db import (
-    DatabaseError,
-    DataError,
-    IntegrityError,
-    OperationalError,
-    connections,
-    router,
-    transaction,
-)
+from django.db import DatabaseError, DataError, IntegrityError, OperationalError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from geocache import conf
 from geocache.exceptions import AllRefused, InvalidAddress
 from geocache.journal.forgotten import without_forgotten
-from geocache.location import Location, dump_locations
+from geocache.location import EPOCH, Location, dump_locations
 from geocache.models import GeoCache, JournalHead, RejectedEntry
+from geocache.models.connection import atomic, writing_alias, writing_connection
 from geocache.text import storable
 
-# Refusals, with nothing accepted, after which it is the database that is broken.
-ALL_REFUSED: Final = 100
+# An answer of ordinary values, for an address that is never looked up. A database that refuses it
+# is broken, or lacks what this release writes.
+PROBE: Final = Location(
+    address="192.0.2.1",
+    resolved_at=EPOCH,
+    network="192.0.2.0/24",
+    country_code="GB",
+    region="England",
+    city="London",
+    latitude=51.5,
+    longitude=-0.1,
+    accuracy_radius_km=10,
+    asn=64500,
+    organization="Test",
+    source="Test",
+)
 # What a database, or the driver before it, raises on a value that it will never take.
 REFUSALS: Final = (DataError, IntegrityError, OverflowError, ValueError, InvalidAddress)
+# The same of MariaDB and MySQL, for which mysqlclient raises an OperationalError: a wrong value,
+# and text that is invalid, or has a character that the encoding of its column lacks.
+REFUSAL_CODES: Final = (1292, 1300, 1366, 1367)
 # Another transaction was in the way: PostgreSQL's and MariaDB's codes for a deadlock, and for rows
 # that changed since they were read.
 RETRYABLE: Final = ("40P01", "40001", 1213, 1020)
@@ -57,15 +68,17 @@ def write(
 
     Leaves out what was forgotten since it was resolved, unless all of it was resolved just now.
 
-    Raises ``AllRefused`` when none of the answers is accepted, and else what the database raises.
+    Raises ``AllRefused`` when the database refuses every answer, and else what the database raises.
     ``is_durable`` refuses to run inside a transaction of the caller.
     """
-    connection = connections[router.db_for_write(GeoCache)]
+    if not conf.uses_time_zones():
+        raise AllRefused("USE_TZ is False; geocache needs USE_TZ = True")
+    connection = writing_connection()
     is_outermost = not connection.in_atomic_block
 
     def attempt() -> Written:
         refused: list[RejectedEntry] = []
-        with transaction.atomic(using=connection.alias, durable=is_durable):
+        with atomic(is_durable=is_durable):
             if is_outermost:
                 _limit_waiting(connection)
             wanted = list(locations)
@@ -73,8 +86,6 @@ def write(
                 JournalHead.lock()
                 wanted = without_forgotten(locations)
             accepted_count = _upsert(wanted, refused)
-            if refused and not accepted_count:
-                raise AllRefused(refused[0].error)
             RejectedEntry.objects.bulk_create(refused)
             in_same_transaction()
         return Written(accepted_count, len(refused))
@@ -93,9 +104,14 @@ def _limit_waiting(connection: BaseDatabaseWrapper) -> None:
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
 
 
+def _is_refusal(error: Exception) -> bool:
+    return not isinstance(error, OperationalError) or error.args[0] in REFUSAL_CODES
+
+
 def _is_retryable(error: DatabaseError) -> bool:
-    code = getattr(error.__cause__, "sqlstate", None)
-    return (code or error.args[0]) in RETRYABLE
+    # psycopg, and psycopg2.
+    codes = (getattr(error.__cause__, name, None) for name in ("sqlstate", "pgcode"))
+    return next(filter(None, codes), error.args[0]) in RETRYABLE
 
 
 def _upsert(
@@ -105,11 +121,13 @@ def _upsert(
     try:
         GeoCache.objects.upsert(locations)
         return accepted_count + len(locations)
-    except REFUSALS as error:
+    except (*REFUSALS, OperationalError) as error:
+        if not _is_refusal(error):
+            raise
         if len(locations) == 1:
+            if not (accepted_count or refused):
+                _probe()
             refused.append(_rejected(locations[0], error))
-            if not accepted_count and len(refused) >= ALL_REFUSED:
-                raise AllRefused(storable(error)) from error
             return accepted_count
     # One half below the other: the order in which two flushers wait for rows is that of the whole.
     locations = sorted(locations, key=attrgetter("address"))
@@ -118,9 +136,21 @@ def _upsert(
     return _upsert(locations[middle:], refused, accepted_count)
 
 
+def _probe() -> None:
+    """Raise ``AllRefused`` when the database refuses an ordinary answer too; leave nothing."""
+    try:
+        with atomic():
+            GeoCache.objects.upsert([PROBE])
+            transaction.set_rollback(True, using=writing_alias())
+    except (*REFUSALS, OperationalError) as error:
+        if not _is_refusal(error):
+            raise
+        raise AllRefused(storable(error).strip()) from error
+
+
 def _rejected(location: Location, error: Exception) -> RejectedEntry:
     return RejectedEntry(
         address=storable(location.address)[:100],
-        record=dump_locations([location]),
+        record=storable(dump_locations([location])),
         error=storable(error).strip(),
     )

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from django.db import models
+from django.db import models, router
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -56,5 +56,6 @@ class Lease(models.Model):
         self._row().filter(holder=holder).update(holder="", expires_at=EPOCH)
 
     def _row(self) -> "models.QuerySet[Lease]":
-        rows: models.QuerySet[Lease] = type(self)._default_manager.filter(pk=self.pk)
-        return rows
+        # A replica may still show the holder before.
+        rows = type(self)._default_manager.using(router.db_for_write(type(self)))
+        return rows.filter(pk=self.pk)

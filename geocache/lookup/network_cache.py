@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 import structlog
-from django.db import connections, router, transaction
+from django.db import connections, transaction
 from msgspec.structs import replace
 
 from geocache import conf
@@ -20,7 +20,7 @@ from geocache.addresses import networks_around, prefix_length
 from geocache.location import Location
 from geocache.lookup import hot_entries
 from geocache.models import GeoCache, GeoCacheQuerySet
-from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
+from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection, reading_alias
 
 log = structlog.get_logger(__name__)
 
@@ -106,7 +106,7 @@ def _precision(location: Location) -> tuple[int, datetime]:
 @contextmanager
 def _savepoint() -> Iterator[None]:
     """Let a query fail without breaking the transaction that the caller may have open."""
-    using = router.db_for_read(GeoCache)
+    using = reading_alias()
     if connections[using].in_atomic_block:
         with transaction.atomic(using=using):
             yield

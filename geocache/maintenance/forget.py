@@ -17,8 +17,6 @@ very moment gives a new answer.
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from django.db import router, transaction
-
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import hot_entries
@@ -31,7 +29,7 @@ from geocache.models import (
     RejectedEntry,
     Tombstone,
 )
-from geocache.models.connection import DATABASE_ERRORS
+from geocache.models.connection import DATABASE_ERRORS, atomic, writing_alias
 from geocache.providers import factory
 
 
@@ -53,7 +51,7 @@ def forget(
     if flush_dirty(time_limit_seconds).timed_out:
         raise FlushError("the time limit was over before all dirty answers were flushed")
     try:
-        rows = GeoCache.objects.filter(pk__in=addresses)
+        rows = GeoCache.objects.using(writing_alias()).filter(pk__in=addresses)
         if unseen_since is None:
             return delete_rows(build, rows, addresses)
         return delete_rows(build, rows.unseen_since(unseen_since))
@@ -68,7 +66,7 @@ def delete_rows(build: str, rows: GeoCacheQuerySet, addresses: Sequence[str] = (
 
     Only ``addresses`` stay forgotten: an answer for a row that was pruned may come back.
     """
-    with transaction.atomic(using=router.db_for_write(GeoCache), durable=True):
+    with atomic(is_durable=True):
         JournalHead.lock()
         networks = dict(rows.values_list("address", "network"))
         gone = {*addresses, *networks}

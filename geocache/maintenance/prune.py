@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from geocache import conf
 from geocache.maintenance.forget import forget
 from geocache.models import GeoCache
+from geocache.models.connection import writing_alias
 
 BATCH_ROWS: Final = 1000
 # A hundred years: beyond it there is no day to count from.
@@ -70,7 +71,7 @@ def prune(
 
 def count_unseen(days: int) -> int:
     """Return how many rows ``prune`` would remove; what waits in the journal is not looked at."""
-    return GeoCache.objects.unseen_since(_first_day(days)).count()
+    return GeoCache.objects.using(writing_alias()).unseen_since(_first_day(days)).count()
 
 
 def _first_day(days: int) -> date:
@@ -87,7 +88,7 @@ def _walk(first_day: date) -> Iterator[list[str]]:
     Each page goes on where the last ended: all pages together read the index once. Not by an open
     cursor, which deletions on the same connection would disturb.
     """
-    rows = GeoCache.objects.unseen_since(first_day).order_by("sort_key")
+    rows = GeoCache.objects.using(writing_alias()).unseen_since(first_day).order_by("sort_key")
     page = list(rows.values_list("sort_key", "address")[:BATCH_ROWS])
     while page:
         yield [address for _, address in page]

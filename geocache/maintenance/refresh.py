@@ -18,6 +18,7 @@ from geocache.exceptions import MeteredProvider
 from geocache.journal.flush import flush_dirty
 from geocache.maintenance.resolve_again import resolve_again
 from geocache.models import GeoCache, GeoCacheQuerySet
+from geocache.models.connection import writing_alias
 from geocache.providers import factory
 from geocache.providers.base import Provider, is_outdated
 
@@ -90,7 +91,7 @@ def due_addresses(provider: Provider, at: datetime) -> Iterator[str]:
     outdated = Q(source__in=_outdated_sources(provider))
     old = Q(resolved_at__lt=at - timedelta(seconds=conf.get("ROW_TTL_SECONDS")))
     pause = timedelta(seconds=conf.get("NOT_FOUND_TTL_SECONDS"))
-    known = GeoCache.objects.filter(resolved_at__lt=at)
+    known = GeoCache.objects.using(writing_alias()).filter(resolved_at__lt=at)
     for row in _walk(known.filter(outdated)):
         yield row.address
     for row in _walk(known.filter(old).exclude(outdated)):
@@ -104,7 +105,7 @@ def due_addresses(provider: Provider, at: datetime) -> Iterator[str]:
 def _outdated_sources(provider: Provider) -> list[str]:
     """Return the sources in the table of which a part is not in use any more."""
     present = provider.sources()
-    return [text for text in GeoCache.sources() if is_outdated(text, present)]
+    return [text for text in GeoCache.sources(writing_alias()) if is_outdated(text, present)]
 
 
 def _walk(rows: GeoCacheQuerySet) -> Iterator[GeoCache]:

@@ -4,7 +4,12 @@ from django.db import migrations, models
 def rename_column(table, old, new):
     """Rename a column as every database does it, at once; Django rebuilds the table on SQLite."""
     sql = "ALTER TABLE {} RENAME COLUMN {} TO {}"
-    return migrations.RunSQL(sql.format(table, old, new), sql.format(table, new, old))
+    return migrations.RunSQL(
+        sql.format(table, old, new),
+        sql.format(table, new, old),
+        # A router decides by the model, as for every other operation.
+        hints={"model_name": "listedaddress"},
+    )
 
 
 class Migration(migrations.Migration):

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from operator import attrgetter
 from typing import Any, ClassVar, Final, Self
 
-from django.db import connections, models, router, transaction
+from django.db import connections, models, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
@@ -21,6 +21,7 @@ from geocache.addresses import (
 )
 from geocache.location import EPOCH, FIELDS, NOT_FOUND, Location
 from geocache.models.columns import AnswerFields
+from geocache.models.connection import atomic, reading_alias, writing_alias, writing_connection
 from geocache.models.history import find_changed, keep_changed, midnight
 from geocache.models.upsert import Upsert
 
@@ -135,7 +136,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         For a network that of its newest row, which answers for it. At most one write a row and day,
         however often it is called.
         """
-        rows = self.using(router.db_for_write(self.model))
+        rows = self.using(writing_alias())
         asked = {name: day for name, day in days.items() if "/" not in name}
         for networks in _chunks(set(days).difference(asked)):
             oldest_first = rows.filter(network__in=networks).order_by("resolved_at")
@@ -176,7 +177,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         for location in sorted(locations, key=lambda one: one.resolved_at):
             row = row_of(location)
             rows[row[0]] = row
-        connection = connections[router.db_for_write(self.model)]
+        connection = writing_connection()
         upsert = Upsert(
             connection=connection,
             model=self.model,
@@ -185,7 +186,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
             insert_only=["created_at"],
             raised=["last_seen_on"],
         )
-        with transaction.atomic(using=connection.alias):
+        with atomic():
             changed = find_changed(connection, self.model, ROW_FIELDS, rows)
             # Always in one order, and rows that are new among the others, so that two flushers
             # cannot wait for each other's. What changes loses at first: its row is only locked.
@@ -251,14 +252,14 @@ class GeoCache(AnswerFields):
         return cls._present("country_code")
 
     @classmethod
-    def sources(cls) -> list[str]:
-        """Return the sources in the table."""
-        return cls._present("source")
+    def sources(cls, using: str | None = None) -> list[str]:
+        """Return the sources in the table, of the database ``using`` if one is named."""
+        return cls._present("source", using)
 
     @classmethod
-    def _present(cls, column: str) -> list[str]:
+    def _present(cls, column: str, using: str | None = None) -> list[str]:
         """Return the values of a column, by one step in its index for each; DISTINCT reads all."""
-        connection = connections[router.db_for_read(cls)]
+        connection = connections[using or reading_alias()]
         quote = connection.ops.quote_name
         sql = PRESENT_SQL.format(table=quote(cls._meta.db_table), column=quote(column))
         with connection.cursor() as cursor:

@@ -5,13 +5,14 @@ from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, ClassVar, Final, Self
 
-from django.db import connections, models, transaction
+from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from geocache.addresses import networks_around
 from geocache.addresses.blocks import Entry
 from geocache.locks.lease import Lease
+from geocache.models.connection import atomic, writing_connection
 
 # Rows that one statement writes.
 ROWS: Final = 500
@@ -51,7 +52,7 @@ class ImportSource(Lease):
 
         What is banned because of it alone is so until the next import of any list.
         """
-        with transaction.atomic():
+        with atomic():
             # First the entries, of which there are many: nothing refers to them.
             self.entries.all().delete()
             self.runs.all().delete()
@@ -154,7 +155,8 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
             (run.source_id, one.text, one.sort_key, one.prefix_length, one.is_network, at, run.pk)
             for one in entries
         ]
-        if connections[self.db].vendor in ("sqlite", "postgresql"):
+        connection = writing_connection()
+        if connection.vendor in ("sqlite", "postgresql"):
             self._write_rows(values)
         else:
             rows = [
@@ -162,7 +164,7 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
                 for row in values
             ]
             # Databases that know no target of a conflict take any unique key.
-            has_target = connections[self.db].features.supports_update_conflicts_with_target
+            has_target = connection.features.supports_update_conflicts_with_target
             self.bulk_create(
                 rows,
                 batch_size=ROWS,
@@ -173,7 +175,7 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
 
     def _write_rows(self, values: list[tuple[Any, ...]]) -> None:
         """Write rows in a third of the time that ``bulk_create`` takes."""
-        connection = connections[self.db]
+        connection = writing_connection()
         quote = connection.ops.quote_name
         columns = ", ".join(quote(name) for name in (*ADDED, "is_listed"))
         sql = f"INSERT INTO {quote(self.model._meta.db_table)} ({columns}) {{rows}} {ADD_AGAIN_SQL}"

@@ -1,15 +1,20 @@
-"""The database that rows are written to: its name, what it raises, a connection that is broken."""
+"""The database that rows are written to: its name, what it raises, a connection that is broken.
+
+A host may route geocache to a database of its own, and reads to replicas. A replica lags: what is
+read to decide what is written, is read where it is written.
+"""
 
 import uuid
+from contextlib import AbstractContextManager
 from functools import cache, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from django.apps import apps
 from django.core.signals import setting_changed
-from django.db import DatabaseError, InterfaceError, connections, router
-
-from geocache.models.answers import GeoCache
+from django.db import DatabaseError, InterfaceError, connections, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 # The second is what a driver raises on a connection that is closed.
 DATABASE_ERRORS: Final = (DatabaseError, InterfaceError)
@@ -18,34 +23,54 @@ DATABASE_ERRORS: Final = (DatabaseError, InterfaceError)
 _PROCESS: Final = uuid.uuid4().hex
 
 
+@cache
+def writing_alias() -> str:
+    """Return the alias of the database that all tables but ``ApiToken`` are written to."""
+    return router.db_for_write(apps.get_model("geocache", "GeoCache"))
+
+
+def reading_alias() -> str:
+    """Return the alias of a database that pages and look-ups read: a replica, if there is one."""
+    return router.db_for_read(apps.get_model("geocache", "GeoCache"))
+
+
+def writing_connection() -> BaseDatabaseWrapper:
+    """Return the connection to the database that is written to."""
+    return connections[writing_alias()]
+
+
+def atomic(*, is_durable: bool = False) -> AbstractContextManager[None]:
+    """Begin a transaction, or a savepoint of an open one, in the database that is written to.
+
+    ``is_durable`` refuses to run inside a transaction of the caller.
+    """
+    return transaction.atomic(using=writing_alias(), durable=is_durable)
+
+
 def database_id() -> str:
     """Return six hexadecimal digits that keys of the journal and of hot entries begin with.
 
     A test run, a copy of a site and another project have other databases, and may share the cache.
     Made of the name alone: one database has several hosts, as a pooler, a socket, or a new primary.
     """
-    return _digest(str(connections.settings[_writing_alias()]["NAME"]))
+    return _digest(str(connections.settings[writing_alias()]["NAME"]))
 
 
 def drop_broken_connection() -> None:
-    """Close the connection if an error has broken it, so that the next query opens another.
+    """Close a connection if an error has broken it, so that the next query opens another.
 
     Django does that between requests; other processes that run for long have none.
     """
-    connection = connections[router.db_for_write(GeoCache)]
-    is_open = connection.connection is not None and not connection.in_atomic_block
-    if is_open and connection.errors_occurred and not connection.is_usable():
-        connection.close()
-
-
-@cache
-def _writing_alias() -> str:
-    return router.db_for_write(GeoCache)
+    for alias in {writing_alias(), reading_alias()}:
+        connection = connections[alias]
+        is_open = connection.connection is not None and not connection.in_atomic_block
+        if is_open and connection.errors_occurred and not connection.is_usable():
+            connection.close()
 
 
 @lru_cache(maxsize=8)
 def _digest(name: str) -> str:
-    if connections[_writing_alias()].vendor == "sqlite":
+    if writing_connection().vendor == "sqlite":
         is_in_memory = ":memory:" in name or "mode=memory" in name
         name = f"{name} {_PROCESS}" if is_in_memory else str(Path(name).resolve())
     return blake2b(name.encode(), digest_size=3).hexdigest()
@@ -53,7 +78,7 @@ def _digest(name: str) -> str:
 
 def _forget(*, setting: str, **_: object) -> None:
     if setting in ("DATABASES", "DATABASE_ROUTERS"):
-        _writing_alias.cache_clear()
+        writing_alias.cache_clear()
         _digest.cache_clear()
 
 

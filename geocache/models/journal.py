@@ -100,8 +100,8 @@ class FlushRun(models.Model):
     @classmethod
     def forget_before(cls, oldest: datetime) -> None:
         """Delete the oldest of the runs before ``oldest``: some of them, which is quick."""
-        runs = cls.objects.filter(started_at__lt=oldest).order_by("started_at")
-        keys = list(runs.values_list("pk", flat=True)[:FORGOTTEN_RUNS])
+        runs = cls.objects.using(router.db_for_write(cls)).filter(started_at__lt=oldest)
+        keys = list(runs.order_by("started_at").values_list("pk", flat=True)[:FORGOTTEN_RUNS])
         if keys:
             cls.objects.filter(pk__in=keys).delete()
 

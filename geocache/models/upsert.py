@@ -51,12 +51,15 @@ class Upsert:
             ways.get(self.connection.vendor, self._write_portably)(rows)
 
     def _write_to_postgres(self, rows: Sequence[Row]) -> None:
-        is_copied = len(rows) >= COPY_ROWS and self._may_make_temporary_tables()
+        is_copied = len(rows) >= COPY_ROWS and self._may_copy()
         (self._write_copy if is_copied else self._write_arrays)(rows)
 
-    def _may_make_temporary_tables(self) -> bool:
-        # Everybody may, unless the right was revoked; to try would end the transaction.
+    def _may_copy(self) -> bool:
         with self.connection.cursor() as cursor:
+            # psycopg2 has no cursor.copy(), which is psycopg's.
+            if not hasattr(cursor, "copy"):
+                return False
+            # All users may, unless the right was revoked; to try would end the transaction.
             cursor.execute("SELECT has_database_privilege(current_database(), 'TEMPORARY')")
             return bool(cursor.fetchone()[0])
 

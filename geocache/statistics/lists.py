@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.db.models import Count, Max
 
 from geocache.models import FlushRun, GeoCache, ImportSource, ListedAddress
+from geocache.models.connection import writing_alias
 from geocache.statistics.table import TOP_OPERATORS, Operator
 
 # Counted again so often where lists stay the same, as answers come and change.
@@ -36,7 +37,7 @@ def geography_of(source: ImportSource) -> Geography | None:
 
 def count_due(at: datetime) -> int:
     """Count the lists that have changed, and those whose answers may have; return how many."""
-    sources = list(ImportSource.objects.defer("figures"))
+    sources = list(ImportSource.objects.using(writing_alias()).defer("figures"))
     due = [source for source in sources if _is_due(source, at)]
     for source in due:
         figures = json.dumps(count(source), separators=(",", ":"))
@@ -53,13 +54,13 @@ def _is_due(source: ImportSource, at: datetime) -> bool:
         return True
     if at - source.counted_at < PERIOD:
         return False
-    return FlushRun.objects.filter(started_at__gt=source.counted_at).exists()
+    return FlushRun.objects.using(writing_alias()).filter(started_at__gt=source.counted_at).exists()
 
 
 def count(source: ImportSource) -> dict[str, Any]:
     """Return the counts as plain JSON types."""
     keys = ListedAddress.objects.listed().filter(source=source, is_network=False)
-    rows = GeoCache.objects.filter(sort_key__in=keys.values("sort_key"))
+    rows = GeoCache.objects.using(writing_alias()).filter(sort_key__in=keys.values("sort_key"))
     countries = rows.values_list("country_code").annotate(count=Count("*")).order_by("-count")
     operators = rows.filter(asn__isnull=False).values("asn")
     operators = operators.annotate(name=Max("organization"), count=Count("*"))

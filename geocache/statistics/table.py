@@ -16,6 +16,7 @@ from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from geocache.models import FlushRun, GeoCache, Statistics
+from geocache.models.connection import writing_alias
 
 # Counted again no sooner than this, and than so many times what counting took.
 MIN_SECONDS: Final = 60.0
@@ -86,7 +87,7 @@ def refresh_statistics(at: datetime | None = None) -> None:
 
 
 def _is_due(at: datetime) -> bool:
-    kept = Statistics.objects.defer("figures").first()
+    kept = Statistics.objects.using(writing_alias()).defer("figures").first()
     if kept is None:
         return True
     age_seconds = (at - kept.made_at).total_seconds()
@@ -96,7 +97,7 @@ def _is_due(at: datetime) -> bool:
 
 
 def _last_run() -> int:
-    return FlushRun.objects.aggregate(last=Max("id"))["last"] or 0
+    return FlushRun.objects.using(writing_alias()).aggregate(last=Max("id"))["last"] or 0
 
 
 def count(at: datetime) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def count(at: datetime) -> dict[str, Any]:
     countries, sources = Counter[str](), Counter[str]()
     row_count = empty_count = 0
     # One pass for four figures: it has few groups.
-    groups = GeoCache.objects.values_list("country_code", "source", "reason")
+    groups = GeoCache.objects.using(writing_alias()).values_list("country_code", "source", "reason")
     for country_code, source, reason, count in groups.annotate(count=Count("*")):
         row_count += count
         empty_count += count if reason else 0
@@ -123,7 +124,7 @@ def count(at: datetime) -> dict[str, Any]:
 
 
 def _count_operators() -> list[tuple[Any, ...]]:
-    groups = GeoCache.objects.filter(asn__isnull=False).values("asn")
+    groups = GeoCache.objects.using(writing_alias()).filter(asn__isnull=False).values("asn")
     # Of its names in several databases any will do.
     counted = groups.annotate(name=Max("organization"), count=Count("*"))
     return list(
@@ -135,7 +136,8 @@ def _count_days(at: datetime) -> dict[str, int]:
     """Return the count of each of the last days, zeros too."""
     midnight = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
     first = midnight - timedelta(days=DAYS - 1)
-    groups = GeoCache.objects.filter(resolved_at__gte=first).values_list(TruncDate("resolved_at"))
+    rows = GeoCache.objects.using(writing_alias()).filter(resolved_at__gte=first)
+    groups = rows.values_list(TruncDate("resolved_at"))
     counts = dict(groups.annotate(count=Count("*")))
     days = (first.date() + timedelta(days=number) for number in range(DAYS))
     return {day.isoformat(): counts.get(day, 0) for day in days}

@@ -33,6 +33,7 @@ class Pair:
     cache_url: str = ""
     database_url: str = ""
     run_sql: Callable[[str], None] | None = None
+    create: str = "CREATE DATABASE {}"
     drop: str = "DROP DATABASE {}"
     set_up: SetUp | None = None
 
@@ -80,7 +81,7 @@ def scratch(pair: Pair) -> Iterator[dict[str, str]]:
             Path(folder, "servers").mkdir()
             entry = stack.enter_context(pair.set_up(Path(folder, "servers")))
         if pair.run_sql:
-            pair.run_sql(f"CREATE DATABASE {name}")
+            pair.run_sql(pair.create.format(name))
         try:
             yield {
                 "DJANGO_SETTINGS_MODULE": "tests.faults.settings",

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from geocache.api import rate_limit
 from geocache.cache import backends
 from geocache.cache.guard import guarded
-from geocache.exceptions import CacheUnavailable, FlushError
+from geocache.exceptions import CacheUnavailable, FlushError, RateExceeded
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup
 from geocache.models import GeoCache
+from geocache.rate_limit import limiter
 from geocache.status import read_status
 from tests.factories import use_dummy_provider
 from tests.support.cache_set_ups import with_django_redis, with_django_valkey
@@ -46,10 +46,12 @@ def test_incr__of_nothing_is_a_cache_that_is_down() -> None:
         backends.incr(backends.current(), "a counter")
 
 
-def test_seconds_to_wait__counts_nothing(settings: Any) -> None:
-    settings.GEOCACHE = {**settings.GEOCACHE, "API_RATE": "1/minute"}
+def test_spend__counts_by_itself(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "LOOKUP_RATE": "1/minute"}
+    limiter.spend("LOOKUP_RATE", "a")
 
-    assert [rate_limit.seconds_to_wait("a") for _ in range(3)] == [0, 0, 0]
+    with pytest.raises(RateExceeded):
+        limiter.spend("LOOKUP_RATE", "a")
 
 
 def test_read_status__has_no_traceback() -> None:

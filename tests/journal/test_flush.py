@@ -5,14 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import DataError, OperationalError, connection, transaction
 
 from geocache.cache import backends
 from geocache.exceptions import FlushError
 from geocache.journal import backlog, flush, reader, segments, writer
 from geocache.journal.flush import flush_dirty
 from geocache.location import dump_locations
-from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
+from geocache.models import FlushRun, GeoCache, GeoCacheQuerySet, JournalHead, RejectedEntry
 from tests.factories import NOON, a_location, many_locations
 from tests.support.cache_loss import lose_journal
 
@@ -206,26 +206,32 @@ def test_flush_dirty__moves_aside_what_this_database_refuses(fields: dict[str, A
 
 
 @pytest.mark.parametrize("count", [1, 3, 250])
-def test_flush_dirty__keeps_all_when_the_database_refuses_all(count: int) -> None:
-    writer.append(many_locations(count, asn=TOO_BIG))
+def test_flush_dirty__keeps_all_when_the_database_refuses_all(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    def upsert(*_: Any) -> None:
+        raise DataError("nothing is taken")
 
-    with pytest.raises(FlushError, match="refuses every answer"):
-        flush_dirty()
+    writer.append(many_locations(count))
+    with monkeypatch.context() as patch:
+        patch.setattr(GeoCacheQuerySet, "upsert", upsert)
+        with pytest.raises(FlushError, match="refuses every answer"):
+            flush_dirty()
 
     assert not RejectedEntry.objects.exists()
     assert backlog.read_backlog().answer_count == count
     assert "refuses" in FlushRun.objects.get().error
+    assert flush_dirty().flushed == count
 
 
-def test_flush_dirty__rejects_a_lone_refused_answer_once_another_is_accepted() -> None:
-    writer.append([a_location("30.0.0.1", asn=TOO_BIG)])
-    with pytest.raises(FlushError):
-        flush_dirty()
-    writer.append([a_location("20.0.0.1")])
+@pytest.mark.parametrize("count", [1, 250])
+def test_flush_dirty__rejects_refused_answers_also_when_there_are_no_others(count: int) -> None:
+    writer.append(many_locations(count, asn=TOO_BIG))
 
     report = flush_dirty()
 
-    assert (report.flushed, report.rejected) == (1, 1)
+    assert (report.flushed, report.rejected, report.pending) == (0, count, 0)
+    assert RejectedEntry.objects.count() == count
 
 
 @pytest.mark.parametrize(

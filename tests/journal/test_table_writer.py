@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -5,6 +6,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 
 from geocache.exceptions import AllRefused
 from geocache.journal import table_writer
+from geocache.location import load_locations
 from geocache.models import GeoCache, GeoCacheQuerySet, RejectedEntry
 from geocache.models.connection import drop_broken_connection
 from tests.factories import a_location, a_row, many_locations
@@ -64,12 +66,16 @@ def test_write__halves_are_written_in_the_order_of_addresses(
     assert written == sorted(written)
 
 
-def test_write__of_nothing_else_than_refused_answers_writes_nothing() -> None:
-    with pytest.raises(AllRefused, match="refuses every answer"):
-        table_writer.write([REFUSED], lambda: a_row() and None)
+@pytest.mark.parametrize("count", [1, 250])
+def test_write__puts_refused_answers_aside_also_when_there_are_no_others(count: int) -> None:
+    written = table_writer.write(
+        many_locations(count, asn=2**70), lambda: a_row("30.0.0.2") and None
+    )
 
-    assert not GeoCache.objects.exists()
-    assert not RejectedEntry.objects.exists()
+    assert written == table_writer.Written(accepted_count=0, refused_count=count)
+    assert RejectedEntry.objects.count() == count
+    # And nothing of what was tried to tell whose fault it is.
+    assert addresses() == {"30.0.0.2"}
 
 
 def test_write__stops_early_when_the_database_takes_nothing(
@@ -82,10 +88,51 @@ def test_write__stops_early_when_the_database_takes_nothing(
         raise ValueError("nothing is taken")
 
     monkeypatch.setattr(GeoCacheQuerySet, "upsert", upsert)
-    with pytest.raises(AllRefused):
-        table_writer.write(many_locations(10_000))
+    with pytest.raises(AllRefused, match="refuses every answer: nothing is taken"):
+        table_writer.write(many_locations(10_000), lambda: a_row() and None)
 
-    assert tried.count(1) == table_writer.ALL_REFUSED
+    # One answer, and the one that is tried in its place.
+    assert tried.count(1) == 2
+    assert not RejectedEntry.objects.exists()
+
+
+@pytest.fixture
+def a_table_that_takes_no_row() -> Iterator[None]:
+    """As a later release may leave it: a condition that this one does not know."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER TABLE geocache_geocache ADD COLUMN of_a_later_release integer DEFAULT 0 "
+            "CHECK (of_a_later_release > 0)"
+        )
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE geocache_geocache DROP COLUMN of_a_later_release")
+
+
+@pytest.mark.usefixtures("a_table_that_takes_no_row")
+def test_write__keeps_answers_that_a_broken_table_refuses() -> None:
+    with pytest.raises(AllRefused, match="of_a_later_release"):
+        table_writer.write(many_locations(3))
+
+    assert not RejectedEntry.objects.exists()
+
+
+def test_write__puts_a_refused_answer_aside_in_ascii_and_whole() -> None:
+    location = a_location("30.0.0.1", city="Łódź 😀", asn=2**70)
+
+    table_writer.write([location])
+
+    entry = RejectedEntry.objects.get()
+    assert entry.record.isascii()
+    assert entry.error.isascii()
+    assert load_locations(entry.record) == [location]
+
+
+def test_write__without_time_zones_keeps_answers(settings: Any) -> None:
+    settings.USE_TZ = False
+
+    with pytest.raises(AllRefused, match="geocache needs USE_TZ = True"):
+        table_writer.write([a_location()])
 
 
 def test_write__and_what_is_written_also_are_one_transaction() -> None:

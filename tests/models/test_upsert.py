@@ -21,13 +21,16 @@ needs_postgresql = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(params=["native", "copied", "portable"], autouse=True)
+@pytest.fixture(params=["native", "copied", "psycopg2", "portable"], autouse=True)
 def way(request, monkeypatch):
     """Each database's own statement, PostgreSQL's for many rows, and one for any database."""
-    if request.param == "copied":
+    if request.param in ("copied", "psycopg2"):
         if connection.vendor != "postgresql":
             pytest.skip("only PostgreSQL copies")
         monkeypatch.setattr(upsert_module, "COPY_ROWS", 1)
+    if request.param == "psycopg2":
+        # Its cursors do not copy so.
+        monkeypatch.delattr("psycopg.Cursor.copy")
     if request.param == "portable":
         monkeypatch.setattr(connection, "vendor", "unheard of")
     return request.param

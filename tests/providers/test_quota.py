@@ -276,7 +276,7 @@ class HidingErrors:
     def incr(self, *_: object, **__: object) -> None:
         pass
 
-    add = set = incr
+    get = add = set = incr
 
 
 @pytest.mark.parametrize("cache", [Down, HidingErrors])

@@ -105,7 +105,7 @@ def test_visitors__rows_of_all_together_are_bounded(client, settings):
         for n in range(5)
     ]
     assert statuses == [200, 200, 429, 429, 429]
-    assert backlog.backlog(0).answer_count == 20
+    assert backlog.read_backlog().answer_count == 20
 
 
 def test_visitors__text_without_addresses_costs_its_reading(client, settings):

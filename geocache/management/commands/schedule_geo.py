@@ -29,8 +29,8 @@ class Command(ShellCommand):
         if not apps.is_installed("django_apscheduler"):
             raise CommandError('Add "django_apscheduler" to INSTALLED_APPS, then run migrate.')
         # A database that is away is waited for; tables do not come by themselves.
-        if database_problem() == UNMIGRATED:
-            raise CommandError(f"Not started: {UNMIGRATED}.")
+        if (problem := database_problem()).startswith(UNMIGRATED):
+            raise CommandError(f"Not started: {problem}.")
         from geocache.scheduler.process import run_scheduler  # noqa: PLC0415 - its models have to be installed
 
         signals: list[int] = []
