@@ -10,7 +10,7 @@ from geocache.exceptions import UndecodableRecord
 from geocache.journal import segments, table_writer
 from geocache.location import Location, load_locations
 from geocache.models import GeoCache
-from geocache.models.connection import database_id
+from geocache.models.connection import database_id, writing_alias
 
 BATCH_ENTRIES: Final = 1_000
 
@@ -42,8 +42,8 @@ def _missing(keys: Iterable[str]) -> Iterator[Location]:
     with segments.open_journal() as backend:
         texts = segments.read(backend, list(keys))
     entries = {one.address: one for text in texts.values() for one in _readable(text)}
-    rows = GeoCache.objects.filter(pk__in=list(entries)).values_list("address", "resolved_at")
-    known = dict(rows)
+    rows = GeoCache.objects.using(writing_alias()).filter(pk__in=list(entries))
+    known = dict(rows.values_list("address", "resolved_at"))
     for address, entry in entries.items():
         if address not in known or known[address] < entry.resolved_at:
             yield entry

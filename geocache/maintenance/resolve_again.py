@@ -10,6 +10,7 @@ from geocache.location import Location
 from geocache.lookup import hot_entries
 from geocache.lookup.memory import memory
 from geocache.models import GeoCache
+from geocache.models.connection import writing_alias
 from geocache.providers import factory, quota
 
 
@@ -42,7 +43,11 @@ def resolve_again(addresses: Iterable[str], *, is_hot: bool = True) -> dict[str,
 
 def _delete_forgotten(build: str, new: Mapping[str, Location]) -> None:
     """Delete hot entries of rows that are gone: their addresses were forgotten meanwhile."""
-    rows = GeoCache.objects.filter(pk__in=list(new)).values_list("address", flat=True)
+    rows = (
+        GeoCache.objects.using(writing_alias())
+        .filter(pk__in=list(new))
+        .values_list("address", flat=True)
+    )
     if gone := set(new).difference(rows):
         networks = {network for address in gone if (network := new[address].network)}
         hot_entries.delete_many(build, gone | networks)
