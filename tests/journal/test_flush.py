@@ -1,3 +1,4 @@
+import math
 import threading
 import time
 from contextlib import nullcontext
@@ -446,3 +447,9 @@ def test_flush_dirty__four_flushers_and_four_writers_at_once_lose_nothing() -> N
     assert errors == []
     assert stored() == {location.address for location in given}
     assert records_left() == 0
+
+
+def test_flush_dirty__without_a_time_limit() -> None:
+    writer.append([a_location()])
+
+    assert flush_dirty(math.inf).flushed == 1
