@@ -56,7 +56,13 @@ def _run_on_mariadb(statement: str) -> None:
 
 
 def _with_postgres(cache_url: str = "", set_up: SetUp | None = None) -> Pair:
-    return Pair(cache_url, POSTGRES_URL, _run_on_postgres, "DROP DATABASE {} WITH (FORCE)", set_up)
+    return Pair(
+        cache_url,
+        POSTGRES_URL,
+        _run_on_postgres,
+        drop="DROP DATABASE {} WITH (FORCE)",
+        set_up=set_up,
+    )
 
 
 PAIRS = {

@@ -77,7 +77,7 @@ def test_settings__a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path)
     assert_refused(done, "GEOCACHE_VAR_DIR", str(tmp_path / "file/var"))
 
 
-def test_settings__production_passes_the_checks_for_deployment(tmp_path):
+def test_settings__production_passes_the_checks_for_deployment(tmp_path, redis_url):
     done = manage(
         tmp_path,
         "check",
@@ -86,7 +86,7 @@ def test_settings__production_passes_the_checks_for_deployment(tmp_path):
         DEBUG="false",
         SECRET_KEY="a-Long.0ne_" * 6,
         ALLOWED_HOSTS="geo.example.com",
-        CACHE_URL="redis://127.0.0.1:1/0",
+        CACHE_URL=redis_url,
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "var/secret_key").exists()
