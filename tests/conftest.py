@@ -11,8 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from asgiref.sync import SyncToAsync
 from axes.handlers.proxy import AxesProxyHandler
 from django.core.cache.backends.redis import RedisCache
+from django.db import connections
 from django.test import Client
 
 from geocache.cache import backends
@@ -48,9 +50,11 @@ def is_listening(url: str, default_port: int) -> bool:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> Iterator[None]:  # noqa: ARG001 - ends before it
-    """Close the connections of ended threads: a database in use cannot be dropped."""
+    """Close connections of other threads: a database in use cannot be dropped."""
     yield
+    # Of threads that have ended, and of the one that runs what alookup() calls.
     gc.collect()
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
 
 @pytest.fixture(scope="session")
