@@ -160,9 +160,13 @@ class _Flush:
             self._flush_lost(head.flushed_through, last, 0)
         JournalHead.advance(self.journal, deleted_through=self.deleted_through)
         JournalHead.written().filter(alias=self.journal).update(flush_number=number)
+        self.report.pending = backlog.recount(self._publish())
+
+    def _publish(self) -> int:
+        """Tell the cache how far the journal is flushed, and return it."""
         head = JournalHead.of(self.journal)
         reader.publish(Position(head.flushed_through, head.written_count))
-        self.report.pending = backlog.recount(head.flushed_through)
+        return head.flushed_through
 
     def _make_up(self, head: JournalHead, published: Position) -> bool:
         """Repair a database that lacks what it had committed; False when the time limit came first.
@@ -257,6 +261,8 @@ class _Flush:
         written = table_writer.write(
             list(batch.newest.values()), in_same_transaction, is_durable=True
         )
+        # Before the records go: a database that fails over now lacks them, and has to be found out.
+        self._publish()
         reader.forget(batch.records)
         reader.count_deleted(batch.answer_count)
         if moves_head:

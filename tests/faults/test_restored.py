@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from structlog.testing import capture_logs
 
 from geocache import lookup
 from geocache.cache import backends
+from geocache.exceptions import FlushError
+from geocache.journal import reader, writer
 from geocache.journal.flush import flush_dirty
 from geocache.lookup.memory import memory
 from geocache.models import FlushRun, GeoCache, JournalHead
@@ -106,6 +109,30 @@ def test_database__that_is_as_it_was_is_not_looked_through(monkeypatch: pytest.M
     flush_dirty()
 
     assert not asked
+
+
+@pytest.mark.parametrize("step", ["forget", "count_deleted"])
+def test_database__that_goes_back_during_a_flush_gets_its_rows_from_hot_entries(
+    monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    lookup.lookup_many(addresses(5))
+    flush_dirty()
+    lookup.lookup_many(addresses(40, first=5))
+    real = getattr(reader, step)
+
+    def fail_after(*given: Any) -> None:
+        real(*given)
+        raise OperationalError("the server closed the connection")
+
+    with restored_afterwards(), monkeypatch.context() as patch:
+        patch.setattr(reader, step, fail_after)
+        with pytest.raises(FlushError):
+            flush_dirty()
+        writer.process_writer.reset()
+
+    report = flush_dirty()
+
+    assert (stored(), report.lost) == (addresses(45), 0)
 
 
 # --- sites that share a cache -------------------------------------------------------------------
