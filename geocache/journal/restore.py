@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 from geocache.cache import backends
@@ -41,7 +42,9 @@ def _keys() -> Iterator[str]:
 def _missing(keys: Iterable[str]) -> Iterator[Location]:
     with segments.open_journal() as backend:
         texts = segments.read(backend, list(keys))
-    entries = {one.address: one for text in texts.values() for one in _readable(text)}
+    found = [one for text in texts.values() for one in _readable(text)]
+    # The newest last: an address has an entry for each build of the database.
+    entries = {one.address: one for one in sorted(found, key=attrgetter("resolved_at"))}
     rows = GeoCache.objects.using(writing_alias()).filter(pk__in=list(entries))
     known = dict(rows.values_list("address", "resolved_at"))
     for address, entry in entries.items():

@@ -135,6 +135,23 @@ def test_database__that_goes_back_during_a_flush_gets_its_rows_from_hot_entries(
     assert (stored(), report.lost) == (addresses(45), 0)
 
 
+@pytest.mark.parametrize("versions", ["12345678", "87654321"])
+def test_database__that_goes_back_gets_the_newest_of_several_hot_entries(
+    settings: Any, versions: str
+) -> None:
+    flush_dirty()
+    with restored_afterwards():
+        # The keys of several builds are in no order.
+        for version in versions:
+            use_dummy_provider(settings, version=version)
+            lookup.lookup("20.0.0.1")
+        flush_dirty()
+
+    flush_dirty()
+
+    assert GeoCache.objects.get().source == f"Dummy {versions[-1]}"
+
+
 # --- sites that share a cache -------------------------------------------------------------------
 
 
