@@ -252,13 +252,14 @@ class EmbeddedCache(BaseCache):
         """Return this thread's connection to the file, which is opened when there is none."""
         mine = self._mine
         if mine.connection is None:
+            _make_file(self.path)
+            # Before it is opened: a file that takes its place meanwhile is then noticed.
+            mine.file_id = _file_id(self.path)
             try:
                 mine.connection = _open(self.path)
             except sqlite3.DatabaseError as error:
-                mine.file_id = _file_id(self.path)
                 raise self._failure(error, "opened") from error
             mine.closer = _Closer(mine.connection)
-            mine.file_id = _file_id(self.path)
             mine.seen_at = time.monotonic()
         return mine.connection
 
@@ -326,6 +327,7 @@ class EmbeddedCache(BaseCache):
         for name in (f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", FILE_NAME):
             with suppress(FileNotFoundError):
                 self.path.with_name(name).replace(self.path.with_name(f"{name}.damaged"))
+        _make_file(self.path)
         with closing(_open(self.path)) as new:
             kept_count = _salvage(damaged, new) if damaged is not None else 0
         log.error("geo_cache_damaged", put_aside=f"{self.path}.damaged", kept=kept_count)
@@ -362,19 +364,17 @@ _per_thread: Final[dict[Path, _Mine]] = {}
 _inherited: Final[list[sqlite3.Connection]] = []
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _make_file(path: Path) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Only where there is none: to open and close a file drops the locks of its connections.
         with suppress(FileExistsError):
             path.touch(mode=0o600, exist_ok=False)
-        connection = _connect(path)
     except OSError as error:
         raise CacheUnusable(f"{path} cannot be opened: {error}") from error
-    return connection
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> sqlite3.Connection:
     # On a read-only disk SQLite cannot make the file by which readers and writers agree.
     is_fixed = not os.access(path.parent, os.W_OK)
     # Used by one thread, and closed by the one that notices that it has ended.

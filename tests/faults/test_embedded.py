@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from geocache import lookup
 from geocache.cache import backends
+from geocache.cache import embedded as embedded_cache
 from geocache.cache.embedded import FILE_NAME, EmbeddedCache
 from geocache.exceptions import FlushError
 from geocache.journal import writer
@@ -247,6 +248,28 @@ def test_embedded__folder_removed_a_reader_follows_within_seconds(
     monkeypatch.setattr("geocache.cache.embedded.time.monotonic", lambda: later)
 
     assert other.get("a") == "new"
+
+
+def test_embedded__folder_replaced_while_it_is_opened_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, make_table = cache_path(), embedded_cache._make_table
+    backends.current().set("a", "old")
+    close_connections()
+
+    def replace_meanwhile(connection: sqlite3.Connection) -> None:
+        make_table(connection)
+        monkeypatch.undo()
+        shutil.rmtree(path.parent)
+        path.parent.mkdir()
+        path.touch()
+
+    monkeypatch.setattr(embedded_cache, "_make_table", replace_meanwhile)
+
+    backends.current().set("a", "new")
+
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT value FROM entries").fetchall() == [("new",)]
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.5, 0.9])
