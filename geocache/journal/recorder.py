@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import structlog
+from django.core.exceptions import SynchronousOnlyOperation
 
 from geocache.cache import backends
 from geocache.cache.backends import Entry
@@ -16,8 +17,10 @@ from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
 
 log = structlog.get_logger(__name__)
 
+# What refuses to ask a database at all: an event loop, Django's SimpleTestCase, pytest-django.
+FORBIDDEN: Final = (SynchronousOnlyOperation, AssertionError, RuntimeError)
 # What a database, or the driver before it, raises. The caller gets the answer all the same.
-NOT_WRITTEN: Final = (*DATABASE_ERRORS, AllRefused, ValueError, OverflowError)
+NOT_WRITTEN: Final = (*DATABASE_ERRORS, AllRefused, ValueError, OverflowError, *FORBIDDEN)
 
 written_through = LogThrottle(seconds=60)
 unrecorded_throttle = LogThrottle(seconds=60)

@@ -1,11 +1,14 @@
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import OperationalError
+from django.test import SimpleTestCase
 from structlog.testing import capture_logs
 
 from geocache.exceptions import JournalUnavailable
-from geocache.journal import spill_buffer, writer
+from geocache.journal import spill_buffer, table_writer, writer
 from geocache.journal.flush import flush_dirty
 from geocache.journal.recorder import record
 from geocache.models import GeoCache, GeoCacheQuerySet, RejectedEntry
@@ -101,6 +104,31 @@ def test_record__a_value_that_no_database_takes_does_not_reach_the_caller(away: 
     record([a_location(asn=2**70)])
 
     assert RejectedEntry.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "error", [SynchronousOnlyOperation(), RuntimeError("not allowed, use the mark")], ids=repr
+)
+def test_record__a_database_that_may_not_be_asked_does_not_reach_the_caller(
+    away: Any, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away("cache")
+    monkeypatch.setattr(table_writer, "write", Mock(side_effect=error))
+
+    record([a_location()])
+
+    assert len(spill_buffer.buffer.take()[0]) == 1
+
+
+def test_record__without_cache_in_a_simple_test_case_does_not_reach_the_caller(away: Any) -> None:
+    away("cache")
+    SimpleTestCase.setUpClass()
+    try:
+        record([a_location()])
+    finally:
+        SimpleTestCase.doClassCleanups()
+
+    assert len(spill_buffer.buffer.take()[0]) == 1
 
 
 def test_record__answers_that_are_refused_without_cache_are_put_aside(away: Any) -> None:
