@@ -5,7 +5,7 @@ Those of the databases are in ``geocache.models.checks``.
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
+from functools import partial, wraps
 from threading import Thread
 from typing import Any, Final
 
@@ -38,7 +38,31 @@ CACHE_SECONDS: Final = 2.0
 SCHEDULER_APP = "django_apscheduler"
 
 
-@register(Tags.caches)
+Check = Callable[..., list[CheckMessage]]
+
+
+def check_of_settings(*tags: str, deploy: bool = False) -> Callable[[Check], Check]:
+    """Register a check that reads ``GEOCACHE``: silent where ``check_settings`` refuses that."""
+
+    def decorate(check: Check) -> Check:
+        @wraps(check)
+        def checked(**options: Any) -> list[CheckMessage]:
+            return [] if conf.problems() else check(**options)
+
+        register(checked, *tags, deploy=deploy)
+        return checked
+
+    return decorate
+
+
+@register()
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Check that ``GEOCACHE`` has only names that exist, each with a value of its kind."""
+    hint = "See DEFAULTS in geocache/conf.py."
+    return [Error(problem, hint=hint, id="geocache.E003") for problem in conf.problems()]
+
+
+@check_of_settings(Tags.caches)
 def check_journal(**_: Any) -> list[CheckMessage]:
     """Check that the cache can hold the journal. Only a warning: answers are written through.
 
@@ -46,8 +70,6 @@ def check_journal(**_: Any) -> list[CheckMessage]:
     """
     try:
         problem = _journal_problem()
-    except ImproperlyConfigured as error:
-        return [Error(str(error), id="geocache.E003")]
     except CacheUnusable as error:
         return [Caution(f"The cache cannot be opened: {error}", id="geocache.W001")]
     except CacheUnavailable:
@@ -63,16 +85,16 @@ def check_journal(**_: Any) -> list[CheckMessage]:
     ]
 
 
-@register(Tags.caches, deploy=True)
+@check_of_settings(Tags.caches, deploy=True)
 def check_journal_in_production(**_: Any) -> list[CheckMessage]:
     """Check that the cache is there, can hold the journal, and keeps records and seals."""
     try:
         problem = _journal_problem()
-    except (ImproperlyConfigured, CacheUnusable):
+    except CacheUnusable:
         # The check before each command has said so.
         return []
     except CacheUnavailable as error:
-        return [Caution(f"The cache cannot be reached: {error}", id="geocache.W001")]
+        return [Caution(f"The cache cannot be reached: {error}", id="geocache.W007")]
     if problem:
         return [Error(f"{problem}.", hint=_own_cache(), id="geocache.E001")]
     memory = backends.redis_memory(backends.current())
@@ -134,7 +156,7 @@ def _own_cache() -> str:
     )
 
 
-@register(Tags.caches)
+@check_of_settings(Tags.caches)
 def check_shared_cache(**_: Any) -> list[CheckMessage]:
     """Check that the cache is geocache's own, and that nothing in it is unpickled."""
     try:
@@ -171,7 +193,7 @@ def check_shared_cache(**_: Any) -> list[CheckMessage]:
     return []
 
 
-@register()
+@check_of_settings()
 def check_scheduler(**_: Any) -> list[CheckMessage]:
     """Check that the jobs of ``schedule_geo`` are kept in the default database."""
     if not apps.is_installed(SCHEDULER_APP):
@@ -187,13 +209,13 @@ def check_scheduler(**_: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@check_of_settings()
 def check_provider(**_: Any) -> list[CheckMessage]:
     """Check that the provider can answer. Only a warning: a flush does not need it."""
     try:
         problems = factory.current().check()
     except ImproperlyConfigured as error:
-        return [Error(str(error), id="geocache.E003")]
+        return [Error(str(error), id="geocache.E004")]
     except ProviderError as error:
         problems = [str(error)]
     hint = (
@@ -203,7 +225,7 @@ def check_provider(**_: Any) -> list[CheckMessage]:
     return [Caution(problem, hint=hint, id="geocache.W006") for problem in problems]
 
 
-@register(Tags.security)
+@check_of_settings(Tags.security)
 def check_trusted_proxies(**_: Any) -> list[CheckMessage]:
     """Check that the trusted proxies are networks: each request of a visitor asks for them."""
     try:
@@ -214,7 +236,7 @@ def check_trusted_proxies(**_: Any) -> list[CheckMessage]:
     return []
 
 
-@register(Tags.security, deploy=True)
+@check_of_settings(Tags.security, deploy=True)
 def check_proxy_is_trusted(**_: Any) -> list[CheckMessage]:
     """Check that a proxy which the settings tell of is trusted: else all visitors are one."""
     if conf.get("TRUSTED_PROXIES") or not conf.is_behind_proxy():
@@ -229,7 +251,7 @@ def check_proxy_is_trusted(**_: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@check_of_settings()
 def check_rates(**_: Any) -> list[CheckMessage]:
     """Check that the limits of look-ups can be read."""
     from geocache.rate_limit import limiter  # noqa: PLC0415 - its library takes 0.1 s to import
@@ -244,24 +266,20 @@ def check_rates(**_: Any) -> list[CheckMessage]:
     return errors
 
 
-@register()
+@check_of_settings()
 def check_retention(**_: Any) -> list[CheckMessage]:
     """Check that the days are a number after which rows are pruned."""
     try:
         prune.retention_days()
     except ImproperlyConfigured as error:
-        return [Error(str(error), hint="0 keeps all rows for ever.", id="geocache.E012")]
+        return [Error(str(error), hint="0 keeps all rows indefinitely.", id="geocache.E012")]
     return []
 
 
-@register()
+@check_of_settings()
 def check_names(**_: Any) -> list[CheckMessage]:
     """Check that names that settings give fit the columns that they are stored in."""
-    try:
-        names, alias = conf.get("IMPORT_SOURCES"), conf.get("CACHE_ALIAS")
-    except ImproperlyConfigured:
-        # The first check has said so.
-        return []
+    names, alias = conf.get("IMPORT_SOURCES"), conf.get("CACHE_ALIAS")
     problems = [f"IMPORT_SOURCES: {one}" for one in map(name_problem, names) if one]
     longest: Any = JournalHead._meta.get_field("alias").max_length
     problems += [f"CACHE_ALIAS is longer than {longest} letters"] if len(alias) > longest else []
@@ -272,7 +290,7 @@ def check_names(**_: Any) -> list[CheckMessage]:
 # What follows is no fault, and would be said before every command: on deploy only.
 
 
-@register(deploy=True)
+@check_of_settings(deploy=True)
 def check_is_scheduled(**_: Any) -> list[CheckMessage]:
     """Tell that nothing flushes by itself without the scheduler's app."""
     if apps.is_installed(SCHEDULER_APP):
@@ -286,7 +304,7 @@ def check_is_scheduled(**_: Any) -> list[CheckMessage]:
     ]
 
 
-@register(deploy=True)
+@check_of_settings(deploy=True)
 def check_database_age(**_: Any) -> list[CheckMessage]:
     """Tell that answers come from the old database that this app falls back to."""
     try:
@@ -305,7 +323,7 @@ def check_database_age(**_: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@check_of_settings()
 def check_bans(**_: Any) -> list[CheckMessage]:
     """Check that what bans can be loaded, and what is never banned can be read."""
     try:
@@ -313,7 +331,4 @@ def check_bans(**_: Any) -> list[CheckMessage]:
     except BanError as error:
         hint = "See docs/blocklists.md; without BAN_ACTION nothing is banned."
         return [Error(str(error), hint=hint, id="geocache.E013")]
-    except ImproperlyConfigured:
-        # The first check has said so.
-        return []
     return []

@@ -6,7 +6,9 @@ A project overrides any of ``DEFAULTS`` with one dict in its settings::
 """
 
 from functools import cache
+from os import PathLike
 from pathlib import Path
+from types import NoneType
 from typing import Any, Final
 
 from django.conf import settings
@@ -89,11 +91,19 @@ DEFAULTS: Final[dict[str, Any]] = {
     "NEVER_BAN": [],
 }
 
+# What a setting has to be, in words and as types, where its default does not say it all.
+OPTIONAL: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
+    "VAR_DIR": ("a path, or None", (str, PathLike, NoneType)),
+    "BAN_ACTION": ("a dict, or None", (dict, NoneType)),
+} | {name: ("a text, or None", (str, NoneType)) for name in DEFAULTS if name.endswith("_RATE")}
+
 
 @cache
 def _effective() -> dict[str, Any]:
     given = getattr(settings, "GEOCACHE", {})
-    if unknown := sorted(set(given) - set(DEFAULTS)):
+    if not isinstance(given, dict):
+        raise ImproperlyConfigured(f"GEOCACHE is {given!r}; it has to be a dict.")
+    if unknown := sorted(str(name) for name in given.keys() - DEFAULTS.keys()):
         raise ImproperlyConfigured(
             f"GEOCACHE has no setting {', '.join(unknown)}. Known: {', '.join(sorted(DEFAULTS))}."
         )
@@ -103,9 +113,41 @@ def _effective() -> dict[str, Any]:
 def get(name: str) -> Any:
     """Return the setting ``name`` of ``GEOCACHE``, or its default.
 
-    Raises ``ImproperlyConfigured`` when ``GEOCACHE`` holds a name that does not exist.
+    Raises ``ImproperlyConfigured`` when ``GEOCACHE`` is not a dict, or holds a name that does not
+    exist.
     """
     return _effective()[name]
+
+
+def problems() -> list[str]:
+    """Return what cannot be used of ``GEOCACHE``, one line each, or an empty list."""
+    try:
+        effective = _effective()
+    except ImproperlyConfigured as error:
+        return [str(error)]
+    found = []
+    for name, value in effective.items():
+        words, types = OPTIONAL.get(name) or _kind_of(DEFAULTS[name])
+        if not isinstance(value, types) or (int in types and not _is_number(value)):
+            found.append(f'GEOCACHE["{name}"] is {value!r}; it has to be {words}.')
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and value >= 0
+
+
+def _kind_of(default: object) -> tuple[str, tuple[type, ...]]:
+    match default:
+        case bool():
+            return "True or False", (bool,)
+        case int():
+            return "a number, 0 or more", (int, float)
+        case list():
+            return "a list", (list, tuple, set, frozenset)
+        case dict():
+            return "a dict", (dict,)
+    return "a text", (str,)
 
 
 @cache

@@ -1,4 +1,6 @@
+import inspect
 import os
+import re
 import time
 from datetime import date
 from pathlib import Path
@@ -12,10 +14,12 @@ from django.core.cache import BaseCache
 from django.core.management import call_command
 from structlog.testing import capture_logs
 
+from geocache import checks as journal_checks
 from geocache.cache import backends
 from geocache.cache.embedded import FILE_NAME, EmbeddedCache
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup
+from geocache.models import checks as database_checks
 from tests.factories import use_dummy_provider
 from tests.support.tcp_proxy import a_black_hole
 
@@ -117,7 +121,7 @@ def test_check_journal__a_server_that_is_down_is_said_on_deploy(
     (message,) = [
         one
         for one in checks.run_checks(include_deployment_checks=True)
-        if one.id == "geocache.W001"
+        if one.id == "geocache.W007"
     ]
     assert "cannot be reached: " in message.msg
 
@@ -137,7 +141,7 @@ def test_check_journal__a_server_that_does_not_answer_takes_two_seconds(settings
         started = time.monotonic()
         assert ids() == set()
         assert time.monotonic() - started < 3
-        assert "geocache.W001" in ids(deploy=True)
+        assert "geocache.W007" in ids(deploy=True)
 
 
 def test_check_journal__makes_no_file_of_the_embedded_cache(settings: Any, tmp_path: Path) -> None:
@@ -297,16 +301,52 @@ def test_check_provider__names_a_file_that_is_missing(settings: Any) -> None:
     assert "/nowhere/City.mmdb" in found[0].msg
 
 
+def test_check_provider__one_that_does_not_exist_is_an_error(settings: Any) -> None:
+    settings.GEOCACHE = {"PROVIDER": {"BACKEND": "nowhere.Provider"}}
+
+    assert ids() == {"geocache.E004"}
+
+
 @pytest.mark.parametrize(
     "given",
-    [{"PROVIDER": {"BACKEND": "nowhere.Provider"}}, {"DATABASE": ["a misspelt name"]}],
+    [
+        None,
+        ["DATABASES"],
+        {"DATABASE": ["a misspelt name"]},
+        {5: "no name"},
+        {"DATABASES": "/srv/one.mmdb"},
+        {"CACHE_ALIAS": None},
+        {"VAR_DIR": 5},
+        {"PROVIDER": "a.dotted.Path"},
+        {"BAN_ACTION": "a.dotted.Path"},
+        {"LOOKUP_RATE": 5},
+        {"PUBLIC_LOOKUP": "false"},
+        {"TTL_SECONDS": "30"},
+        {"TTL_SECONDS": True},
+        {"TTL_SECONDS": -1},
+        {"RETENTION_DAYS": None},
+    ],
+    ids=repr,
 )
-def test_checks__a_setting_that_cannot_be_used_is_an_error(
-    settings: Any, given: dict[str, Any]
-) -> None:
+def test_check_settings__what_is_not_of_its_kind_is_one_error(settings: Any, given: Any) -> None:
     settings.GEOCACHE = given
 
-    assert "geocache.E003" in ids()
+    found = checks.run_checks(include_deployment_checks=True)
+    assert [one.id for one in found if str(one.id).startswith("geo")] == ["geocache.E003"]
+
+
+def test_checks__no_two_share_an_id_and_each_is_documented() -> None:
+    uses: dict[str, set[str]] = {}
+    for module in (journal_checks, database_checks):
+        for name, check in vars(module).items():
+            if name.startswith("check_") and check.__module__ == module.__name__:
+                for one in re.findall(r"geocache\.[EWI]\d{3}", inspect.getsource(check)):
+                    uses.setdefault(one, set()).add(name)
+    shared = {one: names for one, names in uses.items() if len(names) > 1}
+    documented = Path(__file__).parents[1].joinpath("docs/checks.md").read_text()
+
+    assert not shared
+    assert set(re.findall(r"`([EWI]\d{3})`", documented)) == {one[-4:] for one in uses}
 
 
 def test_check_trusted_proxies__what_is_no_network_is_an_error(settings: Any) -> None:
@@ -324,7 +364,7 @@ def test_check_rates__what_cannot_be_read_is_an_error(settings: Any, setting: st
     assert ids() == {"geocache.E011"}
 
 
-@pytest.mark.parametrize("days", ["30", -1, None])
+@pytest.mark.parametrize("days", [1.5, 40_000])
 def test_check_retention__what_is_no_number_of_days_is_an_error(settings: Any, days: Any) -> None:
     settings.GEOCACHE = {**settings.GEOCACHE, "RETENTION_DAYS": days}
 
