@@ -388,7 +388,7 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         for statement in PRAGMAS:
             connection.execute(statement)
-        _make_table(connection)
+        make_table(connection)
     except sqlite3.Error:
         connection.close()
         raise
@@ -425,7 +425,8 @@ def _salvage(damaged: sqlite3.Connection, new: sqlite3.Connection) -> int:
     return count
 
 
-def _make_table(connection: sqlite3.Connection) -> None:
+def make_table(connection: sqlite3.Connection) -> None:
+    """Make the table where there is none, waiting for another process that does."""
     until = time.monotonic() + LOCK_SECONDS
     while True:
         try:

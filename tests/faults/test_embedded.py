@@ -253,7 +253,7 @@ def test_embedded__folder_removed_a_reader_follows_within_seconds(
 def test_embedded__folder_replaced_while_it_is_opened_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    path, make_table = cache_path(), embedded_cache._make_table
+    path, make_table = cache_path(), embedded_cache.make_table
     backends.current().set("a", "old")
     close_connections()
 
@@ -264,7 +264,7 @@ def test_embedded__folder_replaced_while_it_is_opened_is_noticed(
         path.parent.mkdir()
         path.touch()
 
-    monkeypatch.setattr(embedded_cache, "_make_table", replace_meanwhile)
+    monkeypatch.setattr(embedded_cache, "make_table", replace_meanwhile)
 
     backends.current().set("a", "new")
 
