@@ -1,6 +1,7 @@
 """Parse, normalise and classify IP addresses and networks. Needs no Django."""
 
 from geocache.addresses.parsing import (
+    ALL_IPV4_MAPPED,
     SPECIAL_NETWORKS,
     WIDEST_PREFIX_LENGTHS,
     networks_around,
@@ -15,6 +16,7 @@ from geocache.addresses.parsing import (
 )
 
 __all__ = [
+    "ALL_IPV4_MAPPED",
     "SPECIAL_NETWORKS",
     "WIDEST_PREFIX_LENGTHS",
     "networks_around",

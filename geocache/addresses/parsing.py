@@ -54,6 +54,7 @@ SPECIAL_NETWORKS: Final = (
 WIDEST_PREFIX_LENGTHS: Final = {4: 8, 6: 12}
 # What the hexadecimal digits of an IPv4-mapped address begin with.
 IPV4_MAPPED: Final = f"{0xFFFF:024x}"
+ALL_IPV4_MAPPED: Final = IPv6Network("::ffff:0:0/96")
 # The only part of IPv6 from which public addresses have been given out.
 GLOBAL_UNICAST_V6: Final = ip_network("2000::/3")
 
@@ -100,16 +101,20 @@ def normalise(value: str | IPv4Address | IPv6Address) -> str:
 
 
 def parse_network(text: str) -> IPv4Network | IPv6Network:
-    """Return the network in CIDR notation that ``text`` names; host bits are dropped.
+    """Return the network in CIDR notation that ``text`` names, never IPv4-mapped.
 
-    Raises ``InvalidAddress``.
+    Host bits are dropped. Raises ``InvalidAddress``.
     """
     try:
         if not isinstance(text, str) or len(text) > MAX_TEXT_LENGTH or not text.isascii():
             raise ValueError
-        return ip_network(text.strip(), strict=False)
+        network = ip_network(text.strip(), strict=False)
     except ValueError:
         raise InvalidAddress(f"{_shown(text)} is not a network") from None
+    if network.version == 4 or not network.subnet_of(ALL_IPV4_MAPPED):
+        return network
+    low_bits = int(network.network_address) - int(ALL_IPV4_MAPPED.network_address)
+    return IPv4Network((low_bits, network.prefixlen - ALL_IPV4_MAPPED.prefixlen))
 
 
 def special_reason(address: IPv4Address | IPv6Address) -> str:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from geocache import conf
-from geocache.addresses import SPECIAL_NETWORKS, parse_network
+from geocache.addresses import ALL_IPV4_MAPPED, SPECIAL_NETWORKS, parse_network
 from geocache.bans.base import BanAction
 from geocache.exceptions import BanError, InvalidAddress
 from geocache.locks.file_lock import exclusive_lock
@@ -169,6 +169,8 @@ def _protection() -> Callable[[str], bool]:
     except InvalidAddress as error:
         raise BanError(f"NEVER_BAN: {error}") from error
     networks += [ip_network(text) for text, _ in SPECIAL_NETWORKS]
+    # What is inside is parsed as IPv4; what is wider would ban all of IPv4.
+    networks.append(ALL_IPV4_MAPPED)
     ranges = {
         version: sorted(
             (int(one.network_address), int(one.broadcast_address))

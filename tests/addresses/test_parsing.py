@@ -298,6 +298,21 @@ def test_parse_network__drops_host_bits(text, network):
 
 
 @pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("::ffff:127.0.0.1/128", "127.0.0.1/32"),
+        ("::FFFF:8.8.8.8/120", "8.8.8.0/24"),
+        ("::ffff:8.8.8.8", "8.8.8.8/32"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("::ffff:0:0/95", "::fffe:0:0/95"),
+        ("::/0", "::/0"),
+    ],
+)
+def test_parse_network__is_never_ipv4_mapped(text, network):
+    assert str(parse_network(text)) == network
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",

@@ -96,6 +96,10 @@ def test_bans__that_are_switched_on_later_come_with_the_next_import(settings: An
         "8.8.8.8",
         "8.0.0.0/8",
         "8.8.8.0/25",
+        "::ffff:127.0.0.1/128",
+        "::ffff:8.8.8.8/128",
+        "::ffff:0:0/96",
+        "::ffff:0:0/95",
     ],
 )
 def test_bans__never_what_is_protected(
