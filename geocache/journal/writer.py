@@ -155,8 +155,8 @@ class Writer:
 
     def _new_segment(self, backend: BaseCache) -> OpenSegment:
         # All before the ticket is taken. The number of the last flush: one that begins after this
-        # is seen. Our own last ticket: that of another thread is never mistaken for a step back.
-        previous = self.last_ticket
+        # is seen. Our own last numbers: those of another thread are never taken for a step back.
+        previous, earlier = self.last_ticket, self._last_flush
         flush = segments.flush_number(backend)
         known = segments.read(backend, [segments.key(name) for name in KNOWN])
         self._limit_segments(known)
@@ -168,7 +168,11 @@ class Writer:
         with self._lock:
             self.last_ticket = ticket
             loss = known.get(segments.key(Name.LOSS), "")
-            self._look_for_loss(previous, ticket, flush, loss, is_short=is_short)
+            is_next = not previous or 0 < ticket - previous <= segments.JUMP
+            is_later = not earlier or segments.is_later_flush(earlier, flush)
+            self._last_flush = max(self._last_flush, flush) if is_later else flush
+            if not is_next or not is_later or is_short or loss not in ("", self._last_loss):
+                self._note_loss(loss)
             if not self._has_to_repair:
                 self._let_go(head)
             segment = OpenSegment(ticket, time.monotonic(), flush, self._loss_count)
@@ -206,17 +210,8 @@ class Writer:
             any(found.get(key) == segments.SEAL for key in pair) for pair in keys.values()
         )
 
-    def _look_for_loss(
-        self, previous: int, ticket: int, flush: int, loss: str, *, is_short: bool
-    ) -> None:
-        # Caller holds the lock. Several threads may draw the first ticket concurrently; that is not
-        # a jump.
-        is_next = not previous or 0 < ticket - previous <= segments.JUMP
-        is_later = not self._last_flush or segments.is_later_flush(self._last_flush, flush)
-        # Another thread may have read a later one.
-        self._last_flush = max(self._last_flush, flush) if is_later else flush
-        if is_next and is_later and not is_short and loss in ("", self._last_loss):
-            return
+    def _note_loss(self, loss: str) -> None:
+        # Caller holds the lock.
         self._last_loss = loss
         self._loss_count += 1
         self.open_segments.clear()

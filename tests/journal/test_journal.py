@@ -647,3 +647,26 @@ def test_lock__says_whether_it_is_held() -> None:
         assert (first, second) == (True, False)
     with reader.lock(60) as again:
         assert again
+
+
+def test_append__beside_a_thread_that_knows_a_later_flush_repairs_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    locations = many_locations(3)
+    writer.append(locations[:1])
+    reader.begin_flush()
+    next_ticket = journal_segments.next_ticket
+
+    def another_thread_is_faster(*given: Any) -> int:
+        # After this one has read the number of the last flush.
+        monkeypatch.undo()
+        reader.begin_flush()
+        writer.append(locations[1:2])
+        return next_ticket(*given)
+
+    monkeypatch.setattr(journal_segments, "next_ticket", another_thread_is_faster)
+
+    with capture_logs() as logs:
+        writer.append(locations[2:])
+
+    assert logs == []
