@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from django.apps import apps
 from django.core.signals import setting_changed
@@ -72,7 +73,9 @@ def drop_broken_connection() -> None:
 def _digest(name: str) -> str:
     if writing_connection().vendor == "sqlite":
         is_in_memory = ":memory:" in name or "mode=memory" in name
-        name = f"{name} {_PROCESS}" if is_in_memory else str(Path(name).resolve())
+        # Also of the form "file:/var/geo.sqlite3?mode=rw", which is no path.
+        path = unquote(urlsplit(name).path) if name.startswith("file:") else name
+        name = f"{name} {_PROCESS}" if is_in_memory else str(Path(path).resolve())
     return blake2b(name.encode(), digest_size=3).hexdigest()
 
 

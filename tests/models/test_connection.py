@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from django.db import connections
 
-from geocache.models.connection import writing_alias
+from geocache.models.connection import database_id, writing_alias, writing_connection
 from tests.support.processes import ROOT
 
 pytestmark = pytest.mark.slow
@@ -95,3 +96,19 @@ def test_router__with_a_replica_reads_what_it_changes_where_it_writes(
 
 def test_writing_alias__is_the_default_without_a_router() -> None:
     assert writing_alias() == "default"
+
+
+@pytest.mark.parametrize("name", ["geo data.sqlite3", "file:{}/geo%20data.sqlite3?mode=rw"])
+def test_database_id__does_not_depend_on_the_current_folder_and_the_form_of_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    if writing_connection().vendor != "sqlite":
+        pytest.skip("names are not paths")
+    database = connections.settings[writing_alias()]
+    monkeypatch.setitem(database, "NAME", str(tmp_path / "geo data.sqlite3"))
+    expected = database_id()
+    monkeypatch.chdir(tmp_path)
+
+    monkeypatch.setitem(database, "NAME", name.format(tmp_path))
+
+    assert database_id() == expected
