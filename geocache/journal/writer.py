@@ -95,11 +95,13 @@ class Writer:
             self.reset()
         with segments.open_journal() as backend:
             self._limit(backend, answer_count)
+            untrusted: list[str] = []
             for _ in range(APPEND_ATTEMPTS):
                 segment = self.free_segment() or self._new_segment(backend)
+                key = segments.record_key(segment.number, segment.record_count)
                 appended = backends.append(
                     backend,
-                    (segments.record_key(segment.number, segment.record_count), text),
+                    (key, text),
                     entry,
                     flush_key=segments.key(Name.FLUSH),
                     pending=(segments.key(Name.PENDING), answer_count),
@@ -111,10 +113,11 @@ class Writer:
                     continue
                 self.pending_count = appended.pending_count or 0
                 if appended.is_added and self._keep(segment, appended, text, answer_count):
+                    self._take_back(backend, untrusted, answer_count)
                     return appended.is_set
                 # Sealed by a flusher, passed by one, or of a lost numbering: it is given up.
                 if appended.is_added:
-                    self._take_back(backend, segment, answer_count)
+                    untrusted.append(key)
         raise JournalUnavailable(f"no segment took the record in {APPEND_ATTEMPTS} attempts")
 
     def reset(self) -> None:
@@ -238,10 +241,12 @@ class Writer:
             self.open_segments.append(segment)
         return True
 
-    def _take_back(self, backend: BaseCache, segment: OpenSegment, answer_count: int) -> None:
-        # A flush may have passed: nobody would find it. The last of its segment: it leaves no gap.
-        backend.delete(segments.record_key(segment.number, segment.record_count))
-        segments.count_pending(backend, -answer_count)
+    def _take_back(self, backend: BaseCache, keys: list[str], answer_count: int) -> None:
+        # No flush may come to look for them. Not before the answers stand elsewhere: others may
+        # have the hot entry. Each was the last of its segment, and leaves no gap.
+        if keys:
+            backend.delete_many(keys)
+            segments.count_pending(backend, -len(keys) * answer_count)
 
     def _let_go(self, head: int) -> None:
         # Caller holds the lock.

@@ -184,6 +184,29 @@ def test_append__sees_a_flush_that_begins_beside_its_add(
     assert addresses(all_records()) == ({"20.0.0.2"} if is_before else {"20.0.0.1", "20.0.0.2"})
 
 
+def test_append__killed_before_it_adds_again_leaves_what_others_may_have_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The hot entry was set with the record: another process may have answered from it."""
+    writer.append([a_location("20.0.0.1")])
+    real, calls = backends.append, iter(range(9))
+
+    def killed_the_second_time(*args: Any, **options: Any) -> backends.Appended:
+        if next(calls):
+            raise KeyboardInterrupt
+        reader.begin_flush()
+        return real(*args, **options)
+
+    monkeypatch.setattr(backends, "append", killed_the_second_time)
+    entry = backends.Entry("e:1:20.0.0.2", "an answer", 60)
+
+    with pytest.raises(KeyboardInterrupt):
+        writer.append([a_location("20.0.0.2")], entry)
+
+    assert backends.current().get(entry.key)
+    assert addresses(all_records()) == {"20.0.0.1", "20.0.0.2"}
+
+
 def test_append__is_not_fooled_by_a_flush_between_its_ticket_and_its_add(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -591,6 +614,20 @@ def test_backlog__is_counted_without_reading_the_records(monkeypatch: pytest.Mon
 
     assert (backlog.answer_count, backlog.oldest_at) == (40_000, NOON)
     assert len(asked) < 20
+
+
+@pytest.mark.django_db
+def test_recount__of_many_is_an_estimate_and_not_what_was_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journal_backlog, "READ_SEGMENTS", 8)
+    monkeypatch.setattr(journal_backlog, "SAMPLED_SEGMENTS", 4)
+    head = reader.last_ticket()
+    for location in many_locations(64 * 10):
+        writer.append([location])
+    reader.count_deleted(10_000)
+
+    assert journal_backlog.recount(head) == pytest.approx(640, rel=0.3)
 
 
 @pytest.mark.django_db
