@@ -140,9 +140,7 @@ class _Flush:
         published = reader.published()
         # Before anything is read or sealed: a database that is away ends the flush here.
         head = JournalHead.of(self.journal)
-        if not self._make_up(head, published):
-            self.report.timed_out = True
-            return
+        self._make_up(head, published)
         # A flusher that was killed after its commit has left records behind.
         reader.forget_segments(head.deleted_through + 1, head.flushed_through)
         self.deleted_through = head.flushed_through
@@ -168,17 +166,15 @@ class _Flush:
         reader.publish(Position(head.flushed_through, head.written_count))
         return head.flushed_through
 
-    def _make_up(self, head: JournalHead, published: Position) -> bool:
-        """Repair a database that lacks what it had committed; False when the time limit came first.
+    def _make_up(self, head: JournalHead, published: Position) -> None:
+        """Repair a database that lacks what it had committed.
 
         It failed over to a replica that was behind, or was restored from a backup.
         """
         missing_count = published.written_count - head.written_count
         if missing_count <= 0 or published.flushed_through <= head.flushed_through:
-            return True
-        restored_count = restore(self.deadline)
-        if restored_count is None:
-            return False
+            return
+        restored_count = restore()
         lost_count = max(missing_count - restored_count, 0)
         self.report.flushed += restored_count
         self.report.lost += lost_count
@@ -192,7 +188,6 @@ class _Flush:
         self._move_head(published.flushed_through)
         JournalHead.advance(self.journal, written=missing_count)
         head.refresh_from_db()
-        return True
 
     def _flush_lost(self, head: int, last: int, flushed_before: int) -> None:
         """Flush what is left after the cache was emptied, or is in an earlier state again.

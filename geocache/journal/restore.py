@@ -1,6 +1,5 @@
 """Write hot entries to a database that was restored to a state from before they were flushed."""
 
-import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from operator import attrgetter
@@ -16,17 +15,15 @@ from geocache.models.connection import database_id, writing_alias
 BATCH_ENTRIES: Final = 1_000
 
 
-def restore(deadline: float) -> int | None:
+def restore() -> int:
     """Write the answers of hot entries that the table lacks; return how many.
 
-    None when the deadline, of ``time.monotonic``, came first. Raises ``JournalUnavailable`` and
-    what ``table_writer.write`` raises.
+    Without a time limit: a walk that is cut short would begin again with each flush. Raises
+    ``JournalUnavailable`` and what ``table_writer.write`` raises.
     """
     restored = 0
     keys = _keys()
     while batch := list(islice(keys, BATCH_ENTRIES)):
-        if time.monotonic() > deadline:
-            return None
         missing = list(_missing(batch))
         if missing:
             restored += table_writer.write(missing, is_durable=True).accepted_count
