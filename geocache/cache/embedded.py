@@ -296,7 +296,7 @@ class EmbeddedCache(BaseCache):
         except sqlite3.DatabaseError as error:
             raise self._failure(error, "written") from error
         if self._is_replaced():
-            # Meanwhile: what was written is in a file that nobody looks into.
+            # Meanwhile: what was written is in a file that no other process reads.
             self._reopen()
             raise CacheUnusable(f"{self.path} was removed or replaced")
 

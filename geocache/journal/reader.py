@@ -63,9 +63,9 @@ def _end_segments() -> int:
 
 
 def close_segment(number: int) -> ClosedSegment:
-    """Seal segment ``number`` behind its last record and return all its records."""
+    """Seal segment ``number`` after its last record and return all its records."""
     keys = segments.record_keys(number)
-    # Behind the last of a full one: its writer sees that the flush has seen all.
+    # After the last record of a full one: its writer sees that the flush has seen all.
     after = segments.record_key(number, segments.RECORDS_PER_SEGMENT)
     with segments.open_journal() as backend:
         present = segments.read(backend, keys)
@@ -138,7 +138,7 @@ def count_deleted(answer_count: int) -> None:
 @contextmanager
 def lock(timeout_seconds: float, wait_seconds: float = 5.0) -> Iterator[bool]:
     """Hold the flushers' lock, or go on without it (False) when another keeps it for too long."""
-    # A flush without a time limit is no reason to keep others waiting for long after its end.
+    # A flush without a time limit should not keep others waiting long after it was killed.
     flushers_lock, key = CacheLock(min(timeout_seconds, MAX_LOCK_SECONDS)), segments.key(Name.LOCK)
     with segments.open_journal() as backend:
         is_held = flushers_lock.acquire(backend, key, wait_seconds=wait_seconds)

@@ -21,7 +21,7 @@ segments. After each record the writer reads ``f`` again. As long as it is the s
 begun that could pass this segment, and the next one finds the record. Otherwise the record is taken
 back and added to a new segment. No clock and no expiry has a part in this.
 
-A flusher also puts a SEAL behind the last record of a segment, by ``add``: so it learns the end of
+A flusher also puts a SEAL after the last record of a segment, by ``add``: so it learns the end of
 a segment, or a gap in it, from the server that takes the writes, and not from a replica.
 
 A cache may still lose what it was given. Each writer holds its records until they are flushed, and
@@ -45,7 +45,7 @@ from geocache.exceptions import CacheUnavailable, JournalUnavailable
 from geocache.models.connection import database_id
 
 RECORDS_PER_SEGMENT: Final = 64
-# Only so that seals do not add up: those of an hour ago have nobody to keep off.
+# Only so that seals do not add up: after an hour no writer is left for them to refuse.
 SEAL_SECONDS: Final = 3600
 READ_ATTEMPTS: Final = 4
 # A counter is seeded with the quarters of a second since 2025, each of them so many tickets apart:
