@@ -73,7 +73,7 @@ def _token(request: HttpRequest) -> str | None:
 
 
 def rate_exceeded(error: RateExceeded) -> ApiError:
-    """Return what to tell whoever has asked for too many addresses."""
+    """Return what to tell a caller that has asked for too many addresses."""
     if not error.seconds:
         return ApiError(413, "too_many_addresses", f"Send at most {error.amount} addresses.")
     message = f"Too many requests. Ask again in {error.seconds} seconds."

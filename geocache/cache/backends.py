@@ -187,7 +187,7 @@ def append(
     flush_key: str,
     pending: tuple[str, int],
 ) -> Appended:
-    """Add a record that lives for ever, and its hot entry if the cache does both in one trip.
+    """Add a record that never expires, and its hot entry if the cache does both in one trip.
 
     Both or neither: nothing is added where something stands under the key of the record (on Redis,
     also of the entry). The counter of ``pending`` is raised by its number if the record was added.

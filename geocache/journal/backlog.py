@@ -66,7 +66,7 @@ def find(address: str) -> Location | None:
     written = json.dumps(address)
     numbers = _waiting(_flushed_through())[:READ_SEGMENTS]
     texts = [text for some in _texts(numbers) for text in some if written in text]
-    found = [one for text in texts for one in _readable(text) if one.address == address]
+    found = [one for text in texts for one in readable(text) if one.address == address]
     return max(found, key=lambda one: one.resolved_at, default=None)
 
 
@@ -100,12 +100,13 @@ def _oldest_at(head: int) -> datetime | None:
         keys = [segments.record_key(number, 0) for number in numbers[start : start + STEP_SEGMENTS]]
         with segments.open_journal() as backend:
             present = segments.read(backend, keys)
-        if moments := [one.resolved_at for text in present.values() for one in _readable(text)]:
+        if moments := [one.resolved_at for text in present.values() for one in readable(text)]:
             return min(moments)
     return None
 
 
-def _readable(text: str) -> list[Location]:
+def readable(text: str) -> list[Location]:
+    """Return the answers in a text of the cache, none where it cannot be read."""
     try:
         return load_locations(text)
     except UndecodableRecord:

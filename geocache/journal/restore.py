@@ -6,9 +6,9 @@ from operator import attrgetter
 from typing import Final
 
 from geocache.cache import backends
-from geocache.exceptions import UndecodableRecord
 from geocache.journal import segments, table_writer
-from geocache.location import Location, load_locations
+from geocache.journal.backlog import readable
+from geocache.location import Location
 from geocache.models import GeoCache
 from geocache.models.connection import database_id, writing_alias
 
@@ -39,7 +39,7 @@ def _keys() -> Iterator[str]:
 def _missing(keys: Iterable[str]) -> Iterator[Location]:
     with segments.open_journal() as backend:
         texts = segments.read(backend, list(keys))
-    found = [one for text in texts.values() for one in _readable(text)]
+    found = [one for text in texts.values() for one in readable(text)]
     # The newest last: an address has an entry for each build of the database.
     entries = {one.address: one for one in sorted(found, key=attrgetter("resolved_at"))}
     rows = GeoCache.objects.using(writing_alias()).filter(pk__in=list(entries))
@@ -47,10 +47,3 @@ def _missing(keys: Iterable[str]) -> Iterator[Location]:
     for address, entry in entries.items():
         if address not in known or known[address] < entry.resolved_at:
             yield entry
-
-
-def _readable(text: str) -> list[Location]:
-    try:
-        return load_locations(text)
-    except UndecodableRecord:
-        return []
