@@ -22,6 +22,9 @@ class Entry(NamedTuple):
     prefix_length: int
     # Canonical: ``192.0.2.1``, or ``192.0.2.0/24``; a network of one address is that address.
     text: str
+    # What the list says of it: a count or score, and a comment. No part of what it is.
+    score: float | None = None
+    comment: str = ""
 
     @property
     def is_network(self) -> bool:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import islice
+from itertools import islice, starmap
 from typing import Final
 
 from django.db.models import F
@@ -252,7 +252,7 @@ def _entries_of(source: ImportSource | None) -> Iterator[Entry]:
     rows = ListedAddress.objects.using(writing_alias()).filter(source=source).listed().in_order()
     page = rows
     while held := list(
-        map(Entry._make, page.values_list("sort_key", "prefix_length", "entry")[:HELD_ROWS])
+        starmap(Entry, page.values_list("sort_key", "prefix_length", "entry")[:HELD_ROWS])
     ):
         yield from held
         page = rows.behind(held[-1])

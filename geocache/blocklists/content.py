@@ -16,12 +16,12 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BufferedRandom, BufferedReader
-from itertools import islice
+from itertools import islice, starmap
 from pathlib import Path
 from typing import IO, Final
 
 from geocache.addresses.blocks import Entry, parse_entries
-from geocache.blocklists.formats import HEAD_LINES, Format, Words, recognise
+from geocache.blocklists.formats.line_formats import HEAD_LINES, Format, Words, recognise
 from geocache.exceptions import ImportFailed, InvalidAddress
 from geocache.text import strip_unprintable
 
@@ -158,8 +158,10 @@ class Entries:
             raise
 
     def __iter__(self) -> Iterator[Entry]:
-        rows = self._database.execute("SELECT * FROM entry ORDER BY sort_key, prefix_length")
-        return map(Entry._make, rows)
+        rows = self._database.execute(
+            "SELECT sort_key, prefix_length, text FROM entry ORDER BY 1, 2"
+        )
+        return starmap(Entry, rows)
 
     def close(self) -> None:
         """Delete the file."""
@@ -168,7 +170,8 @@ class Entries:
     def _read(self, spooled: Spooled, watch: Watch) -> None:
         self._database.execute("BEGIN")
         self._database.executemany(
-            "INSERT OR IGNORE INTO entry VALUES (?, ?, ?)", self._parsed(spooled, watch)
+            "INSERT OR IGNORE INTO entry VALUES (?, ?, ?)",
+            (one[:3] for one in self._parsed(spooled, watch)),
         )
         self._database.execute("COMMIT")
         self.report.entry_count, networks = self._database.execute(

@@ -1,6 +1,6 @@
 import pytest
 
-from geocache.blocklists.formats import recognise
+from geocache.blocklists.formats.line_formats import recognise
 
 IPSUM = """\
 # IPsum Threat Intelligence Feed
