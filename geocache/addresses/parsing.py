@@ -17,6 +17,9 @@ from typing import Final
 
 from geocache.exceptions import InvalidAddress
 
+# What stands for one address: psycopg, for example, gives interfaces and networks.
+AddressLike = str | IPv4Address | IPv6Address | IPv4Network | IPv6Network
+
 # No address or network is longer than this; more is refused before it is looked at.
 MAX_TEXT_LENGTH: Final = 100
 
@@ -73,19 +76,16 @@ _FIRSTS_4, _LASTS_4 = _ranges(4)
 _FIRSTS_6, _LASTS_6 = _ranges(6)
 
 
-def parse_address(value: str | IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+def parse_address(value: AddressLike) -> IPv4Address | IPv6Address:
     """Return the one address that ``value`` names, without a zone and never IPv4-mapped.
 
-    A zone (``fe80::1%eth0``) is dropped where it means something, on a link-local address.
+    White space around a text is dropped, and so is a zone (``fe80::1%eth0``) where it means
+    something, on a link-local address. An interface of ``ipaddress`` is its address, a network of
+    one address is that address. Bytes are refused: four of them may be packed or text (``::12``).
     Raises ``InvalidAddress``, with one line that repeats at most the first 40 characters.
     """
     try:
-        address = _from_text(value) if isinstance(value, str) else value
-        if not isinstance(address, IPv4Address | IPv6Address):
-            raise ValueError
-        # A subclass, of which the text is not an address: 192.0.2.1/24.
-        if isinstance(address, IPv4Interface | IPv6Interface):
-            raise ValueError
+        address = _from_text(value) if isinstance(value, str) else _from_object(value)
         if address.version == 6 and address.scope_id is not None:
             address = _without_zone(address)
     except ValueError:
@@ -95,7 +95,7 @@ def parse_address(value: str | IPv4Address | IPv6Address) -> IPv4Address | IPv6A
     return address
 
 
-def normalise(value: str | IPv4Address | IPv6Address) -> str:
+def normalise(value: AddressLike) -> str:
     """Return the one canonical text of an address; raise ``InvalidAddress``."""
     return str(parse_address(value))
 
@@ -126,7 +126,7 @@ def special_reason(address: IPv4Address | IPv6Address) -> str:
     return reason or ("" if address in GLOBAL_UNICAST_V6 else "reserved")
 
 
-def public_text(value: str | IPv4Address | IPv6Address) -> str:
+def public_text(value: AddressLike) -> str:
     """Return the canonical text of an address, or the empty one if no provider is asked about it.
 
     Raises ``InvalidAddress``.
@@ -187,12 +187,26 @@ def _from_text(text: str) -> IPv4Address | IPv6Address:
     # hold any character, so that ``ip_address`` itself takes a NUL there.
     if len(text) > MAX_TEXT_LENGTH or "\0" in text:
         raise ValueError
+    # A lazy text passes for one, but not with the C function.
+    text = str(text)
     try:
         # Most are plain IPv4, and ``ip_address`` takes four times as long. What this one takes is
         # canonical: no zeros in front, no spaces.
         return IPv4Address(inet_pton(AF_INET, text))
     except OSError:
         return ip_address(text.strip())
+
+
+def _from_object(value: object) -> IPv4Address | IPv6Address:
+    match value:
+        # A subclass of an address, of which the text is not one: 192.0.2.1/24.
+        case IPv4Interface() | IPv6Interface():
+            return value.ip
+        case IPv4Address() | IPv6Address():
+            return value
+        case IPv4Network() | IPv6Network() if value.prefixlen == value.max_prefixlen:
+            return value.network_address
+    raise ValueError
 
 
 def _without_zone(address: IPv6Address) -> IPv6Address:

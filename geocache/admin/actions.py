@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from geocache.admin.flush_now import FLUSH_NOW_SECONDS
 from geocache.admin.parameters import CHOSEN_LIMIT
-from geocache.exceptions import FlushError, ProviderError
+from geocache.exceptions import FlushError, InvalidAddress, ProviderError
 from geocache.exports import download
 from geocache.maintenance.forget import forget
 from geocache.maintenance.resolve_again import resolve_again
@@ -39,7 +39,7 @@ def resolve_chosen_again(_: Any, request: HttpRequest, queryset: Rows) -> None:
     addresses = _addresses(queryset)
     try:
         answer_count = len(resolve_again(addresses))
-    except ProviderError as error:
+    except (InvalidAddress, ProviderError) as error:
         messages.error(request, gettext("Not resolved: %(error)s") % {"error": error})
         return
     said = ngettext(
@@ -73,7 +73,7 @@ def forget_confirmed(model_admin: Any, request: HttpRequest) -> None:
     rows = list(GeoCache.objects.filter(pk__in=chosen))
     try:
         row_count = forget([row.address for row in rows], FLUSH_NOW_SECONDS)
-    except (FlushError, ProviderError) as error:
+    except (FlushError, InvalidAddress, ProviderError) as error:
         messages.error(request, gettext("Not forgotten: %(error)s") % {"error": error})
         return
     model_admin.log_deletions(request, rows)

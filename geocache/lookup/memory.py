@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from django.core.signals import setting_changed
 
 from geocache import conf
+from geocache.addresses import AddressLike
 from geocache.location import Location
 
-Asked = str | IPv4Address | IPv6Address
+Asked = AddressLike
 
 
 class Memory:

@@ -17,6 +17,7 @@ very moment gives a new answer.
 from collections.abc import Iterable, Sequence
 from datetime import date
 
+from geocache.addresses import AddressLike, normalise
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import hot_entries
@@ -34,26 +35,27 @@ from geocache.providers import factory
 
 
 def forget(
-    addresses: Sequence[str],
+    addresses: Iterable[AddressLike],
     time_limit_seconds: float | None = None,
     *,
     unseen_since: date | None = None,
 ) -> int:
-    """Forget the answers for normalised ``addresses``; return how many rows there were.
+    """Forget the answers for ``addresses``, however they are written; return the number of rows.
 
     With ``unseen_since`` only those that nobody has asked for on that day of UTC or later. Flushes
-    first, within ``time_limit_seconds`` as ``flush_dirty`` does. Raises ``FlushError`` and
-    ``ProviderError``, and has then deleted nothing unless the message says so. Not to be called
-    inside a transaction.
+    first, within ``time_limit_seconds`` as ``flush_dirty`` does. Raises ``InvalidAddress``,
+    ``FlushError`` and ``ProviderError``, and has then deleted nothing unless the message says so.
+    Not to be called inside a transaction.
     """
+    texts = [normalise(address) for address in addresses]
     # It is part of the keys of hot entries; without it they could not be deleted.
     build = factory.current().build()
     if flush_dirty(time_limit_seconds).timed_out:
         raise FlushError("the time limit was over before all dirty answers were flushed")
     try:
-        rows = GeoCache.objects.using(writing_alias()).filter(pk__in=addresses)
+        rows = GeoCache.objects.using(writing_alias()).filter(pk__in=texts)
         if unseen_since is None:
-            return delete_rows(build, rows, addresses)
+            return delete_rows(build, rows, texts)
         return delete_rows(build, rows.unseen_since(unseen_since))
     except JournalUnavailable as error:
         raise FlushError(str(error)) from error

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from geocache.addresses import parse_address, special_reason
+from geocache.addresses import AddressLike, parse_address, special_reason
 from geocache.journal.recorder import record
 from geocache.location import Location
 from geocache.lookup import hot_entries
@@ -14,7 +14,7 @@ from geocache.models.connection import writing_alias
 from geocache.providers import factory, quota
 
 
-def resolve_again(addresses: Iterable[str], *, is_hot: bool = True) -> dict[str, Location]:
+def resolve_again(addresses: Iterable[AddressLike], *, is_hot: bool = True) -> dict[str, Location]:
     """Return what the provider answers now, by address, without those that it failed on.
 
     The new answers are in the table with the next flush, and hot at once: other processes give the

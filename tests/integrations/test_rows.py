@@ -1,4 +1,7 @@
+from ipaddress import IPv4Address, ip_interface, ip_network
+
 import pytest
+from django.utils.functional import SimpleLazyObject
 
 from geocache.integrations.rows import attach_locations
 from geocache.lookup import tiers
@@ -23,6 +26,21 @@ def test_geo_for__gives_each_row_its_answer(provider):
 def test_geo_for__what_is_no_address_has_none(value):
     (row,) = attach_locations([{"ip": value}], "ip")
     assert row == {"ip": value, "geo": None}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ip_interface(f"{LONDON}/24"),
+        ip_network(f"{LONDON}/32"),
+        IPv4Address(LONDON),
+        f" {LONDON} ",
+        SimpleLazyObject(lambda: LONDON),
+    ],
+)
+def test_geo_for__what_a_driver_gives_for_an_address_is_one(value):
+    rows = attach_locations([{"ip": value}, {"ip": "nonsense"}, {"ip": b"\x08\x08\x08\x08"}], "ip")
+    assert [row["geo"] and row["geo"].country_code for row in rows] == ["GB", None, None]
 
 
 def test_geo_for__dicts_and_another_name():

@@ -11,6 +11,8 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.core.cache.backends.redis import RedisCache
 from django.db import InterfaceError, OperationalError, connection
+from django.utils.functional import SimpleLazyObject
+from django.utils.safestring import SafeString
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
@@ -420,10 +422,9 @@ def test_lookup__not_found_is_remembered_and_journaled(dummy):
         {},
         [LONDON],
         b"1.2.3.4",
-        ip_interface("81.2.69.142/24"),
-        ip_interface("81.2.69.142/32"),
-        ip_interface("2001:db8::1/64"),
+        bytearray(4),
         ip_network("81.2.69.0/24"),
+        ip_network("2001:db8::/127"),
     ],
 )
 def test_lookup__what_is_no_address_raises_and_is_not_remembered(dummy, bad):
@@ -438,6 +439,34 @@ def test_lookup__what_is_no_address_raises_and_is_not_remembered(dummy, bad):
         lookup_many(iter([LONDON, bad]))
     assert dummy.asked == []
     assert not memory.young
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ip_interface("81.2.69.142/24"),
+        ip_interface("81.2.69.142/32"),
+        ip_interface("::ffff:81.2.69.142/120"),
+        ip_network("81.2.69.142/32"),
+        ip_network("::ffff:81.2.69.142/128"),
+        " 81.2.69.142\n",
+        "81.2.69.142" + " " * 28,
+        SafeString(LONDON),
+        SimpleLazyObject(lambda: LONDON),
+    ],
+)
+def test_lookup__what_stands_for_one_address_is_that_address(dummy, value):
+    for _ in range(2):
+        assert lookup(value).address == LONDON
+        assert async_to_sync(alookup)(value).address == LONDON
+        assert lookup_many([value])[value].address == LONDON
+    assert dummy.asked == [LONDON]
+
+
+@pytest.mark.usefixtures("dummy")
+def test_lookup__an_interface_of_a_special_network_is_its_address():
+    assert lookup(ip_interface("10.0.0.1/8")).to_plain()["address"] == "10.0.0.1"
+    assert lookup(ip_interface("fe80::1%eth0/64")).address == "fe80::1"
 
 
 # --- failure -----------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 import threading
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_interface, ip_network
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from geocache.cache import backends
-from geocache.exceptions import FlushError, JournalUnavailable, ProviderError
+from geocache.exceptions import FlushError, InvalidAddress, JournalUnavailable, ProviderError
 from geocache.journal import flush, reader, spill_buffer, table_writer, writer
 from geocache.journal.flush import FlushReport, flush_dirty
 from geocache.location import Location
@@ -63,6 +64,22 @@ def test_forget__dirty_answer_does_not_come_back_with_the_next_flush() -> None:
     assert forget([LONDON]) == 1
     flush_dirty()
     assert stored() == set()
+
+
+@pytest.mark.parametrize(
+    "text", [f" {LONDON} ", f"::ffff:{LONDON}", ip_interface(f"{LONDON}/24"), ip_network(LONDON)]
+)
+def test_forget__however_the_address_is_written(text: Any) -> None:
+    a_row(LONDON)
+    assert forget([text]) == 1
+    assert not GeoCache.objects.exists()
+
+
+def test_forget__what_is_not_an_address_forgets_nothing() -> None:
+    a_row(LONDON)
+    with pytest.raises(InvalidAddress):
+        forget([LONDON, "192.0.2.0/24"])
+    assert GeoCache.objects.count() == 1
 
 
 def test_forget__what_is_not_known_is_nothing() -> None:
