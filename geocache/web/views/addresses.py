@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from geocache import exports
 from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress, InvalidCursor
 from geocache.history.spans import answer_on, past_spans
+from geocache.location import Location
 from geocache.lookup import explain
 from geocache.models import GeoCache, ListedAddress
 from geocache.permissions import VIEW_ADDRESSES, VIEW_HISTORY, VIEW_LISTED, VIEW_LISTS
@@ -84,7 +85,7 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
     reason = special_reason(parsed)
     known = explain.trace(parsed)
     answer = known.answer()
-    network = parse_network(answer.network) if answer is not None and answer.network else None
+    network = _network_of(answer)
     rows = GeoCache.objects.in_network(network).around(parsed, NEIGHBOURS) if network else []
     context: dict[str, Any] = {
         **_past(request, address),
@@ -99,6 +100,14 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
     }
     status = HTTPStatus.OK if answer is not None or reason else HTTPStatus.NOT_FOUND
     return render(request, "geocache/address.html", context, status=status)
+
+
+def _network_of(answer: Location | None) -> IPv4Network | IPv6Network | None:
+    """Return the network that an answer holds for; None also for a text that is not one."""
+    try:
+        return parse_network(answer.network) if answer is not None else None
+    except InvalidAddress:
+        return None
 
 
 def _listings(request: HttpRequest, address: Address) -> Iterable[ListedAddress]:

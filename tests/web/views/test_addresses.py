@@ -214,7 +214,7 @@ def test_download__value_that_cannot_be_used_is_no_file(viewer):
 
 @pytest.mark.parametrize("kind", ["json", "xlsx", "x/y"])
 def test_download__other_kinds_do_not_exist(viewer, kind):
-    assert viewer.get(f"/addresses/download.{kind}").status_code == 404
+    assert viewer.get(f"/addresses/download.{kind}", follow=True).status_code == 404
 
 
 # --- one address -----------------------------------------------------------------------------
