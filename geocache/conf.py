@@ -75,11 +75,14 @@ DEFAULTS: Final[dict[str, Any]] = {
     "RETENTION_DAYS": 0,
     # Lists that the scheduler imports: their names, and from where, a path or an https:// URL.
     "IMPORT_SOURCES": {},
+    # How a list is read where that cannot be told from its content: by its name a dict with one or
+    # more of "format", "column", "score_column", "set" (texts) and "allow_empty" (True or False).
+    "IMPORT_OPTIONS": {},
     # Hosts that lists may be fetched from, beside those of IMPORT_SOURCES.
     "IMPORT_HOSTS": [],
     # Hours between two looks at a list.
     "IMPORT_HOURS": 6,
-    # Seconds that one list may take to be fetched, and how large it may be.
+    # Seconds that one list may take to be fetched, and again to be read; bytes that it may have.
     "IMPORT_TIME_LIMIT_SECONDS": 300,
     "IMPORT_MAX_BYTES": 256 * 2**20,
     # What bans the entries of lists: a dotted path and the keyword arguments of its class, as

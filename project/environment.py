@@ -1,5 +1,6 @@
 """Read settings from the environment; nonsense is rejected with one line that says what to do."""
 
+import json
 import os
 import secrets
 import tempfile
@@ -51,6 +52,18 @@ def named(name: str) -> dict[str, str]:
                 f"{name} names each list and its place, as in ipsum=https://host/path,own=/srv/own."
             )
     return {key.strip(): place.strip() for key, _, place in pairs}
+
+
+def json_object(name: str) -> dict[str, Any]:
+    """Return a variable that is a JSON object."""
+    text = os.environ.get(name, "").strip()
+    try:
+        value = json.loads(text or "{}")
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is not JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise ImproperlyConfigured(f"{name} has to be a JSON object, as in {{}}.")
+    return value
 
 
 def whole(name: str, *, default: int) -> int:

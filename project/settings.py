@@ -96,6 +96,7 @@ GEOCACHE = {
     "REFRESH_TIME_LIMIT_SECONDS": environment.whole("GEOCACHE_REFRESH_SECONDS", default=600),
     "RETENTION_DAYS": environment.whole("GEOCACHE_RETENTION_DAYS", default=0),
     "IMPORT_SOURCES": environment.named("GEOCACHE_IMPORT_SOURCES"),
+    "IMPORT_OPTIONS": environment.json_object("GEOCACHE_IMPORT_OPTIONS"),
     "IMPORT_HOSTS": environment.listed("GEOCACHE_IMPORT_HOSTS"),
     "IMPORT_HOURS": environment.whole("GEOCACHE_IMPORT_HOURS", default=6),
     "BAN_ACTION": environment.geocache_ban_action(),

@@ -18,14 +18,19 @@ from typing import Final
 from django.db.models import F
 from django.utils import timezone
 
+from geocache import conf
 from geocache.addresses.blocks import Entry
 from geocache.bans import apply as bans
 from geocache.blocklists import sources
-from geocache.blocklists.content import Entries, Spooled
 from geocache.blocklists.diff import Change, differences
+from geocache.blocklists.entries import STOPPED, Entries, Limits
+from geocache.blocklists.formats.base import Options
+from geocache.blocklists.import_options import content_id
 from geocache.blocklists.outcome import APPLIED, COMPARED, UNCHANGED, WARMED, Outcome, Progress
+from geocache.blocklists.report import Report
 from geocache.blocklists.runs import LEASE_SECONDS, begin, failing, held
 from geocache.blocklists.sources import Content, Origin
+from geocache.blocklists.spool import Spooled
 from geocache.exceptions import ImportBusy, ImportFailed
 from geocache.lookup import lookup_many
 from geocache.lookup.memory import memory
@@ -40,26 +45,29 @@ KEEP_ENTRIES: Final = 100_000
 
 
 def import_list(
-    name: str,
+    origin: Origin,
     spooled: Spooled,
     *,
-    origin: str = "",
     wait_seconds: float = 0.0,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Apply a content of the list ``name``, unless it is what the table holds already.
+    """Apply a content of a list, unless it is what the table holds already.
 
     Waits so long for another process that imports the list, then raises ``ImportBusy``. Raises
     ``ImportFailed``; the same import again then goes on where it was.
     """
-    started, progress = time.monotonic(), progress or Progress()
-    if (run := _applied(name, spooled.sha256)) and not bans.are_due():
+    started, progress, name = time.monotonic(), progress or Progress(), origin.name
+    identity = content_id(spooled.sha256, origin.options)
+    if (run := _applied(name, identity)) and not bans.are_due():
         return _found_again(name, run)
-    with read_entries(spooled, progress) as entries, held(name, wait_seconds) as (source, holder):
-        if (run := _applied(name, spooled.sha256)) and not bans.are_due():
+    with (
+        read_entries(spooled, origin.options, progress) as entries,
+        held(name, wait_seconds) as (source, holder),
+    ):
+        if (run := _applied(name, identity)) and not bans.are_due():
             # By the process that was waited for.
             return _found_again(name, run)
-        run = begin(source, spooled.sha256, entries.report, origin)
+        run = begin(source, identity, entries.report, origin.shown)
         done = Import(source, holder, run, entries, progress)
         with failing(run, holder):
             report = done.apply()
@@ -67,7 +75,7 @@ def import_list(
     return Outcome(
         name=name,
         status=APPLIED,
-        sha256=spooled.sha256,
+        sha256=identity,
         **asdict(entries.report),
         added_count=run.added_count,
         removed_count=run.removed_count,
@@ -100,24 +108,18 @@ def _apply_content(
         if run := rows.first():
             return _found_again(origin.name, run)
         raise ImportFailed("another import has begun meanwhile; try again")
-    outcome = import_list(
-        origin.name,
-        content.spooled,
-        origin=origin.shown,
-        wait_seconds=wait_seconds,
-        progress=progress,
-    )
+    outcome = import_list(origin, content.spooled, wait_seconds=wait_seconds, progress=progress)
     if content.fetched:
-        sources.remember(origin.name, content.fetched)
+        sources.remember(origin, content.fetched)
     return outcome
 
 
-def compare(name: str, spooled: Spooled, progress: Progress | None = None) -> Outcome:
+def compare(origin: Origin, spooled: Spooled, progress: Progress | None = None) -> Outcome:
     """Return what an import would do; write nothing."""
     progress = progress or Progress()
-    source = ImportSource.objects.using(writing_alias()).filter(name=name).first()
-    with read_entries(spooled, progress) as entries:
-        outcome = Outcome(name, COMPARED, spooled.sha256, **asdict(entries.report))
+    source = ImportSource.objects.using(writing_alias()).filter(name=origin.name).first()
+    with read_entries(spooled, origin.options, progress) as entries:
+        outcome = _outcome(origin, COMPARED, spooled, entries.report)
         for change in differences(entries, _entries_of(source)):
             if change.is_added:
                 outcome.added_count += 1
@@ -126,11 +128,11 @@ def compare(name: str, spooled: Spooled, progress: Progress | None = None) -> Ou
     return outcome
 
 
-def warm(name: str, spooled: Spooled, progress: Progress | None = None) -> Outcome:
-    """Look all addresses of a content up anew, and apply nothing."""
+def warm(origin: Origin, spooled: Spooled, progress: Progress | None = None) -> Outcome:
+    """Look all addresses of a content up again, and apply nothing."""
     progress = progress or Progress()
-    with read_entries(spooled, progress) as entries:
-        outcome = Outcome(name, WARMED, spooled.sha256, **asdict(entries.report))
+    with read_entries(spooled, origin.options, progress) as entries:
+        outcome = _outcome(origin, WARMED, spooled, entries.report)
         progress.total(outcome.entry_count)
         remaining = iter(entries)
         while batch := list(islice(remaining, BATCH_ENTRIES)):
@@ -140,10 +142,20 @@ def warm(name: str, spooled: Spooled, progress: Progress | None = None) -> Outco
     return outcome
 
 
+def _outcome(origin: Origin, status: str, spooled: Spooled, report: Report) -> Outcome:
+    identity = content_id(spooled.sha256, origin.options)
+    return Outcome(origin.name, status, identity, **asdict(report))
+
+
 @contextmanager
-def read_entries(spooled: Spooled, progress: Progress) -> Iterator[Entries]:
+def read_entries(spooled: Spooled, options: Options, progress: Progress) -> Iterator[Entries]:
     """Give the entries of a content for a while; raise ``ImportFailed`` when there is none."""
-    entries = Entries(spooled, progress.read)
+    limits = Limits(
+        seconds=conf.get("IMPORT_TIME_LIMIT_SECONDS"),
+        setting="IMPORT_TIME_LIMIT_SECONDS",
+        is_stopped=progress.is_stopped,
+    )
+    entries = Entries(spooled, options, watch=progress.read, limits=limits)
     try:
         yield entries
     finally:
@@ -267,4 +279,4 @@ def locate(entries: list[Entry]) -> None:
 
 def _stop_if(progress: Progress) -> None:
     if progress.is_stopped():
-        raise ImportFailed("stopped before it was done")
+        raise ImportFailed(STOPPED)

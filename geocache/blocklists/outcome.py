@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from geocache.blocklists.content import Watch
+from geocache.blocklists.entries import Watch
 
 APPLIED: Final = "applied"
 UNCHANGED: Final = "unchanged"

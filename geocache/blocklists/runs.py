@@ -7,7 +7,7 @@ from typing import Final
 
 from django.utils import timezone
 
-from geocache.blocklists.content import Report
+from geocache.blocklists.report import Report
 from geocache.exceptions import GeocacheError, ImportBusy, ImportFailed
 from geocache.locks.process_identity import this_holder
 from geocache.models import ImportRun, ImportSource

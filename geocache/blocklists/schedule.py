@@ -1,7 +1,7 @@
 """The lists of the settings, each imported when it is due."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,6 +11,7 @@ from geocache import conf
 from geocache.bans import apply as bans
 from geocache.blocklists import sources
 from geocache.blocklists.apply import import_content
+from geocache.blocklists.import_options import options_of
 from geocache.blocklists.names import name_problem
 from geocache.blocklists.outcome import Outcome, Progress
 from geocache.blocklists.sources import Origin
@@ -65,6 +66,7 @@ def _result(origin: Origin, source: ImportSource, is_stopped: Callable[[], bool]
     # Before the service is asked: a process that is killed over and over does not ask each time.
     rows.update(attempted_at=timezone.now(), problem="")
     try:
+        origin = replace(origin, options=options_of(origin.name))
         is_conditional = not bans.are_due()
         with sources.content_of(
             origin, is_conditional=is_conditional, is_stopped=is_stopped
@@ -72,7 +74,7 @@ def _result(origin: Origin, source: ImportSource, is_stopped: Callable[[], bool]
             outcome = import_content(origin, content, progress=Progress(is_stopped=is_stopped))
     except ImportBusy as error:
         return Result(origin.name, problem=str(error))
-    except (BanError, ImportFailed) as error:
+    except (BanError, ImportFailed, OSError) as error:
         if is_stopped():
             # It goes on with the next start.
             rows.update(attempted_at=None)

@@ -1,10 +1,9 @@
 """Where a list comes from: a file, standard input, or a URL of a host that the settings name."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,8 +11,18 @@ from urllib.parse import urlsplit
 from django.utils.crypto import salted_hmac
 
 from geocache import conf
-from geocache.blocklists.content import SQLITE, Spooled, disk_errors, snapshot, spooled
+from geocache.blocklists.foreign import SQLITE
+from geocache.blocklists.formats.base import Options
+from geocache.blocklists.import_options import told_apart_by
 from geocache.blocklists.names import name_problem
+from geocache.blocklists.spool import (
+    Spooled,
+    disk_errors,
+    snapshot,
+    spooled,
+    temporary_file,
+    temporary_folder,
+)
 from geocache.downloads.client import LIST, Client, Fetched, Progress
 from geocache.downloads.limits import Deadline
 from geocache.downloads.urls import host_of, read_url
@@ -26,10 +35,11 @@ STANDARD_INPUT: Final = "-"
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One list: its name, and its place, a path, ``-`` or a URL."""
+    """One list: its name, its place, a path, ``-`` or a URL, and how it is read."""
 
     name: str
     place: str
+    options: Options = field(default_factory=Options)
 
     @property
     def is_url(self) -> bool:
@@ -93,16 +103,17 @@ def content_of(
 
     It is the same only if the table holds what came last. Raises ``ImportFailed``.
     """
+    folder = temporary_folder(conf.var_dir())
     if origin.is_url:
-        with _fetched(origin, is_conditional, is_stopped, progress) as content:
+        with _fetched(origin, folder, is_conditional, is_stopped, progress) as content:
             yield content
     else:
-        with _opened(origin.place) as content:
+        with _opened(origin.place, folder, is_stopped) as content:
             yield content
 
 
 @contextmanager
-def _opened(path: str) -> Iterator[Content]:
+def _opened(path: str, folder: str, is_stopped: Callable[[], bool]) -> Iterator[Content]:
     is_standard_input = path == STANDARD_INPUT
     try:
         file = open(  # noqa: SIM115 - closed below; what fails there is another's error
@@ -117,16 +128,20 @@ def _opened(path: str) -> Iterator[Content]:
             raise ImportFailed(f"{path!r} cannot be read: {_reason(error)}") from error
         if is_database and not is_standard_input:
             # Another process may be writing to it.
-            with snapshot(path) as whole, spooled(whole) as kept:
+            with snapshot(path, folder) as whole, spooled(whole, folder, is_stopped) as kept:
                 yield Content(kept)
             return
-        with spooled(file) as kept:
+        with spooled(file, folder, is_stopped) as kept:
             yield Content(kept)
 
 
 @contextmanager
 def _fetched(
-    origin: Origin, is_conditional: bool, is_stopped: Callable[[], bool], progress: Progress
+    origin: Origin,
+    folder: str,
+    is_conditional: bool,
+    is_stopped: Callable[[], bool],
+    progress: Progress,
 ) -> Iterator[Content | None]:
     _refuse_host(origin.place)
     client = Client(
@@ -140,9 +155,9 @@ def _fetched(
         max_bytes=conf.get("IMPORT_MAX_BYTES"),
         redirect_hosts=sorted(allowed_hosts()),
     )
-    with tempfile.TemporaryFile() as target:
+    with temporary_file(folder) as target:
         try:
-            with disk_errors():
+            with disk_errors(folder):
                 fetched = client.fetch(
                     origin.place,
                     target,
@@ -155,14 +170,14 @@ def _fetched(
             yield None
             return
         target.seek(0)
-        with spooled(target) as kept:
+        with spooled(target, folder, is_stopped) as kept:
             yield Content(kept, fetched)
 
 
-def remember(name: str, fetched: Fetched) -> None:
+def remember(origin: Origin, fetched: Fetched) -> None:
     """Remember by what the service knows the content that the table holds now."""
-    ImportSource.objects.filter(name=name).update(
-        url_digest=_digest(fetched.url),
+    ImportSource.objects.filter(name=origin.name).update(
+        url_digest=_digest(fetched.url, origin.options),
         etag=fetched.etag[:1000],
         last_modified=fetched.last_modified[:100],
     )
@@ -189,7 +204,9 @@ def _conditions(origin: Origin) -> dict[str, str]:
     """Return the headers that ask only for what is not in the table."""
     sources = ImportSource.objects.using(writing_alias())
     known = sources.filter(
-        name=origin.name, url_digest=_digest(origin.place), current_run__isnull=False
+        name=origin.name,
+        url_digest=_digest(origin.place, origin.options),
+        current_run__isnull=False,
     ).first()
     if known is None:
         return {}
@@ -197,9 +214,10 @@ def _conditions(origin: Origin) -> dict[str, str]:
     return {name: value for name, value in given.items() if value}
 
 
-def _digest(url: str) -> str:
-    """Return what tells whether a URL is still the same, and not what it is."""
-    return salted_hmac("geocache.blocklists", url, algorithm="sha256").hexdigest()
+def _digest(url: str, options: Options) -> str:
+    """Return what tells whether a URL is still the same and read the same, and not what it is."""
+    told = f"{url}{told_apart_by(options)}"
+    return salted_hmac("geocache.blocklists", told, algorithm="sha256").hexdigest()
 
 
 def _name_of(place: str) -> str:

@@ -5,7 +5,6 @@ first look-up waits a while for it, and fails then; a command waits to the end.
 """
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import structlog
 from geocache import conf
 from geocache.exceptions import NotVerifiedYet, ProviderError
 from geocache.providers.verified_files import Stamp, VerifiedFiles
+from geocache.python_program import module_command, module_environment
 
 log = structlog.get_logger(__name__)
 
@@ -108,12 +108,11 @@ class Verification:
         if status.st_size >= LARGE_BYTES:
             log.info("geo_database_is_being_verified", path=str(self.path))
         seconds = BASE_SECONDS + SECONDS_PER_MEGABYTE * status.st_size // 2**20
-        module = ["-P", "-m", "geocache.providers.mmdb_walk"]
+        arguments = (str(self.path), str(self.verified), str(seconds))
         try:
             ended = subprocess.run(  # noqa: S603 - Python and a module of this package
-                [python_program(), *module, str(self.path), str(self.verified), str(seconds)],
-                # The child finds the modules where this process does.
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+                module_command("geocache.providers.mmdb_walk", *arguments),
+                env=module_environment(),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -138,14 +137,6 @@ class Verification:
             is_over = -code in (getattr(signal, "SIGXCPU", None), getattr(signal, "SIGKILL", None))
             return OUT_OF_TIME if is_over else f"damaged: its reader crashes (signal {-code})"
         return output or f"cannot be verified (exit code {code})" if code else ""
-
-
-def python_program() -> str:
-    """Return Python's program: inside of another one, such as uWSGI, ``sys.executable`` is that."""
-    if Path(sys.executable).name.startswith(("python", "pypy")):
-        return sys.executable
-    folder = "Scripts/python.exe" if os.name == "nt" else "bin/python3"
-    return str(Path(sys.exec_prefix, folder))
 
 
 def _after_fork() -> None:

@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from geocache.blocklists import apply
 from geocache.blocklists.outcome import Progress
+from geocache.blocklists.sources import Origin
 from geocache.exceptions import ImportBusy, ImportFailed
 from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache, ImportRun, ImportSource, ListedAddress
@@ -39,7 +40,7 @@ def written(queries: CaptureQueriesContext) -> list[str]:
 def test_import_list__new_content_is_listed_and_located() -> None:
     outcome = imported(LONDON, NETWORK, "nonsense", LONDON)
     assert (outcome.status, outcome.added_count, outcome.bad_count) == ("applied", 2, 1)
-    assert outcome.bad_lines == ["line 3: 'nonsense' is no address"]
+    assert outcome.bad_lines == ["line 3: 'nonsense' is not an address"]
     assert listed() == [NETWORK, LONDON]
     flush_dirty()
     # Networks are not expanded.
@@ -101,9 +102,9 @@ def test_import_list__lists_know_nothing_of_each_other() -> None:
 
 def test_import_list__nothing_that_is_an_address_is_refused_and_changes_nothing() -> None:
     imported("1.1.1.1")
-    for text in ("<html>\nSorry\n", "", "# only a comment\n"):
+    for text in ("Sorry\n", "", "# only a comment\n"):
         with kept(text) as content, pytest.raises(ImportFailed, match="nothing in it is an addr"):
-            apply.import_list("test", content)
+            apply.import_list(Origin("test", ""), content)
     assert listed() == ["1.1.1.1"]
     assert ImportRun.objects.count() == 1
 
@@ -185,8 +186,9 @@ def test_import_list__two_at_once_apply_once() -> None:
 
 
 def test_import_list__stopped_is_resumable() -> None:
+    read: list[int] = []
     with pytest.raises(ImportFailed, match="stopped before it was done"):
-        imported("1.1.1.1", progress=Progress(is_stopped=lambda: True))
+        imported("1.1.1.1", progress=Progress(total=read.append, is_stopped=lambda: bool(read)))
     assert ImportRun.objects.get().state == "failed"
     assert imported("1.1.1.1").added_count == 1
 
@@ -194,14 +196,14 @@ def test_import_list__stopped_is_resumable() -> None:
 def test_compare__writes_nothing() -> None:
     imported("1.1.1.1")
     with CaptureQueriesContext(connection) as queries, kept(a_list("2.2.2.2")) as content:
-        outcome = apply.compare("test", content)
+        outcome = apply.compare(Origin("test", ""), content)
     assert (outcome.status, outcome.added_count, outcome.removed_count) == ("compared", 1, 1)
     assert written(queries) == []
 
 
 def test_warm__looks_up_and_applies_nothing() -> None:
     with kept(a_list(LONDON, NETWORK)) as content:
-        assert apply.warm("test", content).status == "warmed"
+        assert apply.warm(Origin("test", ""), content).status == "warmed"
     flush_dirty()
     assert GeoCache.objects.get().address == LONDON
     assert not ImportRun.objects.exists()

@@ -50,7 +50,7 @@ def test_import_due__what_somebody_asked_for_is_due_at_once() -> None:
 
 
 def test_import_due__failure_is_kept_and_tried_again_in_an_hour(path: Path) -> None:
-    path.write_text("<html>")
+    path.write_text("Sorry")
     (one,) = results()
     assert one.problem.startswith("nothing in it is an address")
     assert ImportSource.objects.get().problem == one.problem
@@ -62,7 +62,7 @@ def test_import_due__failure_is_kept_and_tried_again_in_an_hour(path: Path) -> N
 
 
 def test_import_due__failure_is_forgotten_when_somebody_imports_the_list(path: Path) -> None:
-    path.write_text("<html>")
+    path.write_text("Sorry")
     results()
     path.write_text("1.1.1.1\n")
     for _ in ("new", "unchanged"):

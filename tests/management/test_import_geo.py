@@ -37,7 +37,7 @@ def test_import_geo__says_what_is_new(tmp_path: Path) -> None:
     path = a_file(tmp_path, "1.1.1.1\n2.2.2.2\nx\n")
     out, err = import_geo(path)
     assert out.startswith("ipsum: 2 added, 0 removed, 2 are listed (list), in ")
-    assert err == "ipsum: 1 bad line passed over: line 3: 'x' is no address\n"
+    assert err == "ipsum: 1 bad line passed over: line 3: 'x' is not an address\n"
     assert import_geo(path) == ("ipsum: nothing has changed, 2 are listed.\n", "")
 
 
@@ -102,7 +102,8 @@ def test_import_geo__each_failure_is_one_line_and_the_others_are_applied(
     assert raised.value.code == 1
     assert err.getvalue().splitlines() == [
         "/nowhere/x was not imported: '/nowhere/x' cannot be read: No such file or directory.",
-        f"{bad} was not imported: nothing in it is an address (line 1: '<html>' is no address).",
+        f"{bad} was not imported: it is an HTML page, perhaps one that says what is wrong; check "
+        "where it comes from.",
         "- was not imported: say with --name what the list from '-' is called.",
     ]
     assert listed("ipsum") == ["1.1.1.1"]

@@ -106,7 +106,7 @@ def test_verification__pipe_is_not_opened(tmp_path: Path) -> None:
 def test_verification__error_in_the_thread_is_never_success(
     monkeypatch: pytest.MonkeyPatch, city: Path
 ) -> None:
-    monkeypatch.setattr(mmdb_verification, "python_program", lambda: "/nowhere/python")
+    monkeypatch.setattr(mmdb_verification, "module_command", lambda *_: ["/nowhere/python"])
     with pytest.raises(ProviderError, match="cannot be verified: No such file or directory"):
         MmdbProvider([city]).build()
 

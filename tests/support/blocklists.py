@@ -4,15 +4,16 @@ import io
 from typing import Any
 
 from geocache.blocklists import apply
-from geocache.blocklists.content import spooled
 from geocache.blocklists.outcome import Outcome
+from geocache.blocklists.sources import Origin
+from geocache.blocklists.spool import spooled
 from geocache.models import ListedAddress
 
 
-def kept(text: str | bytes) -> Any:
+def kept(text: str | bytes, folder: str = "") -> Any:
     """Return the content of a list, spooled."""
     data = text.encode() if isinstance(text, str) else text
-    return spooled(io.BufferedReader(io.BytesIO(data)))  # type: ignore[arg-type]
+    return spooled(io.BufferedReader(io.BytesIO(data)), folder)  # type: ignore[arg-type]
 
 
 def a_list(*entries: str) -> str:
@@ -21,7 +22,7 @@ def a_list(*entries: str) -> str:
 
 def imported(*entries: str, name: str = "test", **options: Any) -> Outcome:
     with kept(a_list(*entries)) as content:
-        return apply.import_list(name, content, **options)
+        return apply.import_list(Origin(name, ""), content, **options)
 
 
 def listed(name: str = "test") -> list[str]:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +13,8 @@ from django.core.management.base import CommandError, CommandParser
 
 from geocache.bans import apply as bans
 from geocache.blocklists import apply, sources
+from geocache.blocklists.formats.detect import format_names
+from geocache.blocklists.import_options import FIELDS, options_of
 from geocache.blocklists.outcome import APPLIED, COMPARED, UNCHANGED, WARMED, Outcome, Progress
 from geocache.blocklists.sources import Content, Origin
 from geocache.exceptions import BanError, ImportBusy, ImportFailed
@@ -67,7 +70,48 @@ class Command(ShellCommand):
             dest="is_warming",
             help="only look all addresses up, so that the table knows where they are",
         )
+        self._add_reading(parser)
         add_json(parser, "the outcomes as one JSON list")
+
+    def _add_reading(self, parser: CommandParser) -> None:
+        """Take how lists are read, where that cannot be told from them."""
+        reading = parser.add_argument_group(
+            "reading", "Each wins over IMPORT_OPTIONS, where a list has options of its own."
+        )
+        names = ", ".join(f'"{name}"' for name in format_names())
+        reading.add_argument(
+            "--format",
+            default="",
+            dest="format_name",
+            metavar="NAME",
+            help=f"what the list is written in (default: told by how it begins): {names}",
+        )
+        reading.add_argument(
+            "--column",
+            default="",
+            help="the column of a table that holds the addresses: its name, or its number from 1; "
+            "two of them as start-end for ranges",
+        )
+        reading.add_argument(
+            "--score-column",
+            default="",
+            metavar="COLUMN",
+            help="the column of a table that holds scores or counts",
+        )
+        reading.add_argument(
+            "--set",
+            default="",
+            dest="set_name",
+            metavar="SET",
+            help='the one set of nftables or ipset that is read, as "blocked" or '
+            '"inet filter blocked" (default: all of them)',
+        )
+        reading.add_argument(
+            "--allow-empty",
+            action="store_true",
+            help="accept a list that is empty on purpose: all of its entries are removed. A file "
+            "of no bytes, one with bad lines only and the page of an error stay refused",
+        )
 
     def handle(
         self,
@@ -77,7 +121,7 @@ class Command(ShellCommand):
         is_dry: bool,
         is_warming: bool,
         is_json: bool,
-        **_: Any,
+        **options: Any,
     ) -> None:
         """Import each; exit 1 when one failed, 75 when one only has to wait."""
         if name and len(places) > 1:
@@ -86,11 +130,12 @@ class Command(ShellCommand):
             raise CommandError("Choose one of --dry-run and --warm.")
         if problem := database_problem():
             raise CommandError(f"Nothing was imported: {problem}.")
+        given = {field: options[field] for field in FIELDS.values()}
         do = apply.compare if is_dry else apply.warm if is_warming else _apply
         outcomes, codes = [], set[int]()
         for place in places:
             try:
-                outcomes.append(outcome := self._one(place, name, do))
+                outcomes.append(outcome := self._one(place, name, do, given))
             except (ImportFailed, BanError) as error:
                 codes.add(os.EX_TEMPFAIL if isinstance(error, ImportBusy) else 1)
                 self.stderr.write(f"{sources.shown_place(place)} was not imported: {error}.")
@@ -103,8 +148,11 @@ class Command(ShellCommand):
             self.stdout.flush()
             sys.exit(1 if 1 in codes else os.EX_TEMPFAIL)
 
-    def _one(self, place: str, name: str, do: Callable[..., Outcome]) -> Outcome:
+    def _one(
+        self, place: str, name: str, do: Callable[..., Outcome], given: dict[str, Any]
+    ) -> Outcome:
         origin = sources.find_origin(place, name)
+        origin = replace(origin, options=options_of(origin.name, given))
         # What is to be banned still is no reason to be told that nothing has changed.
         is_conditional = do is _apply and not bans.are_due()
         with (
@@ -116,7 +164,7 @@ class Command(ShellCommand):
             with _bars(content) as bars:
                 if do is _apply:
                     return _apply(origin, content, bars)
-                return do(origin.name, content.spooled, bars)
+                return do(origin, content.spooled, bars)
 
     def _say(self, one: Outcome) -> None:
         self.stdout.write(SENTENCES[one.status].format(one=one))
