@@ -287,6 +287,17 @@ def check_names(**_: Any) -> list[CheckMessage]:
     return [Error(one, hint=hint, id="geocache.E016") for one in problems]
 
 
+@check_of_settings()
+def check_import_options(**_: Any) -> list[CheckMessage]:
+    """Check that lists have only options that exist, each with a value of its kind."""
+    if not conf.get("IMPORT_OPTIONS"):
+        return []
+    from geocache.blocklists import import_options  # noqa: PLC0415 - it loads all readers of lists
+
+    hint = "See IMPORT_OPTIONS in docs/blocklists.md."
+    return [Error(one, hint=hint, id="geocache.E045") for one in import_options.problems()]
+
+
 # What follows is no fault, and would be said before every command: on deploy only.
 
 

@@ -413,6 +413,28 @@ def test_check_names__those_that_no_column_takes(
 
 
 @pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ("CSV", "it is 'CSV'; it has to be a dict"),
+        ({"colum": "ip"}, "there is no option 'colum'; choose of format, column, score_column, "),
+        ({"format": "xls"}, "there is no format 'xls'; choose one of fail2ban.log, "),
+        ({"format": 1}, "format is 1; it has to be a text"),
+        ({"column": ["ip"]}, "column is ['ip']; it has to be the name or number of a column"),
+        ({"score_column": True}, "score_column is True; it has to be the name or number"),
+        ({"allow_empty": "yes"}, "allow_empty is 'yes'; it has to be true or false"),
+    ],
+)
+def test_check_import_options__those_that_mean_nothing(
+    settings: Any, options: Any, problem: str
+) -> None:
+    good = {"format": "csv", "column": 2, "score_column": "count", "set": "b", "allow_empty": True}
+    given = {"good": good, "own": options}
+    settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_OPTIONS": given}
+    [message] = [one for one in checks.run_checks() if one.id == "geocache.E045"]
+    assert message.msg.startswith(f"IMPORT_OPTIONS of 'own': {problem}")
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("SECURE_PROXY_SSL_HEADER", ("HTTP_X_FORWARDED_PROTO", "https")),

@@ -1,3 +1,4 @@
+import tempfile
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -109,3 +110,39 @@ def test_import_due__name_that_no_column_takes_stops_no_other_list(
     bad, good = results()
     assert bad.problem == f"the name {'a' * 20!r}... of a list is longer than 100 letters"
     assert good.outcome is not None
+
+
+def test_import_due__no_room_for_temporary_files_is_a_problem_of_the_list(
+    path: Path, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "none")])
+    var = tmp_path / "var"
+    settings.GEOCACHE = {**settings.GEOCACHE, "VAR_DIR": str(var)}
+    (one,) = results()
+    assert one.problem == (
+        f"it cannot be kept: nothing can be written to a temporary folder (TMPDIR) nor in {var}"
+    )
+    # Also of a list that never came.
+    out = StringIO()
+    call_command("status_geo", stdout=out)
+    assert one.problem in " ".join(out.getvalue().split())
+    # VAR_DIR does as well.
+    var.mkdir()
+    (again,) = results(hours=1)
+    assert again.outcome is not None
+    assert listed("own") == ["1.1.1.1"]
+    assert path.exists()
+
+
+@pytest.mark.usefixtures("path")
+def test_import_due__error_of_the_disk_is_a_problem_of_the_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("geocache.blocklists.sources.content_of", fail)
+    (one,) = results()
+    assert one.problem == "[Errno 28] No space left on device"
+    assert ImportSource.objects.get().problem == one.problem
