@@ -49,10 +49,15 @@ def binary_problem(head: bytes) -> str:
     return ""
 
 
-def markup_problem(head: str) -> str:
+def page_problem(head: str) -> str:
     """Return why a content that begins with this text is no list, or the empty text."""
     if PAGE.match(head):
         return "it is an HTML page, perhaps one that says what is wrong; check where it comes from"
+    return ""
+
+
+def markup_problem(head: str) -> str:
+    """Return why a content of no known format is no list, or the empty text."""
     if MARKUP.match(head):
         return "it is an XML document; ask its publisher for a list as text, CSV or JSON"
     return ""

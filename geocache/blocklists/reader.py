@@ -16,7 +16,7 @@ from typing import IO, Final
 
 from geocache.addresses.blocks import Entry, parse_entries
 from geocache.blocklists.entry_file import write_entries
-from geocache.blocklists.foreign import SQLITE, markup_problem
+from geocache.blocklists.foreign import SQLITE, markup_problem, page_problem
 from geocache.blocklists.formats import detect, fail2ban_database
 from geocache.blocklists.formats.base import BadLine, Element, Found, Options, Remark
 from geocache.blocklists.report import Report
@@ -76,9 +76,12 @@ class Reading:
         if self._file.read(len(SQLITE)) == SQLITE:
             return self._in_database()
         head = self._source.head()
-        if problem := markup_problem("\n".join(head.lines)):
-            raise ImportFailed(problem)
         form = detect.recognise(head, self._options)
+        text = "\n".join(head.lines)
+        # A page is none whatever a user says: the one of an error may show an address.
+        problem = page_problem(text) or (detect.is_last(form) and markup_problem(text))
+        if problem:
+            raise ImportFailed(problem)
         self.report.format_name = form.name
         return form.read(self._source, self._options)
 

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from geocache.blocklists.foreign import binary_problem, markup_problem
+from geocache.blocklists.foreign import binary_problem, markup_problem, page_problem
 from geocache.exceptions import ImportFailed
 from tests.support.blocklists import kept
 
@@ -59,8 +59,8 @@ def test_binary_problem__is_none_of_text(text: bytes) -> None:
         "<head><title>403 Forbidden</title></head>",
     ],
 )
-def test_markup_problem__names_a_page(text: str) -> None:
-    assert markup_problem(text).startswith("it is an HTML page")
+def test_page_problem__names_a_page(text: str) -> None:
+    assert page_problem(text).startswith("it is an HTML page")
 
 
 @pytest.mark.parametrize("text", ["<?xml version='1.0'?>", "<rss version='2'>", "<list>\n"])
@@ -73,4 +73,4 @@ def test_markup_problem__names_a_document(text: str) -> None:
     ["", "9.9.9.9\n<html>", "<34>Jan 2 10:00:00 host fail2ban.actions: x", "< 9.9.9.9", "# <a>"],
 )
 def test_markup_problem__is_none_of_text(text: str) -> None:
-    assert markup_problem(text) == ""
+    assert page_problem(text) == markup_problem(text) == ""

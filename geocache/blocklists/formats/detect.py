@@ -60,6 +60,11 @@ def recognise(head: Head, options: Options) -> Format:
     return next((one for one in FORMATS if one.matches(head)), FORMATS[-1])
 
 
+def is_last(form: Format) -> bool:
+    """Tell whether a format is that of lists which are written in no other."""
+    return form is FORMATS[-1]
+
+
 def is_database_named(options: Options) -> bool:
     """Tell whether the user says that a list is fail2ban's database."""
     return _key(options.format_name) == _key(DATABASE)
