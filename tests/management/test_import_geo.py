@@ -8,10 +8,16 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from geocache.blocklists import apply
+from geocache.blocklists.formats.base import Options
+from geocache.blocklists.outcome import Outcome
+from geocache.blocklists.sources import Origin
 from geocache.models import ImportRun, ImportSource
 from tests.factories import use_dummy_provider
 from tests.support.blocklists import listed
 from tests.support.commands import run
+
+PAGE = "it is an HTML page, perhaps one that says what is wrong; check where it comes from"
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +52,49 @@ def test_import_geo__gzip_is_the_same_content(tmp_path: Path) -> None:
     packed = tmp_path / "ipsum.txt.gz"
     packed.write_bytes(gzip.compress(b"1.1.1.1\n"))
     assert import_geo(str(packed))[0] == "ipsum: nothing has changed, 1 are listed.\n"
+
+
+def test_import_geo__options_win_over_the_settings(settings: Any, tmp_path: Path) -> None:
+    given = {"ipsum": {"format": "xls"}}
+    settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_OPTIONS": given}
+    path = a_file(tmp_path, "1.1.1.1\n")
+    err = io.StringIO()
+    with pytest.raises(SystemExit):
+        call_command("import_geo", path, stderr=err)
+    assert "there is no format 'xls'" in err.getvalue()
+    out, _ = import_geo(path, "--format", "list")
+    assert out.startswith("ipsum: 1 added, 0 removed, 1 are listed (list)")
+
+
+def test_import_geo__every_option_reaches_the_reader(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen = []
+
+    def note(origin: Origin) -> Outcome:
+        seen.append(origin)
+        return Outcome(origin.name, "unchanged", "")
+
+    monkeypatch.setattr(apply, "import_content", lambda origin, *_, **__: note(origin))
+    words = ["--format=csv", "--column=2", "--score-column=count", "--set=b", "--allow-empty"]
+    import_geo(a_file(tmp_path, "1.1.1.1\n"), *words)
+    assert seen[0].options == Options(
+        format_name="csv", column="2", score_column="count", set_name="b", allow_empty=True
+    )
+
+
+def test_import_geo__empty_list_is_accepted_on_request(tmp_path: Path) -> None:
+    import_geo(a_file(tmp_path, "1.1.1.1\n"))
+    path = a_file(tmp_path, "# merged into another\n")
+    err = io.StringIO()
+    with pytest.raises(SystemExit):
+        call_command("import_geo", path, stderr=err)
+    assert err.getvalue() == (
+        f"{path} was not imported: nothing in it is an address; its publisher says: "
+        '"merged into another"; --allow-empty accepts an empty list.\n'
+    )
+    out, _ = import_geo("--allow-empty", path)
+    assert out.startswith("ipsum: 0 added, 1 removed, 0 are listed")
 
 
 def test_import_geo__dry_run_writes_nothing(tmp_path: Path) -> None:
@@ -102,8 +151,7 @@ def test_import_geo__each_failure_is_one_line_and_the_others_are_applied(
     assert raised.value.code == 1
     assert err.getvalue().splitlines() == [
         "/nowhere/x was not imported: '/nowhere/x' cannot be read: No such file or directory.",
-        f"{bad} was not imported: it is an HTML page, perhaps one that says what is wrong; check "
-        "where it comes from.",
+        f"{bad} was not imported: {PAGE}.",
         "- was not imported: say with --name what the list from '-' is called.",
     ]
     assert listed("ipsum") == ["1.1.1.1"]

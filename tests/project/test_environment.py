@@ -412,3 +412,20 @@ def test_geocache_ban_action__is_none_a_jail_or_a_file(monkeypatch):
         "path": "/etc/nftables.d/geocache.nft",
         "command": ["nft", "-f"],
     }
+
+
+def test_json_object__is_a_dict(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment.json_object("OBJECT") == {}
+    monkeypatch.setenv("OBJECT", ' {"own": {"column": 2}} ')
+    assert environment.json_object("OBJECT") == {"own": {"column": 2}}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("own=csv", "OBJECT is not JSON: "), ("[1]", "has to be a JSON object")]
+)
+def test_json_object__rejects_nonsense(
+    monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.setenv("OBJECT", text)
+    with pytest.raises(ImproperlyConfigured, match=said):
+        environment.json_object("OBJECT")
