@@ -10,7 +10,7 @@ import json
 import random
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geocache.addresses.blocks import Entry
+from geocache.addresses.blocks import Entry, parse_entries
 from geocache.blocklists import report
 from geocache.blocklists.entry_file import read_entries, write_entries
 from geocache.blocklists.foreign import SQLITE
@@ -41,6 +41,7 @@ PIECES: Final = tuple(
         b"|"
     )
 )
+BYTE_ARRAY: Final = re.compile(r"\[\s*\d{1,3}(?:\s*,\s*\d{1,3})+\s*\]")
 IPV4: Final = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
 IPV6: Final = re.compile(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*")
 
@@ -120,6 +121,9 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
 
 def written_in(text: str) -> Iterator[int]:
     """Give all addresses that a text has, as numbers in the space of IPv6."""
+    for array in BYTE_ARRAY.finditer(text):
+        # So does the journal write a message that has an odd character.
+        yield from written_in("".join(map(chr, map(int, re.findall(r"\d+", array[0])))))
     for match in (*IPV4.finditer(text), *IPV6.finditer(text)):
         for word in {match[0], match[0].rstrip(":."), match[0].rpartition(":")[0]}:
             try:
@@ -144,6 +148,24 @@ def assert_all_are_written(entries: list[Entry], data: bytes) -> None:
             continue
         pairs = (one + other for one, other in zip(lines, [*lines[1:], []], strict=True))
         assert any(min(pair) <= first and last <= max(pair) for pair in pairs if pair), entry
+
+
+@pytest.mark.parametrize(
+    ("entry", "text", "is_there"),
+    [
+        ("9.9.9.9", "x 9.9.9.9,tcp:80", True),
+        ("1.1.1.1", "1.1.1.1.5", False),
+        ("1.1.1.12", "1.1.1.1 2", False),
+        ("9.9.9.0/24", "9.9.9.0/255.255.255.0", True),
+        ("9.9.9.64/26", "9.9.9.1 - 9.9.9.200", True),
+        ("9.9.9.64/26", "9.9.9.1\n\n9.9.9.200", False),
+        ("2001:db8::1", "add b 2001:db8::1-x", True),
+        ("2001:db8::", "2001:db8::1", False),
+    ],
+)
+def test_assert_all_are_written__can_fail(entry: str, text: str, is_there: bool) -> None:
+    with nullcontext() if is_there else pytest.raises(AssertionError):
+        assert_all_are_written(parse_entries(entry), text.encode())
 
 
 def try_mutant(path: Path, chance: random.Random) -> None:
