@@ -1,0 +1,274 @@
+"""The sets of a firewall, as a file of commands leaves them: what is added, deleted, emptied.
+
+A reader of such a file turns it into events. They are read twice: the first time tells which sets
+there are, and what is taken out of them later; the second time gives the elements that are left.
+So nothing but what is deleted is held in memory.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_network
+from typing import Final, NamedTuple
+
+from geocache.addresses.blocks import is_entry, parse_entries
+from geocache.blocklists.formats.base import BadLine, Element, Found, Options, Remark
+from geocache.exceptions import ImportFailed
+
+SHOWN_SETS: Final = 20
+# Of the deletions inside one network, so many are looked at.
+MAX_INSIDE: Final = 100
+# An element with more parts than a firewall allows.
+MAX_COMPONENTS: Final = 8
+OWN_BANS: Final = "the table {} holds the bans of geocache itself, and is not read"
+
+
+class Declare(NamedTuple):
+    """A set, and whether its elements have addresses."""
+
+    name: str
+    holds_addresses: bool
+
+
+class Add(NamedTuple):
+    """An element of a set; ``rest`` is what it names beside its address, such as a port."""
+
+    line_number: int
+    name: str
+    text: str
+    comment: str = ""
+    rest: str = ""
+    # Why it is no entry.
+    problem: str = ""
+
+
+class Delete(NamedTuple):
+    """An element that is in its set no more."""
+
+    line_number: int
+    name: str
+    text: str
+    rest: str = ""
+
+
+class Clear(NamedTuple):
+    """A set, or all sets of which the name begins with these words, have no elements any more."""
+
+    scope: str = ""
+
+
+class Swap(NamedTuple):
+    """Two sets exchange what they hold."""
+
+    first: str
+    second: str
+
+
+class Rename(NamedTuple):
+    """A set has another name."""
+
+    old: str
+    new: str
+
+
+Event = Declare | Add | Delete | Clear | Swap | Rename | BadLine | Remark
+# Gives the events of a file from its start.
+Events = Callable[[], Iterable[Event]]
+
+
+def read_sets(events: Events, options: Options) -> Iterator[Found]:
+    """Give the elements of all sets of addresses, or of the one that is named."""
+    survey = _Survey(events())
+    first_positions = survey.choose(options)
+    if options.own_table and any(_is_within(name, options.own_table) for name in survey.names()):
+        yield Remark(OWN_BANS.format(options.own_table))
+    contents = _Contents()
+    for position, event in enumerate(events()):
+        if isinstance(event, Add | Delete):
+            content = contents.of(event.name)
+            if position >= first_positions.get(content, position + 1):
+                yield from survey.found(event, content, position)
+        elif isinstance(event, BadLine | Remark):
+            yield event
+        else:
+            contents.follow(event)
+
+
+class _Contents:
+    """Which content a name stands for: sets are renamed and exchange what they hold."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, int] = {}
+        self._count = 0
+
+    def of(self, name: str) -> int:
+        content = self.by_name.get(name)
+        if content is None:
+            content = self.by_name[name] = self._count
+            self._count += 1
+        return content
+
+    def follow(self, event: Declare | Clear | Swap | Rename) -> None:
+        match event:
+            case Declare(name, _):
+                self.of(name)
+            case Swap(first, second):
+                one, other = self.of(first), self.of(second)
+                self.by_name[first], self.by_name[second] = other, one
+            case Rename(old, new):
+                self.by_name[new] = self.of(old)
+                del self.by_name[old]
+
+
+class _Survey:
+    """What the first reading tells."""
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self._contents = _Contents()
+        self._without_addresses: set[int] = set()
+        # When a set, or all whose names begin so, was emptied last.
+        self._cleared: dict[int | str, int] = {}
+        self._deletions: dict[tuple[int, str], _Deletions] = {}
+        for position, event in enumerate(events):
+            if isinstance(event, Add):
+                self._contents.of(event.name)
+            elif not isinstance(event, BadLine | Remark):
+                self._note(event, position)
+
+    def _note(self, event: Declare | Delete | Clear | Swap | Rename, position: int) -> None:
+        contents = self._contents
+        match event:
+            case Declare(name, True):
+                self._without_addresses.discard(contents.of(name))
+            case Declare(name, False):
+                self._without_addresses.add(contents.of(name))
+            case Delete(_, name, text, rest):
+                key = contents.of(name), rest
+                self._deletions.setdefault(key, _Deletions()).add(text, position)
+            case Clear(scope):
+                self._cleared[contents.by_name.get(scope, scope)] = position
+            case _:
+                contents.follow(event)
+
+    def names(self) -> Iterable[str]:
+        return self._contents.by_name
+
+    def choose(self, options: Options) -> dict[int, int]:
+        """Return the contents that are read, and from which place in the file on."""
+        held = {
+            name: content
+            for name, content in self._contents.by_name.items()
+            if content not in self._without_addresses
+            and not (options.own_table and _is_within(name, options.own_table))
+        }
+        chosen = {name: one for name, one in held.items() if _is_named(name, options.set_name)}
+        if options.set_name and not chosen:
+            raise ImportFailed(
+                f"no set of addresses in it is named {options.set_name!r}; {_listed(held)}"
+            )
+        return {content: self._first(name, content) for name, content in chosen.items()}
+
+    def _first(self, name: str, content: int) -> int:
+        words = name.split()
+        scopes: list[int | str] = [" ".join(words[:count]) for count in range(len(words) + 1)]
+        return max(self._cleared.get(one, -1) for one in [content, *scopes]) + 1
+
+    def found(self, event: Add | Delete, content: int, position: int) -> Iterator[Found]:
+        """Give what is left of an element."""
+        if isinstance(event, Delete):
+            if not is_entry(event.text):
+                yield BadLine(event.line_number, event.text, "is deleted, but is not an address")
+            return
+        line_number, _, text, comment, rest, problem = event
+        deletions = self._deletions.get((content, rest))
+        if problem:
+            yield BadLine(line_number, text, problem)
+            return
+        left = deletions.left(text, position) if deletions else "all"
+        if left == "all":
+            yield Element(line_number, (text,), None, comment)
+        elif left == "part":
+            yield BadLine(line_number, text, "is deleted in part, later in the file")
+
+
+class _Deletions:
+    """What is deleted out of one set, and when last."""
+
+    def __init__(self) -> None:
+        self._last = -1
+        self._networks: dict[tuple[int, int, int], int] = {}
+        # By version: the first address, and when.
+        self._firsts: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
+        self._is_sorted = True
+
+    def add(self, text: str, position: int) -> None:
+        for version, first, length, bits in _networks(text):
+            self._networks[version, first >> (bits - length), length] = position
+            self._firsts[version].append((first, position))
+            self._last, self._is_sorted = position, False
+
+    def left(self, text: str, position: int) -> str:
+        """Tell whether "all", "part" or "none" of what was added at ``position`` is left."""
+        if self._last < position or not is_entry(text):
+            return "all"
+        if not self._is_sorted:
+            for firsts in self._firsts.values():
+                firsts.sort()
+            self._is_sorted = True
+        networks = list(_networks(text))
+        gone = [self._covers(one, position) for one in networks]
+        if all(gone):
+            return "none"
+        is_part = any(gone) or any(self._begins_inside(one, position) for one in networks)
+        return "part" if is_part else "all"
+
+    def _covers(self, network: tuple[int, int, int, int], position: int) -> bool:
+        version, first, length, bits = network
+        return any(
+            self._networks.get((version, first >> (bits - shorter), shorter), -1) > position
+            for shorter in range(length + 1)
+        )
+
+    def _begins_inside(self, network: tuple[int, int, int, int], position: int) -> bool:
+        """Tell whether a part is deleted: networks are inside each other or apart."""
+        version, first, length, bits = network
+        firsts = self._firsts[version]
+        start = bisect_left(firsts, (first, -1))
+        end = bisect_left(firsts, (first + (1 << (bits - length)), -1))
+        # Where very many are deleted inside, the last of them is hardly an earlier one.
+        return end - start > MAX_INSIDE or any(later > position for _, later in firsts[start:end])
+
+
+def _networks(text: str) -> Iterator[tuple[int, int, int, int]]:
+    """Give version, first address, length and bits of what an address or range consists of."""
+    if is_entry(text):
+        for entry in parse_entries(text):
+            network = ip_network(entry.text)
+            first = int(network.network_address)
+            yield network.version, first, network.prefixlen, network.max_prefixlen
+
+
+def _is_within(name: str, table: str) -> bool:
+    return name == table or name.startswith(f"{table} ")
+
+
+def _is_named(name: str, wanted: str) -> bool:
+    """Tell whether ``wanted`` is the name of a set, or the last words of it."""
+    return not wanted or name == wanted or name.endswith(f" {wanted}")
+
+
+def _listed(held: Iterable[str]) -> str:
+    names = sorted(held)
+    shown = ", ".join(names[:SHOWN_SETS]) + (", …" if len(names) > SHOWN_SETS else "")
+    return f"there are: {shown}" if names else "there is none at all"
+
+
+def split_components(parts: list[str]) -> tuple[str, str, str]:
+    """Return the address of an element of several parts, the others, and why it is no entry."""
+    text, rest = parts[0], " . ".join(parts[1:])
+    if not rest:
+        return text, "", ""
+    if not is_entry(text):
+        return " . ".join(parts), "", "does not begin with an address"
+    if len(parts) > MAX_COMPONENTS or any(map(is_entry, parts[1:])):
+        return " . ".join(parts), "", "has several addresses"
+    return text, rest, ""
