@@ -7,19 +7,17 @@ from typing import Final
 from geocache.blocklists.formats.base import Found, Head, Options, Source
 from geocache.blocklists.formats.firewall_sets import Event, read_sets
 from geocache.blocklists.formats.ipset_json import read_json
-from geocache.blocklists.formats.ipset_lines import Lines
+from geocache.blocklists.formats.ipset_lines import GENERAL_OPTIONS, Lines
 from geocache.blocklists.formats.ipset_members import is_type
 from geocache.blocklists.formats.ipset_xml import read_xml
 
 # What the first line that is not a comment begins with.
 LINES: Final = re.compile(
     r"""(?:sudo\s)?(?:[\w/]{0,100}/)?ipset\s
-    | (?:(?:-exist|-!|-q)\s)?
-      (?: (?:create|-N)\s(?P<name>\S{1,99})\s(?P<type>\S{1,40})
-        | (?:add|del|-A|-D)\s\S{1,99}\s[0-9a-fA-F.:\[]\S{1,99}(?:\s|$)
-        | (?:flush|destroy|-F|-X)(?:\s\S{1,99})?$
-        | (?:swap|rename|-W|-E)\s\S{1,99}\s\S{1,99}$
-      )
+    | (?:create|-N)\s\S{1,99}\s(?P<type>\S{1,40})
+    | (?:add|del|-A|-D)\s\S{1,99}\s[0-9a-fA-F.:]\S{1,99}(?:\s|$)
+    | (?:flush|destroy|-F|-X)(?:\s\S{1,99})?$
+    | (?:swap|rename|-W|-E)\s\S{1,99}\s\S{1,99}$
     | Name:\s\S""",
     re.VERBOSE,
 )
@@ -37,7 +35,8 @@ class _Ipset:
     def matches(self, head: Head) -> bool:
         lines = [line.strip()[:1000] for line in head.lines]
         meant = [line for line in lines if line and not line.startswith("#")]
-        found = LINES.match(meant[0]) if meant else None
+        words = [word for word in meant[0].split() if word not in GENERAL_OPTIONS] if meant else []
+        found = LINES.match(" ".join(words))
         if found:
             return found["type"] is None or is_type(found["type"])
         beginning = " ".join(lines[:30])

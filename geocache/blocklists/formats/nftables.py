@@ -17,7 +17,7 @@ SHEBANG: Final = re.compile(r"#!\s?\S{0,100}\bnft\b")
 BEGINNING: Final = re.compile(
     r"""(?:sudo\s)?\s?(?:[\w/]{0,100}/)?nft\s
     | (?:add|create|delete|destroy|flush|insert|replace|reset|list)\s{1,9}
-      (?:table|set|map|chain|rule|element|ruleset|counter|flowtable)\b
+      (?:table|set|map|chain|rule|element|ruleset|counter|flowtable)s?\b
     | table\s{1,9}\S
     | (?:set|map|chain)\s[^{;=]{1,200}\{
     | element\s[^{;=]{1,200}[{$]

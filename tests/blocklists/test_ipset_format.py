@@ -1,0 +1,164 @@
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geocache.blocklists.formats.base import BadLine, Element, Head, Options, Remark
+from geocache.blocklists.formats.ipset import IPSET
+from geocache.exceptions import ImportFailed
+from tests.conftest import require
+from tests.support.firewall_lists import addresses, merged, networks, output_of, works
+from tests.support.format_cases import case_names, check_case
+from tests.support.formats import TextSource
+
+MEGABYTE = 2**20
+OUTPUTS = ("ipset save", "ipset list", "ipset list -output xml")
+# What ipset takes between double quotes.
+COMMENTS = st.text(
+    st.characters(min_codepoint=32, max_codepoint=126, exclude_characters='"'),
+    min_size=1,
+    max_size=40,
+)
+
+
+@pytest.fixture(scope="module")
+def ipset() -> None:
+    require(works("ipset list"), "ipset in a network namespace of its own")
+
+
+def read(text: str, **options: str) -> list[Element]:
+    found = list(IPSET.read(TextSource(text, chunk_size=50), Options(**options)))
+    assert all(isinstance(one, Element) for one in found), found
+    return [one for one in found if isinstance(one, Element)]
+
+
+@pytest.mark.parametrize("name", case_names("ipset"))
+def test_ipset__reads_what_stands_beside_it(name: str) -> None:
+    check_case(IPSET, "ipset", name)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "9.9.9.9",
+        "add 9.9.9.9",
+        "create something new",
+        "flush the cache, 9.9.9.9",
+        "Name, Address",
+        "add element inet f b { 9.9.9.9 }",
+        "flush ruleset inet",
+        "<html>",
+        '[{"name": "a", "ip": "9.9.9.9"}]',
+    ],
+)
+def test_ipset__other_lists_are_not_taken_for_it(line: str) -> None:
+    assert not IPSET.matches(Head((line,)))
+
+
+def test_ipset__shows_what_the_publisher_says() -> None:
+    text = "# Empty since April\ncreate b hash:ip\n"
+    assert list(IPSET.read(TextSource(text), Options())) == [Remark("Empty since April")]
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from('"[]{}<>&:, \n/-#a1.') | st.characters(), max_size=200))
+def test_ipset__any_text_is_read_or_said(text: str) -> None:
+    for beginning in ("", "add s ", "Name: s\nMembers:\n", "<ipset>", '[{"members":['):
+        try:
+            found = list(IPSET.read(TextSource(beginning + text, chunk_size=3), Options()))
+        except ImportFailed:
+            continue
+        assert all(isinstance(one, Element | BadLine | Remark) for one in found)
+
+
+HOSTILE = (
+    "add ",
+    '"',
+    'add s "',
+    "add s 1.1.1.1\nflush\n",
+    "add s 0.0.0.0/0\ndel s 1.1.1.1\n",
+    "swap a b\n",
+    "rename a b\nrename b a\n",
+    "create a hash:ip\nadd a 1.1.1.1\nrename a b\n",
+    "comment ",
+    "<",
+    "<a>",
+    "<ipset>",
+    "<ipset><member><elem>",
+    "[",
+    '[{"members":[',
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_ipset__time_is_linear(unit: str) -> None:
+    begun = time.process_time()
+    try:
+        for _ in IPSET.read(TextSource(unit * (MEGABYTE // len(unit))), Options()):
+            pass
+    except ImportFailed:
+        pass
+    assert time.process_time() - begun < 30
+
+
+def test_ipset__a_document_type_is_refused() -> None:
+    entities = '<!ENTITY a0 "9.9.9.9">' + "".join(
+        f'<!ENTITY a{count} "&a{count - 1};&a{count - 1};">' for count in range(1, 64)
+    )
+    text = f"<!DOCTYPE ipsets [{entities}]><ipsets><ipset>&a63;</ipset></ipsets>"
+    with pytest.raises(ImportFailed, match="document type"):
+        list(IPSET.read(TextSource(text), Options()))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ipset")
+@settings(deadline=None, max_examples=100)
+@given(
+    st.sets(addresses(4) | networks(4), min_size=1, max_size=30),
+    st.sets(addresses(6) | networks(6), min_size=1, max_size=30),
+    st.sampled_from(OUTPUTS),
+)
+def test_ipset__reads_the_networks_that_ipset_writes(
+    four: set[str], six: set[str], output: str
+) -> None:
+    script = "create four hash:net\ncreate six hash:net family inet6\n"
+    script += "".join(f"add four {text}\n" for text in four)
+    script += "".join(f"add six {text}\n" for text in six)
+    assert {one.texts[0] for one in read(script)} == four | six
+    found = read(output_of(f"ipset restore && {output}", script))
+    # A single address may be written as a network.
+    assert merged(one.texts[0] for one in found) == merged(four | six)
+    assert len(found) == len(four | six)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ipset")
+@settings(deadline=None, max_examples=100)
+@given(
+    st.dictionaries(
+        addresses(4),
+        st.tuples(
+            st.sampled_from(["", " timeout 4000"]),
+            st.sampled_from(["", " packets 3 bytes 4"]),
+            st.none() | COMMENTS,
+        ),
+        min_size=1,
+        max_size=20,
+    ),
+    st.sampled_from(["hash:ip", "hash:ip,port", "hash:net,iface"]),
+    st.sampled_from(OUTPUTS),
+)
+def test_ipset__reads_the_elements_that_ipset_writes(
+    held: dict[str, tuple[str, str, str | None]], kind: str, output: str
+) -> None:
+    rest = {"hash:ip": "", "hash:ip,port": ",tcp:80", "hash:net,iface": ",eth0"}[kind]
+    script = f"create s {kind} timeout 500 counters comment\n" + "".join(
+        f"add s {text}{rest}{timeout}{counters}" + (f' comment "{comment}"\n' if comment else "\n")
+        for text, (timeout, counters, comment) in held.items()
+    )
+    expected = {text: comment or "" for text, (_, _, comment) in held.items()}
+    assert {one.texts[0]: one.comment for one in read(script)} == expected
+    found = read(output_of(f"ipset restore && {output}", script), set_name="s")
+    assert {one.texts[0]: one.comment for one in found} == expected

@@ -1,0 +1,285 @@
+import json
+import time
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from geocache.blocklists.formats.base import BadLine, Element, Format, Head, Options, Remark, Source
+from geocache.blocklists.formats.nftables import NFTABLES
+from geocache.blocklists.formats.nftables_json import NFTABLES_JSON
+from geocache.exceptions import ImportFailed
+from tests.conftest import require
+from tests.support.firewall_lists import addresses, merged, networks, output_of, ranges, works
+from tests.support.format_cases import ROOT, case_names, check_case
+from tests.support.formats import TextSource
+
+MEGABYTE = 2**20
+LIST_ALL = "nft -f - && nft list ruleset"
+LIST_JSON = "nft -f - && nft -j list ruleset"
+# What nft takes between double quotes.
+COMMENTS = st.text(
+    st.characters(
+        min_codepoint=32, max_codepoint=0x2FF, exclude_characters='"', exclude_categories=["Cc"]
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@pytest.fixture(scope="module")
+def nft() -> None:
+    require(works("nft list ruleset"), "nft in a network namespace of its own")
+
+
+def read(form: Format, text: str, **options: str) -> list[Element]:
+    found = list(form.read(TextSource(text, chunk_size=50), Options(**options)))
+    assert all(isinstance(one, Element) for one in found), found
+    return [one for one in found if isinstance(one, Element)]
+
+
+def seconds_of(form: Format, text: str) -> float:
+    begun = time.process_time()
+    try:
+        for _ in form.read(TextSource(text), Options()):
+            pass
+    except ImportFailed:
+        pass
+    return time.process_time() - begun
+
+
+@pytest.mark.parametrize("name", case_names("nftables"))
+def test_nftables__reads_what_stands_beside_it(name: str) -> None:
+    check_case(NFTABLES, "nftables", name)
+
+
+@pytest.mark.parametrize("name", case_names("nftables_json"))
+def test_nftables_json__reads_what_stands_beside_it(name: str) -> None:
+    check_case(NFTABLES_JSON, "nftables_json", name)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "#!/usr/sbin/nft -f\nflush ruleset",
+        "add table inet f",
+        "create table inet f",
+        "delete table inet f",
+        "destroy table inet f",
+        "flush table inet f",
+        "flush set inet f b",
+        "delete set inet f b",
+        "list ruleset",
+        "reset counters",
+        "define x = 9.9.9.9",
+        "undefine x",
+        "add rule inet f c ip saddr { 8.8.8.8, 1.1.1.1 } drop",
+        "insert rule inet f c ip saddr { 8.8.8.8, 1.1.1.1 } drop",
+        "replace rule inet f c handle 4 ip saddr { 8.8.8.8, 1.1.1.1 } drop",
+        "add chain inet f c { type filter hook input priority 0; policy drop; }",
+        "add map inet f m { type ipv4_addr : verdict; elements = { 8.8.8.8 : drop }; }",
+        "table inet f { }",
+        "table inet f { chain c { ip saddr { 8.8.8.8, 1.1.1.1 } accept; } }",
+        "\n# a comment of the publisher\n\nflush ruleset",
+    ],
+)
+@pytest.mark.parametrize("separator", ["\n", " ; "])
+def test_nftables__any_command_may_come_first(first: str, separator: str) -> None:
+    last = "add element inet f b { 9.9.9.9, 1.0.0.1,\n 208.67.222.222 }\n"
+    text = f"{first}{separator}{last}"
+    assert NFTABLES.matches(Head(tuple(text.split("\n"))))
+    found = [
+        one for one in NFTABLES.read(TextSource(text), Options()) if not isinstance(one, Remark)
+    ]
+    assert [one.texts for one in found if isinstance(one, Element)] == [
+        ("9.9.9.9",),
+        ("1.0.0.1",),
+        ("208.67.222.222",),
+    ]
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    "line", ["9.9.9.9", "table of contents", "1.0.0.1 table", "add 9.9.9.9", "elements", "a,set"]
+)
+def test_nftables__other_lists_are_not_taken_for_it(line: str) -> None:
+    if line != "table of contents":
+        assert not NFTABLES.matches(Head((line,)))
+    assert not NFTABLES_JSON.matches(Head((line,)))
+
+
+def test_nftables__shows_what_the_publisher_says() -> None:
+    text = "# Empty since April\ntable inet f {\n set b { type ipv4_addr; }\n}\n"
+    assert list(NFTABLES.read(TextSource(text), Options())) == [Remark("Empty since April")]
+
+
+def test_nftables__own_table_is_said() -> None:
+    text = "table inet geocache { set blocked4 { type ipv4_addr; elements = { 9.9.9.9 } } }"
+    found = list(NFTABLES.read(TextSource(text), Options(own_table="inet geocache")))
+    assert [type(one) for one in found] == [Remark]
+
+
+@pytest.mark.parametrize("form", [NFTABLES, NFTABLES_JSON])
+@pytest.mark.parametrize("text", ["", "\n", "{", "}", '{"nftables": []}', '{"nftables": 3}', "[]"])
+def test_nftables__odd_files_give_no_entries(form: Format, text: str) -> None:
+    assert not [one for one in form.read(TextSource(text), Options()) if isinstance(one, Element)]
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from('{}[];,="#\\\n $.-/:1a') | st.characters(), max_size=200))
+def test_nftables__any_text_is_read_or_said(text: str) -> None:
+    for form in (NFTABLES, NFTABLES_JSON):
+        for beginning in ("", "elements = {", '{"nftables":[{"set":{"elem":['):
+            try:
+                found = list(form.read(TextSource(beginning + text, chunk_size=3), Options()))
+            except ImportFailed:
+                continue
+            assert all(isinstance(one, Element | BadLine | Remark) for one in found)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 60), st.data())
+def test_nftables__is_cut_into_parts_anywhere(size: int, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(["listed.nft", "commands.nft", "not_understood.nft"]))
+    text = (ROOT / "nftables" / name).read_text()
+    whole = list(NFTABLES.read(TextSource(text), Options()))
+    assert list(NFTABLES.read(TextSource(text, chunk_size=size), Options())) == whole
+
+
+HOSTILE = (
+    "add element ",
+    "{",
+    "}",
+    '"',
+    "#",
+    "elements = {",
+    "elements = {1.1.1.1,",
+    "define a = {1.1.1.1,$a,$a}\n",
+    "add element f b {1.1.1.1}\ndelete element f b {0.0.0.0/0}\n",
+    "add element f b {0.0.0.0/0}\ndelete element f b {1.1.1.1}\n",
+    "flush ruleset\nadd element f b {1.1.1.1}\n",
+    "table f {",
+    "table f {set b {",
+    "\\",
+    "9",
+    " ",
+    "counter ",
+    "1.1.1.1 . ",
+    'comment "',
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_nftables__time_is_linear(unit: str) -> None:
+    # Measured: 0.1 to 9 s of a busy processor; the pattern before needed 68 s for the first.
+    assert seconds_of(NFTABLES, unit * (MEGABYTE // len(unit))) < 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", ["[", "{", '"', '{"set":', '[{"elem":', '"1.1.1.1",', "9", " "])
+@pytest.mark.parametrize("beginning", ["", '{"nftables":[{"set":{"elem":['])
+def test_nftables_json__time_is_linear(beginning: str, unit: str) -> None:
+    assert seconds_of(NFTABLES_JSON, beginning + unit * (MEGABYTE // len(unit))) < 30
+
+
+def test_nftables__definitions_do_not_multiply() -> None:
+    lines = ["define a0 = { 1.1.1.1, 1.1.1.2 }"]
+    lines += [f"define a{count} = {{ $a{count - 1}, $a{count - 1} }}" for count in range(1, 64)]
+    text = "\n".join([*lines, "add element inet f b $a63"])
+    with pytest.raises(ImportFailed, match="its definitions hold more than 1,000,000 elements"):
+        list(NFTABLES.read(TextSource(text), Options()))
+
+
+class ManyElements(Source):
+    """Half a million elements on one line."""
+
+    def chunks(self) -> Iterator[str]:
+        yield "table inet f { set b { type ipv4_addr; elements = { "
+        for high in range(1, 201):
+            yield "".join(f"1.{high}.{low >> 8}.{low & 255}, " for low in range(2500))
+        yield "} } }"
+
+
+@pytest.mark.slow
+def test_nftables__memory_is_flat() -> None:
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in NFTABLES.read(ManyElements(), Options()))
+        assert count == 500_000
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def elements(version: int) -> st.SearchStrategy[list[str]]:
+    one = addresses(version) | networks(version) | ranges(version)
+    return st.lists(one, min_size=1, max_size=30)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nft")
+@settings(
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(elements(4), elements(6))
+def test_nftables__reads_the_intervals_that_nft_writes(four: list[str], six: list[str]) -> None:
+    script = "".join(
+        f"add table inet f; add set inet f v{version} {{ type ipv{version}_addr; "
+        "flags interval; auto-merge; }\n"
+        f"add element inet f v{version} {{ {', '.join(texts)} }}\n"
+        for version, texts in ((4, four), (6, six))
+    )
+    given_texts = merged([*four, *six])
+    assert merged(one.texts[0] for one in read(NFTABLES, script)) == given_texts
+    for form, command in ((NFTABLES, LIST_ALL), (NFTABLES_JSON, LIST_JSON)):
+        found = read(form, output_of(command, script))
+        assert merged(one.texts[0] for one in found) == given_texts
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nft")
+@settings(
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.sampled_from([4, 6]).flatmap(
+        lambda version: st.tuples(
+            st.just(version),
+            st.dictionaries(
+                addresses(version),
+                st.tuples(
+                    st.sampled_from(["", " timeout 1h", " timeout 3d4h expires 2h"]),
+                    st.sampled_from(["", " counter packets 3 bytes 4"]),
+                    st.none() | COMMENTS,
+                ),
+                min_size=1,
+                max_size=20,
+            ),
+        )
+    )
+)
+def test_nftables__reads_the_elements_that_nft_writes(
+    drawn: tuple[int, dict[str, tuple[str, str, str | None]]],
+) -> None:
+    version, held = drawn
+    parts = [
+        f"{text}{counter}{timeout}" + (f' comment "{comment}"' if comment else "")
+        for text, (timeout, counter, comment) in held.items()
+    ]
+    script = (
+        f"table inet f {{ set b {{ type ipv{version}_addr; flags timeout; counter\n"
+        f" elements = {{ {', '.join(parts)} }} }} }}\n"
+    )
+    expected = {text: comment or "" for text, (_, _, comment) in held.items()}
+    assert {one.texts[0]: one.comment for one in read(NFTABLES, script)} == expected
+    for form, command in ((NFTABLES, LIST_ALL), (NFTABLES_JSON, LIST_JSON)):
+        found = read(form, output_of(command, script), set_name="inet f b")
+        assert {one.texts[0]: one.comment for one in found} == expected
+
+
+def test_nftables_json__sorted_keys_make_no_difference() -> None:
+    text = {"nftables": [{"set": {"elem": ["9.9.9.9"], "family": "ip", "name": "b", "table": "f"}}]}
+    assert read(NFTABLES_JSON, json.dumps(text), set_name="ip f b") == [Element(1, ("9.9.9.9",))]
