@@ -162,3 +162,49 @@ def test_ipset__reads_the_elements_that_ipset_writes(
     assert {one.texts[0]: one.comment for one in read(script)} == expected
     found = read(output_of(f"ipset restore && {output}", script), set_name="s")
     assert {one.texts[0]: one.comment for one in found} == expected
+
+
+SETS = st.sampled_from(["a", "b", "c"])
+MEMBERS = st.sampled_from(
+    ["1.0.0.0/29", "1.0.0.0/30", "1.0.0.4/31", *(f"1.0.0.{n}" for n in range(1, 7))]
+)
+
+
+def commands(kind: str) -> st.SearchStrategy[str]:
+    renamed = f"rename {{0}} d\ncreate {{0}} {kind}\nadd {{0}} {{1}}\ndestroy d"
+    return (
+        st.builds("add -exist {} {}".format, SETS, MEMBERS)
+        | st.builds("add {} {} -exist".format, SETS, MEMBERS)
+        | st.builds("del -exist {} {}".format, SETS, MEMBERS)
+        | st.builds("flush {}".format, SETS)
+        | st.builds("swap {} {}".format, SETS, SETS)
+        | st.builds(renamed.format, SETS, MEMBERS)
+        | st.builds(f"destroy {{0}}\n-exist create {{0}} {kind}".format, SETS)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ipset")
+@settings(deadline=None, max_examples=100)
+@given(
+    st.sampled_from(["hash:ip", "hash:net"]).flatmap(
+        lambda kind: st.tuples(st.just(kind), st.lists(commands(kind), min_size=1, max_size=20))
+    )
+)
+def test_ipset__a_script_leaves_what_ipset_then_has(drawn: tuple[str, list[str]]) -> None:
+    kind, lines = drawn
+    script = "\n".join([*(f"create {name} {kind}" for name in "abc"), *lines, ""])
+    saved = output_of("ipset restore && ipset save", script)
+    for name in "abc":
+        left = read(saved, set_name=name)
+        found = list(IPSET.read(TextSource(script), Options(set_name=name)))
+        # Of addresses that were added as a network some may be deleted: that is said.
+        said = [one.text for one in found if isinstance(one, BadLine)]
+        texts = [one.texts[0] for one in found if isinstance(one, Element)]
+        if kind == "hash:net":
+            assert not said
+            assert set(texts) == {one.texts[0] for one in left}
+        elif said:
+            assert merged([*texts, *said]) == merged([*said, *(one.texts[0] for one in left)])
+        else:
+            assert merged(texts) == merged(one.texts[0] for one in left)

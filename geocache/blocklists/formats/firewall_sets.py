@@ -5,18 +5,16 @@ there are, and what is taken out of them later; the second time gives the elemen
 So nothing but what is deleted is held in memory.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from ipaddress import ip_network
 from typing import Final, NamedTuple
 
-from geocache.addresses.blocks import is_entry, parse_entries
+from geocache.addresses.blocks import is_entry
 from geocache.blocklists.formats.base import BadLine, Element, Found, Options, Remark
+from geocache.blocklists.formats.firewall_deletions import Deletions
 from geocache.exceptions import ImportFailed
 
 SHOWN_SETS: Final = 20
-# Of the deletions inside one network, so many are looked at.
-MAX_INSIDE: Final = 100
+SHOWN_LETTERS: Final = 80
 # An element with more parts than a firewall allows.
 MAX_COMPONENTS: Final = 8
 OWN_BANS: Final = "the table {} holds the bans of geocache itself, and is not read"
@@ -42,12 +40,13 @@ class Add(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """An element that is in its set no more."""
+    """An element that is no longer in its set; ``is_exact``: those inside it stay."""
 
     line_number: int
     name: str
     text: str
     rest: str = ""
+    is_exact: bool = False
 
 
 class Clear(NamedTuple):
@@ -127,7 +126,7 @@ class _Survey:
         self._without_addresses: set[int] = set()
         # When a set, or all whose names begin so, was emptied last.
         self._cleared: dict[int | str, int] = {}
-        self._deletions: dict[tuple[int, str], _Deletions] = {}
+        self._deletions: dict[tuple[int, str], Deletions] = {}
         for position, event in enumerate(events):
             if isinstance(event, Add):
                 self._contents.of(event.name)
@@ -141,9 +140,10 @@ class _Survey:
                 self._without_addresses.discard(contents.of(name))
             case Declare(name, False):
                 self._without_addresses.add(contents.of(name))
-            case Delete(_, name, text, rest):
+            case Delete(_, name, text, rest, is_exact):
                 key = contents.of(name), rest
-                self._deletions.setdefault(key, _Deletions()).add(text, position)
+                found = self._deletions.setdefault(key, Deletions(is_exact=is_exact))
+                found.add(text, position)
             case Clear(scope):
                 self._cleared[contents.by_name.get(scope, scope)] = position
             case _:
@@ -163,14 +163,16 @@ class _Survey:
         chosen = {name: one for name, one in held.items() if _is_named(name, options.set_name)}
         if options.set_name and not chosen:
             raise ImportFailed(
-                f"no set of addresses in it is named {options.set_name!r}; {_listed(held)}"
+                f"no set of addresses in it is named {options.set_name[:SHOWN_LETTERS]!r};"
+                f" {_listed(held)}"
             )
         return {content: self._first(name, content) for name, content in chosen.items()}
 
     def _first(self, name: str, content: int) -> int:
-        words = name.split()
-        scopes: list[int | str] = [" ".join(words[:count]) for count in range(len(words) + 1)]
-        return max(self._cleared.get(one, -1) for one in [content, *scopes]) + 1
+        family, _, rest = name.partition(" ")
+        table = f"{family} {rest.partition(' ')[0]}"
+        scopes = (content, "", family, table, name)
+        return max(self._cleared.get(one, -1) for one in scopes) + 1
 
     def found(self, event: Add | Delete, content: int, position: int) -> Iterator[Found]:
         """Give what is left of an element."""
@@ -190,63 +192,6 @@ class _Survey:
             yield BadLine(line_number, text, "is deleted in part, later in the file")
 
 
-class _Deletions:
-    """What is deleted out of one set, and when last."""
-
-    def __init__(self) -> None:
-        self._last = -1
-        self._networks: dict[tuple[int, int, int], int] = {}
-        # By version: the first address, and when.
-        self._firsts: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
-        self._is_sorted = True
-
-    def add(self, text: str, position: int) -> None:
-        for version, first, length, bits in _networks(text):
-            self._networks[version, first >> (bits - length), length] = position
-            self._firsts[version].append((first, position))
-            self._last, self._is_sorted = position, False
-
-    def left(self, text: str, position: int) -> str:
-        """Tell whether "all", "part" or "none" of what was added at ``position`` is left."""
-        if self._last < position or not is_entry(text):
-            return "all"
-        if not self._is_sorted:
-            for firsts in self._firsts.values():
-                firsts.sort()
-            self._is_sorted = True
-        networks = list(_networks(text))
-        gone = [self._covers(one, position) for one in networks]
-        if all(gone):
-            return "none"
-        is_part = any(gone) or any(self._begins_inside(one, position) for one in networks)
-        return "part" if is_part else "all"
-
-    def _covers(self, network: tuple[int, int, int, int], position: int) -> bool:
-        version, first, length, bits = network
-        return any(
-            self._networks.get((version, first >> (bits - shorter), shorter), -1) > position
-            for shorter in range(length + 1)
-        )
-
-    def _begins_inside(self, network: tuple[int, int, int, int], position: int) -> bool:
-        """Tell whether a part is deleted: networks are inside each other or apart."""
-        version, first, length, bits = network
-        firsts = self._firsts[version]
-        start = bisect_left(firsts, (first, -1))
-        end = bisect_left(firsts, (first + (1 << (bits - length)), -1))
-        # Where very many are deleted inside, the last of them is hardly an earlier one.
-        return end - start > MAX_INSIDE or any(later > position for _, later in firsts[start:end])
-
-
-def _networks(text: str) -> Iterator[tuple[int, int, int, int]]:
-    """Give version, first address, length and bits of what an address or range consists of."""
-    if is_entry(text):
-        for entry in parse_entries(text):
-            network = ip_network(entry.text)
-            first = int(network.network_address)
-            yield network.version, first, network.prefixlen, network.max_prefixlen
-
-
 def _is_within(name: str, table: str) -> bool:
     return name == table or name.startswith(f"{table} ")
 
@@ -257,7 +202,7 @@ def _is_named(name: str, wanted: str) -> bool:
 
 
 def _listed(held: Iterable[str]) -> str:
-    names = sorted(held)
+    names = sorted(name[:SHOWN_LETTERS] for name in held)
     shown = ", ".join(names[:SHOWN_SETS]) + (", …" if len(names) > SHOWN_SETS else "")
     return f"there are: {shown}" if names else "there is none at all"
 

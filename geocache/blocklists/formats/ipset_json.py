@@ -52,4 +52,4 @@ def _member(line_number: int, name: str, kind: SetType, value: object) -> Add:
             if NO_MATCH in others:
                 words.append(NO_MATCH)
             return kind.member(line_number, name, words)
-    return Add(line_number, name, json.dumps(value), problem=NOT_A_MEMBER)
+    return Add(line_number, name, json.dumps(value)[:200], problem=NOT_A_MEMBER)

@@ -7,7 +7,6 @@ from typing import Final
 
 from geocache.blocklists.formats.base import BadLine, Line, Remark
 from geocache.blocklists.formats.firewall_sets import (
-    Add,
     Clear,
     Declare,
     Delete,
@@ -63,7 +62,8 @@ class Lines:
                 yield BadLine(number, " ".join(words), "has more words than a command")
             elif words[0][0] == "#":
                 remark_count += 1
-                if remark_count <= MAX_REMARKS and (said := text.strip("# \t")):
+                said = text.strip("# \t")
+                if remark_count <= MAX_REMARKS and said and not said.startswith("!"):
                     yield Remark(said[:1000])
             elif words[0] == "Name:" and len(words) > 1:
                 self._listed, self._has_members = words[1], False
@@ -103,8 +103,9 @@ class Lines:
             case "add", [name, *element] if element:
                 yield self._type(name).member(number, name, element)
             case "del", [name, *element] if element:
-                gone: Add = self._type(name).member(number, name, element)
-                yield Delete(number, name, gone.text, gone.rest)
+                of_set = self._type(name)
+                gone = of_set.member(number, name, element)
+                yield Delete(number, name, gone.text, gone.rest, of_set.has_networks)
             case "flush" | "destroy", []:
                 yield Clear()
             case "flush" | "destroy", [name]:

@@ -57,8 +57,16 @@ class SetType:
     @property
     def has_addresses(self) -> bool:
         """Tell whether its elements have addresses."""
-        parts = OLD_TYPES.get(self.name) or self.name.partition(":")[2]
-        return not parts or not ADDRESSES.isdisjoint(parts.split(","))
+        return not self.name or not ADDRESSES.isdisjoint(self._parts)
+
+    @property
+    def has_networks(self) -> bool:
+        """Tell whether a network is one element; otherwise it is as many as it has addresses."""
+        return "net" in self._parts
+
+    @property
+    def _parts(self) -> list[str]:
+        return (OLD_TYPES.get(self.name) or self.name.partition(":")[2]).split(",")
 
     def member(self, line_number: int, set_name: str, words: Sequence[str]) -> Add:
         """Read an element and its options."""

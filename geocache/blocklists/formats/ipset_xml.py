@@ -1,5 +1,6 @@
 """What ``ipset list -output xml`` writes, and the sets of firewalld."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 from xml.parsers import expat
@@ -11,20 +12,39 @@ from geocache.exceptions import ImportFailed
 
 # A longer text between two tags is cut off.
 MAX_TEXT: Final = 2000
+# The longest line whose comments are mended.
+MAX_LINE: Final = 2**20
+# ipset writes comments as they are, and they may hold what XML does not allow there.
+COMMENT: Final = re.compile(r'(?<=<comment>")[^"\n]*(?="</comment>)')
+NOT_XML: Final = re.compile(r"<|&(?!(?:lt|gt|amp|quot|apos|#\d{1,7});)")
 
 
 def read_xml(chunks: Iterable[str]) -> Iterator[Event]:
     """Give the members of all sets; raise ``ImportFailed`` for a document with a DTD."""
     reader = _Reader()
     try:
-        for chunk in chunks:
-            reader.parser.Parse(chunk, False)
+        for lines in _whole_lines(chunks):
+            reader.parser.Parse(COMMENT.sub(_escape, lines), False)
             yield from reader.taken()
         reader.parser.Parse("", True)
     except expat.ExpatError as error:
         yield from reader.taken()
         reason = expat.ErrorString(error.code)
         yield BadLine(error.lineno, "", f"{reason}: XML that follows is not read")
+
+
+def _whole_lines(chunks: Iterable[str]) -> Iterator[str]:
+    rest = ""
+    for chunk in chunks:
+        text = rest + chunk
+        end = text.rfind("\n") + 1 if len(text) < MAX_LINE else len(text)
+        yield text[:end]
+        rest = text[end:]
+    yield rest
+
+
+def _escape(comment: re.Match[str]) -> str:
+    return NOT_XML.sub(lambda sign: "&lt;" if sign[0] == "<" else "&amp;", comment[0])
 
 
 class _Reader:

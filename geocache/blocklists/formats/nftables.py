@@ -24,6 +24,7 @@ BEGINNING: Final = re.compile(
     | (?:re)?define\s{1,9}[\w.-]{1,100}\s{0,9}=
     | undefine\s
     | include\s{1,9}"
+    | type(?:of)?\s{1,9}(?:ipv[46]_addr|ip6?\s)
     | elements\s{0,9}=""",
     re.VERBOSE,
 )

@@ -129,7 +129,7 @@ def _element(line_number: int, value: object) -> Add:
         case _:
             texts = [_text(value)]
     if "" in texts or not texts:
-        return Add(line_number, "", json.dumps(value), problem="is not an element of a set")
+        return Add(line_number, "", json.dumps(value)[:200], problem="is not an element of a set")
     text, rest, problem = split_components(texts)
     return Add(line_number, "", text, comment, rest, problem)
 

@@ -17,65 +17,14 @@ from geocache.blocklists.formats.nftables_statements import Statements
 from geocache.blocklists.formats.nftables_tokens import NEW_LINE
 from geocache.exceptions import ImportFailed
 
-COMMANDS: Final = frozenset(
-    (
-        "add",
-        "create",
-        "delete",
-        "destroy",
-        "flush",
-        "insert",
-        "replace",
-        "reset",
-        "list",
-        "rename",
-        "get",
-        "define",
-        "redefine",
-        "undefine",
-        "include",
-        "describe",
-        "monitor",
-        "import",
-        "export",
-    )
-)
+TAKING: Final = frozenset(("delete", "destroy", "flush"))
+DEFINING: Final = frozenset(("define", "redefine", "undefine", "include"))
+SHOWING: Final = frozenset(("list", "get", "reset", "rename", "describe", "monitor", "export"))
+COMMANDS: Final = frozenset(("add", "create", "insert", "replace")) | TAKING | DEFINING | SHOWING
+STATEFUL: Final = frozenset(("counter", "quota", "limit", "last", "ct", "comment", "flags"))
 # What a table holds beside sets, and what else may follow ``add``.
-OTHER_OBJECTS: Final = frozenset(
-    (
-        "chain",
-        "rule",
-        "counter",
-        "quota",
-        "limit",
-        "ct",
-        "flowtable",
-        "secmark",
-        "synproxy",
-        "tunnel",
-        "meter",
-        "comment",
-        "flags",
-        "type",
-        "policy",
-    )
-)
-PARTS_OF_SETS: Final = frozenset(
-    (
-        "flags",
-        "timeout",
-        "gc-interval",
-        "size",
-        "policy",
-        "auto-merge",
-        "counter",
-        "quota",
-        "limit",
-        "last",
-        "ct",
-        "comment",
-    )
-)
+OTHER_OBJECTS: Final = STATEFUL | {"chain", "flowtable", "secmark", "synproxy", "tunnel", "meter"}
+PARTS_OF_SETS: Final = STATEFUL | {"timeout", "gc-interval", "size", "policy", "auto-merge"}
 # The elements of definitions, which may hold each other, and of their uses.
 MAX_EXPANDED: Final = 1_000_000
 IS_CUT_OFF: Final = "the file ends inside a block"
@@ -139,7 +88,7 @@ class Script(Statements):
             elif kind == "element" and command in ("delete", "destroy"):
                 for add in self._adds(set_name(names, table), names[-1:]):
                     yield Delete(add.line_number, add.name, add.text, add.rest)
-            elif command in ("delete", "destroy", "flush"):
+            elif command in TAKING:
                 yield from self._clear(command, kind, names)
 
     def _add(self, kind: str, names: list[str], table: str) -> Iterator[Event]:
@@ -158,7 +107,9 @@ class Script(Statements):
             yield from self._adds(FRAGMENT, names[1:])
         elif kind == "rule":
             self._pass_over_rule()
-        elif kind not in OTHER_OBJECTS:
+        elif kind in ("type", "typeof"):
+            yield Declare(FRAGMENT, has_addresses(kind, names))
+        elif kind not in OTHER_OBJECTS | PARTS_OF_SETS:
             yield BadLine(self._start, " ".join([kind, *names]), "is not a command of nftables")
 
     def _clear(self, command: str, kind: str, names: list[str]) -> Iterator[Event]:
