@@ -1,15 +1,18 @@
 """One entry of a list: an address, or a network. Knows nothing of Django."""
 
-from collections.abc import Iterable
+import re
 from ipaddress import IPv4Network, IPv6Network, summarize_address_range
-from itertools import islice
 from typing import Final, NamedTuple
 
-from geocache.addresses import parse_address, parse_network, sort_key
+from geocache.addresses import normalised_and_key, parse_address, parse_network, sort_key
 from geocache.exceptions import InvalidAddress
 
-# No range needs more networks than twice the length of its addresses.
-MAX_NETWORKS: Final = 256
+# The shortest prefix lengths, by version, behind which host bits are dropped. Behind a shorter one
+# they are a typing error or a path: ``9.9.9.9/8``.
+SHORTEST_WITH_HOST_BITS: Final = {4: 16, 6: 32}
+# No range holds more addresses than the widest network that is given out, by version: /8 and /19.
+MAX_RANGE_BITS: Final = {4: 24, 6: 109}
+DASH: Final = re.compile("[-\N{EN DASH}\N{EM DASH}]")
 
 Network = IPv4Network | IPv6Network
 
@@ -35,14 +38,18 @@ class Entry(NamedTuple):
 def parse_entries(text: str) -> list[Entry]:
     """Return what an address, a network or a range (``a-b``) stands for; networks stay networks.
 
-    Raises ``InvalidAddress``.
+    A network has a prefix length, a netmask or a hostmask behind its slash. Raises
+    ``InvalidAddress``.
     """
     if "/" in text:
-        return [_from_network(parse_network(text))]
-    if "-" in text:
+        return [_from_network(_network(text))]
+    try:
+        address, key = normalised_and_key(text)
+    except InvalidAddress:
+        if not DASH.search(text):
+            raise
         return [_from_network(one) for one in _range(text)]
-    address = parse_address(text)
-    return [Entry(sort_key(address), address.max_prefixlen, str(address))]
+    return [Entry(key, 128 if ":" in address else 32, address)]
 
 
 def is_entry(text: str) -> bool:
@@ -60,10 +67,30 @@ def _from_network(network: Network) -> Entry:
     return Entry(sort_key(first), length, str(first if is_single else network))
 
 
-def _range(text: str) -> Iterable[Network]:
-    ends = text.split("-")
+def _network(text: str) -> Network:
+    network = parse_network(text)
+    if network.prefixlen < SHORTEST_WITH_HOST_BITS[network.version] or _holds_mapped(network):
+        address = parse_address(text.partition("/")[0])
+        if address != network.network_address:
+            raise InvalidAddress(
+                f"{text[:80]!r} has host bits behind a short prefix; write {network} if you mean it"
+            )
+    return network
+
+
+def _holds_mapped(network: Network) -> bool:
+    """Tell whether all of IPv4, as IPv4-mapped addresses, is inside a network of IPv6."""
+    return network.version == 6 and network.prefixlen < 96 and not int(network.network_address)
+
+
+def _range(text: str) -> list[Network]:
+    """Return the networks of a range; there are at most two for each bit of an address."""
     try:
-        first, last = map(parse_address, ends)
-        return list(islice(summarize_address_range(first, last), MAX_NETWORKS))
+        first, last = map(parse_address, DASH.split(text))
+        networks = summarize_address_range(first, last)
+        size = int(last) - int(first) + 1
+        if size <= 1 << MAX_RANGE_BITS[first.version]:
+            return list(networks)
     except (TypeError, ValueError) as error:
         raise InvalidAddress(f"{text[:80]!r} is not a range of addresses") from error
+    raise InvalidAddress(f"{text[:80]!r} is a range of too many addresses")
