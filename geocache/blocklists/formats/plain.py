@@ -1,0 +1,148 @@
+"""Lists as people write them: addresses on lines, with scores and comments.
+
+A line is read whole or is a bad line. Behind one address there may be a score or a comment; behind
+several only a comment that is marked as one.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from geocache.addresses.blocks import is_entry
+from geocache.blocklists.formats.base import BadLine, Element, Found, Head, Options, Remark, Source
+from geocache.blocklists.formats.whole_lines import whole_lines
+from geocache.blocklists.formats.words import (
+    addresses_first,
+    comment,
+    holds_address,
+    is_exemption,
+    score,
+    whole_network,
+    without_port,
+)
+from geocache.exceptions import ImportFailed
+
+COMMENT_LINE: Final = re.compile(r"#|;|//|--(?:\s|$)")
+# A comment behind an address. A semicolon without a space separates addresses, too.
+COMMENT: Final = re.compile(r"#|(?<=\s)//|(?<=\s);|;(?=\s)|(?<=\s)--(?=\s)")
+# What an address, a network or a range by itself has none of.
+PUNCTUATION: Final = re.compile(r"[,;#\[\"']")
+# What web servers read: the addresses that a line denies.
+DENIAL: Final = re.compile(r"(?:deny(?:\s+from)?|require\s+not\s+ip)\s+(?=\S)", re.IGNORECASE)
+# eMule's ipfilter.dat has a range, a level of access, and a name. Higher levels allow.
+LAST_DENIED_LEVEL: Final = 127
+HIGHEST_LEVEL: Final = 255
+# Two addresses that are the ends of one network, by version: from this length on a doubt.
+NARROWEST_RANGE: Final = {4: 24, 6: 64}
+TWO_EACH: Final = (
+    "each line holds two addresses: two columns, or ranges? Name the column and the format CSV, or "
+    "write one address a line, and a range as first-last"
+)
+
+
+class PlainList:
+    """One or several addresses a line."""
+
+    name = "list"
+
+    def matches(self, head: Head) -> bool:
+        """Take any text: it is asked last."""
+        del head
+        return True
+
+    def read(self, source: Source, options: Options) -> Iterator[Found]:
+        if options.column not in ("", "1"):
+            raise ImportFailed('a plain list has no columns; name its format, for example "CSV"')
+        pairs = others = 0
+        for number, text in whole_lines(source):
+            words = text.split(None, 2)
+            if not words:
+                continue
+            if COMMENT_LINE.match(words[0]):
+                yield Remark(comment(text.strip().lstrip("#;/- \t")))
+                continue
+            found = _read_simple(number, words) or _read(number, text.strip())
+            is_pair = isinstance(found, Element) and len(found.texts) == 2
+            pairs, others = pairs + is_pair, others + (not is_pair)
+            yield found
+        if pairs > 1 and not others:
+            raise ImportFailed(TWO_EACH)
+
+
+def _read_simple(number: int, words: Sequence[str]) -> Element | None:
+    """Read one address, with or without a score; None for a line that needs a closer look."""
+    if len(words) > 2 or PUNCTUATION.search(words[0]) or (":" in words[0] and "." in words[0]):
+        return None
+    if len(words) == 1:
+        return Element(number, (words[0],))
+    amount = score(words[1])
+    return None if amount is None else Element(number, (words[0],), amount)
+
+
+def _read(number: int, text: str) -> Element | BadLine:
+    if denial := DENIAL.match(text):
+        return _read_denial(number, text, text[denial.end() :])
+    mark = COMMENT.search(text)
+    body, remark = (text[: mark.start()], text[mark.end() :]) if mark else (text, "")
+    if mark and mark[0] in (";", "--") and _is_all_addresses(remark):
+        if text[mark.start() - 1].isspace():
+            return BadLine(number, text, "may be two entries, or one and a comment")
+        body, remark = text, ""
+    found, rest = addresses_first(body)
+    if not found:
+        return _read_named(number, text)
+    if len(found) == 1:
+        return _read_one(number, text, found[0], (rest, remark))
+    if rest:
+        return BadLine(number, text, "has more on it than addresses")
+    return _read_several(number, text, found, comment(remark))
+
+
+def _read_one(number: int, text: str, address: str, notes: tuple[str, str]) -> Element | BadLine:
+    """Read an address with a score or comment; ``notes`` are what is not marked, and what is."""
+    rest, remark = notes
+    level, _, name = map(str.strip, rest.partition(","))
+    if "-" in address and name and level.isdecimal() and len(level) <= 3:
+        if LAST_DENIED_LEVEL < int(level) <= HIGHEST_LEVEL:
+            return BadLine(number, text, "is an exception")
+        rest = name
+    amount = score(rest)
+    if holds_address(rest):
+        return BadLine(number, text, "has another address behind the first")
+    if is_exemption(rest):
+        return BadLine(number, text, "is an exception")
+    if rest and text.endswith(";"):
+        return BadLine(number, text, "gives a value to an address")
+    port = without_port(text.split(None, 1)[0])[1]
+    parts = (f"port {port}" if port else "", rest if amount is None else "", remark)
+    return Element(number, (address,), amount, comment(" ".join(filter(None, parts))))
+
+
+def _read_several(number: int, text: str, found: list[str], remark: str) -> Element | BadLine:
+    """Read several addresses; two of them may be the first and last of one network."""
+    network = whole_network(*found) if len(found) == 2 else None
+    if network is None:
+        return Element(number, tuple(found), None, remark)
+    if network.prefix_length > NARROWEST_RANGE[6 if ":" in network.text else 4]:
+        return BadLine(number, text, "may be two addresses, or a range")
+    return Element(number, (network.text,), None, remark)
+
+
+def _read_denial(number: int, text: str, denied: str) -> Element | BadLine:
+    found, rest = addresses_first(denied)
+    return BadLine(number, text) if rest or not found else Element(number, tuple(found))
+
+
+def _read_named(number: int, text: str) -> Element | BadLine:
+    """Read PeerGuardian's lines: a name, a colon, a range."""
+    name, _, addresses = text.rpartition(":")
+    if "-" not in addresses or not is_entry(addresses):
+        return BadLine(number, text)
+    if is_exemption(name):
+        return BadLine(number, text, "is an exception")
+    return Element(number, (addresses.strip(),), None, comment(name))
+
+
+def _is_all_addresses(text: str) -> bool:
+    found, rest = addresses_first(text)
+    return bool(found) and not rest

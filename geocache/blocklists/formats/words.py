@@ -1,0 +1,135 @@
+"""What one text of a list says: addresses in the forms that people write, a score, a comment."""
+
+import re
+from collections.abc import Sequence
+from ipaddress import IPv4Network
+from typing import Final
+
+from geocache.addresses.blocks import Entry, is_entry, parse_entries
+from geocache.exceptions import InvalidAddress
+
+MAX_COMMENT: Final = 500
+DASHES: Final = ("-", "\N{EN DASH}", "\N{EM DASH}", "to")
+SEPARATORS: Final = str.maketrans({",": " ", ";": " "})
+# Netmasks and hostmasks that stand where the next address could: 0.0.0.0 may be either.
+NETMASKS: Final = frozenset(str(IPv4Network((0, length)).netmask) for length in range(1, 33))
+HOSTMASKS: Final = frozenset(str(IPv4Network((0, length)).hostmask) for length in range(1, 32))
+PREFIX_LENGTH: Final = re.compile(r"/[0-9]{1,3}")
+PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?")
+# What looks like an address and is not part of a name, such as 1.1.1.1.example.org.
+# Nothing is given back, so that the time grows with the length of the text alone.
+CANDIDATE: Final = re.compile(
+    r"(?<![\w.:])(?<![A-Za-z0-9]-)\[?([0-9A-Fa-f:.]{2,}+)(?!\w|-[A-Za-z])"
+)
+NUMBER: Final = re.compile(r"[-+]?[0-9]{1,20}(?:\.[0-9]{1,20})?%?")
+
+EXEMPT: Final = re.compile(
+    r"^\W?not\b|(?<![a-z])(?:(?:allow|accept|permit|permitt|white|whitelist|unban|unbann|unblock"
+    r"|exempt|except|exclud|ignor|trust|bypass|dunno)(?:e?d|s|list|listed|ion)?|ok|pass)(?![a-z])",
+    re.IGNORECASE,
+)
+
+
+def addresses_first(text: str) -> tuple[list[str], str]:
+    """Return the addresses that a text begins with, and what stands behind them.
+
+    An address may have a netmask or a prefix length behind a space, be the first of a range, or
+    have a port, which is dropped.
+    """
+    text = text.strip()
+    spaced = text.translate(SEPARATORS)
+    words, found = spaced.split(), []
+    index = 0
+    while index < len(words):
+        address, count = _address(words, index)
+        if not count:
+            break
+        found.append(address)
+        index += count
+    if index == len(words):
+        return found, ""
+    # As it stands there, with its commas.
+    return found, text[-len(spaced.split(maxsplit=index)[index]) :]
+
+
+def addresses_only(text: str) -> tuple[str, ...]:
+    """Return the addresses of a text; the text itself when there is anything else in it."""
+    found, rest = addresses_first(text)
+    return (text.strip(),) if rest or not found else tuple(found)
+
+
+def whole_network(first: str, last: str) -> Entry | None:
+    """Return the network of which these are the ends; None if they are not, or it has only two."""
+    try:
+        networks = parse_entries(f"{first}-{last}")
+    except InvalidAddress:
+        return None
+    is_whole = len(networks) == 1 and networks[0].is_network
+    size_bits = (128 if ":" in first else 32) - networks[0].prefix_length
+    return networks[0] if is_whole and size_bits > 1 else None
+
+
+def unquoted(word: str) -> str:
+    """Return a word without the quotes around it."""
+    return word[1:-1] if word[:1] in "\"'" and word[:1] == word[-1:] else word
+
+
+def without_port(word: str) -> tuple[str, str]:
+    """Return an address and its port, as in ``9.9.9.9:80`` and ``[2620:fe::fe]:80``."""
+    match = PORT.fullmatch(word)
+    if match is None or int(match[3] or 0) > 65535:
+        return word, ""
+    return match[1] or match[2], match[3] or ""
+
+
+def holds_address(text: str) -> bool:
+    """Tell whether there is an address anywhere in a text that should be a comment."""
+    for match in CANDIDATE.finditer(text):
+        word = match[1].rstrip(".")
+        if any(c in word for c in ".:") and word.strip(":"):
+            ends = (word, word.rstrip(":"), without_port(word)[0])
+            if any(map(is_entry, ends)):
+                return True
+    return False
+
+
+def is_exemption(text: str) -> bool:
+    """Tell whether a text says that something is allowed: ``permit``, ``whitelisted``."""
+    return EXEMPT.search(text) is not None
+
+
+def score(text: str) -> float | None:
+    """Return a count or score; None for a text that is not a number."""
+    word = text.strip()
+    if not NUMBER.fullmatch(word):
+        return None
+    return float(word.rstrip("%"))
+
+
+def comment(text: str) -> str:
+    """Return a comment as one line that can be stored."""
+    cut = text[: 4 * MAX_COMMENT].encode("utf-8", "replace").decode()
+    return " ".join(cut.split())[:MAX_COMMENT]
+
+
+def _address(words: Sequence[str], index: int) -> tuple[str, int]:
+    """Return the address that stands at ``index``, and of how many words it is; 0: none does."""
+    word = without_port(unquoted(words[index]))[0]
+    if not is_entry(word):
+        # A range may be written as ``a- b``.
+        if word[-1:] in DASHES and index + 1 < len(words) and is_entry(word + words[index + 1]):
+            return word + words[index + 1], 2
+        return word, 0
+    following = words[index + 1 : index + 3]
+    if "/" in word or not following:
+        return word, 1
+    if following[0] == "/":
+        return "".join((word, *following)), 1 + len(following)
+    if following[0] in DASHES:
+        end = following[1] if len(following) > 1 else ""
+        return (f"{word}-{end}", 3) if is_entry(end) else (word, 1)
+    if PREFIX_LENGTH.fullmatch(following[0]):
+        return word + following[0], 2
+    if following[0] in NETMASKS or following[0] in HOSTMASKS:
+        return f"{word}/{following[0]}", 2
+    return word, 1
