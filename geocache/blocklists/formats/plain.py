@@ -10,7 +10,6 @@ from typing import Final
 
 from geocache.addresses.blocks import is_entry
 from geocache.blocklists.formats.base import BadLine, Element, Found, Head, Options, Remark, Source
-from geocache.blocklists.formats.whole_lines import whole_lines
 from geocache.blocklists.formats.words import (
     addresses_first,
     comment,
@@ -54,7 +53,7 @@ class PlainList:
         if options.column not in ("", "1"):
             raise ImportFailed('a plain list has no columns; name its format, for example "CSV"')
         pairs = others = 0
-        for number, text in whole_lines(source):
+        for number, text in source.lines():
             words = text.split(None, 2)
             if not words:
                 continue

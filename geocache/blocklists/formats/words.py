@@ -69,6 +69,19 @@ def whole_network(first: str, last: str) -> Entry | None:
     return networks[0] if is_whole and size_bits > 1 else None
 
 
+def is_mask(text: str) -> bool:
+    """Tell whether a text is a netmask, a hostmask or the length of a prefix."""
+    word = text.strip().removeprefix("/")
+    is_length = word.isdecimal() and word.isascii() and len(word) <= 3 and int(word) <= 128
+    return is_length or word in NETMASKS or word in HOSTMASKS
+
+
+def without_scope(text: str) -> str:
+    """Return an address without the scope that CrowdSec's tables put in front of it."""
+    scope, _, value = text.partition(":")
+    return value if scope.lower() in ("ip", "range") else text
+
+
 def unquoted(word: str) -> str:
     """Return a word without the quotes around it."""
     return word[1:-1] if word[:1] in "\"'" and word[:1] == word[-1:] else word
@@ -98,6 +111,11 @@ def is_exemption(text: str) -> bool:
     return EXEMPT.search(text) is not None
 
 
+def means_exempt(word: str) -> bool:
+    """Tell whether a word of small letters is one of those."""
+    return EXEMPT.fullmatch(word) is not None
+
+
 def score(text: str) -> float | None:
     """Return a count or score; None for a text that is not a number."""
     word = text.strip()
@@ -115,21 +133,25 @@ def comment(text: str) -> str:
 def _address(words: Sequence[str], index: int) -> tuple[str, int]:
     """Return the address that stands at ``index``, and of how many words it is; 0: none does."""
     word = without_port(unquoted(words[index]))[0]
+    following = (*words[index + 1 : index + 3], "", "")
     if not is_entry(word):
         # A range may be written as ``a- b``.
-        if word[-1:] in DASHES and index + 1 < len(words) and is_entry(word + words[index + 1]):
-            return word + words[index + 1], 2
-        return word, 0
-    following = words[index + 1 : index + 3]
-    if "/" in word or not following:
+        is_range = word[-1:] in DASHES and is_entry(word + following[0])
+        return (word + following[0], 2) if is_range else (word, 0)
+    if "/" in word:
         return word, 1
-    if following[0] == "/":
-        return "".join((word, *following)), 1 + len(following)
-    if following[0] in DASHES:
-        end = following[1] if len(following) > 1 else ""
-        return (f"{word}-{end}", 3) if is_entry(end) else (word, 1)
-    if PREFIX_LENGTH.fullmatch(following[0]):
-        return word + following[0], 2
-    if following[0] in NETMASKS or following[0] in HOSTMASKS:
-        return f"{word}/{following[0]}", 2
-    return word, 1
+    joined, count = _joined(word, following[0], following[1])
+    return (joined, count) if count else (word, 1)
+
+
+def _joined(word: str, second: str, third: str) -> tuple[str, int]:
+    """Return an address with the range or netmask that two more words make of it; or 0 words."""
+    if second in DASHES and is_entry(third):
+        return f"{word}-{third}", 3
+    if second == "/":
+        return f"{word}/{third}", 3 if third else 2
+    if PREFIX_LENGTH.fullmatch(second):
+        return word + second, 2
+    if second in NETMASKS or second in HOSTMASKS:
+        return f"{word}/{second}", 2
+    return word, 0

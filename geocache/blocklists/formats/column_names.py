@@ -1,0 +1,138 @@
+"""What columns of tables and keys of JSON objects are called, and what their values mean."""
+
+from collections.abc import Container, Iterable
+from functools import lru_cache
+from typing import Final
+
+from geocache.blocklists.formats.words import means_exempt
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+# Written as ``plain_name`` writes them: ``IP address`` and ``ip_address`` are one.
+ADDRESS: Final = frozenset(
+    _names(
+        "ip ipaddress ipaddr ipv4 ipv6 ip4 ip6 ipv4address ipv6address address addr cidr cidrs"
+        " network networks net netblock subnet prefix prefixes ipprefix ipv4prefix ipv6prefix"
+        " ipv4cidr ipv6cidr iprange range ipcidr cidrblock ipornetwork iporcidr"
+    )
+)
+# Lists of texts in JSON.
+ADDRESS_LISTS: Final = ADDRESS | frozenset(
+    _names(
+        "ips ipaddresses addresses addrs subnets nets ranges ipranges ipv4s ipv6s ipprefixes"
+        " ipv4prefixes ipv6prefixes ipv4cidrs ipv6cidrs addressprefixes ipv4addresses ipv6addresses"
+        " data items results entries list values new blocked blocklist blacklist banned bans deny"
+        " denylist denied drop"
+    )
+)
+MASK: Final = frozenset(
+    _names(
+        "mask netmask subnetmask networkmask hostmask wildcard prefixlength prefixlen prefix"
+        " masklength masklen cidr netblock"
+    )
+)
+SCORE: Final = _names(
+    "score abuseconfidencescore confidence confidencescore count reports totalreports numreports"
+    " hits attacks events eventscount eventcount total occurrences weight risk riskscore"
+)
+COMMENT: Final = _names(
+    "comment comments reason description scenario note notes remark category categories threat"
+    " malware sblid name"
+)
+# What is done with an address, and of which list it is.
+ACTION: Final = frozenset(_names("action decision verdict policy disposition"))
+KIND: Final = ACTION | frozenset(_names("type list listtype"))
+# Measures that are no bans.
+OTHER_MEASURES: Final = frozenset(
+    _names(
+        "captcha challenge monitor log alert throttle simulate simulated none count delete deleted"
+        " remove removed expired"
+    )
+)
+IS_EXEMPT: Final = frozenset(
+    _names(
+        "whitelisted iswhitelisted allowed isallowed allowlisted isallowlisted excluded isexcluded"
+        " exempt ignored isignored exception deleted isdeleted removed isremoved revoked isrevoked"
+        " expired isexpired simulated falsepositive isfalsepositive"
+    )
+)
+IS_LISTED: Final = frozenset(
+    _names("enabled isenabled active isactive banned isbanned blocked isblocked blacklisted")
+)
+TRUE: Final = frozenset({"true", "yes", "1", "y", "t", "on"})
+FALSE: Final = frozenset({"false", "no", "0", "n", "f", "off"})
+# What names of lists begin with that hold what is not to be listed.
+EXEMPT_STARTS: Final = _names(
+    "accept allow bypass except exclu exempt ignor never permit safe trust unban unblock white"
+)
+# How long CrowdSec's decisions go on.
+REMAINING: Final = frozenset({"duration", "expiration"})
+# The columns that ``is_exempt`` looks at.
+FLAGS: Final = KIND | IS_EXEMPT | IS_LISTED | REMAINING
+ENDS: Final = (
+    ("start", "end"),
+    ("first", "last"),
+    ("from", "to"),
+    ("begin", "end"),
+    ("low", "high"),
+)
+# A longer name is none of these.
+MAX_NAME: Final = 80
+
+
+def plain_name(name: str) -> str:
+    """Return a name in small letters, without spaces, dashes and underscores."""
+    return _plain(name[:MAX_NAME])
+
+
+@lru_cache(4096)
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
+
+
+def _range_names() -> dict[str, str]:
+    forms: tuple[str, ...] = (
+        "{}",
+        "{}ip",
+        "ip{}",
+        "{}address",
+        "{}addr",
+        "{}range",
+        "range{}",
+        "network{}",
+    )
+    forms += ("network{}ip", "ipaddress{}", "address{}", "net{}", "iprange{}")
+    return {form.format(a): form.format(b) for a, b in ENDS for form in forms}
+
+
+# The name of the last address of a range, by that of the first.
+RANGES: Final = _range_names()
+
+
+def is_exempt(cells: Iterable[tuple[str, str]]) -> bool:
+    """Tell whether a row, as plain names with values, says that it is not to be listed."""
+    return any(name in FLAGS and _is_exempt(name, value.strip()) for name, value in cells)
+
+
+def _is_exempt(name: str, value: str) -> bool:
+    word = plain_name(value)
+    if name in KIND:
+        return (
+            means_exempt(word) or word == "captcha" or (name in ACTION and word in OTHER_MEASURES)
+        )
+    if name in REMAINING:
+        return value.startswith("-")
+    return word in (TRUE if name in IS_EXEMPT else FALSE)
+
+
+def is_exempt_list(name: str) -> bool:
+    """Tell whether a list of this name holds what is not to be listed."""
+    return name in IS_EXEMPT or name in OTHER_MEASURES or name.startswith(EXEMPT_STARTS)
+
+
+def first_of(names: Iterable[str], held: Container[str]) -> str:
+    """Return the first of ``names`` that is held; the empty text if none is."""
+    return next((name for name in names if name in held), "")

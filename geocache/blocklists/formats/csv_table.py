@@ -1,0 +1,125 @@
+"""Tables whose cells are between commas, semicolons, tabs or bars."""
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+from geocache.blocklists.formats.base import (
+    BadLine,
+    Element,
+    Found,
+    Head,
+    Options,
+    Source,
+)
+from geocache.blocklists.formats.column_names import FLAGS, is_exempt
+from geocache.blocklists.formats.csv_columns import Columns, choose, plausible, range_columns
+from geocache.blocklists.formats.csv_head import Table, find_table
+from geocache.blocklists.formats.csv_rows import NumberedRow, Row, read_rows
+from geocache.blocklists.formats.words import (
+    addresses_only,
+    comment,
+    holds_address,
+    score,
+    without_port,
+    without_scope,
+)
+from geocache.exceptions import ImportFailed
+
+# By so many lines is told which columns there are.
+SAMPLE_LINES: Final = 1000
+SAMPLE_LETTERS: Final = 2**19
+# One address or network, in a cell by itself.
+SIMPLE: Final = re.compile(r"[0-9.]+(?:/[0-9.]+)?")
+NO_SCORE: Final = ("", "-", "n/a", "na", "none", "null", "unknown")
+
+
+class CsvTable:
+    """A table, with a heading or without."""
+
+    name = "CSV"
+
+    def matches(self, head: Head) -> bool:
+        """Tell whether there is a column of addresses that a plain list would not have."""
+        table = find_table(head.lines[:SAMPLE_LINES])
+        if table is None or not (held := plausible(table)):
+            return False
+        if table.titles:
+            return True
+        if range_columns(table, held):
+            return len(table.rows) > 1 or table.width > 2
+        # A list of several addresses a line, or with comments behind them.
+        is_quoted = any(line.lstrip()[:1] == table.dialect.quote for line in head.lines)
+        return len(held) < table.width and (held != [0] or is_quoted)
+
+    def read(self, source: Source, options: Options) -> Iterator[Found]:
+        table = find_table(list(_sample(source)))
+        if table is None:
+            raise ImportFailed("it is not a table: no line has several cells")
+        if table.dialect.delimiter == "|" and any(row[2:3] == ("ipv4",) for row in table.rows):
+            raise ImportFailed("it is a registry's table of counts of addresses, not of addresses")
+        reader = _RowReader(table, choose(table, options))
+        for found in read_rows(source.lines(), table.dialect):
+            element = reader.read(found) if isinstance(found, NumberedRow) else found
+            if element is not None:
+                yield element
+
+
+def _sample(source: Source) -> Iterator[str]:
+    letters = 0
+    for line in islice(source.lines(), SAMPLE_LINES):
+        yield line.text
+        letters += len(line.text)
+        if letters > SAMPLE_LETTERS:
+            return
+
+
+class _RowReader:
+    """Makes elements of the rows of a table."""
+
+    def __init__(self, table: Table, columns: Columns) -> None:
+        self._table = table
+        self._columns = columns
+        self._flags = [(place, name) for place, name in enumerate(table.names) if name in FLAGS]
+
+    def read(self, row: NumberedRow) -> Element | BadLine | None:
+        """Return what a row says; None for a heading, and for what is not to be listed."""
+        cells, width = row.cells, self._table.width
+        # Excel is told the delimiter in a line of its own.
+        if cells == self._table.titles or (row.number == 1 and row.text[:4].lower() == "sep="):
+            return None
+        if len(cells) < width or any(cells[width:]):
+            return row.bad(f"has too {'few' if len(cells) < width else 'many'} cells")
+        if is_exempt((name, cells[place]) for place, name in self._flags):
+            return None
+        if row.is_of_several_lines and any("\n" in cell and holds_address(cell) for cell in cells):
+            return row.bad("has an address in a text of several lines: a quote may be missing")
+        address = self._address(cells)
+        if not address:
+            return row.bad("has no address")
+        return self._element(row, address)
+
+    def _address(self, cells: Row) -> str:
+        columns = self._columns
+        first = without_scope(cells[columns.first])
+        if columns.last is not None:
+            last = cells[columns.last]
+            return f"{first}-{last}" if first and last else ""
+        if columns.mask is not None and first and "/" not in first:
+            return f"{first}/{cells[columns.mask].removeprefix('/')}"
+        return first
+
+    def _element(self, row: NumberedRow, address: str) -> Element | BadLine:
+        columns, cells = self._columns, row.cells
+        points = None
+        if columns.score is not None:
+            points = score(cells[columns.score])
+            if points is None and cells[columns.score].lower() not in NO_SCORE:
+                return row.bad("has a score that is not a number")
+        note = comment(cells[columns.comment]) if columns.comment is not None else ""
+        if SIMPLE.fullmatch(address):
+            return Element(row.number, (address,), points, note)
+        port = without_port(address)[1]
+        notes = f"port {port} {note}".rstrip() if port else note
+        return Element(row.number, addresses_only(address), points, notes)
