@@ -7,7 +7,7 @@ from typing import Final
 from geocache.blocklists.formats.base import BadLine
 from geocache.blocklists.formats.firewall_sets import Add, Declare, Event
 from geocache.blocklists.formats.ipset_members import NO_MATCH, SetType
-from geocache.blocklists.formats.json_cursor import IS_BROKEN, JsonCursor, JsonError
+from geocache.blocklists.formats.json_walk import IS_BROKEN, JsonCursor, JsonError
 
 NOT_A_MEMBER: Final = "is not a member of a set"
 

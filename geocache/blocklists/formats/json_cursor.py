@@ -1,100 +1,131 @@
-"""A long document of JSON, read value by value: memory stays flat where a list in it is long."""
+"""Read a JSON document value by value: memory is needed for the longest value alone."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator
-from json import JSONDecoder
-from typing import Final
+from typing import Any, Final
 
-SPACE: Final = re.compile(r"[ \t\n]*")
-# In letters: of one value that is taken as a whole.
-MAX_VALUE: Final = 2**21
-IS_BROKEN: Final = "is not JSON that can be read: what follows is passed over"
+from geocache.exceptions import ImportFailed
 
-
-class JsonError(Exception):
-    """What stands here is not JSON, or not what is read here."""
+# Of one value; a list of addresses consists of many.
+MAX_VALUE: Final = 2**24
+SPACE: Final = re.compile(r"\s*+")
+# A number may go on behind what could be all of it: 1, 1e, 1e5.
+NUMBER_LENGTH: Final = 512
 
 
-class JsonCursor:
-    """A place in a document. Each value is taken before the next one is asked for."""
+class Repeated(dict[str, Any]):
+    """An object that has a key twice, so that what it says is not known."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else Repeated(found)
+
+
+def _integer(text: str) -> float:
+    # Python refuses to read integers of very many digits.
+    return int(text) if len(text) < 20 else float(text)
+
+
+DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
+
+
+class Cursor:
+    """A place in a document, which is in chunks."""
 
     def __init__(self, chunks: Iterable[str]) -> None:
-        self.line_number = 1
+        self.line = 1
         self._chunks = iter(chunks)
-        self._is_whole = False
         self._text = ""
         self._at = 0
-        self._decoder = JSONDecoder()
 
     def peek(self) -> str:
-        """Return the sign that comes next; "" at the end."""
+        """Return the next letter that is no space; the empty text at the end."""
         while True:
-            if found := SPACE.match(self._text, self._at):
-                self._go_to(found.end())
+            self._go(SPACE.match(self._text, self._at).end())  # type: ignore[union-attr]  # always
             if self._at < len(self._text):
                 return self._text[self._at]
-            if not self._read_more():
+            if not self._more():
                 return ""
 
-    def value(self) -> object:
-        """Take the value that comes next."""
+    def take(self, letters: str) -> str:
+        """Return the next letter and pass it; raise ``ImportFailed`` if it is none of these."""
+        letter = self.peek()
+        if not letter or letter not in letters:
+            raise self._error()
+        self._go(self._at + 1)
+        return letter
+
+    def value(self) -> Any:
+        """Return the next value and pass it; raise ``ImportFailed``."""
         self.peek()
         while True:
             try:
-                value, end = self._decoder.raw_decode(self._text, self._at)
-            except ValueError as error:
-                if self._is_whole or len(self._text) - self._at > MAX_VALUE:
-                    raise JsonError(self.shown()) from error
-            except RecursionError as error:
-                raise JsonError(self.shown()) from error
-            else:
-                # A number at the very end may go on.
-                if end < len(self._text) or self._is_whole:
-                    self._go_to(end)
-                    return value
-            self._read_more()
+                found, end = DECODER.raw_decode(self._text, self._at)
+            except json.JSONDecodeError:
+                if self._more():
+                    continue
+                raise self._error() from None
+            except RecursionError:
+                raise ImportFailed(f"its JSON is nested too deeply at line {self.line}") from None
+            length = end - self._at
+            is_cut = isinstance(found, int | float) and len(self._text) - end < NUMBER_LENGTH
+            if not (is_cut and self._more()):
+                self._go(self._at + length)
+                return found
 
-    def members(self) -> Iterator[str]:
-        """Give the keys of an object; the value of each is to be taken."""
-        for _ in self._parts("{", "}"):
-            key = self.value()
-            if not isinstance(key, str):
-                raise JsonError(self.shown())
-            self._take(":")
-            yield key
-
-    def items(self) -> Iterator[int]:
-        """Give the line of each item of an array; each is to be taken."""
-        yield from self._parts("[", "]")
-
-    def shown(self) -> str:
-        """Return what stands here."""
-        return self._text[self._at : self._at + 80]
-
-    def _parts(self, opening: str, closing: str) -> Iterator[int]:
-        self._take(opening)
-        if self.peek() == closing:
-            self._take(closing)
+    def object_keys(self) -> Iterator[str]:
+        """Give the keys of an object; the value of each has to be taken before the next."""
+        self.take("{")
+        if self.peek() == "}":
+            self.take("}")
             return
         while True:
-            self.peek()
-            yield self.line_number
-            if self.peek() != ",":
-                self._take(closing)
+            if self.peek() != '"':
+                raise self._error()
+            key = self.value()
+            self.take(":")
+            yield key
+            if self.take(",}") == "}":
                 return
-            self._take(",")
 
-    def _take(self, sign: str) -> None:
-        if self.peek() != sign:
-            raise JsonError(self.shown())
-        self._go_to(self._at + 1)
+    def array_items(self) -> Iterator[int]:
+        """Give the numbers of an array's items; each item has to be taken before the next."""
+        self.take("[")
+        if self.peek() == "]":
+            self.take("]")
+            return
+        number = 0
+        while True:
+            yield number
+            number += 1
+            if self.take(",]") == "]":
+                return
 
-    def _go_to(self, place: int) -> None:
-        self.line_number += self._text.count("\n", self._at, place)
+    def _go(self, place: int) -> None:
+        self.line += self._text.count("\n", self._at, place)
         self._at = place
 
-    def _read_more(self) -> bool:
-        chunk = next(self._chunks, "")
-        self._is_whole = not chunk
-        self._text, self._at = self._text[self._at :] + chunk, 0
-        return not self._is_whole
+    def _more(self) -> bool:
+        """Read at least as much again as there is, so that long values take no longer for it."""
+        rest = self._text[self._at :]
+        if len(rest) > MAX_VALUE:
+            raise ImportFailed(f"line {self.line}: a value of more than {MAX_VALUE:,} letters")
+        parts, length = [rest], 0
+        for chunk in self._chunks:
+            parts.append(chunk)
+            length += len(chunk)
+            if length > len(rest):
+                break
+        self._text, self._at = "".join(parts), 0
+        return length > 0
+
+    def _error(self) -> ImportFailed:
+        where = f"line {self.line}"
+        shown = self._text[self._at : self._at + 40].encode("utf-8", "replace").decode()
+        return ImportFailed(
+            f"{where}: it is not JSON from {shown!r} on"
+            if shown
+            else f"{where}: its JSON is cut off"
+        )

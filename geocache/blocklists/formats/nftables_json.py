@@ -15,7 +15,7 @@ from geocache.blocklists.formats.firewall_sets import (
     read_sets,
     split_components,
 )
-from geocache.blocklists.formats.json_cursor import IS_BROKEN, JsonCursor, JsonError
+from geocache.blocklists.formats.json_walk import IS_BROKEN, JsonCursor, JsonError
 from geocache.blocklists.formats.nftables_names import ADDRESS_FIELDS, ADDRESS_TYPES
 
 BEGINNING: Final = re.compile(r'\s{0,99}\{\s{0,99}"nftables"\s{0,99}:')
