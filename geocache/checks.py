@@ -343,3 +343,16 @@ def check_bans(**_: Any) -> list[CheckMessage]:
         hint = "See docs/blocklists.md; without BAN_ACTION nothing is banned."
         return [Error(str(error), hint=hint, id="geocache.E013")]
     return []
+
+
+@check_of_settings()
+def check_ban_action(**_: Any) -> list[CheckMessage]:
+    """Check that what bans can ban, and end, all that lists hold."""
+    try:
+        action = bans.current()
+    except BanError:
+        # Another check has said so.
+        return []
+    problem = action.problem() if action else ""
+    hint = "Use the action in docs/blocklists.md, or ban with GEOCACHE_BAN_NFTABLES_FILE."
+    return [Caution(problem, hint=hint, id="geocache.W040")] if problem else []

@@ -1,5 +1,6 @@
 """The app's few errors. Each message is one line that a person can act on."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 
@@ -100,3 +101,19 @@ class ImportBusy(ImportFailed):
 
 class BanError(GeocacheError):
     """A ban, or the end of one, could not be applied; what was applied is remembered."""
+
+
+class NotInForce(BanError):
+    """These ``entries`` were to be banned, now or earlier, and are not; all else was done."""
+
+    def __init__(self, entries: Iterable[str], *, where: str, advice: str) -> None:
+        self.entries = frozenset(entries)
+        self.where = where
+        self.advice = advice
+        shown = ", ".join(sorted(self.entries)[:3]) + (", ..." if len(self.entries) > 3 else "")
+        count = f"{len(self.entries):,} of its bans"
+        super().__init__(f"{where}: {count} are not in force ({shown}); {advice}")
+
+    def __or__(self, other: "NotInForce") -> "NotInForce":
+        """Return one error for the entries of both."""
+        return NotInForce(self.entries | other.entries, where=self.where, advice=self.advice)

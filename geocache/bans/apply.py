@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from geocache import conf
 from geocache.addresses import ALL_IPV4_MAPPED, SPECIAL_NETWORKS, parse_network
 from geocache.bans.base import BanAction
-from geocache.exceptions import BanError, InvalidAddress
+from geocache.exceptions import BanError, InvalidAddress, NotInForce
 from geocache.locks.file_lock import exclusive_lock
 from geocache.models import Ban, ListedAddress
 from geocache.models.connection import atomic, writing_alias
@@ -83,27 +83,37 @@ def apply_bans(keep: Keep = lambda: None) -> BanReport:
     with lock:
         if action.is_whole:
             return _replace(action, keep)
+        to_ban = _pages(_to_ban(), action.batch_size, action.takes)
+        to_unban = _pages(_to_unban(), action.batch_size)
         return BanReport(
-            unbanned=_in_batches(_to_unban(), action.batch_size, action.unban, _forget, keep),
-            banned=_in_batches(_to_ban(), action.batch_size, action.ban, record_bans, keep),
+            unbanned=_in_batches(to_unban, action.unban, _forget, keep),
+            banned=_in_batches(to_ban, action.ban, record_bans, keep),
         )
 
 
 def _in_batches(
-    rows: "models.QuerySet[Any]",
-    size: int,
+    pages: Iterator[list[str]],
     act: Callable[[list[str]], None],
     record: Callable[[list[str]], None],
     keep: Keep,
 ) -> int:
     count = 0
-    for entries in _pages(rows, size):
+    lost: NotInForce | None = None
+    for entries in pages:
+        missing = frozenset[str]()
         # Killed in between, the action is asked for the same entries again, which changes nothing.
-        act(entries)
+        try:
+            act(entries)
+        except NotInForce as error:
+            lost, missing = lost | error if lost else error, error.entries
+        done = [entry for entry in entries if entry not in missing]
         with atomic():
             keep()
-            record(entries)
-        count += len(entries)
+            record(done)
+            _forget(list(missing))
+        count += len(done)
+    if lost:
+        raise lost
     return count
 
 
@@ -114,8 +124,8 @@ def _replace(action: BanAction, keep: Keep) -> BanReport:
     wanted = ListedAddress.objects.using(writing_alias()).filter(is_listed=True)
     action.replace(entry for page in _pages(wanted, ROWS) for entry in page)
     return BanReport(
-        unbanned=_in_batches(to_unban, ROWS, lambda _: None, _forget, keep),
-        banned=_in_batches(to_ban, ROWS, lambda _: None, record_bans, keep),
+        unbanned=_in_batches(_pages(to_unban, ROWS), lambda _: None, _forget, keep),
+        banned=_in_batches(_pages(to_ban, ROWS), lambda _: None, record_bans, keep),
     )
 
 
@@ -141,7 +151,9 @@ def _to_unban() -> "models.QuerySet[Any]":
     return Ban.objects.using(writing_alias()).exclude(Exists(listed))
 
 
-def _pages(rows: "models.QuerySet[Any]", size: int) -> Iterator[list[str]]:
+def _pages(
+    rows: "models.QuerySet[Any]", size: int, takes: Callable[[str], bool] = lambda _: True
+) -> Iterator[list[str]]:
     """Give the entries that may be banned, each once, in the order of their texts."""
     is_protected = _protection()
     last, page = "", list[str]()
@@ -153,7 +165,7 @@ def _pages(rows: "models.QuerySet[Any]", size: int) -> Iterator[list[str]]:
     ):
         last = found[-1]
         for entry in found:
-            if not is_protected(entry):
+            if not is_protected(entry) and takes(entry):
                 page.append(entry)
             if len(page) == size:
                 yield page

@@ -1,6 +1,6 @@
 """fail2ban's own database: all that it has bans of.
 
-``bans`` is what it holds for ``dbpurgeage``, a day; ``bips``, since 0.11, what is banned for longer.
+``bans`` is what it holds for ``dbpurgeage``, a day; ``bips``, since 0.11, what lasts longer.
 A database from elsewhere may hold code, such as a view that never ends. So only the columns of real
 tables are read, and no more rows than its length has room for.
 """
