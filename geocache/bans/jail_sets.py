@@ -2,7 +2,8 @@
 
 fail2ban notes a ban before its actions run, and keeps it when they fail: what it says to have
 banned may be missing in the firewall. What an action does is told by its own commands, as the
-server has them. An action that is not known here, or a firewall that may not be read, tells nothing.
+server has them. An action that is not known here tells nothing, nor does a firewall that may not
+be read.
 """
 
 import json

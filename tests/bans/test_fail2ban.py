@@ -95,7 +95,7 @@ def test_import__reads_the_live_database_and_the_log(jail: Jail, settings: Any) 
     Fail2banAction(jail=JAIL, socket=jail.socket).ban(["7.7.7.7", "8.8.8.8"])
     wait_until(lambda: len(jail.actions()) == 2)
     settings.GEOCACHE = {**settings.GEOCACHE, "BAN_ACTION": None}
-    for path, name in ((jail.database, "database"), (jail.folder / "server.log", "log")):
+    for path, name in ((jail.database, "database"), (jail.log, "log")):
         origin = sources.find_origin(str(path), name)
         with sources.content_of(origin) as content:
             outcome = apply.import_content(origin, content)

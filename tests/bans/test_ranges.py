@@ -37,5 +37,5 @@ def test_ranges__keep_versions_apart() -> None:
 
 @pytest.mark.parametrize("text", ["root", "1.2.3", "1.2.3.4-", "", "1.2.3.4/33"])
 def test_range__refuses_what_is_no_address(text: str) -> None:
-    with pytest.raises(ValueError, match="does not appear to be|not permitted"):
+    with pytest.raises(ValueError, match=r"does not appear to be|not permitted"):
         Range.parse(text)
