@@ -127,7 +127,7 @@ ENDLESS = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c) SELECT 
     ],
 )
 def test_database__that_holds_code_is_refused(tmp_path: Path, statements: Sequence[str]) -> None:
-    assert "it is not a database of fail2ban: it has a " in refusal(
+    assert "no database of fail2ban: it has a " in refusal(
         a_database(tmp_path / "f2b", *statements)
     )
 
@@ -155,7 +155,7 @@ def test_database__column_that_is_computed_is_not_read(tmp_path: Path, column: s
         f"CREATE TABLE bans(jail TEXT, ip TEXT GENERATED ALWAYS AS ({column}) VIRTUAL)",
         "INSERT INTO bans(jail) VALUES ('sshd')",
     )
-    assert "not one of fail2ban" in refusal(content)
+    assert "no such table" in refusal(content)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_database__column_that_is_computed_is_not_read(tmp_path: Path, column: s
 )
 def test_database__of_another_program_is_refused(tmp_path: Path, statement: str) -> None:
     content = a_database(tmp_path / "f2b", statement)
-    assert refusal(content) == "it is a database of SQLite, but not one of fail2ban"
+    assert "no database of fail2ban: no such table" in refusal(content)
 
 
 def many_bans(path: Path) -> bytes:

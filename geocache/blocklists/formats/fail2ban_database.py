@@ -18,6 +18,7 @@ from geocache.blocklists.formats.base import BadLine, Element, Found, Options
 from geocache.exceptions import ImportFailed
 
 NAME: Final = "fail2ban's database"
+REFUSAL: Final = "no database of fail2ban"
 
 TABLES: Final = ("bans", "bips")
 # What a database of fail2ban consists of. A view or a virtual table would be code.
@@ -39,17 +40,17 @@ def read(file: IO[bytes], options: Options) -> Iterator[Found]:
         with _opened(file) as database:
             tables = _tables(database)
             if not any(tables.values()):
-                raise ImportFailed("it is a database of SQLite, but not one of fail2ban")
+                raise ImportFailed(f"{REFUSAL}: no such table as bans or bips, with a column ip")
             most = _byte_count(file) // MIN_ROW_BYTES
             for number, (jail, address) in enumerate(_rows(database, tables), 1):
                 if number > most:
-                    raise ImportFailed("it is a damaged database: it has more rows than bytes")
+                    raise ImportFailed(f"{REFUSAL}: it is damaged, with more rows than bytes")
                 if not options.own_jail or jail != options.own_jail:
                     yield _found(number, address)
     except sqlite3.Error as error:
         is_cut = error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT
-        reason = "that takes far longer than its length tells" if is_cut else error
-        raise ImportFailed(f"it cannot be read as {NAME}: {reason}") from error
+        reason = "it takes far longer than its length tells" if is_cut else error
+        raise ImportFailed(f"{REFUSAL}: {reason}") from error
 
 
 def _found(number: int, address: object) -> Found:
@@ -74,9 +75,7 @@ def _tables(database: sqlite3.Connection) -> dict[str, set[str]]:
     """Return the columns of each table of bans; raise ``ImportFailed`` where there is code."""
     for kind, name, sql in database.execute("SELECT type, name, sql FROM sqlite_master"):
         if sql is not None and not str(sql).startswith(OBJECTS):
-            raise ImportFailed(
-                f"it is not a database of fail2ban: it has a {str(kind)[:20]} {str(name)[:40]!r}"
-            )
+            raise ImportFailed(f"{REFUSAL}: it has a {str(kind)[:20]} {str(name)[:40]!r}")
     return {name: _columns(database, name) for name in TABLES}
 
 
