@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import ClassVar, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from geocache.bans.base import BanAction
 from geocache.bans.commands import run
@@ -11,8 +11,9 @@ from geocache.bans.jail_sets import JailSet, find_sets
 from geocache.bans.ranges import Range, Ranges
 from geocache.exceptions import BanError, NotInForce
 
-# How many entries one call of the client is given, as each has a time limit.
-CALL_ENTRIES: Final = 200
+# How many entries one call of the client is given. The call has a time limit, and a ban takes its
+# tenth of a second in a set that is large.
+CALL_ENTRIES: Final = 50
 # manage.py checks before each command, and the server may be away.
 CHECK_SECONDS: Final = 2.0
 ADVICE: Final = (
@@ -34,9 +35,6 @@ class Fail2banAction(BanAction):
     a ban that its action could not apply. So after each batch, what it says to have banned is
     compared with the sets of the firewall, where these can be read.
     """
-
-    # With each batch the sets are read once.
-    batch_size: ClassVar[int] = 1_000
 
     def __init__(
         self,

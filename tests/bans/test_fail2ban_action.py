@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core import checks
 
-from geocache.bans.fail2ban import Fail2banAction
+from geocache.bans.fail2ban import CALL_ENTRIES, Fail2banAction
 from geocache.exceptions import NotInForce
 
 CLIENT = """\
@@ -85,7 +85,7 @@ def test_ban__of_a_batch_reads_the_set_once(
     hold({"prefix": {"addr": "10.0.0.0", "len": 8}})
     action.ban([f"10.0.{n >> 8}.{n & 255}" for n in range(action.batch_size)])
     assert calls(folder, "nft") == 1
-    assert calls(folder, "set geocache banip") == action.batch_size // 200
+    assert calls(folder, "set geocache banip") == action.batch_size // CALL_ENTRIES
 
 
 def test_ban__that_the_set_lacks_is_tried_once_more_and_named(
