@@ -112,7 +112,7 @@ class NotInForce(BanError):
         self.advice = advice
         shown = ", ".join(sorted(self.entries)[:3]) + (", ..." if len(self.entries) > 3 else "")
         count = f"{len(self.entries):,} of its bans"
-        super().__init__(f"{where}: {count} are not in force ({shown}); {advice}")
+        super().__init__(f"{where}: the firewall lacks {count} ({shown}); {advice}")
 
     def __or__(self, other: "NotInForce") -> "NotInForce":
         """Return one error for the entries of both."""

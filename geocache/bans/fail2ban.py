@@ -94,7 +94,7 @@ class Fail2banAction(BanAction):
         # What is not recorded as banned would stay there when it leaves the lists.
         self._set("unbanip", texts)
         names = ", ".join(one.action for one in self._sets)
-        where = f"jail {self.jail}: the firewall lacks what its action {names} should put there"
+        where = f"jail {self.jail}, action {names}"
         raise NotInForce(texts, where=where, advice=ADVICE)
 
     def _ban_again(self, missing: Sequence[Banned]) -> None:

@@ -96,8 +96,7 @@ def test_ban__that_the_set_lacks_is_tried_once_more_and_named(
         action.ban(["9.9.9.9", "1.0.0.0/24", "1.0.0.1", "not-an-address"])
     assert caught.value.entries == {"1.0.0.0/24", "1.0.0.1"}
     assert str(caught.value).startswith(
-        "jail geocache: the firewall lacks what its action blocking should put there: "
-        "2 of its bans are not in force (1.0.0.0/24, 1.0.0.1); "
+        "jail geocache, action blocking: the firewall lacks 2 of its bans (1.0.0.0/24, 1.0.0.1); "
     )
     assert calls(folder, "set geocache banip") == 2
     # fail2ban says no more than the firewall does.

@@ -27,6 +27,20 @@ before = nftables-geocache.conf
 add = <nftables> add element <table_family> <table> <addr_set> \\{ <ip> \\}
 actionban = { echo <ip> | grep -q 9.9.9; } || %(add)s
 """
+IPSET = """\
+[Definition]
+actionstart = ipset -exist create <ipmset> hash:net <familyopt>
+actionban = ipset -exist add <ipmset> <ip>
+actionunban = ipset -exist del <ipmset> <ip>
+
+[Init]
+ipmset = f2b-<name>
+familyopt =
+
+[Init?family=inet6]
+ipmset = f2b-<name>6
+familyopt = family inet6
+"""
 PATH = "geocache.bans.fail2ban.Fail2banAction"
 ACTION = "nftables-geocache[name=geocache]"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "blocklists.md"
@@ -154,7 +168,27 @@ def test_jail__ban_that_the_firewall_refuses_is_not_recorded(
         use_action(settings, PATH, jail=JAIL, socket=jail.socket)
         with pytest.raises(ImportFailed) as caught:
             imported("208.67.222.222", "9.9.9.9", "1.0.0.1")
-        assert "1 of its bans are not in force (9.9.9.9)" in str(caught.value)
+        assert "the firewall lacks 1 of its bans (9.9.9.9)" in str(caught.value)
         assert "\n" not in str(caught.value)
         assert set(Ban.objects.values_list("entry", flat=True)) == {"1.0.0.1", "208.67.222.222"}
         assert jail.banned() == ["1.0.0.1", "208.67.222.222"]
+
+
+def test_ipset_jail__of_networks_is_compared_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"action.d/networks.conf": IPSET}
+    for jail in a_server(tmp_path, monkeypatch, action="networks[name=geocache]", files=files):
+        try:
+            jail.run("ipset", "create", "tried", "hash:net")
+        except (subprocess.CalledProcessError, FileNotFoundError):
+            pytest.skip("no ipset here")
+        action = action_for(jail)
+        assert action.takes("1.0.0.0/24")
+        action.ban(["9.9.9.9", "1.0.0.0/24", "2620:fe::fe"])
+        jail.run("ipset", "flush", "f2b-geocache")
+        assert not action_for(jail).is_in_force()
+        action.ban(["208.67.222.222"])
+        held = jail.run("ipset", "save", "f2b-geocache")
+        for entry in ("9.9.9.9", "1.0.0.0/24", "208.67.222.222"):
+            assert f"add f2b-geocache {entry}\n" in held
