@@ -58,7 +58,11 @@ class Fail2banAction(BanAction):
         self._enforce()
 
     def takes(self, entry: str) -> bool:
-        return "/" not in entry or all(one.takes_networks for one in self._sets)
+        try:
+            return "/" not in entry or all(one.takes_networks for one in self._sets)
+        except BanError:
+            # To ban it says what is wrong.
+            return True
 
     def is_in_force(self) -> bool:
         try:
