@@ -89,9 +89,14 @@ DEFAULTS: Final[dict[str, Any]] = {
     # {"BACKEND": "geocache.bans.fail2ban.Fail2banAction", "OPTIONS": {"jail": "geocache"}}.
     # None: nothing is banned.
     "BAN_ACTION": None,
-    # Addresses and networks that are never banned, nor is what overlaps them. The private and other
-    # special ones never are.
+    # Addresses, networks and ranges that are never banned, nor is what overlaps them. The private
+    # and other special ones never are, nor TRUSTED_PROXIES and what this machine is reached by.
     "NEVER_BAN": [],
+    # The shortest prefix, in bits, of a network that may be banned; what is wider is banned only
+    # when it is one of these networks, or inside one.
+    "BAN_WIDEST_IPV4": 8,
+    "BAN_WIDEST_IPV6": 19,
+    "BAN_ALLOW_WIDE": [],
 }
 
 # What a setting has to be, in words and as types, where its default does not say it all.
@@ -164,6 +169,11 @@ def var_dir() -> Path:
 def is_debug() -> bool:
     """Tell whether the project runs for its developer alone."""
     return bool(settings.DEBUG)
+
+
+def allowed_hosts() -> list[str]:
+    """Return the names and addresses that the project is reached by."""
+    return list(settings.ALLOWED_HOSTS)
 
 
 def is_behind_proxy() -> bool:

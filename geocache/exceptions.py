@@ -117,3 +117,7 @@ class NotInForce(BanError):
     def __or__(self, other: "NotInForce") -> "NotInForce":
         """Return one error for the entries of both."""
         return NotInForce(self.entries | other.entries, where=self.where, advice=self.advice)
+
+
+class BanBusy(BanError):
+    """Another process bans at this moment."""

@@ -1,30 +1,43 @@
 """Ban what is on a list, once, and end the ban when it is on none; off unless a setting says so.
 
 What is banned is a table of its own. Whatever was killed or failed, the difference between what is
-listed and what is banned is what is left to do.
+listed and what is banned is what is left to do. What is listed and never banned stays out, and is
+counted.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from ipaddress import ip_network
-from typing import Any, Final
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
 
-from django.db import models
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from geocache import conf
-from geocache.addresses import ALL_IPV4_MAPPED, SPECIAL_NETWORKS, parse_network
+from geocache.bans import compared
 from geocache.bans.base import BanAction
-from geocache.exceptions import BanError, InvalidAddress, NotInForce
+from geocache.bans.pending import (
+    ROWS,
+    all_bans,
+    entries,
+    harmless,
+    not_banned,
+    not_wanted,
+    protected_bans,
+    wanted,
+)
+from geocache.bans.protection import Protection, Reason, read_protection
+from geocache.exceptions import BanBusy, BanError
 from geocache.locks.file_lock import exclusive_lock
-from geocache.models import Ban, ListedAddress
-from geocache.models.connection import atomic, writing_alias
+from geocache.models import Ban
+from geocache.models.connection import atomic
 
-ROWS: Final = 2_000
 # How long one waits for the bans of another import on this machine.
 WAIT_SECONDS: Final = 60.0
+# Entries that are written to a file before the hold of an import is renewed.
+KEEP_ENTRIES: Final = 50_000
 
 # Is called with each batch, in its transaction.
 Keep = Callable[[], object]
@@ -32,10 +45,12 @@ Keep = Callable[[], object]
 
 @dataclass(slots=True)
 class BanReport:
-    """How many bans were applied and ended."""
+    """How many bans were applied, ended and asked for again, and what is never banned, and why."""
 
     banned: int = 0
     unbanned: int = 0
+    repeated: int = 0
+    skipped: Counter[Reason] = field(default_factory=Counter)
 
 
 def current() -> BanAction | None:
@@ -55,146 +70,155 @@ def current() -> BanAction | None:
 def check() -> None:
     """Raise ``BanError`` when the settings for bans make no sense."""
     current()
-    _protection()
+    read_protection()
 
 
 def are_due() -> bool:
-    """Tell whether something is listed and not banned, or the other way round."""
-    if not conf.get("BAN_ACTION"):
+    """Tell whether bans are to be applied, ended, or lost where they were applied."""
+    action = current()
+    if action is None:
         return False
-    return any(True for _ in _pages(_to_ban(), 1)) or _to_unban().exists()
+    return _is_left(read_protection()) or _is_lost(action)
 
 
-def apply_bans(keep: Keep = lambda: None) -> BanReport:
-    """Ban what is listed and not banned, end the bans of what is on no list any more.
+def apply_bans(
+    keep: Keep = lambda: None, *, is_repeated: bool = False, wait_seconds: float = WAIT_SECONDS
+) -> BanReport:
+    """Ban what is listed and not banned, end the bans of what is on no list or protected.
 
-    ``keep`` is called with each batch. Raises ``BanError``; what was applied is recorded.
+    ``is_repeated`` asks for the bans once more that are recorded, as is done anyway where the
+    action says that they are lost. ``keep`` is called with each batch. Raises ``BanError``; what
+    was applied is recorded.
     """
     action = current()
     if action is None:
         return BanReport()
-    lock = exclusive_lock(
-        conf.var_dir() / ".bans.lock",
-        busy=BanError("another import is banning at this moment"),
-        wait_seconds=WAIT_SECONDS,
-        waiting=keep,
-    )
     # What is banned is this machine's, for all imports together.
-    with lock:
+    with _locked(keep, wait_seconds):
+        protection = read_protection()
+        is_repeated = is_repeated or _is_lost(action)
+        do = _replace if action.is_whole else _one_by_one
+        report = do(action, protection, keep, is_repeated)
+        compared.remember(protection)
+    return report
+
+
+def end_bans(keep: Keep = lambda: None, *, wait_seconds: float = WAIT_SECONDS) -> int:
+    """End all bans, whatever lists hold, and return how many there were; raise ``BanError``."""
+    action = current()
+    if action is None:
+        raise BanError("BAN_ACTION is not set: nothing can end a ban")
+    with _locked(keep, wait_seconds):
         if action.is_whole:
-            return _replace(action, keep)
-        to_ban = _pages(_to_ban(), action.batch_size, action.takes)
-        to_unban = _pages(_to_unban(), action.batch_size)
-        return BanReport(
-            unbanned=_in_batches(to_unban, action.unban, _forget, keep),
-            banned=_in_batches(to_ban, action.ban, record_bans, keep),
-        )
+            action.replace(())
+            return _in_batches(entries(all_bans()), ROWS, _nothing, _forget, keep)
+        return _in_batches(entries(all_bans()), action.batch_size, action.unban, _forget, keep)
+
+
+def record_bans(texts: list[str]) -> None:
+    """Record that entries are banned."""
+    at = timezone.now()
+    Ban.objects.bulk_create(
+        [Ban(entry=text, banned_at=at) for text in texts], ignore_conflicts=True
+    )
+
+
+def _one_by_one(
+    action: BanAction, protection: Protection, keep: Keep, is_repeated: bool
+) -> BanReport:
+    report = BanReport(unbanned=_end(action.unban, action.batch_size, protection, keep))
+    if is_repeated:
+        recorded = entries(all_bans())
+        report.repeated = _in_batches(recorded, action.batch_size, action.ban, _nothing, keep)
+    report.banned = _begin(action.ban, action.batch_size, protection, keep, report.skipped)
+    return report
+
+
+def _replace(action: BanAction, protection: Protection, keep: Keep, is_repeated: bool) -> BanReport:
+    if not (is_repeated or _is_left(protection)):
+        return BanReport(skipped=skipped_counts(protection))
+    count_before = all_bans().count() if is_repeated else 0
+    action.replace(_kept(harmless(entries(wanted()), protection), keep))
+    report = BanReport(unbanned=_end(_nothing, ROWS, protection, keep))
+    report.repeated = max(0, count_before - report.unbanned)
+    report.banned = _begin(_nothing, ROWS, protection, keep, report.skipped)
+    return report
+
+
+def _end(unban: Callable[[list[str]], None], size: int, protection: Protection, keep: Keep) -> int:
+    count = _in_batches(entries(not_wanted()), size, unban, _forget, keep)
+    if compared.is_new(protection):
+        count += _in_batches(protected_bans(protection), size, unban, _forget, keep)
+    return count
+
+
+def _begin(
+    ban: Callable[[list[str]], None],
+    size: int,
+    protection: Protection,
+    keep: Keep,
+    skipped: Counter[Reason],
+) -> int:
+    texts = harmless(entries(not_banned()), protection, lambda _, reason: skipped.update([reason]))
+    return _in_batches(texts, size, ban, record_bans, keep)
 
 
 def _in_batches(
-    pages: Iterator[list[str]],
+    texts: Iterator[str],
+    size: int,
     act: Callable[[list[str]], None],
     record: Callable[[list[str]], None],
     keep: Keep,
 ) -> int:
     count = 0
-    lost: NotInForce | None = None
-    for entries in pages:
-        missing = frozenset[str]()
+    while batch := list(islice(texts, size)):
         # Killed in between, the action is asked for the same entries again, which changes nothing.
-        try:
-            act(entries)
-        except NotInForce as error:
-            lost, missing = lost | error if lost else error, error.entries
-        done = [entry for entry in entries if entry not in missing]
+        act(batch)
         with atomic():
             keep()
-            record(done)
-            _forget(list(missing))
-        count += len(done)
-    if lost:
-        raise lost
+            record(batch)
+        count += len(batch)
     return count
 
 
-def _replace(action: BanAction, keep: Keep) -> BanReport:
-    to_ban, to_unban = _to_ban(), _to_unban()
-    if not (any(True for _ in _pages(to_ban, 1)) or to_unban.exists()):
-        return BanReport()
-    wanted = ListedAddress.objects.using(writing_alias()).filter(is_listed=True)
-    action.replace(entry for page in _pages(wanted, ROWS) for entry in page)
-    return BanReport(
-        unbanned=_in_batches(_pages(to_unban, ROWS), lambda _: None, _forget, keep),
-        banned=_in_batches(_pages(to_ban, ROWS), lambda _: None, record_bans, keep),
+def skipped_counts(protection: Protection) -> Counter[Reason]:
+    """Return how many entries that are listed are never banned, by the reason."""
+    counts = Counter[Reason]()
+    for _ in harmless(entries(not_banned()), protection, lambda _, why: counts.update([why])):
+        pass
+    return counts
+
+
+def _is_left(protection: Protection) -> bool:
+    """Tell whether the lists and the table of bans differ."""
+    if any(True for _ in harmless(entries(not_banned()), protection)) or not_wanted().exists():
+        return True
+    return compared.is_new(protection) and any(True for _ in protected_bans(protection))
+
+
+def _is_lost(action: BanAction) -> bool:
+    return all_bans().exists() and not action.is_in_force()
+
+
+def _forget(texts: list[str]) -> None:
+    Ban.objects.filter(entry__in=texts).delete()
+
+
+def _nothing(_: list[str]) -> None:
+    """Do what was done for all at once."""
+
+
+def _kept(texts: Iterable[str], keep: Keep) -> Iterator[str]:
+    for number, text in enumerate(texts, 1):
+        yield text
+        if number % KEEP_ENTRIES == 0:
+            keep()
+
+
+def _locked(keep: Keep, wait_seconds: float) -> AbstractContextManager[None]:
+    return exclusive_lock(
+        conf.var_dir() / ".bans.lock",
+        busy=BanBusy("another process is banning at this moment"),
+        wait_seconds=wait_seconds,
+        waiting=keep,
     )
-
-
-def record_bans(entries: list[str]) -> None:
-    """Record that entries are banned."""
-    at = timezone.now()
-    bans = [Ban(entry=entry, banned_at=at) for entry in entries]
-    Ban.objects.bulk_create(bans, ignore_conflicts=True)
-
-
-def _forget(entries: list[str]) -> None:
-    Ban.objects.filter(entry__in=entries).delete()
-
-
-def _to_ban() -> "models.QuerySet[Any]":
-    banned = Ban.objects.filter(entry=OuterRef("entry"))
-    listed = ListedAddress.objects.using(writing_alias()).filter(is_listed=True)
-    return listed.exclude(Exists(banned))
-
-
-def _to_unban() -> "models.QuerySet[Any]":
-    listed = ListedAddress.objects.filter(entry=OuterRef("entry"), is_listed=True)
-    return Ban.objects.using(writing_alias()).exclude(Exists(listed))
-
-
-def _pages(
-    rows: "models.QuerySet[Any]", size: int, takes: Callable[[str], bool] = lambda _: True
-) -> Iterator[list[str]]:
-    """Give the entries that may be banned, each once, in the order of their texts."""
-    is_protected = _protection()
-    last, page = "", list[str]()
-    while found := list(
-        rows.filter(entry__gt=last)
-        .order_by("entry")
-        .values_list("entry", flat=True)
-        .distinct()[:ROWS]
-    ):
-        last = found[-1]
-        for entry in found:
-            if not is_protected(entry) and takes(entry):
-                page.append(entry)
-            if len(page) == size:
-                yield page
-                page = []
-    if page:
-        yield page
-
-
-def _protection() -> Callable[[str], bool]:
-    """Return what tells whether an entry is never banned: this machine's own, or the setting's."""
-    try:
-        networks = [parse_network(text) for text in conf.get("NEVER_BAN")]
-    except InvalidAddress as error:
-        raise BanError(f"NEVER_BAN: {error}") from error
-    networks += [ip_network(text) for text, _ in SPECIAL_NETWORKS]
-    # What is inside is parsed as IPv4; what is wider would ban all of IPv4.
-    networks.append(ALL_IPV4_MAPPED)
-    ranges = {
-        version: sorted(
-            (int(one.network_address), int(one.broadcast_address))
-            for one in networks
-            if one.version == version
-        )
-        for version in (4, 6)
-    }
-
-    def is_protected(entry: str) -> bool:
-        network = parse_network(entry)
-        first, last = int(network.network_address), int(network.broadcast_address)
-        return any(low <= last and first <= high for low, high in ranges[network.version])
-
-    return is_protected

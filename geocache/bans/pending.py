@@ -1,0 +1,66 @@
+"""What remains to be done between the lists and the bans: the difference of two tables."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from geocache.bans.protection import Protection, Reason
+from geocache.models import Ban, ListedAddress
+from geocache.models.connection import writing_alias
+
+# Rows that are read at once.
+ROWS: Final = 2_000
+
+# Is told why an entry is passed over.
+Skipped = Callable[[str, Reason], object]
+
+
+def not_banned() -> "QuerySet[Any]":
+    """Return what is to be banned and is not; what is never banned stays among it."""
+    banned = Ban.objects.filter(entry=OuterRef("entry"))
+    return wanted().exclude(Exists(banned))
+
+
+def not_wanted() -> "QuerySet[Any]":
+    """Return the bans of what no list holds any more."""
+    return all_bans().exclude(Exists(wanted().filter(entry=OuterRef("entry"))))
+
+
+def wanted() -> "QuerySet[Any]":
+    """Return what lists have banned."""
+    return ListedAddress.objects.using(writing_alias()).filter(is_listed=True)
+
+
+def entries(rows: "QuerySet[Any]") -> Iterator[str]:
+    """Give the entries of rows, each once, in the order of their texts."""
+    last = ""
+    while found := list(
+        rows.filter(entry__gt=last)
+        .order_by("entry")
+        .values_list("entry", flat=True)
+        .distinct()[:ROWS]
+    ):
+        last = found[-1]
+        yield from found
+
+
+def harmless(
+    texts: Iterable[str], protection: Protection, skipped: Skipped = lambda *_: None
+) -> Iterator[str]:
+    """Give what may be banned, and tell ``skipped`` of the rest."""
+    for entry in texts:
+        if reason := protection.reason(entry):
+            skipped(entry, reason)
+        else:
+            yield entry
+
+
+def protected_bans(protection: Protection) -> Iterator[str]:
+    """Give what is banned and should not be, such as what a setting protects since."""
+    return (entry for entry in entries(all_bans()) if protection.reason(entry))
+
+
+def all_bans() -> "QuerySet[Any]":
+    """Return what is banned."""
+    return Ban.objects.using(writing_alias())
