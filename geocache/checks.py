@@ -17,6 +17,8 @@ from django.db import router
 
 from geocache import client_ip, conf
 from geocache.bans import apply as bans
+from geocache.bans.own_addresses import read_own_addresses
+from geocache.bans.protection import read_protection
 from geocache.blocklists.names import name_problem
 from geocache.cache import backends
 from geocache.cache.embedded import EmbeddedCache
@@ -356,3 +358,54 @@ def check_ban_action(**_: Any) -> list[CheckMessage]:
     problem = action.problem() if action else ""
     hint = "Use the action in docs/blocklists.md, or ban with GEOCACHE_BAN_NFTABLES_FILE."
     return [Caution(problem, hint=hint, id="geocache.W040")] if problem else []
+
+
+@check_of_settings(Tags.security)
+def check_own_addresses_are_known(**_: Any) -> list[CheckMessage]:
+    """Tell what of this machine bans cannot keep clear of, as it cannot be read."""
+    if not conf.get("BAN_ACTION"):
+        return []
+    return [
+        Caution(
+            f"Of this machine's addresses, which are never banned, {problem}.",
+            hint="Name them in NEVER_BAN.",
+            id="geocache.W043",
+        )
+        for problem in read_own_addresses().problems
+    ]
+
+
+@check_of_settings(Tags.security)
+def check_proxy_is_never_banned(**_: Any) -> list[CheckMessage]:
+    """Check that lists cannot have the proxy banned that all visitors come through."""
+    is_known = conf.get("TRUSTED_PROXIES") or not conf.is_behind_proxy()
+    if is_known or not conf.get("BAN_ACTION"):
+        return []
+    return [
+        Caution(
+            "The project reads headers of a proxy, but GEOCACHE names no TRUSTED_PROXIES: a list "
+            "can have the proxy banned, and with it every visitor.",
+            hint='Name the proxy\'s network in TRUSTED_PROXIES, or "unix" for a Unix socket.',
+            id="geocache.W044",
+        )
+    ]
+
+
+@check_of_settings(Tags.security)
+def check_something_can_be_banned(**_: Any) -> list[CheckMessage]:
+    """Tell that settings protect a whole version of IP, so that no ban of it is ever applied."""
+    if not conf.get("BAN_ACTION"):
+        return []
+    try:
+        found = read_protection().covered_versions()
+    except BanError:
+        # check_bans has said so.
+        return []
+    return [
+        Caution(
+            f"{setting} holds all of IPv{version}: none of its addresses is ever banned.",
+            hint="Name only networks of your own.",
+            id="geocache.W045",
+        )
+        for setting, version in found
+    ]

@@ -22,7 +22,6 @@ from geocache.journal.backlog import read_backlog
 from geocache.locks.process_identity import describe
 from geocache.models import FlushRun, GeoCache, RejectedEntry, SchedulerLease
 from geocache.models.connection import DATABASE_ERRORS, writing_connection
-from geocache.models.scheduler import SCHEDULER_LEASE
 from geocache.providers import factory, quota
 from geocache.providers.base import Source
 from geocache.providers.quota import Usage
@@ -205,7 +204,7 @@ def _read_runs(_: datetime) -> dict[str, Any]:
 
 
 def _read_scheduler(at: datetime) -> dict[str, Any]:
-    lease = SchedulerLease.objects.filter(name=SCHEDULER_LEASE, expires_at__gt=at).first()
+    lease = SchedulerLease.held_at(at)
     return {
         "is_scheduler_alive": lease is not None,
         "scheduler_holder": describe(lease.holder) if lease else "",

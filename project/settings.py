@@ -101,6 +101,9 @@ GEOCACHE = {
     "IMPORT_HOURS": environment.whole("GEOCACHE_IMPORT_HOURS", default=6),
     "BAN_ACTION": environment.geocache_ban_action(),
     "NEVER_BAN": environment.listed("GEOCACHE_NEVER_BAN"),
+    "BAN_WIDEST_IPV4": environment.whole("GEOCACHE_BAN_WIDEST_IPV4", default=8),
+    "BAN_WIDEST_IPV6": environment.whole("GEOCACHE_BAN_WIDEST_IPV6", default=19),
+    "BAN_ALLOW_WIDE": environment.listed("GEOCACHE_BAN_ALLOW_WIDE"),
 }
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -15,6 +15,7 @@ from django.core.management import call_command
 from structlog.testing import capture_logs
 
 from geocache import checks as journal_checks
+from geocache.bans import own_addresses
 from geocache.cache import backends
 from geocache.cache.embedded import FILE_NAME, EmbeddedCache
 from geocache.journal.flush import flush_dirty
@@ -451,3 +452,53 @@ def test_check_proxy_is_trusted__proxy_in_the_settings_has_to_be_named(
     assert "geocache.W020" not in ids()
     settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["10.0.0.0/8"]}
     assert "geocache.W020" not in ids(deploy=True)
+
+
+# --- bans ----------------------------------------------------------------------------------------
+
+ACTION = {"BACKEND": "tests.support.ban_actions.RecordingAction"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"BAN_WIDEST_IPV4": 33}, {"BAN_WIDEST_IPV6": 19.5}, {"BAN_ALLOW_WIDE": ["all"]}],
+)
+def test_check_bans__widths_that_make_no_sense(settings: Any, given: dict[str, Any]) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, **given}
+    assert ids() == {"geocache.E013"}
+
+
+def test_check_own_addresses__what_cannot_be_read_is_said(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "resolv.conf").write_text("nameserver here\n")
+    monkeypatch.setattr(own_addresses, "RESOLVERS", [tmp_path / "resolv.conf"])
+    assert ids() == set()
+    settings.GEOCACHE = {**settings.GEOCACHE, "BAN_ACTION": ACTION}
+    assert ids() == {"geocache.W043"}
+
+
+def test_check_proxy_is_never_banned__has_to_be_named_where_lists_ban(settings: Any) -> None:
+    settings.USE_X_FORWARDED_HOST = True
+    assert ids() == set()
+    settings.GEOCACHE = {**settings.GEOCACHE, "BAN_ACTION": ACTION}
+    assert ids() == {"geocache.W044"}
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["unix"]}
+    assert ids() == set()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"NEVER_BAN": ["0.0.0.0/1", "128.0.0.0/1"]}, {"geocache.W045"}),
+        ({"TRUSTED_PROXIES": ["::/0"]}, {"geocache.W045"}),
+        ({"TRUSTED_PROXIES": ["0.0.0.0/1"]}, set()),
+        # Another check says so.
+        ({"NEVER_BAN": ["my office"]}, {"geocache.E013"}),
+    ],
+)
+def test_check_something_can_be_banned__settings_that_protect_everything(
+    settings: Any, given: dict[str, Any], said: set[str]
+) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "BAN_ACTION": ACTION, **given}
+    assert ids() == said

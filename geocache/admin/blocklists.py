@@ -5,24 +5,26 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from geocache import conf
 from geocache.addresses.blocks import parse_entries
 from geocache.admin.pagination import LimitedPaginator
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.blocklists.request import ask_for
 from geocache.exceptions import InvalidAddress
-from geocache.models import Ban, ImportRun, ImportSource, ListedAddress
+from geocache.models import Ban, ImportRun, ImportSource, ListedAddress, SchedulerLease
 
 
 @admin.register(ImportSource)
 class ImportSourceAdmin(ReadOnlyAdmin):
     """Lists, which can be imported at once, and deleted with all that they hold.
 
-    The next import ends the bans that only a deleted one had.
+    The scheduler ends the bans that only a deleted one had: no request waits for a firewall.
     """
 
     is_deletable = True
@@ -35,14 +37,16 @@ class ImportSourceAdmin(ReadOnlyAdmin):
         """Name the lists only: to name 200,000 entries takes minutes."""
         return [str(one) for one in objs], {self.opts.verbose_name_plural: len(objs)}, set(), []
 
-    def delete_model(self, request: HttpRequest, obj: ImportSource) -> None:  # noqa: ARG002 - Django's signature
+    def delete_model(self, request: HttpRequest, obj: ImportSource) -> None:
         """Delete one list."""
         obj.forget()
+        _say_when_bans_end(request)
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ImportSource]) -> None:  # noqa: ARG002 - Django's signature
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ImportSource]) -> None:
         """Delete several."""
         for source in queryset:
             source.forget()
+        _say_when_bans_end(request)
 
     def has_import_permission(self, request: HttpRequest) -> bool:
         """Tell whether somebody may have a list imported."""
@@ -154,10 +158,21 @@ class ListedAddressAdmin(ReadOnlyAdmin):
 
 @admin.register(Ban)
 class BanAdmin(ReadOnlyAdmin):
-    """What is banned; a ban that is deleted here is applied again by the next import."""
+    """What is banned; a ban that is deleted here is applied again within a minute."""
 
     is_deletable = True
     list_display = ("entry", "banned_at")
     ordering = ("entry",)
     sortable_by = ()
     paginator = LimitedPaginator
+
+
+def _say_when_bans_end(request: HttpRequest) -> None:
+    """Tell when the bans end that only a deleted list had, if there are any."""
+    if not Ban.objects.exists():
+        return
+    if conf.get("BAN_ACTION") and SchedulerLease.held_at(timezone.now()):
+        messages.info(request, gettext("Bans that only a deleted list had end within a minute."))
+    else:
+        said = gettext("Bans that only a deleted list had end with the command %(command)s.")
+        messages.warning(request, said % {"command": "manage.py ban_geo"})

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 from django.utils import timezone
@@ -28,7 +28,7 @@ from geocache.bans.pending import (
     protected_bans,
     wanted,
 )
-from geocache.bans.protection import Protection, Reason, read_protection
+from geocache.bans.protection import Protection, Reason, check_settings, read_protection
 from geocache.exceptions import BanBusy, BanError
 from geocache.locks.file_lock import exclusive_lock
 from geocache.models import Ban
@@ -70,7 +70,7 @@ def current() -> BanAction | None:
 def check() -> None:
     """Raise ``BanError`` when the settings for bans make no sense."""
     current()
-    read_protection()
+    check_settings()
 
 
 def are_due() -> bool:
@@ -78,11 +78,11 @@ def are_due() -> bool:
     action = current()
     if action is None:
         return False
-    return _is_left(read_protection()) or _is_lost(action)
+    return _is_left(read_protection()) or is_lost(action)
 
 
 def apply_bans(
-    keep: Keep = lambda: None, *, is_repeated: bool = False, wait_seconds: float = WAIT_SECONDS
+    keep: Keep = lambda: None, *, is_repeated: bool = False, wait_seconds: float | None = None
 ) -> BanReport:
     """Ban what is listed and not banned, end the bans of what is on no list or protected.
 
@@ -96,14 +96,14 @@ def apply_bans(
     # What is banned is this machine's, for all imports together.
     with _locked(keep, wait_seconds):
         protection = read_protection()
-        is_repeated = is_repeated or _is_lost(action)
+        is_repeated = is_repeated or is_lost(action)
         do = _replace if action.is_whole else _one_by_one
         report = do(action, protection, keep, is_repeated)
         compared.remember(protection)
     return report
 
 
-def end_bans(keep: Keep = lambda: None, *, wait_seconds: float = WAIT_SECONDS) -> int:
+def end_bans(keep: Keep = lambda: None, *, wait_seconds: float | None = None) -> int:
     """End all bans, whatever lists hold, and return how many there were; raise ``BanError``."""
     action = current()
     if action is None:
@@ -123,6 +123,11 @@ def record_bans(texts: list[str]) -> None:
     )
 
 
+def is_lost(action: BanAction) -> bool:
+    """Tell whether there are bans, and the action says that they are not in force."""
+    return not action.is_in_force() and all_bans().exists()
+
+
 def _one_by_one(
     action: BanAction, protection: Protection, keep: Keep, is_repeated: bool
 ) -> BanReport:
@@ -136,7 +141,7 @@ def _one_by_one(
 
 def _replace(action: BanAction, protection: Protection, keep: Keep, is_repeated: bool) -> BanReport:
     if not (is_repeated or _is_left(protection)):
-        return BanReport(skipped=skipped_counts(protection))
+        return BanReport(skipped=_skipped_counts(protection))
     count_before = all_bans().count() if is_repeated else 0
     action.replace(_kept(harmless(entries(wanted()), protection), keep))
     report = BanReport(unbanned=_end(_nothing, ROWS, protection, keep))
@@ -146,10 +151,8 @@ def _replace(action: BanAction, protection: Protection, keep: Keep, is_repeated:
 
 
 def _end(unban: Callable[[list[str]], None], size: int, protection: Protection, keep: Keep) -> int:
-    count = _in_batches(entries(not_wanted()), size, unban, _forget, keep)
-    if compared.is_new(protection):
-        count += _in_batches(protected_bans(protection), size, unban, _forget, keep)
-    return count
+    protected = protected_bans(protection) if compared.is_new(protection) else ()
+    return _in_batches(chain(entries(not_wanted()), protected), size, unban, _forget, keep)
 
 
 def _begin(
@@ -181,7 +184,7 @@ def _in_batches(
     return count
 
 
-def skipped_counts(protection: Protection) -> Counter[Reason]:
+def _skipped_counts(protection: Protection) -> Counter[Reason]:
     """Return how many entries that are listed are never banned, by the reason."""
     counts = Counter[Reason]()
     for _ in harmless(entries(not_banned()), protection, lambda _, why: counts.update([why])):
@@ -194,10 +197,6 @@ def _is_left(protection: Protection) -> bool:
     if any(True for _ in harmless(entries(not_banned()), protection)) or not_wanted().exists():
         return True
     return compared.is_new(protection) and any(True for _ in protected_bans(protection))
-
-
-def _is_lost(action: BanAction) -> bool:
-    return all_bans().exists() and not action.is_in_force()
 
 
 def _forget(texts: list[str]) -> None:
@@ -215,10 +214,10 @@ def _kept(texts: Iterable[str], keep: Keep) -> Iterator[str]:
             keep()
 
 
-def _locked(keep: Keep, wait_seconds: float) -> AbstractContextManager[None]:
+def _locked(keep: Keep, wait_seconds: float | None) -> AbstractContextManager[None]:
     return exclusive_lock(
         conf.var_dir() / ".bans.lock",
         busy=BanBusy("another process is banning at this moment"),
-        wait_seconds=wait_seconds,
+        wait_seconds=WAIT_SECONDS if wait_seconds is None else wait_seconds,
         waiting=keep,
     )

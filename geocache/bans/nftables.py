@@ -91,19 +91,16 @@ class NftablesAction(BanAction):
         """
         if self.command[-1:] != ["-f"]:
             return True
+        # Without elements, and not with the names of tables, for which nft reads all elements too.
+        command = [*self.command[:-1], "--terse", "list", "sets"]
         try:
-            # Without elements, and without the names of tables: for those nft reads all elements.
-            listed = run(
-                [*self.command[:-1], "--terse", "list", "sets"],
-                timeout_seconds=self.timeout_seconds,
-            )
+            listed = _set_names(run(command, timeout_seconds=self.timeout_seconds))
         except BanError:
             # It cannot be told, as by a process without the rights; to ban again would not help.
             return True
-        return all(
-            one in _set_names(listed)
-            for one in (f"{self.table} blocked4", f"{self.table} blocked6")
-        )
+        # Where none is named, the family is ip.
+        table = self.table if " " in self.table else f"ip {self.table}"
+        return {f"{table} blocked4", f"{table} blocked6"} <= listed
 
     def _sweep(self) -> None:
         """Remove what killed processes have left; what is younger, another may be writing."""

@@ -57,8 +57,9 @@ def harmless(
 
 
 def protected_bans(protection: Protection) -> Iterator[str]:
-    """Give what is banned and should not be, such as what a setting protects since."""
-    return (entry for entry in entries(all_bans()) if protection.reason(entry))
+    """Give what is listed, banned and should not be, such as what a setting protects since."""
+    rows = all_bans().filter(Exists(wanted().filter(entry=OuterRef("entry"))))
+    return (entry for entry in entries(rows) if protection.reason(entry))
 
 
 def all_bans() -> "QuerySet[Any]":

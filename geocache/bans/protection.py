@@ -1,7 +1,7 @@
 """What is never banned, whatever a list says: for each such entry, why."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -35,7 +35,7 @@ class Reason(StrEnum):
     LOW_SCORE = "low_score"
 
 
-def described(counts: dict[Reason, int]) -> str:
+def described(counts: Mapping[Reason, int]) -> str:
     """Say how many entries are not banned: ``3 not banned: 1 wider than /8, 2 private ...``."""
     phrases = {
         Reason.SPECIAL: "private or special",
@@ -94,13 +94,14 @@ class Protection:
     def _is_allowed(self, network: Network) -> bool:
         return any(_is_inside(network, one) for one in self._allowed_wide)
 
-    def wholly_protected(self) -> list[tuple[Reason, int]]:
-        """Return which reasons cover all of IPv4 or of IPv6, so that nothing is banned there."""
+    def covered_versions(self) -> list[tuple[str, int]]:
+        """Return the settings that protect all of a version of IP, each with that version."""
+        settings = {Reason.NEVER_BAN: "NEVER_BAN", Reason.TRUSTED_PROXY: "TRUSTED_PROXIES"}
         return [
-            (reason, version)
-            for reason, ranges in self._ranges.items()
+            (name, version)
+            for reason, name in settings.items()
             for version, everything in ALL_OF.items()
-            if ranges.holds(*_bounds(everything))
+            if self._ranges[reason].hold(*_bounds(everything))
         ]
 
 
@@ -113,9 +114,16 @@ def read_protection() -> Protection:
             Reason.TRUSTED_PROXY: _proxies(),
             Reason.THIS_MACHINE: [ip_network(one) for one in read_own_addresses().addresses],
         },
-        widest={4: _length("BAN_WIDEST_IPV4", 32), 6: _length("BAN_WIDEST_IPV6", 128)},
+        widest=_widest(),
         allowed_wide=_networks("BAN_ALLOW_WIDE"),
     )
+
+
+def check_settings() -> None:
+    """Raise ``BanError`` when a setting that is read for bans alone makes no sense."""
+    for setting in ("NEVER_BAN", "BAN_ALLOW_WIDE"):
+        _networks(setting)
+    _widest()
 
 
 def _special() -> list[Network]:
@@ -146,6 +154,10 @@ def _proxies() -> list[Network]:
         return list(client_ip.networks(tuple(conf.get("TRUSTED_PROXIES"))))
     except ImproperlyConfigured as error:
         raise BanError(str(error).rstrip(".")) from error
+
+
+def _widest() -> dict[int, int]:
+    return {4: _length("BAN_WIDEST_IPV4", 32), 6: _length("BAN_WIDEST_IPV6", 128)}
 
 
 def _length(setting: str, longest: int) -> int:
@@ -190,7 +202,7 @@ class _Ranges:
         index = bisect_right(self._firsts[version], last) - 1
         return index >= 0 and self._disjoint[version][index][1] >= first
 
-    def holds(self, version: int, first: int, last: int) -> bool:
+    def hold(self, version: int, first: int, last: int) -> bool:
         """Tell whether they have all addresses of that range."""
         return any(low <= first and last <= high for low, high in self._disjoint[version])
 

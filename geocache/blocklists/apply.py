@@ -81,6 +81,7 @@ def import_list(
         removed_count=run.removed_count,
         banned_count=report.banned,
         unbanned_count=report.unbanned,
+        skipped_counts=report.skipped,
         seconds=round(time.monotonic() - started, 3),
     )
 

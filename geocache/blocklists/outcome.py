@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from geocache.bans.protection import Reason
 from geocache.blocklists.entries import Watch
 
 APPLIED: Final = "applied"
@@ -34,6 +35,8 @@ class Outcome(msgspec.Struct, rename=JSON_NAMES):
     removed_count: int = 0
     banned_count: int = 0
     unbanned_count: int = 0
+    # Of the entries of all lists that are never banned, by the reason.
+    skipped_counts: dict[Reason, int] = {}
     seconds: float = 0.0
 
 

@@ -10,6 +10,8 @@ from django.db.models import Count, OuterRef, Subquery
 
 from geocache import conf
 from geocache.bans import apply as bans
+from geocache.bans.preview import preview
+from geocache.bans.protection import Reason
 from geocache.locks.process_identity import is_gone
 from geocache.models import Ban, ImportRun, ImportSource, ListedAddress
 
@@ -61,12 +63,14 @@ class ListOverview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BanOverview:
-    """What is banned because of lists; ``is_due``: the next import has bans to apply or to end."""
+    """What is banned because of lists; ``is_due``: there are bans to apply, or to end."""
 
     count: int
     has_action: bool
     is_due: bool
     by_list: Mapping[str, int]
+    # Of the entries that are listed and never banned, by the reason.
+    skipped: Mapping[Reason, int]
 
 
 def read_lists(at: datetime) -> tuple[ListOverview, ...]:
@@ -95,16 +99,18 @@ def read_bans() -> BanOverview | None:
     The database goes through all that is listed; little of it is read here.
     """
     count = Ban.objects.count()
-    has_action = bans.current() is not None
-    if not (count or has_action):
+    action = bans.current()
+    due = preview(action) if action else None
+    if not (count or due):
         return None
     banned = ListedAddress.objects.listed().filter(entry__in=Ban.objects.values("entry"))
     by_list = banned.order_by().values_list("source__name").annotate(count=Count("*"))
     return BanOverview(
         count=count,
-        has_action=has_action,
-        is_due=bans.are_due(),
+        has_action=action is not None,
+        is_due=due is not None and due.is_due,
         by_list=dict(by_list.order_by("source__name")),
+        skipped=due.skipped if due else {},
     )
 
 

@@ -50,7 +50,7 @@ class ImportSource(Lease):
     def forget(self) -> None:
         """Delete the list with all that it holds, in a few statements; an import of it then ends.
 
-        What is banned because of it alone is so until the next import of any list.
+        Bans that it alone has end with the scheduler's next look, or with ``manage.py ban_geo``.
         """
         with atomic():
             # First the entries, of which there are many: nothing refers to them.

@@ -1,5 +1,6 @@
 """The lease of the scheduler."""
 
+from datetime import datetime
 from typing import Final
 
 from django.db import models
@@ -27,3 +28,8 @@ class SchedulerLease(Lease):
     def of(cls, name: str) -> "SchedulerLease":
         """Return the lease ``name``, made when it is first asked for."""
         return cls.objects.get_or_create(name=name)[0]
+
+    @classmethod
+    def held_at(cls, at: datetime) -> "SchedulerLease | None":
+        """Return the lease of the scheduler that runs at ``at``, or None."""
+        return cls.objects.filter(name=SCHEDULER_LEASE, expires_at__gt=at).first()

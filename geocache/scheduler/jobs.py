@@ -12,10 +12,17 @@ import structlog
 from django_apscheduler.models import DjangoJobExecution
 
 from geocache import conf
+from geocache.bans import apply as bans
 from geocache.blocklists.outcome import APPLIED
 from geocache.blocklists.schedule import import_due
 from geocache.databases import update
-from geocache.exceptions import JournalUnavailable, MeteredProvider, ProviderError, UpdateBusy
+from geocache.exceptions import (
+    BanBusy,
+    JournalUnavailable,
+    MeteredProvider,
+    ProviderError,
+    UpdateBusy,
+)
 from geocache.history.moves import count_moves
 from geocache.journal.backlog import read_backlog
 from geocache.journal.flush import flush_dirty
@@ -38,6 +45,8 @@ REFRESH_INTERVAL_SECONDS: Final = 3600
 PRUNE_TIME_LIMIT_SECONDS: Final = 600
 # How often a job looks whether a list is due, or was asked for on its page.
 IMPORT_INTERVAL_SECONDS: Final = 60
+# How often a job looks whether bans are due.
+BAN_INTERVAL_SECONDS: Final = 60
 
 
 def jobs() -> list[Job]:
@@ -156,3 +165,31 @@ def geo_import() -> None:
                 left=result.outcome.removed_count,
                 bad=result.outcome.bad_count,
             )
+
+
+@job(
+    interval_seconds=lambda: BAN_INTERVAL_SECONDS,
+    is_enabled=lambda: conf.get("BAN_ACTION"),
+    silent=(BanBusy,),
+)
+def geo_bans() -> None:
+    """Apply and end what is due though no import did: of deleted lists, of settings, what is lost.
+
+    Where there is nothing to do this is two queries.
+    """
+    if not bans.are_due():
+        return
+    report = bans.apply_bans(_stop_bans, wait_seconds=0)
+    log.info(
+        "geo_bans_ran",
+        banned=report.banned,
+        ended=report.unbanned,
+        repeated=report.repeated,
+        skipped=report.skipped.total(),
+    )
+
+
+def _stop_bans() -> None:
+    """End a run between two batches; the next start goes on."""
+    if stopping.is_set():
+        raise BanBusy("the scheduler stops")

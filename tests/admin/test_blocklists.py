@@ -4,7 +4,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from geocache.models import Ban, ImportRun, ImportSource, ListedAddress
+from geocache.bans import apply as bans
+from geocache.models import Ban, ImportRun, ImportSource, ListedAddress, SchedulerLease
+from geocache.models.scheduler import SCHEDULER_LEASE
 from tests.factories import a_viewer, an_admin, use_dummy_provider
 from tests.support.assertions import assert_valid_html, no_database_write
 from tests.support.ban_actions import RecordingAction, use_action
@@ -61,12 +63,40 @@ def test_import_now__of_the_lists_in_the_settings(client: Client, settings: Any)
 def test_sources__deleted_goes_with_all_it_holds(client: Client) -> None:
     client.force_login(an_admin())
     source = ImportSource.objects.get()
-    client.post(f"{SOURCES}{source.pk}/delete/", {"post": "yes"})
+    text = client.post(f"{SOURCES}{source.pk}/delete/", {"post": "yes"}, follow=True).text
+    assert "Bans that only a deleted list had end with the command manage.py ban_geo." in text
     assert not ImportSource.objects.exists()
     assert not ListedAddress.objects.exists()
     assert Ban.objects.count() == 2
     imported("1.1.1.1")
     assert RecordingAction.asked[-1] == ("unban", ["5.6.7.0/24"])
+
+
+def test_sources__deleted_while_a_scheduler_runs_lose_their_bans_soon(client: Client) -> None:
+    client.force_login(an_admin())
+    SchedulerLease.of(SCHEDULER_LEASE).acquire("host:1", 60)
+    data = {
+        "action": "delete_selected",
+        "_selected_action": [ImportSource.objects.get().pk],
+        "post": "yes",
+    }
+    text = client.post(SOURCES, data, follow=True).text
+    assert "Bans that only a deleted list had end within a minute." in text
+    # No request waits for a firewall.
+    assert Ban.objects.count() == 2
+    assert RecordingAction.asked[-1] == ("ban", ["1.1.1.1", "5.6.7.0/24"])
+    # As the scheduler's job does.
+    bans.apply_bans()
+    assert not Ban.objects.exists()
+    assert RecordingAction.asked[-1] == ("unban", ["1.1.1.1", "5.6.7.0/24"])
+
+
+def test_sources__deleted_without_bans_say_nothing_of_them(client: Client) -> None:
+    client.force_login(an_admin())
+    Ban.objects.all().delete()
+    source = ImportSource.objects.get()
+    text = client.post(f"{SOURCES}{source.pk}/delete/", {"post": "yes"}, follow=True).text
+    assert "Bans that" not in text
 
 
 def test_bans__deleted_one_is_applied_again_by_the_next_import(client: Client) -> None:

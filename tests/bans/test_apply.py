@@ -2,9 +2,12 @@ from typing import Any
 
 import pytest
 
+from geocache import conf
 from geocache.bans import apply as bans
-from geocache.exceptions import BanError, ImportFailed
-from geocache.models import Ban, ImportRun
+from geocache.bans.protection import Reason
+from geocache.exceptions import BanBusy, BanError, ImportFailed
+from geocache.locks.file_lock import exclusive_lock
+from geocache.models import Ban, ImportRun, ImportSource
 from tests.factories import use_dummy_provider
 from tests.support.ban_actions import RecordingAction, WholeAction, use_action
 from tests.support.blocklists import imported
@@ -154,3 +157,119 @@ def test_bans__protection_that_cannot_be_read_bans_nothing(
     with pytest.raises(ImportFailed, match="NEVER_BAN: 'my office'"):
         imported("1.1.1.1")
     assert action.asked == []
+
+
+# --- what is never banned ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [RecordingAction, WholeAction])
+def test_bans__what_is_never_banned_is_counted(settings: Any, kind: type[RecordingAction]) -> None:
+    use_action(settings, kind)
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["149.112.0.0/16", "unix"]}
+    outcome = imported("1.1.1.1", "149.112.112.0/24", "149.112.1.1", "208.0.0.0/6", "10.0.0.1")
+    counted = {Reason.SPECIAL: 1, Reason.TRUSTED_PROXY: 2, Reason.TOO_WIDE_IPV4: 1}
+    assert outcome.skipped_counts == counted
+    assert banned() == ["1.1.1.1"]
+    assert bans.apply_bans().skipped == counted
+
+
+@pytest.mark.parametrize("kind", [RecordingAction, WholeAction])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"NEVER_BAN": ["::ffff:2.2.2.2"]},
+        {"TRUSTED_PROXIES": ["2.2.0.0/16"]},
+        {"BAN_WIDEST_IPV4": 25},
+    ],
+)
+def test_bans__end_when_a_setting_protects_what_is_banned(
+    settings: Any, kind: type[RecordingAction], given: Any
+) -> None:
+    use_action(settings, kind)
+    imported("1.1.1.1", "2.2.2.0/24")
+    assert not bans.are_due()
+    settings.GEOCACHE = {**settings.GEOCACHE, **given}
+    assert bans.are_due()
+    report = bans.apply_bans()
+    assert (report.banned, report.unbanned) == (0, 1)
+    assert banned() == ["1.1.1.1"]
+    last = ("unban", ["2.2.2.0/24"]) if kind is RecordingAction else ("replace", ["1.1.1.1"])
+    assert kind.asked[-1] == last
+    assert not bans.are_due()
+
+
+def test_bans__end_also_of_what_left_its_list_and_is_protected(
+    action: type[RecordingAction], settings: Any
+) -> None:
+    imported("1.1.1.1", "2.2.2.2")
+    settings.GEOCACHE = {**settings.GEOCACHE, "NEVER_BAN": ["2.2.2.2"]}
+    assert imported("1.1.1.1").unbanned_count == 1
+    assert action.asked[-1] == ("unban", ["2.2.2.2"])
+    assert banned() == ["1.1.1.1"]
+
+
+# --- without an import ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [RecordingAction, WholeAction])
+def test_apply_bans__ends_those_of_the_last_list_that_was_deleted(
+    settings: Any, kind: type[RecordingAction]
+) -> None:
+    use_action(settings, kind)
+    imported(*FIRST)
+    ImportSource.objects.get().forget()
+    assert bans.are_due()
+    assert bans.apply_bans().unbanned == 3
+    assert banned() == []
+    unbans = [("unban", list(FIRST[:2])), ("unban", [FIRST[2]])]
+    assert kind.asked[1:] == [("replace", [])] if kind is WholeAction else unbans
+    assert not bans.are_due()
+
+
+@pytest.mark.parametrize("kind", [RecordingAction, WholeAction])
+def test_apply_bans__asks_again_for_what_is_lost(
+    settings: Any, kind: type[RecordingAction], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_action(settings, kind)
+    imported("1.1.1.1", "2.2.2.2")
+    asked = kind.asked.copy()
+    assert bans.apply_bans().repeated == 0
+    assert kind.asked == asked
+    monkeypatch.setattr(kind, "is_in_force", lambda _: False)
+    assert bans.are_due()
+    assert bans.apply_bans().repeated == 2
+    assert kind.asked == asked + asked[-1:]
+
+
+def test_apply_bans__nothing_is_lost_where_nothing_is_banned(
+    action: type[RecordingAction], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(action, "is_in_force", lambda _: False)
+    assert not bans.are_due()
+
+
+@pytest.mark.parametrize("kind", [RecordingAction, WholeAction])
+def test_end_bans__all_of_them(settings: Any, kind: type[RecordingAction]) -> None:
+    use_action(settings, kind)
+    imported(*FIRST)
+    assert bans.end_bans() == 3
+    assert banned() == []
+    assert kind.asked[-1] == (("replace", []) if kind is WholeAction else ("unban", [FIRST[2]]))
+    # As long as the action is set, they are due again.
+    assert bans.apply_bans().banned == 3
+
+
+def test_end_bans__nothing_can_end_them_without_an_action() -> None:
+    with pytest.raises(BanError, match="BAN_ACTION is not set"):
+        bans.end_bans()
+
+
+@pytest.mark.usefixtures("action")
+def test_apply_bans__one_process_at_a_time() -> None:
+    imported("1.1.1.1")
+    busy = BanError("busy")
+    with (
+        exclusive_lock(conf.var_dir() / ".bans.lock", busy=busy),
+        pytest.raises(BanBusy, match="another process is banning"),
+    ):
+        bans.apply_bans(wait_seconds=0)

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from geocache.bans.protection import Reason
 from geocache.blocklists.status import BanOverview, ListOverview, ListState, read_bans, read_lists
 from geocache.exceptions import BanError, ImportFailed
 from geocache.locks.process_identity import this_holder
@@ -157,7 +158,11 @@ def test_read_bans__by_list(settings: Any) -> None:
     imported("1.1.1.1", "2.2.2.2", "10.0.0.1", name="a")
     imported("2.2.2.2", name="b")
     assert read_bans() == BanOverview(
-        count=2, has_action=True, is_due=False, by_list={"a": 2, "b": 1}
+        count=2,
+        has_action=True,
+        is_due=False,
+        by_list={"a": 2, "b": 1},
+        skipped={Reason.SPECIAL: 1},
     )
 
 
@@ -181,12 +186,14 @@ def test_list_overview__plain_form_is_what_programs_read() -> None:
 def test_read_bans__what_the_next_import_has_to_do(settings: Any) -> None:
     imported("1.1.1.1")
     use_action(settings, RecordingAction)
-    assert read_bans() == BanOverview(count=0, has_action=True, is_due=True, by_list={})
+    assert read_bans() == BanOverview(count=0, has_action=True, is_due=True, by_list={}, skipped={})
 
 
 def test_read_bans__recorded_ones_without_an_action() -> None:
     Ban.objects.create(entry="1.1.1.1", banned_at=timezone.now())
-    assert read_bans() == BanOverview(count=1, has_action=False, is_due=False, by_list={})
+    assert read_bans() == BanOverview(
+        count=1, has_action=False, is_due=False, by_list={}, skipped={}
+    )
 
 
 def test_read_bans__settings_that_make_no_sense(settings: Any) -> None:

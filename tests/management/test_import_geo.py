@@ -12,8 +12,9 @@ from geocache.blocklists import apply
 from geocache.blocklists.formats.base import Options
 from geocache.blocklists.outcome import Outcome
 from geocache.blocklists.sources import Origin
-from geocache.models import ImportRun, ImportSource
+from geocache.models import Ban, ImportRun, ImportSource
 from tests.factories import use_dummy_provider
+from tests.support.ban_actions import RecordingAction, use_action
 from tests.support.blocklists import listed
 from tests.support.commands import run
 
@@ -126,6 +127,7 @@ def test_import_geo__json(tmp_path: Path) -> None:
         "left_count": 0,
         "banned_count": 0,
         "unbanned_count": 0,
+        "skipped_counts": {},
     }
 
 
@@ -181,3 +183,41 @@ def test_import_geo__reads_standard_input(tmp_path: Path) -> None:
     done = run(tmp_path, "import_geo", "-", "--name", "piped", given=packed)
     assert done.stdout.startswith("piped: 1 added, 0 removed, 1 are listed"), done.stderr
     assert done.returncode == 0
+
+
+# --- bans ----------------------------------------------------------------------------------------
+
+
+def test_import_geo__says_what_is_never_banned(tmp_path: Path, settings: Any) -> None:
+    use_action(settings, RecordingAction)
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["149.112.0.0/16"]}
+    path = a_file(tmp_path, "9.9.9.9\n208.0.0.0/6\n149.112.1.1\n149.112.112.0/24\n")
+    assert import_geo(path)[0].splitlines()[1:] == [
+        "  1 banned, 0 bans ended.",
+        "  3 not banned: 2 overlapping TRUSTED_PROXIES, 1 wider than /8.",
+    ]
+    settings.GEOCACHE = {**settings.GEOCACHE, "NEVER_BAN": ["9.9.9.9"]}
+    (one,) = json.loads(import_geo("--json", path)[0])
+    assert one["skipped_counts"] == {"never_ban": 1, "trusted_proxy": 2, "too_wide_ipv4": 1}
+
+
+def test_import_geo__refused_list_does_not_keep_the_bans_of_a_deleted_one(
+    tmp_path: Path, settings: Any
+) -> None:
+    use_action(settings, RecordingAction)
+    import_geo(a_file(tmp_path, "149.112.112.0/24\n", "edrop.txt"))
+    ImportSource.objects.get().forget()
+    with pytest.raises(SystemExit) as ended:
+        import_geo(a_file(tmp_path, "; merged into DROP\n", "edrop.txt"))
+    assert ended.value.code == 1
+    assert RecordingAction.asked[1:] == [("unban", ["149.112.112.0/24"])]
+    assert not Ban.objects.exists()
+
+
+def test_import_geo__dry_run_of_a_refused_list_ends_no_ban(tmp_path: Path, settings: Any) -> None:
+    use_action(settings, RecordingAction)
+    import_geo(a_file(tmp_path, "9.9.9.9\n"))
+    ImportSource.objects.get().forget()
+    with pytest.raises(SystemExit):
+        import_geo("--dry-run", a_file(tmp_path, ""))
+    assert Ban.objects.count() == 1

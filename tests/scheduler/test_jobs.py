@@ -13,18 +13,22 @@ from django.db import IntegrityError, OperationalError
 from django.test import Client
 from django_apscheduler.models import DjangoJob, DjangoJobExecution
 
+from geocache import conf
 from geocache.databases import update as databases_update
 from geocache.databases.update import Outcome
-from geocache.exceptions import FlushError, ProviderError, UpdateBusy, UpdateError
+from geocache.exceptions import BanError, FlushError, ProviderError, UpdateBusy, UpdateError
 from geocache.history.moves import MoveReport
 from geocache.journal import writer
-from geocache.models import GeoCache, SchedulerLease
+from geocache.locks.file_lock import exclusive_lock
+from geocache.models import Ban, GeoCache, ImportSource, SchedulerLease
 from geocache.scheduler import jobs
 from geocache.scheduler import process as scheduler_process
 from geocache.scheduler.job_store import MirroredJobStore
 from geocache.statistics.table import read_statistics
 from tests.factories import a_location, a_row, many_locations, use_dummy_provider
 from tests.support import processes
+from tests.support.ban_actions import RecordingAction, use_action
+from tests.support.blocklists import imported
 
 FLUSH = "geo_cache_flush"
 
@@ -275,6 +279,58 @@ def test_jobs__those_of_the_settings_can_be_switched_off(settings: Any) -> None:
     assert ids(REFRESH_TIME_LIMIT_SECONDS=60) == [*always, "geo_refresh"]
     assert ids(REFRESH_TIME_LIMIT_SECONDS=0, RETENTION_DAYS=1) == [*always, "geo_prune"]
     assert ids(RETENTION_DAYS=0, IMPORT_SOURCES={"a": "/srv/a"}) == [*always, "geo_import"]
+    action = {"BACKEND": "tests.support.ban_actions.RecordingAction"}
+    assert ids(IMPORT_SOURCES={}, BAN_ACTION=action) == [*always, "geo_bans"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_bans__applies_and_ends_what_is_due(events: list[Any], settings: Any) -> None:
+    use_dummy_provider(settings)
+    imported("1.1.1.1", "10.0.0.1")
+    use_action(settings, RecordingAction)
+    jobs.geo_bans()
+    jobs.geo_bans()
+    assert RecordingAction.asked == [("ban", ["1.1.1.1"])]
+    ImportSource.objects.get().forget()
+    jobs.geo_bans()
+    assert RecordingAction.asked[1:] == [("unban", ["1.1.1.1"])]
+    ran = {"event": "geo_bans_ran", "log_level": "info", "repeated": 0}
+    assert events == [
+        ran | {"banned": 1, "ended": 0, "skipped": 1},
+        ran | {"banned": 0, "ended": 1, "skipped": 0},
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_bans__failure_is_an_event_and_a_busy_lock_is_none(
+    events: list[Any], settings: Any
+) -> None:
+    use_dummy_provider(settings)
+    imported("1.1.1.1")
+    use_action(settings, RecordingAction)
+    RecordingAction.fails_at = 0
+    jobs.geo_bans()
+    assert [one["event"] for one in events] == ["geo_bans_failed"]
+    assert events[0]["error"] == "the jail is closed"
+    with exclusive_lock(conf.var_dir() / ".bans.lock", busy=BanError("busy")):
+        jobs.geo_bans()
+    assert len(events) == 1
+    assert RecordingAction.asked == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_bans__ends_between_two_batches_when_the_scheduler_stops(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    use_dummy_provider(settings)
+    imported("1.1.1.1", "2.2.2.2", "3.3.3.3")
+    use_action(settings, RecordingAction)
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs.stopping, "is_set", lambda: True)
+        jobs.geo_bans()
+    assert RecordingAction.asked == [("ban", ["1.1.1.1", "2.2.2.2"])]
+    jobs.geo_bans()
+    assert Ban.objects.count() == 3
 
 
 @pytest.mark.django_db(transaction=True)

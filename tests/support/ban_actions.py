@@ -1,6 +1,8 @@
 """Ban actions that record their calls."""
 
-from collections.abc import Iterable, Sequence
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, ClassVar
 
 from geocache.bans.base import BanAction
@@ -42,3 +44,16 @@ def use_action(settings: Any, action: type[RecordingAction] | str, **options: An
     path = action if isinstance(action, str) else f"{action.__module__}.{action.__name__}"
     configured = {"BACKEND": path, "OPTIONS": options}
     settings.GEOCACHE = {**settings.GEOCACHE, "BAN_ACTION": configured}
+
+
+def many_entries(count: int) -> Iterator[str]:
+    """Give made-up entries: four of five IPv4, some of them networks, and IPv6 in between."""
+    made_up = random.Random(1)
+    for number in range(count):
+        if number % 20 == 0:
+            yield str(IPv6Address(0x2A02 << 112 | made_up.getrandbits(112)))
+        elif number % 7 == 0:
+            first = made_up.randrange(16 << 24, 126 << 24) >> 8 << 8
+            yield f"{IPv4Address(first)}/24"
+        else:
+            yield str(IPv4Address(made_up.randrange(16 << 24, 126 << 24)))

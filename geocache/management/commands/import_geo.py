@@ -12,6 +12,7 @@ import msgspec
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.bans import apply as bans
+from geocache.bans.protection import described
 from geocache.blocklists import apply, sources
 from geocache.blocklists.formats.detect import format_names
 from geocache.blocklists.import_options import FIELDS, options_of
@@ -142,6 +143,8 @@ class Command(ShellCommand):
                 continue
             if not is_json:
                 self._say(outcome)
+        if codes and do is _apply:
+            self._apply_bans(is_json=is_json)
         if is_json:
             self.stdout.write(json.dumps(msgspec.to_builtins(outcomes)))
         if codes:
@@ -166,10 +169,22 @@ class Command(ShellCommand):
                     return _apply(origin, content, bars)
                 return do(origin, content.spooled, bars)
 
+    def _apply_bans(self, *, is_json: bool) -> None:
+        """Apply the bans that no import has applied: those of a deleted list have to end."""
+        try:
+            report = bans.apply_bans()
+        except BanError as error:
+            self.stderr.write(f"Bans were not applied: {error}.")
+            return
+        if (report.banned or report.unbanned) and not is_json:
+            self.stdout.write(f"{report.banned:,} banned, {report.unbanned:,} bans ended.")
+
     def _say(self, one: Outcome) -> None:
         self.stdout.write(SENTENCES[one.status].format(one=one))
         if one.banned_count or one.unbanned_count:
             self.stdout.write(f"  {one.banned_count:,} banned, {one.unbanned_count:,} bans ended.")
+        if one.skipped_counts:
+            self.stdout.write(f"  {described(one.skipped_counts)}.")
         if one.bad_count and one.status != UNCHANGED:
             shown = "; ".join(one.bad_lines)
             lines = "line" if one.bad_count == 1 else "lines"

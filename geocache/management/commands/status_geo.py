@@ -9,6 +9,7 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from geocache.addresses import parse_address
+from geocache.bans.protection import described
 from geocache.blocklists.status import BanOverview, ListOverview, ListState
 from geocache.lookup.explain import trace
 from geocache.management import explain_output
@@ -187,6 +188,11 @@ def _held(one: ListOverview) -> str:
 
 def _bans(bans: BanOverview) -> str:
     if not bans.has_action:
-        return f"{bans.count:,} recorded, but no action is configured that could end them"
+        return (
+            f"{bans.count:,} recorded, but no action is configured that could end them: set "
+            "BAN_ACTION as it was, and run manage.py ban_geo --end-all"
+        )
     text = f"{bans.count:,} in force"
-    return f"{text}; others are due with the next import of any list" if bans.is_due else text
+    if bans.is_due:
+        text += "; others are due, by the scheduler within a minute, or with manage.py ban_geo"
+    return f"{text}\n{described(bans.skipped)}" if bans.skipped else text
