@@ -78,7 +78,9 @@ def are_due() -> bool:
     action = current()
     if action is None:
         return False
-    return _is_left(read_protection()) or is_lost(action)
+    protection = read_protection()
+    is_left = not compared.is_settled(protection) and _is_left(protection)
+    return is_left or is_lost(action)
 
 
 def apply_bans(
@@ -95,12 +97,22 @@ def apply_bans(
         return BanReport()
     # What is banned is this machine's, for all imports together.
     with _locked(keep, wait_seconds):
-        protection = read_protection()
+        compared.begin()
+        protection, lists, count = read_protection(), compared.lists(), all_bans().count()
         is_repeated = is_repeated or is_lost(action)
         do = _replace if action.is_whole else _one_by_one
         report = do(action, protection, keep, is_repeated)
-        compared.remember(protection)
+        # Counted, not read again: a ban that another process deletes meanwhile is to be missed.
+        compared.finish(protection, lists, count + report.banned - report.unbanned)
     return report
+
+
+def apply_due_bans(keep: Keep = lambda: None) -> BanReport:
+    """Do the same if anything has changed since the last time, and wait for no other process."""
+    action = current()
+    if action is None or (compared.is_settled(read_protection()) and not is_lost(action)):
+        return BanReport()
+    return apply_bans(keep, wait_seconds=0)
 
 
 def end_bans(keep: Keep = lambda: None, *, wait_seconds: float | None = None) -> int:
@@ -109,6 +121,7 @@ def end_bans(keep: Keep = lambda: None, *, wait_seconds: float | None = None) ->
     if action is None:
         raise BanError("BAN_ACTION is not set: nothing can end a ban")
     with _locked(keep, wait_seconds):
+        compared.begin()
         if action.is_whole:
             action.replace(())
             return _in_batches(entries(all_bans()), ROWS, _nothing, _forget, keep)

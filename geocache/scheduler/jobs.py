@@ -175,18 +175,17 @@ def geo_import() -> None:
 def geo_bans() -> None:
     """Apply and end what is due though no import did: of deleted lists, of settings, what is lost.
 
-    Where there is nothing to do this is two queries.
+    Where nothing has changed since the last time this is two queries.
     """
-    if not bans.are_due():
-        return
-    report = bans.apply_bans(_stop_bans, wait_seconds=0)
-    log.info(
-        "geo_bans_ran",
-        banned=report.banned,
-        ended=report.unbanned,
-        repeated=report.repeated,
-        skipped=report.skipped.total(),
-    )
+    report = bans.apply_due_bans(_stop_bans)
+    if report.banned or report.unbanned or report.repeated:
+        log.info(
+            "geo_bans_ran",
+            banned=report.banned,
+            ended=report.unbanned,
+            repeated=report.repeated,
+            skipped=report.skipped.total(),
+        )
 
 
 def _stop_bans() -> None:

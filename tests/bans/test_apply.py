@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from geocache.exceptions import BanBusy, BanError, ImportFailed
 from geocache.locks.file_lock import exclusive_lock
 from geocache.models import Ban, ImportRun, ImportSource
 from tests.factories import use_dummy_provider
+from tests.support.assertions import no_database_write
 from tests.support.ban_actions import RecordingAction, WholeAction, use_action
 from tests.support.blocklists import imported
 
@@ -262,6 +264,50 @@ def test_end_bans__all_of_them(settings: Any, kind: type[RecordingAction]) -> No
 def test_end_bans__nothing_can_end_them_without_an_action() -> None:
     with pytest.raises(BanError, match="BAN_ACTION is not set"):
         bans.end_bans()
+
+
+@pytest.mark.parametrize("kind", [RecordingAction, WholeAction])
+def test_apply_due_bans__looks_at_no_entry_while_nothing_changes(
+    settings: Any, kind: type[RecordingAction]
+) -> None:
+    use_action(settings, kind)
+    imported(*FIRST, "10.0.0.1")
+    asked = kind.asked.copy()
+    with no_database_write(max_queries=2) as queries:
+        bans.apply_due_bans()
+    assert "geocache_listedaddress" not in "".join(one["sql"] for one in queries.captured_queries)
+    assert kind.asked == asked
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: ImportSource.objects.get(name="one").forget(),
+        lambda: ImportSource.objects.get(name="one").delete(),
+        lambda: Ban.objects.filter(entry="1.1.1.1").delete(),
+    ],
+)
+def test_apply_due_bans__finds_each_change(
+    action: type[RecordingAction], change: Callable[[], object]
+) -> None:
+    imported("1.1.1.1", name="one")
+    imported("2.2.2.2", name="two")
+    bans.apply_due_bans()
+    change()
+    assert bans.are_due()
+    report = bans.apply_due_bans()
+    assert (report.banned + report.unbanned) == 1
+    assert not bans.are_due()
+    assert action.asked[2:] in ([("unban", ["1.1.1.1"])], [("ban", ["1.1.1.1"])])
+
+
+def test_apply_due_bans__what_failed_is_tried_again(action: type[RecordingAction]) -> None:
+    imported("1.1.1.1")
+    Ban.objects.all().delete()
+    action.fails_at = 1
+    with pytest.raises(BanError):
+        bans.apply_due_bans()
+    assert bans.apply_due_bans().banned == 1
 
 
 @pytest.mark.usefixtures("action")
