@@ -63,6 +63,10 @@ class FlushError(GeocacheError):
     """A flush had to stop. Whatever was not flushed stays in the journal."""
 
 
+class UnreadableText(GeocacheError, ValueError):
+    """A file is damaged, or packed in a way that is not known here."""
+
+
 class InvalidCursor(GeocacheError, ValueError):
     """A text does not name a place in a list."""
 

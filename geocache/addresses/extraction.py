@@ -7,6 +7,9 @@ from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final
 
 from geocache.addresses import parse_address, parse_network, special_reason
+from geocache.addresses.escapes import unescaped
+from geocache.addresses.ports import without_port
+from geocache.addresses.versions import is_version
 from geocache.exceptions import InvalidAddress
 
 Address = IPv4Address | IPv6Address
@@ -14,39 +17,52 @@ Address = IPv4Address | IPv6Address
 # No quantifier can give back what it took, or it takes at most a few characters; and no candidate
 # begins inside another. So the time grows with the length of the text, whatever the text is. A
 # lone colon is not a candidate: a text of nothing else would take ten times as long as a log.
+QUAD: Final = r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
 V4: Final = re.compile(
-    r"""
-    (?<![\w.])                              # not the end of a name or of a longer number
-    (?<![A-Za-z]-)(?<!(?i:version)[\ :=])   # nor a version: openssl-1.1.1.1, version 1.1.1.1
-    (?:[0-9]{1,3}\.){3}[0-9]{1,3}
-    (?!\w|\.\w|-[A-Za-z])                   # nor the beginning of one: 1.1.1.1.example.org
+    rf"""
+    (?<![\w.])                      # not the end of a name or of a longer number
+    (?<![A-Za-z]-)                  # nor a version: openssl-1.1.1.1
+    {QUAD}
+    (?:
+        # Nor the beginning of one: 1.1.1.1.example.org, 1.1.1.1-rc1, 1.1.1.1-1ubuntu2, 1.1.1.1~x.
+        (?!\w|\.\w|-[A-Za-z]|-[0-9]{{1,3}}[A-Za-z+~]|~)
+        | (?=\.[0-9]{{1,5}}\ [<>]\ )  # a port, as tcpdump writes it
+    )
+    | (?<=[<>]\ ){QUAD}(?=\.[0-9]{{1,5}}:)
     """,
     re.VERBOSE,
 )
+# A name before a colon is no part of an IPv6 address if a letter in it is not a hexadecimal digit:
+# ``IPv6:2001:db8::1``, ``client:2001:db8::1``. The group before that colon has at most four.
+HEX: Final = "[0-9A-Fa-f]"
+NAMED: Final = rf"(?<=:)(?:{'|'.join(f'(?<=[G-Zg-z_]{HEX * n}.)' for n in range(5))})"
 CANDIDATE: Final = re.compile(
     rf"""
-    (?<![\w.:])[0-9A-Fa-f]{{0,4}}:[0-9A-Fa-f.]*+:[0-9A-Fa-f:.]*+(?:%[\w.-]++)?(?!\w)
+    (?:(?<![\w.:])|{NAMED})
+    [0-9A-Fa-f]{{0,4}}:[0-9A-Fa-f.]*+:[0-9A-Fa-f:.]*+(?:%[\w.-]++)?(?!\w)
     | {V4.pattern}
     """,
     re.VERBOSE,
 )
-# The name before a slash in ``Chrome/120.0.0.0``, which is no part of a path.
-PRODUCT: Final = re.compile(r"(?:^|[\s\"'(;,])[A-Za-z][\w.+-]*/\Z")
-PRODUCT_LENGTH: Final = 40
+# What may stand for the dots and colons of an address: ``%3A``, ``[dot]``.
+MAY_HIDE: Final = re.compile(r"[%\\\[({]")
 PREFIX_LENGTH: Final = re.compile(r"/(\d{1,3})(?![\w./])", re.ASCII)
+NETMASK: Final = re.compile(r"/(?!255\.255\.255\.255)(?:255\.|0\.0\.0\.)")
 # What no machine in a log has: netmasks, times (12:34::56), words (dead::beef), "any address".
 UNLIKELY: Final = ("reserved", "unspecified")
 
 
-def find_addresses(line: str) -> list[Address]:
+def find_addresses(line: str, *, is_start: bool = True) -> list[Address]:
     """Return the addresses in a line, in their order; one that stands twice is there twice.
 
-    The first word is one if it can be read as one. What stands behind it also has to look like
-    somebody's address: no version, time, network, netmask, or part of a name.
+    The first word is one if it can be read as one (unless the line is the rest of a longer one).
+    What stands after it also has to look like the address of a host: not like a version, time,
+    network, netmask, or part of a name.
     """
-    if "." not in line and line.count(":") < 2:
+    if "." not in line and line.count(":") < 2 and not MAY_HIDE.search(line):
         return []  # most lines of a text that is not a log
-    first, start = _first_word(line)
+    line = unescaped(line)
+    first, start = _first_word(line) if is_start else (None, 0)
     found = [] if first is None else [first]
     for match in CANDIDATE.finditer(line, start):
         found.extend(_read(line, match))
@@ -67,42 +83,51 @@ def is_network(text: str) -> bool:
 def _first_word(line: str) -> tuple[Address | None, int]:
     """Return the address that a line begins with, and where the rest of the line starts."""
     words = line.partition("#")[0].split(maxsplit=1)
-    if words and (address := _parse(words[0])):
+    if words and (address := _parse(words[0].removesuffix("/128" if ":" in words[0] else "/32"))):
         return address, line.index(words[0]) + len(words[0])
     return None, 0
 
 
 def _read(line: str, match: re.Match[str]) -> Iterator[Address]:
-    if _is_version(line, match.start()) or _is_network_at(line, match):
+    if _is_network_at(line, match):
         return
     text = match[0]
-    # As it stands, before the end of a sentence, before a port as tcpdump writes it; each once.
+    if ":" not in text:
+        if not is_version(line, match.start(), match.end()):
+            yield from _likely(_parse(text))
+        return
+    # As it stands, before the end of a sentence, before a port as tcpdump writes it, and before one
+    # that is too long for a part of it; each once.
+    ended = text.rstrip(".:")
     for candidate in {
         text: None,
-        text.rstrip(".:"): None,
+        ended: None,
         text.rstrip(":").rpartition(".")[0]: None,
+        without_port(ended): None,
     }:
         if address := _parse(candidate):
-            if special_reason(address) not in UNLIKELY:
-                yield address
+            yield from _likely(address)
             return
     # ``outside:192.0.2.1``, of which ``de:192.0.2.1`` might have been an address.
-    for part in V4.finditer(line, match.start(), match.end()) if ":" in text else ():
+    for part in V4.finditer(line, match.start(), match.end()):
         yield from _read(line, part)
 
 
-def _is_version(line: str, start: int) -> bool:
-    if start == 0 or line[start - 1] != "/":
-        return False
-    return bool(PRODUCT.search(line[max(start - PRODUCT_LENGTH, 0) : start]))
+def _likely(address: Address | None) -> Iterator[Address]:
+    if address and special_reason(address) not in UNLIKELY:
+        yield address
 
 
 def _is_network_at(line: str, match: re.Match[str]) -> bool:
-    """Tell whether a prefix length follows; in a URL and behind a port it is a path."""
-    length = PREFIX_LENGTH.match(line, match.end())
-    if not length or line[max(match.start() - 2, 0) : match.start()] == "//":
+    """Tell whether a network of several addresses is named; in a URL what follows is a path."""
+    if (
+        line[match.end() : match.end() + 1] != "/"
+        or line[max(match.start() - 2, 0) : match.start()] == "//"
+    ):
         return False
-    return int(length[1]) <= (128 if ":" in match[0] else 32)
+    if length := PREFIX_LENGTH.match(line, match.end()):
+        return int(length[1]) < (128 if ":" in match[0] else 32)
+    return ":" not in match[0] and NETMASK.match(line, match.end()) is not None
 
 
 def _parse(text: str) -> Address | None:

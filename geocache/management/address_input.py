@@ -1,25 +1,26 @@
-"""Addresses as people hand them in: arguments, and files with one address first on each line."""
+"""Addresses as people hand them in: arguments, and files of lists, logs and other text."""
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from itertools import groupby
+from operator import attrgetter
+from typing import BinaryIO
 
 from django.core.management.base import CommandError
 
-from geocache.addresses import normalise
-from geocache.exceptions import InvalidAddress
-
-# A longer line is no line of addresses; more is never held in memory.
-MAX_LINE_BYTES: Final = 65_536
-BYTE_ORDER_MARK: Final = "\ufeff".encode()
-FIRST_WORD: Final = re.compile(rb"\s*([^\s,;#]*)")
+from geocache.addresses import normalise, text_files
+from geocache.addresses.extraction import find_addresses
+from geocache.addresses.handed_in import LineWithout, line_without
+from geocache.exceptions import InvalidAddress, UnreadableText
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: its normalised address, or the problem with it, which names the line."""
+    """A normalised address; or the problem with a line, which names it; or neither.
+
+    Of a log many lines have no address, and need not: they are counted only.
+    """
 
     address: str = ""
     problem: str = ""
@@ -42,48 +43,42 @@ def opened(path: str) -> Iterator[BinaryIO]:
 def from_arguments(arguments: Iterable[str]) -> Iterator[Line]:
     """Read addresses that were named one by one."""
     for argument in arguments:
-        yield _line("", argument)
+        try:
+            yield Line(address=normalise(argument))
+        except InvalidAddress as error:
+            yield Line(problem=str(error))
 
 
-def from_file(raw_lines: Iterable[bytes]) -> Iterator[Line]:
-    """Read the first word of each line, without blank lines and what stands behind a ``#``."""
-    for number, raw in enumerate(raw_lines, 1):
-        place = f"line {number}: "
-        if len(raw) > MAX_LINE_BYTES:
-            yield Line(problem=f"{place}longer than {MAX_LINE_BYTES:,} bytes")
-            continue
-        match = FIRST_WORD.match(raw.removeprefix(BYTE_ORDER_MARK) if number == 1 else raw)
-        if match and match[1]:
-            yield _line(place, match[1])
-
-
-def split(file: BinaryIO) -> Iterator[bytes]:
-    """Split a file into lines, of each at most one byte more than ``MAX_LINE_BYTES``.
+def from_file(file: BinaryIO, watch: Callable[[int], object] = lambda _: None) -> Iterator[Line]:
+    """Find all addresses in a file, as the look-up page does; ``watch`` is told the bytes read.
 
     Raises ``CommandError`` when the file can be opened but not read.
     """
-    while raw := _read(file):
-        yield raw
-        while raw and not raw.endswith(b"\n"):
-            raw = _read(file)
-
-
-def _read(file: BinaryIO) -> bytes:
     try:
-        return file.readline(MAX_LINE_BYTES + 1)
-    except OSError as error:
+        for number, parts in groupby(text_files.lines(file, watch), key=attrgetter("number")):
+            yield from _lines(number, parts)
+    except (OSError, UnreadableText) as error:
         raise _unreadable(str(file.name), error) from error
+
+
+def _lines(number: int, parts: Iterable[text_files.Line]) -> Iterator[Line]:
+    without: LineWithout | None = None
+    has_address = False
+    for part in parts:
+        for address in find_addresses(part.text, is_start=part.is_start):
+            has_address = True
+            yield Line(address=str(address))
+        without = without or line_without(number, part.text)
+    if without and not has_address:
+        yield Line(problem=_problem(without) if without.is_entry else "")
+
+
+def _problem(line: LineWithout) -> str:
+    if line.is_network:
+        return f"line {line.number}: {line.word!r} is a network; give one address of it"
+    return f"line {line.number}: {line.shown!r} is not an IP address"
 
 
 def _unreadable(path: str, error: OSError | ValueError) -> CommandError:
     reason = error.strerror if isinstance(error, OSError) else str(error)
     return CommandError(f"{path!r} cannot be read: {reason}")
-
-
-def _line(place: str, word: str | bytes) -> Line:
-    try:
-        return Line(address=normalise(word if isinstance(word, str) else word.decode()))
-    except InvalidAddress as error:
-        return Line(problem=f"{place}{error}")
-    except UnicodeDecodeError:
-        return Line(problem=f"{place}not UTF-8 text")

@@ -40,6 +40,9 @@ class Writer:
         self.is_json = is_json
         self.table: Table | None = None
         self.problem_count = 0
+        self.address_count = 0
+        # Lines without address that need not have one.
+        self.other_count = 0
         self.unavailable_count = 0
         self.stale_count = 0
 
@@ -50,7 +53,10 @@ class Writer:
             # Kept for pages, where the same few addresses come again; a long file only fills it.
             memory.clear()
             self._report([line.problem for line in chunk if line.problem])
-            self._answer([line.address for line in chunk if not line.problem])
+            addresses = [line.address for line in chunk if line.address]
+            self.address_count += len(addresses)
+            self.other_count += sum(not (line.problem or line.address) for line in chunk)
+            self._answer(addresses)
 
     def _report(self, problems: list[str]) -> None:
         self.problem_count += len(problems)

@@ -1,6 +1,5 @@
 """The look-up form: the addresses in a text or a file."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,19 +9,19 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 
-from geocache.addresses.extraction import find_addresses, is_network
+from geocache.addresses.handed_in import (
+    MAX_ADDRESSES,
+    MAX_LINES,
+    LineWithout,
+    read_lines,
+    reading_cost,
+    split_lines,
+)
 from geocache.text import strip_unprintable
 from geocache.web.uploads import read_text
 
-MAX_ADDRESSES: Final = 1_000
 MAX_CHARACTERS: Final = 100_000
-# Of a file. Each costs time, however short it is.
-MAX_LINES: Final = 50_000
-# How much text is as dear to read as an address to look up.
-CHARACTERS_PER_ADDRESS: Final = 10_000
 SHOWN_BAD_LINES: Final = 20
-SHOWN_CHARACTERS: Final = 40
-LINE_END: Final = re.compile(r"\r\n|\r|\n")
 
 NETWORK: Final = _("“%(text)s” is a network; give one address of it.")
 NO_ADDRESS: Final = _("“%(text)s” is not an IP address.")
@@ -31,24 +30,21 @@ NONE_IN_LINE: Final = _("There is no IP address in “%(text)s”.")
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line, counted from 1, in which there is no address."""
+    """A line in which an address was meant, and is not."""
 
-    number: int
-    text: str
+    line: LineWithout
 
-    def is_entry(self) -> bool:
-        """Tell whether it stands in a list, so that an address was meant; a log has other lines."""
-        words = self.text.split(maxsplit=1)
-        return len(words) == 1 or is_network(words[0])
+    @property
+    def number(self) -> int:
+        """Return where it is, counted from 1."""
+        return self.line.number
 
     def message(self) -> str:
         """Return what is wrong with it, in the reader's language."""
-        word = self.text.split(maxsplit=1)[0]
-        if is_network(word):
-            return NETWORK % {"text": word}
-        is_long = len(self.text) > SHOWN_CHARACTERS
-        shown = self.text[:SHOWN_CHARACTERS] + "…" if is_long else self.text
-        return (NO_ADDRESS if word == self.text else NONE_IN_LINE) % {"text": shown}
+        line = self.line
+        if line.is_network:
+            return NETWORK % {"text": line.word}
+        return (NO_ADDRESS if line.word == line.text else NONE_IN_LINE) % {"text": line.shown}
 
 
 def _for_free(count: int, *, spent: int = 0) -> None:
@@ -73,7 +69,10 @@ class LookupForm(forms.Form):
     # Before the text, whose place it takes.
     file = forms.FileField(
         label=_("Or a file"),
-        help_text=_("A text of up to 2 MB, also gzipped. It takes the place of the text above."),
+        help_text=_(
+            "A text of up to 2 MB, also packed (gzip, bzip2, xz). It takes the place of the text "
+            "above."
+        ),
         required=False,
         allow_empty_file=True,
     )
@@ -121,23 +120,24 @@ class LookupForm(forms.Form):
         uploaded = self.cleaned_data["file"]
         text = uploaded or self.cleaned_data["addresses"]
         # To read a text takes time as well, also if there is no address in it.
-        reading_cost = 1 + len(text) // CHARACTERS_PER_ADDRESS
-        self.spend(reading_cost)
-        lines = LINE_END.split(text, MAX_LINES)
+        cost = reading_cost(text)
+        self.spend(cost)
+        lines = split_lines(text)
         if len(lines) > MAX_LINES:
             raise ValidationError(
                 _("These are more than 50,000 lines. Use manage.py lookup_geo --file for them.")
             )
-        found, without = _sorted_out(lines)
-        self.bad_lines = [line for line in without if line.is_entry()] if found else without
-        self.other_line_count = len(without) - len(self.bad_lines)
-        if not found and not without:
+        reading = read_lines(lines)
+        found = reading.addresses
+        self.bad_lines = [BadLine(line) for line in reading.bad_lines]
+        self.other_line_count = reading.other_line_count
+        if not found and not self.bad_lines:
             raise ValidationError(self.fields["addresses"].error_messages["required"])
         if len(found) > MAX_ADDRESSES:
             raise ValidationError(
                 _("These are more than 1,000 addresses. Use manage.py lookup_geo --file for them.")
             )
-        self.spend(len(found), spent=reading_cost)
+        self.spend(len(found), spent=cost)
         if uploaded:
             # A browser does not hand in the file again, when the answers are to be downloaded.
             self.data = {**self.data, "addresses": "\n".join(found)}
@@ -154,17 +154,3 @@ class LookupForm(forms.Form):
     def hidden_bad_line_count(self) -> int:
         """Return how many bad lines are not shown."""
         return max(len(self.bad_lines) - SHOWN_BAD_LINES, 0)
-
-
-def _sorted_out(lines: list[str]) -> tuple[dict[str, None], list[BadLine]]:
-    """Return the addresses in lines, one more than are allowed at most, and lines without any."""
-    found: dict[str, None] = {}
-    without: list[BadLine] = []
-    for number, line in enumerate(lines, start=1):
-        if addresses := find_addresses(line):
-            found.update((str(address), None) for address in addresses)
-            if len(found) > MAX_ADDRESSES:
-                break
-        elif said := line.partition("#")[0].strip():
-            without.append(BadLine(number, said))
-    return found, without

@@ -1,12 +1,10 @@
 """What is handed in with a form: kept in memory, unpacked, never more than a few megabytes."""
 
-import gzip
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from io import BytesIO
-from typing import IO, Any, BinaryIO, Final, cast
+from typing import IO, Any, Final
 
 from django.core.exceptions import RequestDataTooBig, ValidationError
 from django.core.files.uploadedfile import InMemoryUploadedFile, UploadedFile
@@ -15,12 +13,12 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
+from geocache.addresses import handed_in, text_files
+from geocache.exceptions import UnreadableText
+
 # A whole form: its text, and a file.
 MAX_FORM_BYTES: Final = 12 * 2**20
-# Unpacked. To find addresses takes up to a second a megabyte where all is nearly an address.
-MAX_FILE_BYTES: Final = 2 * 2**20
-GZIP_MAGIC: Final = b"\x1f\x8b"
-UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+MAX_FILE_BYTES: Final = handed_in.MAX_BYTES
 
 TOO_LARGE: Final = _("This file has more than 2 MB. Use manage.py lookup_geo --file for it.")
 BROKEN: Final = _("This file cannot be unpacked.")
@@ -97,20 +95,10 @@ def read_text(file: "UploadedFile[Any]") -> str:
     """Return the text of a file; raise ``ValidationError`` when it is too large or broken."""
     if (file.size or 0) > MAX_FILE_BYTES:
         raise ValidationError(TOO_LARGE)
-    data: bytes = file.read()
-    if data.startswith(GZIP_MAGIC):
-        file.seek(0)
-        data = _unpacked(cast(BinaryIO, file))
-    # As Windows writes a text; all else is UTF-8, or has its addresses in ASCII all the same.
-    encoding = "utf-16" if data.startswith(UTF_16_MARKS) else "utf-8-sig"
-    return data.decode(encoding, errors="replace")
-
-
-def _unpacked(file: BinaryIO) -> bytes:
     try:
-        data = gzip.GzipFile(fileobj=file).read(MAX_FILE_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
+        text = text_files.read_all(file, MAX_FILE_BYTES)
+    except UnreadableText as error:
         raise ValidationError(BROKEN) from error
-    if len(data) > MAX_FILE_BYTES:
+    if text is None:
         raise ValidationError(TOO_LARGE)
-    return data
+    return text

@@ -1,3 +1,4 @@
+import gzip
 import io
 from pathlib import Path
 from typing import Any
@@ -5,18 +6,11 @@ from typing import Any
 import pytest
 from django.core.management.base import CommandError
 
-from geocache.management.address_input import (
-    MAX_LINE_BYTES,
-    Line,
-    from_arguments,
-    from_file,
-    opened,
-    split,
-)
+from geocache.management.address_input import Line, from_arguments, from_file, opened
 
 
 def read(data: bytes) -> list[Line]:
-    return list(from_file(split(io.BytesIO(data))))
+    return list(from_file(io.BytesIO(data)))
 
 
 def addresses(data: bytes) -> list[str]:
@@ -29,60 +23,81 @@ def addresses(data: bytes) -> list[str]:
         (b"81.2.69.142\n8.8.8.8\n", ["81.2.69.142", "8.8.8.8"]),
         (b"81.2.69.142", ["81.2.69.142"]),
         (b"  81.2.69.142\r\n", ["81.2.69.142"]),
-        (b"\n \t\n# 1.1.1.1\n  # x\n81.2.69.142#home\n", ["81.2.69.142"]),
+        (b"81.2.69.142\r8.8.8.8\r", ["81.2.69.142", "8.8.8.8"]),
+        (b"\n \t\n# 1.1.1.1 x\n81.2.69.142#home\n", ["1.1.1.1", "81.2.69.142"]),
         (b'81.2.69.142 - - [1/Jan] "GET /caf\xe9"\n', ["81.2.69.142"]),
         (b"81.2.69.142,London\n8.8.8.8;x\n", ["81.2.69.142", "8.8.8.8"]),
+        (b"9.9.9.9 208.67.222.222 1.0.0.1\n", ["9.9.9.9", "208.67.222.222", "1.0.0.1"]),
         (b"\xef\xbb\xbf81.2.69.142\n", ["81.2.69.142"]),
+        ("81.2.69.142\r\n8.8.8.8\r\n".encode("utf-16"), ["81.2.69.142", "8.8.8.8"]),
+        (gzip.compress(b"81.2.69.142\n8.8.8.8\n"), ["81.2.69.142", "8.8.8.8"]),
         (b"::FFFF:81.2.69.142\nFE80::1%eth0\n", ["81.2.69.142", "fe80::1"]),
+        (b'example.org:443 9.9.9.9 - - [02/Jan/2026:03:04:05 +0000] "GET /"\n', ["9.9.9.9"]),
+        (b"Jan  2 03:04:05 h sshd[1]: Failed password from 9.9.9.9 port 22\n", ["9.9.9.9"]),
+        (b'{"ip":"9.9.9.9"}\n9.9.9.9:443\n[2620:fe::fe]:80', ["9.9.9.9", "9.9.9.9", "2620:fe::fe"]),
+        (b"81.2.69.142\x00\n", ["81.2.69.142"]),
         (b"", []),
     ],
 )
-def test_from_file__takes_the_first_word(data: bytes, expected: list[str]) -> None:
+def test_from_file__finds_all_addresses_in_their_order(data: bytes, expected: list[str]) -> None:
     assert addresses(data) == expected
 
 
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        (b"\n\nfoo bar\n", "line 3: 'foo' is not an IP address"),
-        (b"10.0.0.0/8\n", "line 1: '10.0.0.0/8' is not an IP address"),
-        (b"81.2.69.142\x00\n", "line 1: '81.2.69.142\\x00' is not an IP address"),
-        (b"\xff\xfe1\n", "line 1: not UTF-8 text"),
+        (b"\n\nfoo\n", "line 3: 'foo' is not an IP address"),
+        (b"foo # mine\n", "line 1: 'foo' is not an IP address"),
+        (b"1.2.3.999 sshd banned\n", "line 1: '1.2.3.999 sshd banned' is not an IP address"),
+        (
+            b"2001:db8::g::1 sshd\n2001:db8::1::1 x",
+            "line 2: '2001:db8::1::1 x' is not an IP address",
+        ),
+        (b"10.0.0.0/8\n", "line 1: '10.0.0.0/8' is a network; give one address of it"),
+        (b"10.0.0.0/8 sshd\n", "line 1: '10.0.0.0/8' is a network; give one address of it"),
         ("\uff11.2.3.4\n".encode(), "line 1: '\uff11.2.3.4' is not an IP address"),
-        (b"8.8.8.8\n\xef\xbb\xbf8.8.8.8\n", "line 2: '\\ufeff8.8.8.8' is not an IP address"),
+        (b"x" * 100_000, f"line 1: '{'x' * 40}\N{HORIZONTAL ELLIPSIS}' is not an IP address"),
     ],
 )
-def test_from_file__names_a_bad_line(data: bytes, problem: str) -> None:
+def test_from_file__names_a_line_in_which_an_address_was_meant(data: bytes, problem: str) -> None:
     assert read(data)[-1] == Line(problem=problem)
 
 
-def test_from_file__goes_on_behind_a_line_that_is_too_long() -> None:
-    lines = read(b"8.8.8.8 " + b"x" * 10_000_000 + b"\n1.1.1.1\n")
-    assert lines == [Line(problem="line 1: longer than 65,536 bytes"), Line(address="1.1.1.1")]
+def test_from_file__lines_of_a_log_without_address_are_neither() -> None:
+    assert read(b"# comment\n\nTraceback (most recent call last):\n03:04:05 a b\n") == [Line()] * 2
 
 
-@pytest.mark.parametrize("ending", [b"", b"\n"])
-def test_from_file__a_line_of_the_greatest_length_is_read(ending: bytes) -> None:
-    line = b"8.8.8.8".ljust(MAX_LINE_BYTES - len(ending)) + ending
-    assert addresses(line + b"" if not ending else line + b"1.1.1.1") == (
-        ["8.8.8.8", "1.1.1.1"] if ending else ["8.8.8.8"]
-    )
+def test_from_file__all_of_a_long_line_is_read() -> None:
+    filler = b"x, " * 50_000
+    assert addresses(b"8.8.8.8 " + filler + b"9.9.9.9 " + filler + b"\n1.1.1.1\n") == [
+        "8.8.8.8",
+        "9.9.9.9",
+        "1.1.1.1",
+    ]
 
 
-def test_split__never_gives_more_than_the_bound() -> None:
-    raws = list(split(io.BytesIO(b"x" * 1_000_000 + b"\n" + b"y" * 1_000_000)))
-    assert [len(raw) for raw in raws] == [MAX_LINE_BYTES + 1] * 2
+class Broken(io.BytesIO):
+    name = "disk"
+
+    def read1(self, *_: Any) -> bytes:
+        raise OSError(5, "Input/output error")
 
 
-def test_split__a_read_that_fails_is_one_line() -> None:
-    class Broken(io.BytesIO):
-        name = "disk"
-
-        def readline(self, *_: Any) -> bytes:
-            raise OSError(5, "Input/output error")
-
+def test_from_file__a_read_that_fails_is_one_line() -> None:
     with pytest.raises(CommandError, match=r"^'disk' cannot be read: Input/output error$"):
-        list(split(Broken()))
+        list(from_file(Broken()))
+
+
+def test_from_file__what_is_cut_off_is_said_after_what_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "log.gz"
+    path.write_bytes(gzip.compress(b"".join(b"20.0.0.%d\n" % n for n in range(200)))[:-12])
+    read: list[Line] = []
+    with (
+        path.open("rb") as file,
+        pytest.raises(CommandError, match=r"log\.gz' cannot be read: it is"),
+    ):
+        read.extend(from_file(file))
+    assert read[0] == Line(address="20.0.0.0")
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def password(out: str) -> str:
 
 def test_sample__is_a_few_thousand_public_addresses() -> None:
     with address_input.opened(str(SAMPLE)) as file:
-        read = list(address_input.from_file(address_input.split(file)))
+        read = list(address_input.from_file(file))
     found = [parse_address(line.address) for line in read]
     assert len(set(found)) == len(found) == 3000
     assert not any(map(special_reason, found))

@@ -91,6 +91,24 @@ def test_lookup_geo__a_file_is_answered_line_by_line(tmp_path: Path) -> None:
     assert code == 1
 
 
+@pytest.mark.usefixtures("provider")
+def test_lookup_geo__lines_of_a_log_without_address_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(f"Jan 2 sshd[1]: from {LONDON} port 22\nJan 2 sshd[1]: a b\nJan 2 cron: c\n")
+    out, err, code = answered("--json", "--file", str(path))
+    assert [one["address"] for one in objects(out)] == [LONDON]
+    assert (err, code) == ("2 lines have no IP address\n", 0)
+
+
+@pytest.mark.usefixtures("provider")
+def test_lookup_geo__a_file_without_any_address_is_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text("Jan 2 sshd[1]: a b\n")
+    assert answered("--file", str(path)) == ("", "1 line has no IP address\n", 1)
+    path.write_text("")
+    assert answered("--file", str(path)) == ("", "", 0)
+
+
 def test_lookup_geo__a_long_file_asks_for_chunks(
     provider: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
@@ -262,12 +280,12 @@ def test_lookup_geo__a_broken_database_is_one_line(tmp_path: Path, kind: str) ->
 def test_lookup_geo__standard_input_with_all_that_can_be_wrong(tmp_path: Path) -> None:
     given = b"81.2.69.142\n\xff\xfe\n1.2.3.4\x00\n" + b"1" * 10_000_000 + b"\n10.0.0.1"
     done = run(tmp_path, "lookup_geo", "--json", "--file", "-", given=given)
-    assert [one["address"] for one in objects(done.stdout)] == ["81.2.69.142", "10.0.0.1"]
-    assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
-        "line 2",
-        "line 3",
-        "line 4",
+    assert [one["address"] for one in objects(done.stdout)] == [
+        "81.2.69.142",
+        "1.2.3.4",
+        "10.0.0.1",
     ]
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["line 2", "line 4"]
     assert done.returncode == 1
 
 

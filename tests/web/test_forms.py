@@ -4,13 +4,8 @@ import time
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from geocache.web.forms import (
-    MAX_ADDRESSES,
-    MAX_CHARACTERS,
-    MAX_LINES,
-    SHOWN_BAD_LINES,
-    LookupForm,
-)
+from geocache.addresses.handed_in import MAX_ADDRESSES, MAX_LINES
+from geocache.web.forms import MAX_CHARACTERS, SHOWN_BAD_LINES, LookupForm
 from geocache.web.uploads import MAX_FILE_BYTES
 
 
@@ -72,7 +67,7 @@ def test_form__no_address_is_a_bad_line(text):
     assert message.endswith("is not an IP address.")
 
 
-@pytest.mark.parametrize("text", ["192.0.2.0/24", "8.8.8.8/32", "2001:db8::/32", "8.8.8.8/0"])
+@pytest.mark.parametrize("text", ["192.0.2.0/24", "8.8.8.8/31", "2001:db8::/32", "8.8.8.8/0"])
 def test_form__network_is_named_as_one(text):
     assert bad_lines(a_form(text)) == [(1, f"“{text}” is a network; give one address of it.")]
 
@@ -85,6 +80,9 @@ def test_form__network_is_named_as_one(text):
         ("10.0.0.1", "10.0.0.1"),
         ("::", "::"),
         ("1.2.3.4:80", "1.2.3.4"),
+        ("1.2.3.4/32", "1.2.3.4"),
+        ("240.0.0.1/32", "240.0.0.1"),
+        ("1[.]2[.]3[.]4", "1.2.3.4"),
         ("[2001:DB8::1]:443", "2001:db8::1"),
         ("8.8.8.8\x00", "8.8.8.8"),
         ("8.8.8.8\x1b[31m", "8.8.8.8"),
@@ -116,6 +114,12 @@ def test_form__lines_without_address_are_named_when_there_are_no_others():
         (2, "There is no IP address in “a file”."),
     ]
     assert form.other_line_count == 0
+
+
+def test_form__word_that_was_meant_as_an_address_is_named_also_with_something_behind_it():
+    form = a_form("8.8.8.8\n1.2.3.999 sshd banned\n03:04:05 sshd said")
+    assert bad_lines(form) == [(2, "There is no IP address in “1.2.3.999 sshd banned”.")]
+    assert form.other_line_count == 1
 
 
 def test_form__network_is_named_also_with_something_behind_it():

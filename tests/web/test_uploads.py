@@ -1,4 +1,6 @@
+import bz2
 import gzip
+import lzma
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -24,8 +26,11 @@ def read(data: bytes) -> str:
         "8.8.8.8 é".encode("utf-16"),
         gzip.compress("8.8.8.8 é".encode()),
         gzip.compress(b"8.8.8.8 ") + gzip.compress("é".encode()),
+        "8.8.8.8 é".encode("utf-16-le"),
+        bz2.compress("8.8.8.8 é".encode("utf-16-be")),
+        lzma.compress("8.8.8.8 é".encode()),
     ],
-    ids=["utf-8", "utf-8-sig", "utf-16", "gzip", "gzip of two parts"],
+    ids=["utf-8", "sig", "utf-16", "gzip", "gzip of two parts", "utf-16-le", "bzip2", "xz"],
 )
 def test_read_text__as_files_are_written(data):
     assert read(data) == "8.8.8.8 é"

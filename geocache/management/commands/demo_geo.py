@@ -53,7 +53,7 @@ class Command(ShellCommand):
             "--addresses",
             metavar="FILE",
             default=str(SAMPLE),
-            help="look these up, one address first on each line (default: 3,000 that come along)",
+            help="look up the addresses in this list or log (default: a bundled sample of 3,000)",
         )
         parser.add_argument(
             "--no-serve",
@@ -97,10 +97,10 @@ class Command(ShellCommand):
 
     def _read(self, path: str) -> list[str]:
         with address_input.opened(path) as file:
-            read = list(address_input.from_file(address_input.split(file)))
+            read = list(address_input.from_file(file))
         if problems := [line.problem for line in read if line.problem]:
             self.stderr.write("\n".join(problems))
-        if not (addresses := [line.address for line in read if not line.problem]):
+        if not (addresses := [line.address for line in read if line.address]):
             raise CommandError(f"{path!r} has no addresses.")
         return addresses
 

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.management import address_input, progress
+from geocache.management.address_input import Line
 from geocache.management.answer_output import PastWriter, Writer
 from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json, past_day
@@ -21,14 +22,15 @@ class Command(ShellCommand):
 
     help = (
         "Say where IP addresses are. Prints a table, or with --json one JSON object a line. "
-        "Whatever is no address is named on stderr, the others are answered, and the exit code "
-        "is 1. New answers are remembered. With --on: what the table knew of them when a day "
-        "ended, from when and until when; nobody is asked, and of whatever nothing was known is "
-        "named, too."
+        "What is not an address is named on stderr, the others are answered, and the exit code "
+        "is 1; lines of a log that have no address are only counted. New answers are remembered. "
+        "With --on: what the table knew of them when a day ended, from when and until when; no "
+        "provider is asked, and an address of which nothing was known is named, too."
     )
     examples = """\
   manage.py lookup_geo 8.8.8.8 2001:4860:4860::8888
   manage.py lookup_geo --file banned.txt
+  manage.py lookup_geo --file auth.log.1.gz
   manage.py lookup_geo 81.2.69.142 --on 2026-10-01
   manage.py lookup_geo --json --file - < access.log | jq -r .country_code | sort | uniq -c
 """
@@ -41,8 +43,8 @@ class Command(ShellCommand):
         parser.add_argument(
             "--file",
             metavar="PATH",
-            help="text with one address first on each line, - for standard input; blank lines and "
-            "what stands behind a # are passed over",
+            help="a list, a log or any other text, also packed (gzip, bzip2, xz), - for standard "
+            "input: every address in it is answered, in its order",
         )
         parser.add_argument(
             "--on",
@@ -68,14 +70,17 @@ class Command(ShellCommand):
         writer.write(address_input.from_arguments(addresses))
         if file is not None:
             with address_input.opened(file) as opened:
-                writer.write(address_input.from_file(_with_progress(opened)))
+                writer.write(_with_progress(opened))
+        if writer.other_count:
+            self.stderr.write(_others(writer.other_count))
         if writer.unavailable_count:
             self.stderr.write(
                 f"{writer.unavailable_count:,} could not be answered: the provider failed"
             )
         if writer.stale_count:
             self.stderr.write(f"{writer.stale_count:,} may be out of date: the provider failed")
-        if writer.problem_count or writer.unavailable_count:
+        is_empty = writer.other_count and not writer.address_count
+        if writer.problem_count or writer.unavailable_count or is_empty:
             sys.exit(1)
 
     def _writer(self, on: date | None, is_json: bool) -> Writer:
@@ -88,7 +93,11 @@ class Command(ShellCommand):
         return PastWriter(self, on, is_json=is_json)
 
 
-def _with_progress(file: BinaryIO) -> Iterator[bytes]:
+def _others(count: int) -> str:
+    return "1 line has no IP address" if count == 1 else f"{count:,} lines have no IP address"
+
+
+def _with_progress(file: BinaryIO) -> Iterator[Line]:
     # On a terminal the answers themselves show how far it is.
     with progress.bar(
         total=os.fstat(file.fileno()).st_size or None,
@@ -97,6 +106,4 @@ def _with_progress(file: BinaryIO) -> Iterator[bytes]:
         is_wanted=not sys.stdout.isatty(),
         delay_seconds=0.5,
     ) as bar:
-        for raw in address_input.split(file):
-            yield raw
-            bar.update(len(raw))
+        yield from address_input.from_file(file, bar.update)
