@@ -238,6 +238,28 @@ def check_trusted_proxies(**_: Any) -> list[CheckMessage]:
     return []
 
 
+@check_of_settings(Tags.security)
+def check_client_ip_header(**_: Any) -> list[CheckMessage]:
+    """Check that the header of visitors can be read, and that a proxy is believed about it."""
+    setting = conf.get("CLIENT_IP_HEADER")
+    try:
+        client_ip.hops_of(setting)
+    except ImproperlyConfigured as error:
+        hint = (
+            'Write a header as "X-Real-IP", or the path of a callable as "mysite.visitors.address".'
+        )
+        return [Error(str(error), hint=hint, id="geocache.E043")]
+    if conf.get("TRUSTED_PROXIES") or setting == conf.DEFAULTS["CLIENT_IP_HEADER"]:
+        return []
+    return [
+        Caution(
+            f"CLIENT_IP_HEADER is {setting}, but TRUSTED_PROXIES is empty: it never counts.",
+            hint='Name the proxy that sets it in TRUSTED_PROXIES, or "unix" for a Unix socket.',
+            id="geocache.W046",
+        )
+    ]
+
+
 @check_of_settings(Tags.security, deploy=True)
 def check_proxy_is_trusted(**_: Any) -> list[CheckMessage]:
     """Check that a proxy which the settings tell of is trusted: else all visitors are one."""

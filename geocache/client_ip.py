@@ -4,49 +4,84 @@ python-ipware answers another question: it looks at the header alone, never at w
 without a proxy in between anybody can name any address.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
+from django.utils.module_loading import import_string
 
 from geocache import conf
-from geocache.addresses import parse_address, parse_network, special_reason
+from geocache.addresses import parse_network, special_reason
+from geocache.addresses.ports import parse_host
 from geocache.exceptions import InvalidAddress
 from geocache.log_throttle import LogThrottle
 
 log = structlog.get_logger(__name__)
 
 Address = IPv4Address | IPv6Address
-# A proxy on this machine that asks through a Unix socket has no address.
+# A machine of a chain; None: a proxy that asks through a Unix socket has no address.
+Hop = Address | None
+# What is asked for the hops of a request: those that the nearest proxy has written come first.
+HopsOf = Callable[[HttpRequest], Iterator[str]]
 UNIX_SOCKET: Final = "unix"
+HEADER_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*")
+FORWARDED: Final = "forwarded"
+# ``for=192.0.2.1`` or ``for="[2001:db8::1]:4711"`` among the parameters of one proxy (RFC 7239).
+FOR: Final = re.compile(r"""(?:^|;)\s*for\s*=\s*("[^"]*"|[^\s;"]*)\s*(?=;|\Z)""", re.IGNORECASE)
 
 proxy_untrusted = LogThrottle(seconds=3600)
+callable_failed = LogThrottle(seconds=3600)
 
 
 def address_of(request: HttpRequest) -> str | None:
     """Return the address of the visitor, or None when it cannot be told.
 
-    It is the right-most one that no trusted proxy has: what stands left of it in
-    ``X-Forwarded-For`` was sent by the visitor. No other header counts, as a proxy that sets one
+    It is the right-most one that no trusted proxy has: what stands left of it in the header was
+    sent by the visitor. No other header than ``CLIENT_IP_HEADER`` counts, as a proxy that sets one
     hands on what the visitor wrote into another.
     """
-    visitor = peer = _parse(request.META.get("REMOTE_ADDR", ""))
+    peer = _peer(request)
     # Most requests come directly or through one proxy: the header is read only as far as it counts.
-    left = request.META.get("HTTP_X_FORWARDED_FOR", "")
-    while left and is_trusted(visitor):
-        left, _, text = left.rpartition(",")
-        hop = _parse(text)
-        # A trusted proxy writes no nonsense. What it handed on is left to the last that is known.
-        if hop is None:
+    if not is_trusted(peer):
+        _warn_untrusted(request, peer)
+        return str(peer) if peer else None
+    visitor = peer
+    for text in hops_of(conf.get("CLIENT_IP_HEADER"))(request):
+        try:
+            hop = _hop(text)
+        except InvalidAddress:
+            # A trusted proxy writes no nonsense. What it handed on is left to the last that is
+            # known.
             break
-        visitor = hop
-    if left and visitor is peer:
-        _warn_untrusted(peer)
+        # A Unix socket is a step on the way, and not the address of a visitor.
+        visitor = hop or visitor
+        if not is_trusted(hop):
+            break
     return str(visitor) if visitor else None
+
+
+@cache
+def hops_of(setting: str) -> HopsOf:
+    """Return what reads the hops of a request, for a setting; raise ``ImproperlyConfigured``.
+
+    The setting is the name of a header, or the dotted path of a callable that takes the request and
+    returns the address of the visitor as text, or None.
+    """
+    if "." in setting:
+        return _called(_imported(setting))
+    if not HEADER_NAME.fullmatch(setting):
+        raise ImproperlyConfigured(
+            f'GEOCACHE["CLIENT_IP_HEADER"]: {setting[:40]!r} is neither the name of a header, as '
+            "X-Real-IP, nor a dotted path."
+        )
+    key = _meta_key(setting)
+    read = _forwarded if setting.lower() == FORWARDED else _listed
+    return lambda request: read(request.META.get(key, ""))
 
 
 def network_of(request: HttpRequest) -> str | None:
@@ -80,29 +115,86 @@ def networks(configured: Sequence[str]) -> tuple[IPv4Network | IPv6Network, ...]
         raise ImproperlyConfigured(f'GEOCACHE["TRUSTED_PROXIES"]: {error}.') from error
 
 
-def _warn_untrusted(peer: Address | None) -> None:
+def _peer(request: HttpRequest) -> Hop:
+    try:
+        return _hop(request.META.get("REMOTE_ADDR", ""))
+    except InvalidAddress:
+        return None
+
+
+def _hop(text: str) -> Hop:
+    """Return what one element of a header names; raise ``InvalidAddress``."""
+    bare = text.strip().strip('"')
+    # As nginx writes its variables ``$remote_addr`` and ``$proxy_add_x_forwarded_for``.
+    if bare.lower().startswith(f"{UNIX_SOCKET}:"):
+        return None
+    return parse_host(bare)
+
+
+def _listed(value: str) -> Iterator[str]:
+    """Give the elements of ``9.9.9.9, 10.0.0.1`` from right to left; a single one is a list too."""
+    while value:
+        value, _, text = value.rpartition(",")
+        yield text
+
+
+def _forwarded(value: str) -> Iterator[str]:
+    """Give the ``for=`` of each proxy from right to left; the empty text where it is not known."""
+    end, is_quoted = len(value), False
+    # From the right: quotes that a visitor did not close are to the left of what proxies add.
+    for place in range(len(value) - 1, -1, -1):
+        if value[place] == '"':
+            is_quoted = not is_quoted
+        elif value[place] == "," and not is_quoted:
+            yield _only_for(value[place + 1 : end])
+            end = place
+    if value:
+        yield _only_for(value[:end])
+
+
+def _only_for(element: str) -> str:
+    found = FOR.findall(element)
+    return found[0] if len(found) == 1 else ""
+
+
+def _called(find: Callable[[HttpRequest], Any]) -> HopsOf:
+    def hops(request: HttpRequest) -> Iterator[str]:
+        try:
+            found = find(request)
+        except Exception as error:  # noqa: BLE001 - the project's own code, at each request
+            if callable_failed.is_due():
+                log.error("geo_client_ip_failed", error=f"{type(error).__name__}: {error}")
+            return
+        if found:
+            yield str(found)
+
+    return hops
+
+
+def _imported(path: str) -> Callable[[HttpRequest], Any]:
+    try:
+        found = import_string(path)
+    except Exception as error:
+        raise ImproperlyConfigured(f'GEOCACHE["CLIENT_IP_HEADER"]: {error}.') from error
+    if not callable(found):
+        raise ImproperlyConfigured(f'GEOCACHE["CLIENT_IP_HEADER"]: {path} is not callable.')
+    return found  # type: ignore[no-any-return]  # whatever a project names
+
+
+def _meta_key(name: str) -> str:
+    return f"HTTP_{name.upper().replace('-', '_')}"
+
+
+def _warn_untrusted(request: HttpRequest, peer: Hop) -> None:
     """Log that a header is not believed which most likely a proxy of this site has written."""
+    setting = conf.get("CLIENT_IP_HEADER")
+    if "." in setting or _meta_key(setting) not in request.META:
+        return
     is_near = peer is None or bool(special_reason(peer))
-    if is_near and not is_trusted(peer) and proxy_untrusted.is_due():
+    if is_near and proxy_untrusted.is_due():
         log.warning(
             "geo_proxy_untrusted",
             peer=UNIX_SOCKET if peer is None else str(peer),
             effect="all visitors behind it are taken for one",
             hint="name it in TRUSTED_PROXIES if it is a proxy of this site",
         )
-
-
-def _parse(text: str) -> Address | None:
-    """Return the address in ``192.0.2.1``, ``192.0.2.1:80``, ``2001:db8::1``, ``[2001:db8::1]:80``.
-
-    None when it is anything else.
-    """
-    bare = text.strip()
-    if bare.startswith("["):
-        bare = bare[1:].partition("]")[0]
-    elif bare.count(":") == 1:
-        bare = bare.partition(":")[0]
-    try:
-        return parse_address(bare)
-    except InvalidAddress:
-        return None

@@ -44,9 +44,13 @@ DEFAULTS: Final[dict[str, Any]] = {
     "HISTORY_DAYS": 30,
     # True: the look-up page and the API are open to everybody. False: to staff with a permission.
     "PUBLIC_LOOKUP": False,
-    # Networks and addresses of proxies whose X-Forwarded-For is believed; "unix": whoever asks
+    # Networks and addresses of proxies that are believed about visitors; "unix": one that asks
     # through a Unix socket. Empty: a visitor's address is that of the connection.
     "TRUSTED_PROXIES": [],
+    # What these proxies name the visitor in: a header, also "Forwarded", "X-Real-IP" or
+    # "CF-Connecting-IP"; or the dotted path of a callable, which takes a request and returns an
+    # address as text, or None.
+    "CLIENT_IP_HEADER": "X-Forwarded-For",
     # How many addresses may be looked up on the page and by the API together, of each limit
     # "<count>/<number> <second, minute, hour or day>"; several with ";" in between. None: any.
     # One user who may see addresses:

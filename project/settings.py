@@ -79,6 +79,7 @@ GEOCACHE = {
     "DATABASES": environment.listed("GEOCACHE_DATABASES"),
     "PUBLIC_LOOKUP": environment.flag("GEOCACHE_PUBLIC_LOOKUP", default=False),
     "TRUSTED_PROXIES": environment.listed("GEOCACHE_TRUSTED_PROXIES"),
+    "CLIENT_IP_HEADER": environment.env.str("GEOCACHE_CLIENT_IP_HEADER", default="X-Forwarded-For"),
     "LOOKUP_RATE": environment.env.str("GEOCACHE_LOOKUP_RATE", default="60000/minute"),
     "PUBLIC_LOOKUP_RATE": environment.env.str(
         "GEOCACHE_PUBLIC_LOOKUP_RATE", default="120/minute; 2000/day"

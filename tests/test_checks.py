@@ -356,6 +356,19 @@ def test_check_trusted_proxies__what_is_no_network_is_an_error(settings: Any) ->
     assert ids() == {"geocache.E010"}
 
 
+@pytest.mark.parametrize("header", ["HTTP_X_REAL_IP", "", "no.such.callable"])
+def test_check__header_of_visitors_that_cannot_be_read(settings: Any, header: str) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "CLIENT_IP_HEADER": header}
+    assert ids() == {"geocache.E043"}
+
+
+def test_check__header_of_visitors_that_never_counts(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "CLIENT_IP_HEADER": "X-Real-IP"}
+    assert ids() == {"geocache.W046"}
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["unix"]}
+    assert ids() == set()
+
+
 @pytest.mark.parametrize(
     "setting", ["LOOKUP_RATE", "PUBLIC_LOOKUP_RATE", "PUBLIC_TOTAL_RATE", "PUBLIC_QUERY_RATE"]
 )

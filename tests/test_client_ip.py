@@ -9,7 +9,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from geocache.client_ip import address_of, is_trusted, network_of, networks, proxy_untrusted
+from geocache.addresses import parse_address
+from geocache.client_ip import (
+    address_of,
+    hops_of,
+    is_trusted,
+    network_of,
+    networks,
+    proxy_untrusted,
+)
 
 PROXIES = ["10.0.0.0/8", "2001:db8:a::/48"]
 VISITOR = "81.2.69.142"
@@ -63,6 +71,22 @@ def ask(remote, forwarded=None, **headers):
         ("10.0.0.1", f"{VISITOR},", "10.0.0.1"),
         ("10.0.0.1", f"{VISITOR}; DROP", "10.0.0.1"),
         ("10.0.0.1", "1" * 9000, "10.0.0.1"),
+        # IPv6 with a port and without brackets, where that can be told.
+        ("10.0.0.1", "2a02:6b8::1:58340", "2a02:6b8::1"),
+        ("10.0.0.1", "2a02:6b8:0:0:0:0:0:1:39694", "2a02:6b8::1"),
+        ("10.0.0.1", "2a02:6b8::1:8080", "2a02:6b8::1:8080"),
+        ("10.0.0.1", f"::ffff:{VISITOR}:443", VISITOR),
+        ("10.0.0.1", f"::ffff:{VISITOR}", VISITOR),
+        ("10.0.0.1", f"64:ff9b::{VISITOR}", VISITOR),
+        # Quoted, and with what a proxy keeps to itself.
+        ("10.0.0.1", f'"{VISITOR}"', VISITOR),
+        ("10.0.0.1", '"[2a02:6b8::1]:443"', "2a02:6b8::1"),
+        ("10.0.0.1", f"{VISITOR}:_port", VISITOR),
+        ("10.0.0.1", f"{VISITOR}, _hidden", "10.0.0.1"),
+        ("10.0.0.1", "[2a02:6b8::1]x", "10.0.0.1"),
+        ("10.0.0.1", f"{VISITOR}:x", "10.0.0.1"),
+        # A Unix socket that is not trusted.
+        ("10.0.0.1", f"{VISITOR}, unix:", "10.0.0.1"),
         # No address at all.
         ("", VISITOR, None),
         ("nonsense", VISITOR, None),
@@ -80,6 +104,106 @@ def test_address_of__nobody_is_believed_without_a_setting(settings):
 def test_address_of__unix_socket_has_its_word(settings):
     settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["unix"]}
     assert ask("", f"1.1.1.1, {VISITOR}") == VISITOR
+
+
+@pytest.mark.parametrize("socket", ["unix:", "unix:/run/web.sock", "UNIX:"])
+@pytest.mark.parametrize(
+    ("remote", "before", "after"),
+    [("", "", ""), ("10.0.0.1", "", ""), ("", "", ", 10.0.0.2"), ("unix:", "1.1.1.1, ", "")],
+)
+def test_address_of__unix_socket_between_proxies(settings, remote, before, after, socket):
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": [*PROXIES, "unix"]}
+    assert ask(remote, f"{before}{VISITOR}, {socket}{after}") == VISITOR
+
+
+@pytest.mark.parametrize(("remote", "visitor"), [("", None), ("10.0.0.1", "10.0.0.1")])
+def test_address_of__unix_socket_before_which_nothing_is_known(settings, remote, visitor):
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": [*PROXIES, "unix"]}
+    assert ask(remote, "unix:") == visitor
+
+
+@pytest.mark.parametrize(
+    "network", ["::ffff:10.0.0.0/104", "::ffff:10.0.0.1", "64:ff9b::a00:0/104"]
+)
+@pytest.mark.parametrize("remote", ["10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1"])
+def test_address_of__embedded_ipv4_of_proxies(settings, network, remote):
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": [network]}
+    assert ask(remote, VISITOR) == VISITOR
+
+
+# --- other headers -------------------------------------------------------------------------------
+
+
+def use_header(settings, name):
+    settings.GEOCACHE = {**settings.GEOCACHE, "CLIENT_IP_HEADER": name}
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Real-IP", "CF-Connecting-IP", "True-Client-IP", "Fly-Client-IP", "x-real-ip"]
+)
+def test_address_of__header_of_the_setting(settings, name):
+    use_header(settings, name)
+    header = {f"HTTP_{name.upper().replace('-', '_')}": VISITOR}
+    assert ask("10.0.0.1", "1.1.1.1", **header) == VISITOR
+    assert ask("10.0.0.1", "1.1.1.1") == "10.0.0.1"
+    assert ask("8.8.8.8", "1.1.1.1", **header) == "8.8.8.8"
+
+
+@pytest.mark.parametrize(
+    ("value", "visitor"),
+    [
+        (f"for={VISITOR}", VISITOR),
+        (f"For={VISITOR};proto=https;by=10.0.0.1", VISITOR),
+        (f'proto=http; FOR="{VISITOR}:4711"', VISITOR),
+        ('for="[2a02:6b8::1]:4711"', "2a02:6b8::1"),
+        ('for="[2a02:6b8::1]"', "2a02:6b8::1"),
+        (f"for=1.1.1.1, for={VISITOR}", VISITOR),
+        (f"for={VISITOR}, for=10.0.0.2;proto=https", VISITOR),
+        (f'for={VISITOR};host="a, b;for=1.1.1.1"', VISITOR),
+        # What the visitor wrote to confuse who reads it.
+        (f'for="1.1.1.1, for={VISITOR}', VISITOR),
+        (f'for=1.1.1.1;x=", for="{VISITOR}:80"', VISITOR),
+        (f'for=1.1.1.1;x="\\, for="{VISITOR}:80"', VISITOR),
+        # Not told: the last that is known.
+        ("for=unknown", "10.0.0.1"),
+        ('for="_hidden"', "10.0.0.1"),
+        (f"for={VISITOR}, proto=https", "10.0.0.1"),
+        (f"for={VISITOR};for=1.1.1.1", "10.0.0.1"),
+        (f"xfor={VISITOR}", "10.0.0.1"),
+        (f"for={VISITOR}, for=unix:", "10.0.0.1"),
+        ("", "10.0.0.1"),
+        (",,,", "10.0.0.1"),
+        ('"', "10.0.0.1"),
+    ],
+)
+def test_address_of__forwarded(settings, value, visitor):
+    use_header(settings, "Forwarded")
+    assert ask("10.0.0.1", HTTP_FORWARDED=value) == visitor
+    assert ask("9.9.9.9", HTTP_FORWARDED=value) == "9.9.9.9"
+
+
+@pytest.mark.parametrize(
+    ("path", "visitor"),
+    [
+        ("told", VISITOR),
+        ("told_with_port", VISITOR),
+        ("not_told", "10.0.0.1"),
+        ("fails", "10.0.0.1"),
+    ],
+)
+def test_address_of__callable_of_the_project(settings, path, visitor):
+    use_header(settings, f"tests.support.visitors.{path}")
+    assert ask("10.0.0.1", "1.1.1.1") == visitor
+    assert ask("8.8.8.8", "1.1.1.1") == "8.8.8.8"
+
+
+@pytest.mark.parametrize(
+    "setting", ["", "X Real IP", "HTTP_X_REAL_IP", "none.at.all", "tests.support.visitors.TEXT"]
+)
+def test_hops_of__nonsense_is_said(setting):
+    with pytest.raises(ImproperlyConfigured, match="CLIENT_IP_HEADER") as error:
+        hops_of(setting)
+    assert "\n" not in str(error.value)
 
 
 def test_address_of__no_address_in_the_environment(rf):
@@ -105,6 +229,8 @@ def test_address_of__other_headers_do_not_count():
         (VISITOR, VISITOR),
         ("2a02:6b8:1:2:3:4:5:6", "2a02:6b8:1:2::"),
         ("2a02:6b8:1:2::", "2a02:6b8:1:2::"),
+        ("64:ff9b::909:909", "9.9.9.9"),
+        ("64:ff9b:1::808:808", "8.8.8.8"),
         ("", None),
     ],
 )
@@ -123,7 +249,7 @@ untrusted = st.ip_addresses().filter(
     lambda one: (
         one not in ip_network("10.0.0.0/8")
         and one not in ip_network("2001:db8:a::/48")
-        and getattr(one, "ipv4_mapped", None) is None
+        and parse_address(one) == one
     )
 )
 names = st.sampled_from(

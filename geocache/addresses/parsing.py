@@ -58,6 +58,16 @@ WIDEST_PREFIX_LENGTHS: Final = {4: 8, 6: 12}
 # What the hexadecimal digits of an IPv4-mapped address begin with.
 IPV4_MAPPED: Final = f"{0xFFFF:024x}"
 ALL_IPV4_MAPPED: Final = IPv6Network("::ffff:0:0/96")
+# Addresses of translated IPv4 hosts hold theirs in the last 32 bits. Source: RFC 6052. In the
+# prefix for local use (RFC 8215) an operator may choose another place, which cannot be known: such
+# an address stays IPv6.
+NAT64: Final = IPv6Network("64:ff9b::/96")
+NAT64_LOCAL: Final = IPv6Network("64:ff9b:1::/48")
+EMBEDDED_FROM: Final = 96
+# The first 96 bits, and the first 48.
+_MAPPED_BITS: Final = int(ALL_IPV4_MAPPED.network_address) >> 32
+_NAT64_BITS: Final = int(NAT64.network_address) >> 32
+_NAT64_LOCAL_BITS: Final = int(NAT64_LOCAL.network_address) >> 80
 # The only part of IPv6 from which public addresses have been given out.
 GLOBAL_UNICAST_V6: Final = ip_network("2000::/3")
 
@@ -77,8 +87,9 @@ _FIRSTS_6, _LASTS_6 = _ranges(6)
 
 
 def parse_address(value: AddressLike) -> IPv4Address | IPv6Address:
-    """Return the one address that ``value`` names, without a zone and never IPv4-mapped.
+    """Return the one address that ``value`` names, without a zone; IPv4 also where it is embedded.
 
+    That is in IPv4-mapped addresses, and in those of NAT64, as ``NAT64`` and ``NAT64_LOCAL`` say.
     White space around a text is dropped, and so is a zone (``fe80::1%eth0``) where it means
     something, on a link-local address. An interface of ``ipaddress`` is its address, a network of
     one address is that address. Bytes are refused: four of them may be packed or text (``::12``).
@@ -90,8 +101,8 @@ def parse_address(value: AddressLike) -> IPv4Address | IPv6Address:
             address = _without_zone(address)
     except ValueError:
         raise InvalidAddress(f"{_shown(value)} is not an IP address") from None
-    if address.version == 6 and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
+    if address.version == 6 and (embedded := _embedded_ipv4(address)) is not None:
+        return embedded
     return address
 
 
@@ -101,7 +112,7 @@ def normalise(value: AddressLike) -> str:
 
 
 def parse_network(text: str) -> IPv4Network | IPv6Network:
-    """Return the network in CIDR notation that ``text`` names, never IPv4-mapped.
+    """Return the network in CIDR notation that ``text`` names; IPv4 also where it is embedded.
 
     Host bits are dropped. Raises ``InvalidAddress``.
     """
@@ -111,10 +122,12 @@ def parse_network(text: str) -> IPv4Network | IPv6Network:
         network = ip_network(text.strip(), strict=False)
     except ValueError:
         raise InvalidAddress(f"{_shown(text)} is not a network") from None
-    if network.version == 4 or not network.subnet_of(ALL_IPV4_MAPPED):
+    if network.version == 4 or network.prefixlen < EMBEDDED_FROM:
         return network
-    low_bits = int(network.network_address) - int(ALL_IPV4_MAPPED.network_address)
-    return IPv4Network((low_bits, network.prefixlen - ALL_IPV4_MAPPED.prefixlen))
+    if network.prefixlen == EMBEDDED_FROM and network != ALL_IPV4_MAPPED:
+        return network  # a whole prefix of NAT64 is a place in IPv6, not all of IPv4
+    embedded = _embedded_ipv4(network.network_address)
+    return IPv4Network((embedded, network.prefixlen - EMBEDDED_FROM)) if embedded else network
 
 
 def special_reason(address: IPv4Address | IPv6Address) -> str:
@@ -207,6 +220,23 @@ def _from_object(value: object) -> IPv4Address | IPv6Address:
         case IPv4Network() | IPv6Network() if value.prefixlen == value.max_prefixlen:
             return value.network_address
     raise ValueError
+
+
+def _embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address of the host that ``address`` stands for, or None."""
+    number = int(address)
+    prefix = number >> 32
+    if prefix in (_MAPPED_BITS, _NAT64_BITS) or _is_local_nat64(number):
+        return IPv4Address(number & 0xFFFF_FFFF)
+    return None
+
+
+def _is_local_nat64(number: int) -> bool:
+    if number >> 80 != _NAT64_LOCAL_BITS:
+        return False
+    chosen = number >> 32 & 0xFFFF_FFFF_FFFF
+    # Where IPv4 stands further to the left, the last 24 bits are zero; bits 64 to 71 always are.
+    return chosen == 0 or (not chosen >> 24 & 0xFF and number & 0xFF_FFFF != 0)
 
 
 def _without_zone(address: IPv6Address) -> IPv6Address:

@@ -201,7 +201,10 @@ def test_special_reason__just_outside_each_network(network):
         ("2001:db8::1", "documentation"),
         ("3fff::1", "documentation"),
         ("4000::", "reserved"),
-        ("64:ff9b::1", "reserved"),
+        ("64:ff9b::1", "unspecified"),
+        ("64:ff9b::a00:1", "private"),
+        ("64:ff9b::909:909", ""),
+        ("64:ff9b:2::1", "reserved"),
         ("1fff:ffff::", "reserved"),
         ("2000::", ""),
         ("2a02:6b8::1", ""),
@@ -371,3 +374,52 @@ def test_normalised_and_key__refuses_what_is_no_address(text):
 def test_parse__other_types_are_refused_in_one_way(parse, value):
     with pytest.raises(InvalidAddress):
         parse(value)
+
+
+# --- IPv4 in NAT64 -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("64:ff9b::909:909", "9.9.9.9"),
+        ("64:FF9B::9.9.9.9", "9.9.9.9"),
+        ("64:ff9b::a00:1", "10.0.0.1"),
+        ("64:ff9b:1::909:909", "9.9.9.9"),
+        ("64:ff9b:1:abcd::909:909", "9.9.9.9"),
+        ("64:ff9b:1:ffff:ff:ffff:909:909", "9.9.9.9"),
+        # IPv4 further to the left, or not at all; other prefixes.
+        ("64:ff9b:1:0:9:909:900:0", "64:ff9b:1:0:9:909:900:0"),
+        ("64:ff9b:1:909:9:900::", "64:ff9b:1:909:9:900::"),
+        ("64:ff9b:1:0:900::909:909", "64:ff9b:1:0:900:0:909:909"),
+        ("64:ff9b:0:1::909:909", "64:ff9b:0:1::909:909"),
+        ("64:ff9b:2::909:909", "64:ff9b:2::909:909"),
+        ("2002:909:909::", "2002:909:909::"),
+    ],
+)
+def test_parse_address__nat64_is_the_ipv4_address_inside_it(text, address):
+    assert normalise(text) == address
+    assert normalise(IPv6Address(text)) == address
+    assert normalised_and_key(text) == (address, sort_key(parse_address(address)))
+
+
+def test_public_text__nat64():
+    assert public_text("64:ff9b::909:909") == "9.9.9.9"
+    assert public_text("64:ff9b::a00:1") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("64:ff9b::909:900/120", "9.9.9.0/24"),
+        ("64:ff9b::a00:0/104", "10.0.0.0/8"),
+        ("64:ff9b::909:909/128", "9.9.9.9/32"),
+        ("64:ff9b:1::909:900/120", "9.9.9.0/24"),
+        # A whole prefix stands for no network of IPv4: trusted, it would be all of it.
+        ("64:ff9b::/96", "64:ff9b::/96"),
+        ("64:ff9b:1::/96", "64:ff9b:1::/96"),
+        ("64:ff9b:1::/48", "64:ff9b:1::/48"),
+    ],
+)
+def test_parse_network__nat64(text, network):
+    assert str(parse_network(text)) == network
