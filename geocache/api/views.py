@@ -1,20 +1,20 @@
 """Answers for programs, in JSON. Its texts are for developers, and not translated."""
 
-import json
 from collections.abc import Callable
 from datetime import date
 from functools import wraps
 from typing import Any, Final
 
 import structlog
-from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import conditional_page
 
-from geocache.addresses import normalise
+from geocache.addresses import handed_in, normalise
+from geocache.api import bodies
 from geocache.api.access import ApiError, admit, rate_exceeded
 from geocache.exceptions import InvalidAddress, RateExceeded
 from geocache.history.spans import answer_on, parse_day
@@ -22,9 +22,8 @@ from geocache.lookup import lookup, lookup_many
 from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
 from geocache.rate_limit.asker import Asker
 
-MAX_ADDRESSES: Final = 1_000
-# A thousand of the longest addresses, each with spaces and an escape or two.
-MAX_BODY_BYTES: Final = 250_000
+# Bad lines of a text that are told; all are counted.
+TOLD_BAD_LINES: Final = 100
 # Django refuses it while it is read: the link, or a form whose token a check looked for.
 UNREADABLE: Final = "The request is damaged, or has too many parameters."
 # After how long to ask again when the database is away.
@@ -49,7 +48,7 @@ def api_view(*methods: str) -> Callable[[View], View]:
             try:
                 if request.method not in methods:
                     raise _not_allowed(methods)
-                _refuse_large(request)
+                bodies.refuse_large(request)
                 response = view(request, admit(request), **arguments)
             except RateExceeded as error:
                 response = rate_exceeded(error).to_response()
@@ -84,7 +83,9 @@ def lookup_one(request: HttpRequest, asker: Asker, address: str) -> HttpResponse
 @api_view("POST")
 def lookup_several(request: HttpRequest, asker: Asker) -> HttpResponse:
     """Answer many addresses in their order; for what is not an address, an error stands there."""
-    addresses = _addresses(request)
+    if request.content_type == bodies.TEXT:
+        return _lookup_text(request, asker)
+    addresses = bodies.addresses(request)
     asker.spend(len(addresses), spent=1)
     errors: dict[str, ApiError] = {}
     for text in addresses:
@@ -102,6 +103,35 @@ def lookup_several(request: HttpRequest, asker: Asker) -> HttpResponse:
         for text in addresses
     ]
     return JsonResponse({"results": results})
+
+
+def _lookup_text(request: HttpRequest, asker: Asker) -> HttpResponse:
+    """Answer all addresses in a text, and name the lines in which one was meant."""
+    text = bodies.text(request)
+    cost = handed_in.reading_cost(text)
+    asker.spend(cost, spent=1)
+    lines = handed_in.split_lines(text)
+    if len(lines) > handed_in.MAX_LINES:
+        message = f"Send at most {handed_in.MAX_LINES} lines."
+        raise ApiError(413, "too_many_lines", message)
+    reading = handed_in.read_lines(lines)
+    if len(reading.addresses) > handed_in.MAX_ADDRESSES:
+        raise bodies.too_many_addresses()
+    asker.spend(len(reading.addresses), spent=cost)
+    asker.spend_queries(list(reading.addresses))
+    answers = lookup_many(reading.addresses)
+    return JsonResponse(
+        {
+            "results": [answers[address].to_plain() for address in reading.addresses],
+            "bad_lines": [_bad_line(line) for line in reading.bad_lines[:TOLD_BAD_LINES]],
+            "bad_line_count": len(reading.bad_lines),
+            "other_line_count": reading.other_line_count,
+        }
+    )
+
+
+def _bad_line(line: handed_in.LineWithout) -> dict[str, object]:
+    return {"line": line.number, "text": line.shown, "is_network": line.is_network}
 
 
 @csrf_exempt
@@ -127,44 +157,6 @@ def _day(given: list[str]) -> date:
     except ValueError as error:
         raise ApiError(400, "invalid_day", "Give one day as on=2026-01-31.") from error
     return day
-
-
-def _addresses(request: HttpRequest) -> list[str]:
-    """Return the addresses in the body of a request; raise ``ApiError``."""
-    if request.content_type != "application/json":
-        message = "Send a body of the type application/json."
-        raise ApiError(415, "unsupported_media_type", message, {"Accept": "application/json"})
-    try:
-        given = json.loads(_body(request))
-    except (ValueError, RecursionError) as error:
-        raise ApiError(400, "invalid_json", f"The body is not JSON: {error}.") from error
-    addresses = given.get("addresses") if isinstance(given, dict) else None
-    if not isinstance(addresses, list) or not all(isinstance(one, str) for one in addresses):
-        message = 'Send {"addresses": [...]} with the addresses as texts.'
-        raise ApiError(400, "invalid_body", message)
-    if len(addresses) > MAX_ADDRESSES:
-        raise ApiError(413, "too_many_addresses", f"Send at most {MAX_ADDRESSES} addresses.")
-    return addresses
-
-
-def _refuse_large(request: HttpRequest) -> None:
-    """Refuse a body by the length that it says; more than that is not read of it."""
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if length.isdecimal() and int(length) > MAX_BODY_BYTES:
-        raise _too_large()
-
-
-def _body(request: HttpRequest) -> bytes:
-    try:
-        if len(request.body) <= MAX_BODY_BYTES:
-            return request.body
-    except RequestDataTooBig:
-        pass  # larger than the project takes at all
-    raise _too_large()
-
-
-def _too_large() -> ApiError:
-    return ApiError(413, "body_too_large", f"Send at most {MAX_BODY_BYTES} bytes.")
 
 
 def _database_away(error: Exception) -> ApiError:

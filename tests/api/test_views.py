@@ -1,3 +1,4 @@
+import gzip
 import json
 from datetime import timedelta
 
@@ -291,17 +292,91 @@ def test_lookup_several__too_many_or_too_large_is_413(program, settings):
     assert_error(ask(program, ["8.8.8.8"]), 413, "body_too_large")
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
+@pytest.mark.parametrize("kind", ["text/html", "application/x-www-form-urlencoded", ""])
 def test_lookup_several__another_type_is_415(program, kind):
     response = program.post(MANY, b'{"addresses": []}', content_type=kind)
     assert_error(response, 415, "unsupported_media_type")
-    assert response["Accept"] == JSON
+    assert response["Accept"] == f"{JSON}, text/plain"
 
 
 def test_lookup_several__type_may_name_its_characters(program):
     body = json.dumps({"addresses": [LONDON]})
     response = program.post(MANY, body, content_type="application/json; charset=utf-8")
     assert response.status_code == 200
+
+
+# --- text ------------------------------------------------------------------------------------
+
+LOG = f"""\
+example.org:443 {LONDON} - - [02/Jan/2026:03:04:05 +0000] "GET / HTTP/1.1" 200 1 "-" "-"
+Traceback (most recent call last):
+mx.example [IPv6:{MOSCOW_V6}] and {LONDON} with Microsoft SMTP Server id 15.1.225.42; Fri
+192.0.2.0/24
+1.2.3.999
+"""
+
+
+def send(client, body, **headers):
+    return client.post(MANY, body, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        LOG.encode(),
+        gzip.compress(LOG.encode()),
+        LOG.encode("utf-16"),
+        LOG.replace("\n", "\r").encode(),
+    ],
+    ids=["plain", "gzip", "utf-16", "cr"],
+)
+def test_lookup_text__all_addresses_once_and_what_was_not_read(program, body):
+    with no_database_write(max_queries=TOKEN_QUERIES):
+        answer = send(program, body).json()
+    assert [one["address"] for one in answer["results"]] == [LONDON, MOSCOW_V6]
+    assert [one["country_code"] for one in answer["results"]] == ["GB", "RU"]
+    assert answer["bad_lines"] == [
+        {"line": 4, "text": "192.0.2.0/24", "is_network": True},
+        {"line": 5, "text": "1.2.3.999", "is_network": False},
+    ]
+    assert (answer["bad_line_count"], answer["other_line_count"]) == (2, 1)
+
+
+def test_lookup_text__packed_as_the_protocol_says(program):
+    body = gzip.compress(LOG.encode())
+    answer = send(program, body, **{"Content-Encoding": "gzip"}).json()
+    assert len(answer["results"]) == 2
+    refused = send(program, body, **{"Content-Encoding": "br"})
+    assert_error(refused, 415, "unsupported_encoding")
+
+
+def test_lookup_text__nothing_in_it(program):
+    answer = send(program, b"\n").json()
+    assert answer == {"results": [], "bad_lines": [], "bad_line_count": 0, "other_line_count": 0}
+
+
+def test_lookup_text__damaged_body_is_400(program):
+    assert_error(send(program, gzip.compress(LOG.encode())[:-9]), 400, "invalid_body")
+
+
+def test_lookup_text__has_the_bounds_of_the_page(program, settings):
+    many = "\n".join(f"20.0.{n >> 8}.{n & 255}" for n in range(1001)).encode()
+    assert_error(send(program, many), 413, "too_many_addresses")
+    assert_error(send(program, b"x\n" * 50_001), 413, "too_many_lines")
+    assert_error(send(program, b"x" * (2 * 2**20 + 1)), 413, "body_too_large")
+    bomb = gzip.compress(bytes(50 * 2**20))
+    assert_error(send(program, bomb), 413, "body_too_large")
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
+    assert_error(send(program, LOG.encode()), 413, "body_too_large")
+
+
+def test_lookup_text__reading_and_addresses_are_counted(program, settings, provider):
+    use(settings, LOOKUP_RATE="10/hour")
+    assert send(program, b"x" * 40_000).status_code == 200  # five
+    assert send(program, LOG.encode()).status_code == 200  # two
+    provider.asked.clear()
+    assert_error(send(program, b"1.1.1.1 1.1.1.2 1.1.1.3 1.1.1.4"), 429, "too_many_requests")
+    assert provider.asked == []
 
 
 # --- what there is not -----------------------------------------------------------------------
