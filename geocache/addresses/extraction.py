@@ -17,30 +17,36 @@ Address = IPv4Address | IPv6Address
 # No quantifier can give back what it took, or it takes at most a few characters; and no candidate
 # begins inside another. So the time grows with the length of the text, whatever the text is. A
 # lone colon is not a candidate: a text of nothing else would take ten times as long as a log.
-QUAD: Final = r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
+# Each begins with its first character, and looks back over it: all others are passed over fast.
 V4: Final = re.compile(
-    rf"""
-    (?<![\w.])                      # not the end of a name or of a longer number
-    (?<![A-Za-z]-)                  # nor a version: openssl-1.1.1.1
-    {QUAD}
+    r"""
+    [0-9]
     (?:
-        # Nor the beginning of one: 1.1.1.1.example.org, 1.1.1.1-rc1, 1.1.1.1-1ubuntu2, 1.1.1.1~x.
-        (?!\w|\.\w|-[A-Za-z]|-[0-9]{{1,3}}[A-Za-z+~]|~)
-        | (?=\.[0-9]{{1,5}}\ [<>]\ )  # a port, as tcpdump writes it
+        (?<![\w.].)                     # not the end of a name or of a longer number
+        (?<![A-Za-z]-.)                 # nor a version: openssl-1.1.1.1
+        [0-9]{0,2}\.(?:[0-9]{1,3}\.){2}[0-9]{1,3}
+        (?:
+            # Nor the beginning of one: 1.1.1.1.example.org, 1.1.1.1-rc1, 1.1.1.1-1ubuntu2.
+            (?!\w|\.\w|-[A-Za-z]|-[0-9]{1,3}[A-Za-z+~]|~)
+            | (?=\.[0-9]{1,5}\ [<>]\ )  # a port, as tcpdump writes it
+        )
+        | (?<=[<>]\ .)[0-9]{0,2}\.(?:[0-9]{1,3}\.){2}[0-9]{1,3}(?=\.[0-9]{1,5}:)
     )
-    | (?<=[<>]\ ){QUAD}(?=\.[0-9]{{1,5}}:)
     """,
     re.VERBOSE,
 )
 # A name before a colon is no part of an IPv6 address if a letter in it is not a hexadecimal digit:
 # ``IPv6:2001:db8::1``, ``client:2001:db8::1``. The group before that colon has at most four.
 HEX: Final = "[0-9A-Fa-f]"
-NAMED: Final = rf"(?<=:)(?:{'|'.join(f'(?<=[G-Zg-z_]{HEX * n}.)' for n in range(5))})"
+NAMED: Final = rf"(?<=:.)(?:{'|'.join(f'(?<=[G-Zg-z_]{HEX * n}:.)' for n in range(5))})"
 CANDIDATE: Final = re.compile(
     rf"""
-    (?:(?<![\w.:])|{NAMED})
-    [0-9A-Fa-f]{{0,4}}:[0-9A-Fa-f.]*+:[0-9A-Fa-f:.]*+(?:%[\w.-]++)?(?!\w)
-    | {V4.pattern}
+    [0-9A-Fa-f:]
+    (?:
+        (?:(?<![\w.:].)|{NAMED})
+        (?:(?<=:)|{HEX}{{0,3}}:)[0-9A-Fa-f.]*+:[0-9A-Fa-f:.]*+(?:%[\w.-]++)?(?!\w)
+        | (?<=[0-9]){V4.pattern.strip().removeprefix("[0-9]")}
+    )
     """,
     re.VERBOSE,
 )
