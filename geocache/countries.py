@@ -1,14 +1,22 @@
 """Countries: their names in the reader's language, their flags, and their order in a list."""
 
-from functools import lru_cache
+import gettext
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Final
 from unicodedata import combining, normalize
 
-from django.utils.translation import get_language
+import django_countries
+from django.utils.translation import get_language, override, to_locale
 from django_countries import countries
 
 # From a capital letter to its "regional indicator symbol"; two of them make a flag.
 FLAG_OFFSET: Final = ord("\N{REGIONAL INDICATOR SYMBOL LETTER A}") - ord("A")
+# In use everywhere, though not (yet) in ISO 3166-1.
+UNLISTED: Final = {"XK": "Kosovo"}
+LOCALES: Final = Path(django_countries.__file__).with_name("locale")
+# Where the language of a locale without translations is written in more than one script.
+SCRIPTS: Final = {"zh_TW": "zh_Hant", "zh_HK": "zh_Hant", "zh_MO": "zh_Hant", "zh_SG": "zh_Hans"}
 
 
 def flag(code: str) -> str:
@@ -19,7 +27,10 @@ def flag(code: str) -> str:
 
 
 def name(code: str) -> str:
-    """Return the name of an ISO 3166-1 code in the reader's language, the empty text if unknown."""
+    """Return the name of an ISO 3166-1 code in the reader's language, the empty text if unknown.
+
+    A name in the project's ``COUNTRIES_OVERRIDE`` is returned as it stands there.
+    """
     return _name_in(code, get_language())
 
 
@@ -30,5 +41,35 @@ def sort_key(word: str) -> str:
 
 # All countries in several languages: one list names hundreds, and the library translates slowly.
 @lru_cache(maxsize=2_000)
-def _name_in(code: str, language: str | None) -> str:  # noqa: ARG001 - only tells names apart
-    return str(countries.name(code))
+def _name_in(code: str, language: str | None) -> str:
+    overridden = countries.get_option("override") or {}
+    found = str(countries.name(code))
+    if code in overridden:
+        return found
+    if not found:
+        return UNLISTED.get(code, "")
+    with override(None):
+        english = str(countries.name(code))
+        older = [str(one) for one in countries.shadowed_names.get(code, ())]
+    # The project's own translation counts, also where the library is one of its apps.
+    if not language or found != english:
+        return found
+    catalog = _catalog(language)
+    translations = (catalog.gettext(one) for one in (english, *older))
+    return next((one for one in translations if one not in (english, *older)), found)
+
+
+@cache
+def _catalog(language: str) -> gettext.NullTranslations:
+    """Return the library's translations, which Django loads only for an app of the project."""
+    locale = to_locale(language)
+    return gettext.translation("django", LOCALES, [_folder(locale)], fallback=True)
+
+
+def _folder(locale: str) -> str:
+    """Return the folder of a locale: ``ko`` has its translations in ``ko_KR``."""
+    present = sorted(path.name for path in LOCALES.iterdir() if "@" not in path.name)
+    base = locale.partition("_")[0]
+    wanted = (locale, SCRIPTS.get(locale, base), f"{base}_{base.upper()}")
+    variants = (one for one in present if one.startswith(f"{base}_"))
+    return next((one for one in (*wanted, *variants) if one in present), locale)

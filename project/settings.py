@@ -30,8 +30,6 @@ INSTALLED_APPS = [
     "axes",
     "csp",
     "django_apscheduler",
-    # For the names of countries in the reader's language.
-    "django_countries",
     "geocache",
 ]
 MIDDLEWARE = [
@@ -137,9 +135,6 @@ AXES_VERBOSE = False
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "geocache:dashboard"
 LOGOUT_REDIRECT_URL = "login"
-
-# In use everywhere, though not (yet) in ISO 3166-1.
-COUNTRIES_OVERRIDE = {"XK": "Kosovo"}
 
 LANGUAGE_CODE = "en"
 # One file a language, for the app and for the project's own templates; makemessages writes it here.

@@ -14,8 +14,8 @@ from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
-from django_countries import countries
 
+from geocache import countries
 from geocache.charts.outlines import outlines
 from geocache.charts.projection import HEIGHT, LEFT, WIDTH, Point, project
 
@@ -211,4 +211,4 @@ def _dot(point: Point, near: Sequence[Place], view: View) -> SafeString:
 
 
 def _name(place: Place) -> str:
-    return place.city or str(countries.name(place.country_code))
+    return place.city or countries.name(place.country_code)
