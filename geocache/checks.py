@@ -227,6 +227,18 @@ def check_provider(**_: Any) -> list[CheckMessage]:
     return [Caution(problem, hint=hint, id="geocache.W006") for problem in problems]
 
 
+@check_of_settings()
+def check_preset(**_: Any) -> list[CheckMessage]:
+    """Check that a service is asked at a URL whose answers are read."""
+    try:
+        doubts = factory.current().doubts()
+    except ImproperlyConfigured:
+        # check_provider has said so.
+        return []
+    hint = "Name that preset in the provider's OPTIONS, and leave the URL out."
+    return [Caution(doubt, hint=hint, id="geocache.W048") for doubt in doubts]
+
+
 @check_of_settings(Tags.security)
 def check_trusted_proxies(**_: Any) -> list[CheckMessage]:
     """Check that the trusted proxies are networks: each request of a visitor asks for them."""

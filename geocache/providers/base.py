@@ -157,3 +157,7 @@ class Provider(ABC):
     def check(self) -> list[str]:
         """Return what is wrong with the set-up, one line each; an empty list when all is well."""
         return []
+
+    def doubts(self) -> list[str]:
+        """Return what may be wrong with the set-up although it can be asked, one line each."""
+        return []

@@ -105,6 +105,9 @@ class ChainProvider(Provider):
     def check(self) -> list[str]:
         return [problem for member in self.members for problem in member.check()]
 
+    def doubts(self) -> list[str]:
+        return [doubt for member in self.members for doubt in member.doubts()]
+
 
 def _spared() -> ProviderError:
     return ProviderError("it failed a moment ago")

@@ -1,5 +1,10 @@
-"""The fields of an answer, out of data from elsewhere: each is coerced or left out."""
+"""The fields of an answer, out of data from elsewhere: each is coerced or left out.
 
+What stands for "nothing is known", such as "N/A", is left out like what is missing.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
@@ -7,29 +12,81 @@ from geocache.addresses import WIDEST_PREFIX_LENGTHS
 
 # Text longer than this is no place name; the table's columns are as wide.
 MAX_TEXT_LENGTH: Final = 200
+# What databases and services write where they know nothing: compared without case, and without
+# brackets, quotes and spaces around it. Text without a letter or a digit but 0 is nothing, too.
+NOTHING: Final = frozenset(
+    (
+        *("n/a", "n.a", "n.a.", "n/k", "na", "none", "null", "nil", "undefined", "undef", "false"),
+        *("bogon", "reserved", "missing", "unavailable", "unspecified", "unassigned"),
+        *("unallocated", "invalid ip address", "missing file", "no data", "no information"),
+        *(f"not {word}" for word in ("applicable", "assigned", "available", "found", "known")),
+        *(f"not {word}" for word in ("routed", "set", "specified", "supported")),
+        *("unknown", "unknown/unknown", "etc/unknown", "unknown city", "unknown region"),
+        *("unknown state", "unknown country", "unknown isp", "unknown as"),
+        *("unknown organization", "unknown organisation", "ipv6 address missing in ipv4 bin"),
+        # Of databases, where a text file stands for NULL.
+        "\\n",
+    )
+)
+POINT: Final = ("latitude", "longitude")
+# IP2Location's, for a field that the file that was bought does not have.
+NOTHING_BEGINS: Final = ("this parameter is unavailable", "this method is not applicable")
+AROUND: Final = " \t\r\n()[]<>{}\"'`"
+# Codes that ISO 3166 leaves to its users, but Kosovo's, mean "unknown" where they are used. With a
+# digit they are MaxMind's older ones and Cloudflare's, for proxies, satellites and Tor.
+# "NA" is a country, Namibia.
+NO_COUNTRY: Final = re.compile("AA|Q[M-Z]|X[A-JL-Z]|ZZ|[AOT][0-9]")
 
 
 def maxmind_fields(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a record in MaxMind's layout, that of its files and its services."""
+    """Return the fields that a record in MaxMind's layout fills, that of its files and services."""
     location = mapping(record.get("location"))
     country = mapping(record.get("country")) or mapping(record.get("registered_country"))
     subdivisions = record.get("subdivisions")
     region = subdivisions[0] if isinstance(subdivisions, list) and subdivisions else {}
     traits = mapping(record.get("traits")) or record
-    return {
-        "country_code": country_code(country.get("iso_code")),
-        "region": english_name(region),
-        "city": english_name(record.get("city")),
-        "postal_code": text(mapping(record.get("postal")).get("code")),
-        "latitude": number(location.get("latitude"), 90),
-        "longitude": number(location.get("longitude"), 180),
-        "accuracy_radius_km": integer(location.get("accuracy_radius"), 2**15 - 1),
-        "time_zone": text(location.get("time_zone")),
-        "asn": integer(traits.get("autonomous_system_number"), 2**32 - 1),
-        "organization": text(
-            traits.get("autonomous_system_organization") or traits.get("organization")
-        ),
-    }
+    operators = ("autonomous_system_organization", "organization")
+    return known(
+        {
+            "country_code": country_code(country.get("iso_code")),
+            "region": english_name(region),
+            "city": english_name(record.get("city")),
+            "postal_code": words(mapping(record.get("postal")).get("code")),
+            "latitude": number(location.get("latitude"), 90),
+            "longitude": number(location.get("longitude"), 180),
+            "accuracy_radius_km": integer(location.get("accuracy_radius"), 2**15 - 1),
+            "time_zone": words(location.get("time_zone")),
+            "asn": asn(traits.get("autonomous_system_number")),
+            "organization": next(filter(None, (words(traits.get(name)) for name in operators)), ""),
+        }
+    )
+
+
+def known(fields: Mapping[str, Any], others: Iterable[object] = ()) -> dict[str, Any]:
+    """Return the fields that say something.
+
+    The point 0, 0 does not, where there is no country and one of the ``others`` says nothing, too.
+    """
+    found = {name: value for name, value in fields.items() if value not in ("", None)}
+    is_zero = found.get("latitude") == found.get("longitude") == 0
+    if is_zero and "country_code" not in found and any(map(is_nothing, others)):
+        del found["latitude"], found["longitude"]
+    return found
+
+
+def is_nothing(value: object) -> bool:
+    """Tell whether a value of any field stands for "nothing is known"."""
+    if isinstance(value, str):
+        return is_placeholder(value) or is_no_country(value)
+    return value in (None, False, 0) or value in ([], {})
+
+
+def is_placeholder(value: str) -> bool:
+    """Tell whether a text stands for "nothing is known"."""
+    bare = value.strip(AROUND).casefold()
+    if bare in NOTHING or bare.startswith(NOTHING_BEGINS):
+        return True
+    return not any(one.isalnum() and one != "0" for one in bare)
 
 
 def mapping(value: object) -> dict[str, Any]:
@@ -46,15 +103,27 @@ def text(value: object) -> str:
     return whole.replace("\0", "")[:MAX_TEXT_LENGTH]
 
 
+def is_no_country(value: str) -> bool:
+    """Tell whether a text is a code of no country."""
+    return bool(NO_COUNTRY.fullmatch(value.strip().upper()))
+
+
+def words(value: object) -> str:
+    """Return text without spaces around it, empty also for what stands for "nothing"."""
+    found = text(value).strip()
+    return "" if is_placeholder(found) else found
+
+
 def english_name(value: object) -> str:
     """Return the English one of MaxMind's localised names."""
-    return text(mapping(mapping(value).get("names")).get("en"))
+    return words(mapping(mapping(value).get("names")).get("en"))
 
 
 def country_code(value: object) -> str:
     """Return two capital letters, or the empty text."""
-    code = text(value)
-    return code.upper() if len(code) == 2 and code.isascii() and code.isalpha() else ""
+    code = text(value).strip()
+    is_code = len(code) == 2 and code.isascii() and code.isalpha()
+    return code.upper() if is_code and not is_no_country(code) else ""
 
 
 def number(value: object, limit: int) -> float | None:
@@ -69,6 +138,11 @@ def integer(value: object, limit: int) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if 0 <= value <= limit else None
+
+
+def asn(value: object) -> int | None:
+    """Return the number of an autonomous system, or None; 0 is that of none (RFC 7607)."""
+    return integer(value, 2**32 - 1) or None
 
 
 def network_around(address: str, value: object) -> str:

@@ -6,7 +6,7 @@ ip-location-db (https://github.com/sapics/ip-location-db) and IPinfo (https://ip
 
 from typing import Any, Final
 
-from geocache.providers.coercion import maxmind_fields
+from geocache.providers.coercion import POINT, known, maxmind_fields
 from geocache.providers.http.json_fields import READERS
 
 # Where either of these is an object or a list, the record is in MaxMind's layout.
@@ -39,6 +39,8 @@ FLAT: Final[dict[str, tuple[str, ...]]] = {
         "as_domain",
     ),
 }
+# The names that do not stand for a place on the globe.
+OTHERS: Final = tuple(name for field, names in FLAT.items() if field not in POINT for name in names)
 
 
 def record_fields(record: object) -> dict[str, Any]:
@@ -46,12 +48,12 @@ def record_fields(record: object) -> dict[str, Any]:
     if not isinstance(record, dict):
         return {}
     is_nested = any(isinstance(record.get(name), dict | list) for name in NESTED)
-    fields = maxmind_fields(record) if is_nested else _flat_fields(record)
-    return {name: value for name, value in fields.items() if value not in ("", None)}
+    return maxmind_fields(record) if is_nested else _flat_fields(record)
 
 
 def _flat_fields(record: dict[str, Any]) -> dict[str, Any]:
-    return {field: _first(record, field, names) for field, names in FLAT.items()}
+    others = (record[name] for name in OTHERS if name in record)
+    return known({field: _first(record, field, names) for field, names in FLAT.items()}, others)
 
 
 def _first(record: dict[str, Any], field: str, names: tuple[str, ...]) -> object:

@@ -27,6 +27,7 @@ MAX_TIMEOUT_SECONDS: Final = 60.0
 # After so many failures in a row the rest of a batch is not asked for: each may cost the timeout.
 FAILURES_IN_A_ROW: Final = 3
 LEFT_ALONE: Final = "was asked too often, and is left alone for a while"
+UNREAD: Final = "answers with fields of which none can be read"
 MALFORMED: Final = "sends an answer that cannot be read"
 STATUSES: Final = {
     401: "refuses the account or the key (401)",

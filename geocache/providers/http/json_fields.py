@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from geocache.providers.coercion import country_code, integer, number, text
+from geocache.providers.coercion import asn, country_code, integer, is_nothing, number, words
 
 NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
-# "AS64500 Test Networks", as several services write number and name of an operator.
-AS_NUMBER: Final = re.compile(r"^AS([0-9]{1,10})(?:\s+|$)", re.ASCII | re.IGNORECASE)
+# "AS64500 Test Networks", as several services write number and name of an operator; "AS-" of none.
+AS_NUMBER: Final = re.compile(
+    r"^\s*ASN? ?(?:([0-9]{1,10})(?:\s+|$)|-?\s*$)", re.ASCII | re.IGNORECASE
+)
 
 
 def has_path(record: object, path: str) -> bool:
@@ -49,12 +51,22 @@ def _whole(value: object) -> object:
 
 def _words(value: object) -> str:
     is_number = isinstance(value, int) and not isinstance(value, bool)
-    return text(str(value) if is_number else value).strip()
+    return words(str(value) if is_number else value)
 
 
 def _asn(value: object) -> int | None:
     found = AS_NUMBER.match(value) if isinstance(value, str) else None
-    return integer(int(found[1]) if found else _whole(value), 2**32 - 1)
+    return asn(int(found[1] or 0) if found else _whole(value))
+
+
+def _operator(value: object) -> object:
+    """Return what stands after the number of an operator; anything else as it is."""
+    return AS_NUMBER.sub("", value, count=1) if isinstance(value, str) else value
+
+
+def is_unread(value: object) -> bool:
+    """Tell whether a value that no reader can read says something."""
+    return not is_nothing(_operator(value))
 
 
 READERS: Final[dict[str, Callable[[object], object]]] = {
@@ -67,5 +79,5 @@ READERS: Final[dict[str, Callable[[object], object]]] = {
     "accuracy_radius_km": lambda value: integer(_whole(value), 2**15 - 1),
     "time_zone": _words,
     "asn": _asn,
-    "organization": lambda value: AS_NUMBER.sub("", _words(value), count=1),
+    "organization": lambda value: _words(_operator(value)),
 }

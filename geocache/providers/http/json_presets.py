@@ -1,10 +1,35 @@
 """Services whose answers ``HttpJsonProvider`` knows how to read, by name."""
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 IP_API_FIELDS: Final = (
     "status,message,query,countryCode,regionName,city,zip,lat,lon,timezone,org,isp,as"
 )
+# What all services of IPinfo have in common.
+IPINFO: Final[dict[str, Any]] = {
+    "name": "ipinfo.io",
+    "headers": {"Authorization": "Bearer {token}"},
+    "address": "ip",
+    "not_found": {"bogon": True},
+    "attribution": "IP address data powered by IPinfo, https://ipinfo.io",
+}
+IPINFO_NESTED: Final[dict[str, Any]] = {
+    **IPINFO,
+    "url": "https://api.ipinfo.io/lookup/{address}",
+    "fields": {
+        "country_code": "geo.country_code",
+        "region": "geo.region",
+        "city": "geo.city",
+        "postal_code": "geo.postal_code",
+        "latitude": "geo.latitude",
+        "longitude": "geo.longitude",
+        "time_zone": "geo.timezone",
+        "asn": "as.asn",
+        "organization": "as.name",
+    },
+    "batch": {"url": "https://api.ipinfo.io/batch", "size": 1000},
+}
 
 PRESETS: Final[dict[str, dict[str, Any]]] = {
     # https://ip-api.com/docs: without an account over plain HTTP only, 45 queries and 15 batches a
@@ -24,14 +49,14 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
             "organization": "as",
         },
         "address": "query",
-        "not_found": {"status": "fail"},
+        # Any other message of a failure, such as one about a key, is a failure.
+        "not_found": {"message": ["private range", "reserved range", "invalid query"]},
         "batch": {"url": f"http://ip-api.com/batch?fields={IP_API_FIELDS}", "size": 100},
     },
-    # https://ipinfo.io/developers
+    # https://ipinfo.io/developers/ipinfo-api: for the tokens of the plans before Core and Plus.
     "ipinfo": {
-        "name": "ipinfo.io",
+        **IPINFO,
         "url": "https://ipinfo.io/{address}/json",
-        "headers": {"Authorization": "Bearer {token}"},
         "fields": {
             "country_code": "country",
             "region": "region",
@@ -44,9 +69,40 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
             "asn": "org",
             "organization": "org",
         },
-        "address": "ip",
-        "not_found": {"bogon": True},
         "batch": {"url": "https://ipinfo.io/batch", "size": 1000},
-        "attribution": "IP address data powered by IPinfo, https://ipinfo.io",
+    },
+    # https://ipinfo.io/developers/lite-api: countries and operators, in a flat answer.
+    "ipinfo-lite": {
+        **IPINFO,
+        "url": "https://api.ipinfo.io/lite/{address}",
+        "fields": {"country_code": "country_code", "asn": "asn", "organization": "as_name"},
+    },
+    # https://ipinfo.io/developers/core-api, and plus-api: the same URL, with more in the answer.
+    "ipinfo-core": IPINFO_NESTED,
+    "ipinfo-plus": {
+        **IPINFO_NESTED,
+        "fields": {**IPINFO_NESTED["fields"], "accuracy_radius_km": "geo.radius"},
     },
 }
+
+
+def fitting_presets(preset: str, url: str) -> tuple[str, ...]:
+    """Return the presets that ``url`` is for, if ``preset`` is not among them, else an empty tuple.
+
+    It is told by the part of the path before the address, which is "/lite/" of IPinfo's Lite only.
+    """
+    marks = {name: _mark(given["url"]) for name, given in PRESETS.items()}
+    fitting = {name: mark for name, mark in marks.items() if _mark(url).endswith(mark)}
+    longest = max(map(len, fitting.values()), default=0)
+    names = tuple(name for name, mark in fitting.items() if len(mark) == longest)
+    # Anything may be below a path of one's own.
+    is_clear = longest > 1 or _host(url) == _host(PRESETS[preset]["url"])
+    return names if is_clear and preset not in names else ()
+
+
+def _mark(url: str) -> str:
+    return urlsplit(url).path.partition("{address}")[0]
+
+
+def _host(url: str) -> str:
+    return ".".join((urlsplit(url).hostname or "").split(".")[-2:])

@@ -7,19 +7,23 @@ from math import ceil
 from typing import Any, Final
 
 import requests
+import structlog
 
 from geocache.exceptions import ProviderError
 from geocache.location import NOT_FOUND, Location
+from geocache.log_throttle import LogThrottle
 from geocache.providers.base import Source
-from geocache.providers.coercion import address_text, network_around
-from geocache.providers.http.base import MALFORMED, TIMEOUT_SECONDS, ServiceProvider
+from geocache.providers.coercion import POINT, address_text, known, network_around
+from geocache.providers.http.base import MALFORMED, TIMEOUT_SECONDS, UNREAD, ServiceProvider
 from geocache.providers.http.bounded_requests import bound
-from geocache.providers.http.json_fields import READERS, has_path, pick
-from geocache.providers.http.json_presets import PRESETS
+from geocache.providers.http.json_fields import READERS, has_path, is_unread, pick
+from geocache.providers.http.json_presets import PRESETS, fitting_presets
 from geocache.providers.http.json_schema import Batch, Service
 
+log = structlog.get_logger(__name__)
+
 # Raised when the same answers begin to be read differently: older ones are then stale.
-RELEASE: Final = 1
+RELEASE: Final = 2
 
 
 class HttpJsonProvider(ServiceProvider[requests.Session]):
@@ -30,10 +34,12 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
     ) -> None:
         if preset and preset not in PRESETS:
             raise TypeError(f"there is no preset {preset}, only {', '.join(PRESETS)}")
+        self._preset = preset
         given = PRESETS.get(preset, {}) | mapping
         batch = given.pop("batch", None)
         self.service = Service(**given, batch=Batch(**batch) if batch else None)
         self._problems = self.service.problems()
+        self._unread_throttle = LogThrottle(seconds=3600)
         self.names_networks = "network" in self.service.fields
         super().__init__(self.service.name, timeout_seconds)
 
@@ -48,6 +54,14 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
 
     def check(self) -> list[str]:
         return self._problems
+
+    def doubts(self) -> list[str]:
+        preset = PRESETS.get(self._preset, {})
+        # With fields of its own a mapping reads what it wants to.
+        if self._problems or self.service.fields != preset.get("fields"):
+            return []
+        names = " or ".join(fitting_presets(self._preset, self.service.url))
+        return [f"{self.name}: url is one for the preset {names}, not {self._preset}"] * bool(names)
 
     def make_client(self) -> requests.Session:
         session = bound(requests.Session(), self.rest, self.timeout_seconds)
@@ -122,14 +136,32 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
         if named is not None and address_text(named) != address:
             raise self.failure("answers for another address")
         network = network_around(address, pick(record, service.fields.get("network", "")))
-        if any(pick(record, path) == value for path, value in service.not_found.items()):
+        if any(_is_one_of(pick(record, path), value) for path, value in service.not_found.items()):
             return self.location(address, network=network, reason=NOT_FOUND)
         # Were that "not found", a service that renames its fields would empty the cache.
         if named is None or not any(has_path(record, path) for path in service.fields.values()):
             raise self.failure("answers without the fields that are mapped")
-        found = {
-            name: value
-            for name, path in service.fields.items()
-            if name in READERS and (value := READERS[name](pick(record, path))) not in ("", None)
-        }
+        found = self._fields(record)
         return self.location(address, network=network, **(found or {"reason": NOT_FOUND}))
+
+    def _fields(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return what can be read; raise ``ProviderError`` where all that is there cannot be."""
+        paths = {name: path for name, path in self.service.fields.items() if name in READERS}
+        values = {
+            name: pick(record, path) for name, path in paths.items() if has_path(record, path)
+        }
+        read = {name: READERS[name](value) for name, value in values.items()}
+        found = known(read, (value for name, value in values.items() if name not in POINT))
+        # A path may be that of several fields, of which its value fills one.
+        unread = {paths[name] for name, value in values.items() if is_unread(value)} - {
+            paths[name] for name, value in read.items() if value not in ("", None)
+        }
+        if unread and not found:
+            raise self.failure(UNREAD)
+        if unread and self._unread_throttle.is_due():
+            log.warning("geo_fields_not_read", provider=self.name, fields=sorted(unread))
+        return found
+
+
+def _is_one_of(value: object, given: object) -> bool:
+    return value in given if isinstance(given, list | tuple) else value == given

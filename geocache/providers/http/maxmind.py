@@ -28,11 +28,12 @@ from geocache.providers.base import Source
 from geocache.providers.coercion import (
     address_text,
     integer,
+    is_nothing,
     mapping,
     maxmind_fields,
     network_around,
 )
-from geocache.providers.http.base import MALFORMED, TIMEOUT_SECONDS, ServiceProvider
+from geocache.providers.http.base import MALFORMED, TIMEOUT_SECONDS, UNREAD, ServiceProvider
 from geocache.providers.http.bounded_aiohttp import (
     CONNECTIONS,
     Sockets,
@@ -47,8 +48,10 @@ GEOLITE_HOST: Final = "geolite.info"
 # the connections that would be opened for it cost more than they save.
 MANY: Final = 5
 SERVICES: Final = ("country", "city", "insights")
+# What is read of an answer.
+PARTS: Final = ("city", "country", "location", "postal", "registered_country", "subdivisions")
 # Raised when the same service begins to be read differently: older answers are then stale.
-RELEASE: Final = 1
+RELEASE: Final = 2
 ATTRIBUTION: Final = (
     "This product includes GeoLite data created by MaxMind, available from https://www.maxmind.com"
 )
@@ -195,9 +198,9 @@ class MaxMindProvider(ServiceProvider[_Client]):
             raise self.failure("answers for another address")
         remaining = mapping(record.get("maxmind")).get("queries_remaining")
         self.queries_remaining = integer(remaining, 2**63 - 1)
-        found = {
-            name: value for name, value in maxmind_fields(record).items() if value not in ("", None)
-        }
+        found = maxmind_fields(record)
+        if not found and any(_says_something(record.get(part)) for part in PARTS):
+            raise self.failure(UNREAD)
         network = network_around(address, traits.get("network"))
         return self.location(address, network=network, **(found or {"reason": NOT_FOUND}))
 
@@ -214,6 +217,13 @@ class MaxMindProvider(ServiceProvider[_Client]):
         if not isinstance(status, int) or status == 200:
             return self.failure(MALFORMED)
         return self.status_failure(status)
+
+
+def _says_something(value: object) -> bool:
+    if isinstance(value, dict | list):
+        parts = value.values() if isinstance(value, dict) else value
+        return any(map(_says_something, parts))
+    return not is_nothing(value)
 
 
 def _is_at_once(count: int) -> bool:

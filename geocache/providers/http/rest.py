@@ -52,7 +52,7 @@ def asked_seconds(status: int, headers: Mapping[str, str]) -> float:
     """
     asked = _retry_after(headers) if status in RETRIED else None
     if asked is None:
-        asked = _until_reset(headers)
+        asked = _until_reset(headers, is_refused=status in REFUSALS)
     if asked is None:
         asked = REST_SECONDS if status in REFUSALS else 0.0
     return min(asked, MAX_REST_SECONDS)
@@ -69,12 +69,16 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return at - now if at is not None and at > now else None
 
 
-def _until_reset(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds until a count that has come to 0 begins again; None where none has."""
+def _until_reset(headers: Mapping[str, str], *, is_refused: bool) -> float | None:
+    """Return the seconds until a count that has come to 0 begins again; None where none has.
+
+    A refusal need not name the count: then it is the one whose reset it names.
+    """
     resets = [
         _seconds_to(headers.get(reset, ""))
         for remaining, reset in COUNTS
         if _count(headers.get(remaining, "")) == 0
+        or (is_refused and remaining not in headers and reset in headers)
     ]
     return max(resets, default=None)
 

@@ -6,8 +6,8 @@ from structlog.testing import capture_logs
 
 from geocache import checks
 from geocache.exceptions import ProviderError
-from geocache.location import NOT_FOUND, dump_locations, load_locations
-from geocache.lookup import lookup_many
+from geocache.location import NOT_FOUND, UNAVAILABLE, dump_locations, load_locations
+from geocache.lookup import lookup, lookup_many
 from geocache.providers import factory
 from geocache.providers.http.json_presets import PRESETS
 from geocache.providers.http.json_service import HttpJsonProvider
@@ -73,8 +73,10 @@ def moved(url, stand_in):
 
 def a_preset(stand_in, name, **options):
     preset = PRESETS[name]
-    batch = {**preset["batch"], "url": moved(preset["batch"]["url"], stand_in)}
-    here = {"url": moved(preset["url"], stand_in), "batch": batch, "timeout_seconds": 2}
+    here = {"url": moved(preset["url"], stand_in), "timeout_seconds": 2}
+    if "batch" in preset:
+        url = moved(preset["batch"]["url"], stand_in)
+        here["batch"] = {**preset["batch"], "url": url}
     return HttpJsonProvider(name, **here | options)
 
 
@@ -159,6 +161,175 @@ def test_ipinfo__says_whose_data_it_is():
     assert (source.name, "IPinfo" in source.attribution) == ("ipinfo.io", True)
 
 
+# As their documents show them.
+LITE_ANSWER = {
+    "ip": "8.8.8.8",
+    "asn": "AS15169",
+    "as_name": "Google LLC",
+    "as_domain": "google.com",
+    "country_code": "US",
+    "country": "United States",
+    "continent_code": "NA",
+    "continent": "North America",
+}
+CORE_ANSWER = {
+    "ip": "8.8.8.8",
+    "geo": {
+        "city": "Mountain View",
+        "region": "California",
+        "region_code": "CA",
+        "country": "United States",
+        "country_code": "US",
+        "continent": "North America",
+        "continent_code": "NA",
+        "latitude": 37.38605,
+        "longitude": -122.08385,
+        "timezone": "America/Los_Angeles",
+        "postal_code": "94035",
+    },
+    "as": {
+        "asn": "AS15169",
+        "name": "Google LLC",
+        "domain": "google.com",
+        "type": "hosting",
+    },
+    "is_anonymous": False,
+    "is_anycast": True,
+    "is_hosting": True,
+    "is_mobile": False,
+    "is_satellite": False,
+}
+PLUS_ANSWER = {
+    **CORE_ANSWER,
+    "hostname": "dns.google",
+    "geo": {
+        **CORE_ANSWER["geo"],
+        "dma_code": "807",
+        "geoname_id": "5375480",
+        "radius": 500,
+        "last_changed": "2025-11-09",
+    },
+    "as": {**CORE_ANSWER["as"], "last_changed": "2023-08-07"},
+    "mobile": {},
+    "anonymous": {"is_proxy": False, "is_relay": False, "is_tor": False, "is_vpn": False},
+}
+OPERATOR = {"country_code": "US", "asn": 15169, "organization": "Google LLC"}
+MOUNTAIN_VIEW = {
+    **OPERATOR,
+    "region": "California",
+    "city": "Mountain View",
+    "postal_code": "94035",
+    "latitude": 37.38605,
+    "longitude": -122.08385,
+    "time_zone": "America/Los_Angeles",
+}
+IPINFO_FORMS = {
+    "ipinfo-lite": (LITE_ANSWER, OPERATOR),
+    "ipinfo-core": (CORE_ANSWER, MOUNTAIN_VIEW),
+    "ipinfo-plus": (PLUS_ANSWER, {**MOUNTAIN_VIEW, "accuracy_radius_km": 500}),
+}
+
+
+@pytest.mark.parametrize("name", IPINFO_FORMS)
+def test_ipinfo__each_of_its_plans_has_a_preset(service, name):
+    answer, expected = IPINFO_FORMS[name]
+    service.answer(Reply(body=answer))
+    provider = a_preset(service, name, token=TOKEN)
+    location = provider.resolve("8.8.8.8").to_plain()
+    assert {key: value for key, value in location.items() if value not in ("", None)} == {
+        **expected,
+        "address": "8.8.8.8",
+        "resolved_at": location["resolved_at"],
+        "source": "ipinfo.io",
+        "found": True,
+        "stale": False,
+    }
+    (asked,) = service.asked
+    folder = "lite" if name == "ipinfo-lite" else "lookup"
+    assert asked.path == f"/{folder}/8.8.8.8"
+    assert asked.headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize("name", IPINFO_FORMS)
+def test_ipinfo__bogons_are_not_found_in_each_plan(service, name):
+    service.answer(Reply(body={"ip": LONDON, "bogon": True}))
+    assert a_preset(service, name, token=TOKEN).resolve(LONDON).reason == NOT_FOUND
+
+
+@pytest.mark.parametrize("name", IPINFO_FORMS)
+def test_ipinfo__the_answer_of_another_plan_is_a_failure(service, name):
+    service.answer(Reply(body=IPINFO_FORMS[name][0]))
+    assert "answers with" in refusal(a_preset(service, "ipinfo", token=TOKEN), "8.8.8.8")
+
+
+@pytest.mark.parametrize("name", IPINFO_FORMS)
+def test_ipinfo__a_country_without_a_place_is_an_answer(service, name):
+    answer = {"ip": LONDON, "country_code": "GB", "geo": {"country_code": "GB"}}
+    service.answer(Reply(body=answer))
+    assert a_preset(service, name, token=TOKEN).resolve(LONDON).country_code == "GB"
+
+
+@pytest.mark.parametrize(
+    "message", ["SSL unavailable for this endpoint, order a key", "invalid key", None]
+)
+def test_ip_api__a_failure_that_is_not_about_the_address_is_one(service, message):
+    service.answer(Reply(body={"status": "fail", "message": message, "query": LONDON}))
+    assert "without the fields" in refusal(a_preset(service, "ip-api"))
+
+
+@pytest.mark.parametrize("message", ["reserved range", "private range", "invalid query"])
+def test_ip_api__each_failure_about_the_address_is_not_found(service, message):
+    service.answer(Reply(body={"status": "fail", "message": message, "query": LONDON}))
+    assert a_preset(service, "ip-api").resolve(LONDON).reason == NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("preset", "url", "words"),
+    [
+        ("ipinfo", "https://api.ipinfo.io/lite/{address}", "preset ipinfo-lite"),
+        ("ipinfo", "http://127.0.0.1:1/lite/{address}", "preset ipinfo-lite"),
+        ("ipinfo", "https://api.ipinfo.io/lookup/{address}", "ipinfo-core or ipinfo-plus"),
+        ("ipinfo-lite", "https://ipinfo.io/{address}/json", "preset ipinfo,"),
+        ("ipinfo-lite", "https://api.ipinfo.io/lookup/{address}", "ipinfo-core or ipinfo-plus"),
+        ("ipinfo-core", "https://api.ipinfo.io/lite/{address}", "preset ipinfo-lite"),
+        ("ipinfo-plus", "https://ipinfo.io/{address}", "preset ipinfo,"),
+        ("ip-api", "https://ipinfo.io/lite/{address}", "preset ipinfo-lite"),
+        ("ipinfo", "https://ipinfo.io/{address}", ""),
+        ("ipinfo", "https://proxy.example/ipinfo/{address}", ""),
+        ("ipinfo-lite", "https://proxy.example/ipinfo/{address}", ""),
+        ("ipinfo-lite", "https://proxy.example/x/lite/{address}", ""),
+        ("ipinfo-plus", "https://api.ipinfo.io/lookup/{address}?pretty=1", ""),
+        ("ip-api", "https://pro.ip-api.com/json/{address}?key={token}", ""),
+        ("ip-api", "https://[", ""),
+    ],
+)
+def test_doubts__url_of_another_preset(preset, url, words):
+    token = TOKEN if preset != "ip-api" or "{token}" in url else ""
+    told = " ".join(HttpJsonProvider(preset, url=url, token=token).doubts())
+    assert words in told
+    assert bool(told) is bool(words)
+
+
+def test_doubts__own_fields_are_the_owners_business():
+    url, fields = "https://api.ipinfo.io/lite/{address}", {"country_code": "country_code"}
+    assert HttpJsonProvider("ipinfo", url=url, fields=fields, token=TOKEN).doubts() == []
+    assert HttpJsonProvider(url=url, fields=fields, token=TOKEN).doubts() == []
+
+
+def test_check__names_a_url_that_the_preset_is_not_for(settings):
+    given = {"preset": "ipinfo", "token": TOKEN, "url": "https://api.ipinfo.io/lite/{address}"}
+    backend = "geocache.providers.http.json_service.HttpJsonProvider"
+    member = {"BACKEND": backend, "OPTIONS": given}
+    chain = {
+        "BACKEND": "geocache.providers.chain.ChainProvider",
+        "OPTIONS": {"providers": [member]},
+    }
+    for provider in (member, chain):
+        settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": provider}
+        assert [one.id for one in checks.check_preset()] == ["geocache.W048"]
+        assert checks.check_provider() == []
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets__are_whole(name):
     assert HttpJsonProvider(name, token="" if name == "ip-api" else TOKEN).check() == []
@@ -208,6 +379,60 @@ def test_resolve__not_found_holds_for_the_network_that_is_named(service):
 def test_resolve__an_answer_without_its_fields_is_a_failure_and_not_not_found(service):
     service.answer(Reply(body={"renamed": "London"}))
     assert "without the fields" in refusal(a_provider(service))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"country": "United States", "asn": None},
+        {"country": "USA"},
+        {"country": 5, "city": "-"},
+        {"country": {"code": "US"}},
+        {"country": "US, GB", "asn": "Google"},
+        {"lat": "north"},
+    ],
+    ids=str,
+)
+def test_resolve__an_answer_of_which_nothing_can_be_read_is_a_failure(service, body):
+    service.answer(Reply(body=body))
+    fields = {"country_code": "country", "asn": "asn", "city": "city", "latitude": "lat"}
+    provider = a_provider(service, fields=fields)
+    assert "of which none can be read" in refusal(provider)
+
+
+@pytest.mark.parametrize(
+    "body", [{"country": "-", "city": None}, {"country": "ZZ", "asn": "AS0"}, {"asn": 0}], ids=str
+)
+def test_resolve__an_answer_that_says_nothing_in_each_field_is_not_found(service, body):
+    service.answer(Reply(body=body))
+    fields = {"country_code": "country", "asn": "asn", "city": "city", "organization": "asn"}
+    assert a_provider(service, fields=fields).resolve(LONDON).reason == NOT_FOUND
+
+
+def test_resolve__a_field_that_cannot_be_read_is_logged_once_by_its_name(service):
+    service.answer(Reply(body={"country": "United States", "city": "London"}))
+    provider = a_provider(service, fields={"country_code": "country", "city": "city"})
+    with capture_logs() as logs:
+        assert provider.resolve(LONDON).city == "London"
+        provider.resolve(LONDON)
+    assert [(log["event"], log["fields"]) for log in logs] == [("geo_fields_not_read", ["country"])]
+
+
+@pytest.mark.django_db
+def test_lookup__an_answer_that_cannot_be_read_is_neither_kept_nor_counted(service, settings):
+    options = {
+        "url": f"http://{service.host}/{{address}}",
+        "fields": {"country_code": "country"},
+        "queries_per_day": 1,
+    }
+    backend = "geocache.providers.http.json_service.HttpJsonProvider"
+    settings.GEOCACHE = {
+        **settings.GEOCACHE,
+        "PROVIDER": {"BACKEND": backend, "OPTIONS": options},
+    }
+    service.answer(Reply(body={"country": "Germany"}), Reply(body={"country": "DE"}))
+    assert lookup(LONDON).reason == UNAVAILABLE
+    assert lookup(LONDON).country_code == "DE"
 
 
 def test_resolve__no_password_out_of_netrc(service, tmp_path, monkeypatch):
@@ -280,7 +505,7 @@ def test_fault__an_answer_for_another_address_is_refused(service, named):
     assert "another address" in refusal(a_preset(service, "ip-api"))
 
 
-@pytest.mark.parametrize("name", ["ip-api", "ipinfo"])
+@pytest.mark.parametrize("name", ["ip-api", "ipinfo", "ipinfo-core", "ipinfo-lite"])
 @pytest.mark.parametrize(
     "value",
     [
@@ -293,6 +518,14 @@ def test_resolve__a_field_of_any_type_is_coerced_or_refused(service, name, value
     answer, provider = {
         "ip-api": (IP_API_ANSWER, a_preset(service, "ip-api")),
         "ipinfo": (IPINFO_ANSWER, a_preset(service, "ipinfo", token=TOKEN)),
+        "ipinfo-core": (
+            {**CORE_ANSWER, "ip": LONDON},
+            a_preset(service, "ipinfo-core", token=TOKEN),
+        ),
+        "ipinfo-lite": (
+            {**LITE_ANSWER, "ip": LONDON},
+            a_preset(service, "ipinfo-lite", token=TOKEN),
+        ),
     }[name]
     for field in answer:
         service.answer(Reply(body={**answer, field: value}))

@@ -166,6 +166,27 @@ def test_resolve__not_found_is_an_answer(service, code):
     assert (location.reason, location.network) == (NOT_FOUND, "")
 
 
+@pytest.mark.parametrize(
+    ("part", "is_failure"),
+    [
+        ({"country": {"iso_code": "USA"}}, True),
+        ({"city": {"names": {"de": "Wien"}}}, True),
+        ({"location": {"latitude": 91}}, True),
+        ({"country": {"iso_code": "ZZ"}}, False),
+        ({"city": {"names": {"en": "-"}}}, False),
+        ({"country": {}}, False),
+    ],
+    ids=str,
+)
+def test_resolve__a_record_of_which_nothing_can_be_read_is_a_failure(service, part, is_failure):
+    service.answer(ok({"traits": {"ip_address": LONDON, "network": NETWORK}}, **part))
+    provider = a_provider(service)
+    if is_failure:
+        assert "none can be read" in refusal(provider)
+    else:
+        assert provider.resolve(LONDON).reason == NOT_FOUND
+
+
 def test_resolve__a_record_without_a_place_is_not_found_with_its_network(service):
     service.answer(Reply(body={"traits": {"ip_address": LONDON, "network": NETWORK}}))
     location = a_provider(service).resolve(LONDON)
@@ -602,7 +623,7 @@ def test_check__all_is_well():
 
 def test_build__is_that_of_service_and_host():
     provider = MaxMindProvider(ACCOUNT, KEY)
-    assert provider.build() == "maxmind-geolite.info-city-1"
+    assert provider.build() == "maxmind-geolite.info-city-2"
     assert MaxMindProvider("7", "other").build() == provider.build()
     assert MaxMindProvider(ACCOUNT, KEY, service="country").build() != provider.build()
     assert MaxMindProvider(ACCOUNT, KEY, host="geoip.maxmind.com").build() != provider.build()
