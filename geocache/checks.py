@@ -3,6 +3,7 @@
 Those of the databases are in ``geocache.models.checks``.
 """
 
+import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial, wraps
@@ -108,6 +109,23 @@ def check_journal_in_production(**_: Any) -> list[CheckMessage]:
             "that are not flushed yet, or the seals that keep them from being passed over.",
             hint="Set maxmemory-policy to noeviction or volatile-lru.",
             id="geocache.W003",
+        )
+    ]
+
+
+@check_of_settings(Tags.caches)
+def check_location(**_: Any) -> list[CheckMessage]:
+    """Check that no password cuts the URL of a cache, which backends split at "," and ";"."""
+    location = conf.caches().get(conf.get("CACHE_ALIAS"), {}).get("LOCATION")
+    parts = re.split("[,;]", location) if isinstance(location, str) and "://" in location else []
+    if all("://" in part for part in parts):
+        return []
+    return [
+        Error(
+            "The LOCATION of geocache's entry of CACHES has a comma or semicolon that does not "
+            "separate two URLs.",
+            hint="Write it as %2C, or %3B, in a password; or make LOCATION a list of URLs.",
+            id="geocache.E044",
         )
     ]
 

@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import secrets
-import tempfile
-from contextlib import suppress
+import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 import environ
@@ -23,6 +24,12 @@ POSTGRES_OPTIONS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+# Where CACHE_URL goes on with another server: any other comma belongs to a password.
+BETWEEN_SERVERS = re.compile(r"([,;])(?=(?:rediss?|unix)://)")
+# What may stand in a name and a password as it is; "%" for what is encoded already.
+PLAIN = ":%!$&'()*+=~"
+# How long another process may take to write a short file, in seconds.
+WRITE_SECONDS = 5
 
 
 def flag(name: str, *, default: bool) -> bool:
@@ -105,20 +112,42 @@ def secret_key(folder: Path, *, is_debug: bool) -> str:
     if not is_debug:
         raise ImproperlyConfigured("SECRET_KEY is not set; production does not start without it.")
     kept = folder / "secret_key"
-    if not kept.exists():
-        _keep_once(kept, secrets.token_urlsafe(50))
-    return kept.read_text()
+    try:
+        return _kept_text(kept, secrets.token_urlsafe(50))
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{kept} cannot be used: {error.strerror or error}. Set SECRET_KEY."
+        ) from error
 
 
-def _keep_once(path: Path, text: str) -> None:
-    # Whole and exclusive: of two processes that start at once both then read the key of one.
-    # Process ids will not do for a name: in two containers on one volume both are 1.
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    with suppress(FileExistsError):
-        path.hardlink_to(draft)
-    Path(draft).unlink()
+def _kept_text(path: Path, text: str) -> str:
+    """Return what is in the file ``path``; of processes that start at once one puts ``text`` there.
+
+    By an exclusive open: not each file system has hard links.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _whole_text(path)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return text
+
+
+def _whole_text(path: Path) -> str:
+    """Return what is in a file; a short text is written in one piece, so it is whole or empty."""
+    deadline = time.monotonic() + WRITE_SECONDS
+    while not (text := path.read_text()):
+        if time.monotonic() > deadline:
+            raise ImproperlyConfigured(f"{path} is empty; delete it, and another one is made.")
+        time.sleep(0.01)
+    return text
 
 
 def database(folder: Path) -> dict[str, Any]:
@@ -163,7 +192,10 @@ def geocache_cache(folder: Path) -> dict[str, Any]:
         raise ImproperlyConfigured("CACHE_URL has to start with redis://, rediss:// or unix://.")
     return {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": url,
+        # Each second part is what stands between two servers.
+        "LOCATION": "".join(
+            part if len(part) == 1 else _redis_url(part) for part in BETWEEN_SERVERS.split(url)
+        ),
         "KEY_PREFIX": prefix,
         "OPTIONS": {
             "serializer": "geocache.cache.backends.TextSerializer",
@@ -171,6 +203,21 @@ def geocache_cache(folder: Path) -> dict[str, Any]:
             "socket_timeout": 5,
         },
     }
+
+
+def _redis_url(url: str) -> str:
+    """Return the URL of one server, its name and password encoded: Django splits at "," and ";"."""
+    scheme, _, rest = url.partition("://")
+    user, at, place = rest.rpartition("@") if not rest.startswith("/") else ("", "", rest)
+    try:
+        is_read = not re.search("[,;#]", place) and urlsplit(f"{scheme}://{place}").port != 0
+    except ValueError:
+        is_read = False
+    if not is_read:
+        raise ImproperlyConfigured(
+            "CACHE_URL cannot be read: each server is redis://[[user]:password@]host[:port][/number]."
+        )
+    return f"{scheme}://{quote(user, safe=PLAIN)}{at}{place}"
 
 
 def geocache_provider() -> dict[str, Any]:

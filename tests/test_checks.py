@@ -44,6 +44,24 @@ def test_checks__the_default_set_up_has_nothing_to_say() -> None:
     assert ids() == set()
 
 
+@pytest.mark.parametrize(
+    ("location", "is_wrong"),
+    [
+        ("redis://:pa,ss@127.0.0.1:1/8", True),
+        ("redis://:pa;ss@127.0.0.1:1/8", True),
+        ("redis://:pa%2Css@127.0.0.1:1/8", False),
+        ("redis://127.0.0.1:1,redis://127.0.0.1:2", False),
+        (["redis://:pa,ss@127.0.0.1:1/8"], False),
+    ],
+)
+def test_check_location__a_password_may_not_cut_the_url(
+    settings: Any, location: Any, is_wrong: bool
+) -> None:
+    backend = "django.core.cache.backends.redis.RedisCache"
+    use_cache(settings, {"BACKEND": backend, "LOCATION": location})
+    assert ("geocache.E044" in ids()) is is_wrong
+
+
 def test_check_database_age__tells_on_deploy_that_the_fallback_is_old() -> None:
     assert ids(deploy=True) == {"geocache.I001"}
 

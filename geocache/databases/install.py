@@ -1,9 +1,10 @@
 """Put a file in the place of another, so that whoever reads finds the one or the other, whole."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -36,21 +37,41 @@ def install(path: Path, target: Path) -> None:
     Never written over in place: processes have the old file mapped into their memory.
     """
     if target.exists():
-        with draft(target) as link:
-            link.unlink()
-            link.hardlink_to(target)
-            link.replace(target.with_name(target.name + PREVIOUS))
+        # It is for people who want to go back: a disk without room for it is no reason to stay.
+        with suppress(OSError):
+            _keep(target, target.with_name(target.name + PREVIOUS))
     replace(path, target)
+
+
+def _keep(target: Path, previous: Path) -> None:
+    """Make ``previous`` the same as ``target``, which stays there all the time."""
+    with draft(target) as second:
+        try:
+            second.unlink()
+            second.hardlink_to(target)
+        except OSError:
+            # The file system has no hard links, or the file belongs to another user.
+            shutil.copyfile(target, second)
+            replace(second, previous)
+        else:
+            second.replace(previous)
 
 
 def replace(path: Path, target: Path) -> None:
     """Rename ``path`` to ``target``, once it is on the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
-    # It was made for its owner alone; the folder says who may read.
-    path.chmod(0o644)
+    # It was made for its owner alone; the folder says who may read. Not each file system has modes.
+    with suppress(OSError):
+        path.chmod(0o644)
     path.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
+    # It is installed by now; not each file system lets a folder be written out.
+    with suppress(OSError):
+        _sync_folder(target.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -5,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.core.cache.backends.redis import RedisCache
 from django.core.exceptions import ImproperlyConfigured
 
 from geocache.providers.http.maxmind import MaxMindProvider
@@ -181,6 +183,53 @@ def test_secret_key__of_many_that_start_at_once_is_one(tmp_path):
         assert [path.name for path in folder.iterdir()] == ["secret_key"]
 
 
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP])
+def test_secret_key__needs_no_hard_link_and_leaves_no_draft(monkeypatch, tmp_path, code):
+    def refuse(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("os.link", refuse)
+    key = environment.secret_key(tmp_path, is_debug=True)
+    assert environment.secret_key(tmp_path, is_debug=True) == key
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+
+
+def test_secret_key__that_another_process_is_writing_is_waited_for(tmp_path):
+    kept = tmp_path / "secret_key"
+    kept.touch()
+    with ThreadPoolExecutor(1) as pool:
+        key = pool.submit(environment.secret_key, tmp_path, is_debug=True)
+        kept.write_text("written a moment later")
+        assert key.result() == "written a moment later"
+
+
+def test_secret_key__an_empty_file_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(environment, "WRITE_SECONDS", 0)
+    (tmp_path / "secret_key").touch()
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        environment.secret_key(tmp_path, is_debug=True)
+    assert_one_line(refusal, "secret_key is empty; delete it")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_secret_key__a_full_disk_is_told_and_leaves_nothing(monkeypatch, tmp_path, code):
+    def fail(_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        environment.secret_key(tmp_path, is_debug=True)
+    assert_one_line(refusal, os.strerror(code))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_secret_key__a_folder_in_its_place_is_told(tmp_path):
+    (tmp_path / "secret_key").mkdir()
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        environment.secret_key(tmp_path, is_debug=True)
+    assert_one_line(refusal, "Is a directory")
+
+
 def test_secret_key__of_the_environment_wins_and_is_not_written_down(monkeypatch, tmp_path):
     monkeypatch.setenv("SECRET_KEY", "$from=the environment,")
     for is_debug in (True, False):
@@ -325,6 +374,37 @@ def test_cache__several_servers_are_a_list_that_redis_itself_splits(monkeypatch,
     assert environment.geocache_cache(tmp_path)["LOCATION"] == "redis://one:6379,redis://two:6379"
 
 
+@pytest.mark.parametrize(
+    "password", ["pa,ss", "pa;ss", "p#a", "p/a", "p?a", "p@a", "p:a", "p%2Ca", "p[a]", "ü", "1/2"]
+)
+@pytest.mark.parametrize("user", ["", "me"])
+def test_cache__a_password_of_any_characters_is_read(monkeypatch, tmp_path, user, password):
+    monkeypatch.setenv("CACHE_URL", f"redis://{user}:{password}@127.0.0.1:6380/8")
+    entry = environment.geocache_cache(tmp_path)
+    cache = RedisCache(entry["LOCATION"], {})
+    connection = cache._cache.get_client().connection_pool.connection_kwargs
+    assert connection["password"] == password.replace("%2C", ",")
+    assert connection.get("username") == (user or None)
+    assert (connection["host"], connection["port"], connection["db"]) == ("127.0.0.1", 6380, 8)
+
+
+def test_cache__passwords_of_several_servers_are_their_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("CACHE_URL", "redis://:a,b@one;rediss://:c;d@two:6380/1,unix:///run/@x?db=2")
+    location = environment.geocache_cache(tmp_path)["LOCATION"]
+    assert location == "redis://:a%2Cb@one;rediss://:c%3Bd@two:6380/1,unix:///run/@x?db=2"
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://one,two", "redis://h:x/1", "redis://h:99999", "redis://h#1"]
+)
+def test_cache__a_server_that_cannot_be_read_is_refused(monkeypatch, tmp_path, url):
+    monkeypatch.setenv("CACHE_URL", url.replace("://", "://:hunter2@"))
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        environment.geocache_cache(tmp_path)
+    assert_one_line(refusal, "CACHE_URL cannot be read")
+    assert "hunter2" not in str(refusal.value)
+
+
 # --- provider ----------------------------------------------------------------------------------
 
 MMDB = {"BACKEND": "geocache.providers.mmdb.MmdbProvider"}
@@ -361,7 +441,7 @@ def test_geocache_provider__host_service_and_timeout(monkeypatch):
     monkeypatch.setenv("GEOCACHE_MAXMIND_TIMEOUT_SECONDS", "2")
     provider = MaxMindProvider(**environment.geocache_provider()["OPTIONS"])
     assert provider.check() == []
-    assert provider.build() == "maxmind-geoip.maxmind.com-insights-1"
+    assert provider.build() == "maxmind-geoip.maxmind.com-insights-2"
     assert provider.timeout_seconds == 2
 
 
