@@ -23,8 +23,9 @@ from geocache.blocklists.spool import (
     temporary_file,
     temporary_folder,
 )
-from geocache.downloads.client import LIST, Client, Fetched, Progress
+from geocache.downloads.client import Client, Fetched, Progress
 from geocache.downloads.limits import Deadline
+from geocache.downloads.statuses import LIST
 from geocache.downloads.urls import host_of, read_url
 from geocache.exceptions import ImportFailed, UpdateError
 from geocache.models import ImportSource

@@ -1,10 +1,11 @@
 """Which databases are fetched, from where, and what they have to be."""
 
+import glob
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from geocache import conf
 from geocache.exceptions import UpdateError
@@ -30,6 +31,8 @@ class Edition:
     # Where its SHA-256 is published; a service may publish none.
     checksum_url: str = ""
     is_checksum_required: bool = False
+    # What the file may be called there; a star is any text.
+    checksum_names: tuple[str, ...] = ()
 
 
 def wanted_editions(at: datetime | None = None) -> list[Edition]:
@@ -58,6 +61,8 @@ def _maxmind(name: str, auth: tuple[str, str]) -> Edition:
         auth=auth,
         checksum_url=f"{url}.sha256",
         is_checksum_required=True,
+        # It is called by the day of its build.
+        checksum_names=(*_names_at(url), f"{name}*.tar.gz"),
     )
 
 
@@ -78,8 +83,17 @@ def _own(url: str) -> Edition:
         raise UpdateError("one of UPDATE_URLS is no URL") from error
     name = _file_name(ENDINGS.sub("", parts.path.rpartition("/")[2]))
     return Edition(
-        name=name, urls=(url,), checksum_url=parts._replace(path=f"{parts.path}.sha256").geturl()
+        name=name,
+        urls=(url,),
+        checksum_url=parts._replace(path=f"{parts.path}.sha256").geturl(),
+        checksum_names=_names_at(url),
     )
+
+
+def _names_at(url: str) -> tuple[str, ...]:
+    """Return what a file may be called that is saved from a URL, with its query or without."""
+    whole = url.rpartition("/")[2].partition("#")[0]
+    return tuple(glob.escape(unquote(name)) for name in (whole, whole.partition("?")[0]))
 
 
 def _file_name(text: str) -> str:

@@ -147,14 +147,11 @@ class Update:
         if not edition.checksum_url:
             return ""
         try:
-            found = self.client.fetch_checksum(edition.checksum_url)
+            return self.client.fetch_checksum(edition.checksum_url, edition.checksum_names)
         except NotPublished:
-            found = ""
             if edition.is_checksum_required:
                 raise
-        if edition.is_checksum_required and not found:
-            raise UpdateError("its checksum cannot be read; try again later")
-        return found
+            return ""
 
     def _fetch(self, target: Path, *, is_conditional: bool) -> Fetched | None:
         *others, last = self.edition.urls

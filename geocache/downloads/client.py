@@ -1,7 +1,6 @@
 """Fetch one file over HTTPS: bounded in time and size, and only from where it may come from."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,15 +13,17 @@ import requests
 import urllib3
 
 from geocache import conf
+from geocache.downloads.checksums import sha256_of
 from geocache.downloads.connections import BoundedAdapter
 from geocache.downloads.limits import CHUNK_BYTES, Deadline, check_size
+from geocache.downloads.statuses import DATABASE, Kind, failure_of
 from geocache.downloads.urls import LOOPBACK, Place, is_plain, read_url, refuse_redirect
-from geocache.exceptions import NotPublished, TooOften, UpdateError
+from geocache.exceptions import TooOften, UpdateError
 
 # Seconds to wait for a connection, and for the next bytes.
 TIMEOUTS: Final = (10, 30)
 MAX_REDIRECTS: Final = 5
-MAX_CHECKSUM_BYTES: Final = 10_000
+MAX_CHECKSUM_BYTES: Final = 1_000_000
 RETRY_SECONDS: Final = 3600
 MAX_RETRY_SECONDS: Final = 7 * 86_400
 REDIRECTS: Final = (301, 302, 303, 307, 308)
@@ -42,30 +43,6 @@ class Fetched:
     sha256: str
     etag: str = ""
     last_modified: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """What is fetched, in the words of errors, and the setting of hosts that redirects may name."""
-
-    name: str
-    access_hint: str
-    missing_hint: str
-    hosts_setting: str
-
-
-DATABASE: Final = Kind(
-    name="database",
-    access_hint="check account, key and edition",
-    missing_hint="check its name",
-    hosts_setting="UPDATE_REDIRECT_HOSTS",
-)
-LIST: Final = Kind(
-    name="list",
-    access_hint="check its URL, and the key in it if there is one",
-    missing_hint="check its URL",
-    hosts_setting="IMPORT_HOSTS",
-)
 
 
 class Client:
@@ -113,16 +90,14 @@ class Client:
                 last_modified=response.headers.get("Last-Modified", ""),
             )
 
-    def fetch_checksum(self, url: str) -> str:
-        """Return the SHA-256 that ``url`` holds, or the empty text when it holds something else."""
+    def fetch_checksum(self, url: str, names: Collection[str]) -> str:
+        """Return the SHA-256 at ``url`` of the file that one of ``names`` means.
+
+        Raises ``UpdateError`` where none can be read, as ``sha256_of`` does.
+        """
         with self._response(url, {}) as response:
-            text = b""
-            for chunk in self._chunks(response):
-                text += chunk
-                if len(text) > MAX_CHECKSUM_BYTES:
-                    return ""
-        found = re.match(rb"\s*([0-9a-fA-F]{64})\b", text)
-        return found[1].decode().lower() if found else ""
+            content = b"".join(self._chunks(response, max_bytes=MAX_CHECKSUM_BYTES))
+        return sha256_of(content, names)
 
     @contextmanager
     def _response(self, url: str, headers: Mapping[str, str]) -> Iterator[requests.Response]:
@@ -162,6 +137,11 @@ class Client:
 
     def _redirected(self, place: Place, first: Place, response: requests.Response) -> Place:
         location = response.headers.get("Location", "")
+        if not location:
+            status = response.status_code
+            raise UpdateError(
+                f"{place.host} redirects ({status}) without saying where to; try again"
+            )
         try:
             # Before it is joined: urljoin leaves out some of what must be refused.
             if not is_plain(location):
@@ -204,16 +184,10 @@ class Client:
             raise UpdateError(
                 f"{host} answers that nothing has changed (304), which it was not asked; try again"
             )
-        if status in (401, 403):
-            raise UpdateError(f"{host} refuses access ({status}); {self.kind.access_hint}")
-        if status in (404, 410):
-            raise NotPublished(
-                f"{host} has no such {self.kind.name} ({status}); {self.kind.missing_hint}"
-            )
         if status in (429, 503):
             later = retry_at(response.headers.get("Retry-After", ""))
             raise TooOften(f"{host} wants to be asked later ({status})", later)
-        raise UpdateError(f"{host} answers {status}; try again later")
+        raise failure_of(status, host, self.kind)
 
 
 def _anonymous(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,42 @@ def test_update__wrong_checksum(service: Service, folder: Path, tmp_path: Path) 
     service.put_with_checksum(PATH, b"something else")
     service.put(PATH, a_database(tmp_path, NEWER))
     assert_kept(folder, update(), "not what its checksum says")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{sum}  asn.mmdb\n", "its checksum file is one of 'asn.mmdb'"),
+        ("SHA256 (asn.mmdb) = {sum}\n", "its checksum file is one of 'asn.mmdb'"),
+        ("<html>", "its checksum cannot be read"),
+        ("", "its checksum cannot be read"),
+    ],
+)
+@pytest.mark.usefixtures("held")
+def test_update__checksum_that_is_there_and_not_of_this_file(
+    service: Service, folder: Path, tmp_path: Path, text: str, why: str
+) -> None:
+    database = a_database(tmp_path, NEWER)
+    service.put(PATH, database)
+    text = text.format(sum=sha256(database).hexdigest())
+    service.put(f"{PATH}.sha256", text.encode())
+    assert_kept(folder, update(), why)
+
+
+@pytest.mark.parametrize(
+    "text", ["SHA256 ({name}) = {sum}\n", "{sum}\r\n", "{other}  asn.mmdb\r\n{sum} *{name}\r\n"]
+)
+@pytest.mark.usefixtures("held")
+def test_update__checksum_in_the_forms_of_tools(
+    service: Service, tmp_path: Path, text: str
+) -> None:
+    database = a_database(tmp_path, NEWER)
+    service.put(PATH, database)
+    given = {"name": Path(PATH).name, "sum": sha256(database).hexdigest(), "other": "a" * 64}
+    service.put(f"{PATH}.sha256", text.format(**given).encode())
+    assert update().status == INSTALLED
+    service.put(PATH, b"something else")
+    assert update().status == UNCHANGED
 
 
 @pytest.mark.usefixtures("held")

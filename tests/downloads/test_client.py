@@ -19,6 +19,7 @@ from geocache.downloads import client
 from geocache.downloads.client import Client
 from geocache.downloads.connections import BoundedAdapter
 from geocache.downloads.limits import Deadline
+from geocache.downloads.statuses import DATABASE, LIST, MEANINGS, Kind
 from geocache.exceptions import UpdateError
 from tests.support.database_server import Service
 
@@ -159,19 +160,65 @@ def dripping(context: ssl.SSLContext | None = None) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("status", "kind", "why"),
     [
-        (404, client.DATABASE, "has no such database (404); check its name"),
-        (404, client.LIST, "has no such list (404); check its URL"),
-        (401, client.DATABASE, "check account, key and edition"),
-        (403, client.LIST, "refuses access (403); check its URL, and the key in it"),
+        (404, DATABASE, "has no such database (404); check its name"),
+        (404, LIST, "has no such list (404); check its URL"),
+        (401, DATABASE, "check account, key and edition"),
+        (403, LIST, "refuses access (403); check its URL, and the key in it"),
+        (202, LIST, "has not made it yet (202); try again later"),
+        (204, LIST, "answers without any content (204); check its URL"),
+        (206, DATABASE, "a part only (206)"),
+        (226, LIST, "answers 226, with which no list comes; check its URL"),
+        (300, LIST, "offers several to choose from (300); use the URL of one"),
+        (306, LIST, "answers 306, a redirect that is not followed; check its URL"),
+        (302, LIST, "redirects (302) without saying where to"),
+        (400, LIST, "does not understand the request (400); check its URL"),
+        (402, DATABASE, "wants to be paid (402); see to the account's plan or bill"),
+        (405, LIST, "does not offer it as a download (405); check its URL"),
+        (406, DATABASE, "does not offer it in a form that is asked for (406)"),
+        (407, LIST, "a proxy that wants a name and a password (407); put them into HTTPS_PROXY"),
+        (408, LIST, "did not get the request in time (408); try again, the line is slow"),
+        (410, LIST, "has that list no longer (410); look for where it is now"),
+        (410, DATABASE, "has that database no longer (410)"),
+        (413, LIST, "finds the request too large (413)"),
+        (418, LIST, "does not answer programs (418); ask its owner"),
+        (422, LIST, "refuses the request (422); check its URL"),
+        (425, LIST, "so early in a connection (425); try again"),
+        (451, DATABASE, "may not offer it for legal reasons (451); use another source"),
+        (451, LIST, "may not offer it for legal reasons (451); use another source"),
+        (500, LIST, "answers 500; try again later"),
+        (501, LIST, "cannot answer such a request (501); check its URL"),
+        (511, LIST, "behind a network that wants a log-in first (511)"),
+        (522, LIST, "answers 522; try again later"),
+        (599, LIST, "answers 599; try again later"),
+        (600, LIST, "answers 600, which no status means"),
+        (999, LIST, "answers 999, which no status means; check its URL"),
     ],
 )
 def test_fetch__refusal_speaks_of_what_is_fetched(
-    service: Service, status: int, kind: client.Kind, why: str
+    service: Service, status: int, kind: Kind, why: str
 ) -> None:
     url = service.put("/a", b"", status=status)
     asking = Client(None, Deadline(time.monotonic() + 60), kind=kind)
     with pytest.raises(UpdateError, match=re.escape(why)):
         asking.fetch(url, io.BytesIO(), headers={}, progress=lambda *_: None)
+
+
+@pytest.mark.parametrize("kind", [DATABASE, LIST])
+def test_fetch__no_status_but_200_is_taken_and_each_has_its_line(
+    service: Service, kind: Kind
+) -> None:
+    asking = Client(None, Deadline(time.monotonic() + 60), kind=kind)
+    told = {}
+    for status in sorted({*MEANINGS, 429, 500, 502, 503}):
+        url = service.put("/a", b"", status=status)
+        with pytest.raises(UpdateError) as refusal:
+            asking.fetch(url, io.BytesIO(), headers={}, progress=lambda *_: None)
+        told[status] = str(refusal.value)
+        assert "\n" not in told[status]
+        assert str(status) in told[status]
+    # Of what is so for good nobody is told to wait.
+    waits = {status for status, line in told.items() if "later" in line}
+    assert waits == {202, 409, 423, 429, 500, 502, 503}
 
 
 @pytest.mark.parametrize("url", ["http://example.org/a", "ftp://127.0.0.1/a", "/etc/passwd", ""])
@@ -190,22 +237,16 @@ def test_fetch__what_is_larger_than_any_database_is_not_read(
     assert (tmp_path / "a").stat().st_size == 0
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (b"A" * 64 + b"  file.tar.gz\n", "a" * 64),
-        (b"a" * 64, "a" * 64),
-        (b"a" * 63, ""),
-        (b"a" * 65, ""),
-        (b"<html>", ""),
-        (b"", ""),
-        (b" " * 20_000, ""),
-    ],
-)
-def test_fetch_checksum__reads_what_sha256sum_writes(
-    service: Service, body: bytes, expected: str
-) -> None:
-    assert a_client().fetch_checksum(service.put("/a.sha256", body)) == expected
+def test_fetch_checksum__is_that_of_the_file_that_is_named(service: Service) -> None:
+    body = b"a" * 64 + b"  asn.mmdb\n" + b"B" * 64 + b"  city.mmdb\n"
+    url = service.put("/city.mmdb.sha256", body)
+    assert a_client().fetch_checksum(url, ["city.mmdb"]) == "b" * 64
+
+
+def test_fetch_checksum__what_is_larger_than_any_is_not_read(service: Service) -> None:
+    url = service.put("/city.mmdb.sha256", b" " * 2_000_000)
+    with pytest.raises(UpdateError, match="larger than 1,000,000 bytes"):
+        a_client().fetch_checksum(url, ["city.mmdb"])
 
 
 def test_retry_at__seconds_a_date_or_an_hour() -> None:
