@@ -1,5 +1,7 @@
 """Answers from MaxMind DB files: those of MaxMind and DB-IP, and files of flat records.
 
+What is open is a copy in ``VAR_DIR``: a file may be written over while it is in use.
+
 The files are read with ``maxminddb``, the reader below ``geoip2``: the models that
 ``geoip2.database.Reader`` builds for each answer cost four times the search itself, and refuse a
 file whose type they do not know. Source of the record layout: MaxMind's "MaxMind DB" documents.
@@ -8,25 +10,24 @@ file whose type they do not know. Source of the record layout: MaxMind's "MaxMin
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.util import find_spec
 from ipaddress import ip_network
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-import maxminddb
 import structlog
 
 from geocache import conf
 from geocache.exceptions import NotVerifiedYet, ProviderError
 from geocache.location import NOT_FOUND, Location
+from geocache.log_throttle import LogThrottle
 from geocache.providers.base import Provider, Source, joined_sources
-from geocache.providers.coercion import text
+from geocache.providers.mmdb_copies import remove_copies
+from geocache.providers.mmdb_files import Database, open_database, stamp_of
 from geocache.providers.mmdb_records import record_fields
-from geocache.providers.mmdb_verification import require_verified, waiting_for_verification
+from geocache.providers.mmdb_verification import waiting_for_verification
 from geocache.providers.verified_files import Stamp
 
 log = structlog.get_logger(__name__)
@@ -35,34 +36,6 @@ log = structlog.get_logger(__name__)
 # stays in the memory of a process it makes a minute.
 RECHECK_SECONDS: Final = 10.0
 FALLBACK_PACKAGE: Final = "_geoip_geolite2"
-# Whose files are known by their types; of any other a few records are read.
-MAKERS: Final = ("GeoLite", "GeoIP", "DBIP")
-USABLE_TYPES: Final = ("city", "country", "asn", "enterprise", "isp", "insights", "location")
-SAMPLE_RECORDS: Final = 100
-ATTRIBUTIONS: Final = {
-    "GeoLite2": "This product includes GeoLite2 data created by MaxMind (CC BY-SA 4.0), "
-    "available from https://www.maxmind.com",
-    "DBIP": "IP Geolocation by DB-IP (CC BY 4.0), https://db-ip.com",
-    "ipinfo": "IP address data powered by IPinfo, https://ipinfo.io",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Database:
-    """One open file; ``stamp`` tells whether the path still names the same one."""
-
-    path: Path
-    reader: maxminddb.Reader
-    source: Source
-    stamp: Stamp
-    is_ipv4_only: bool
-    is_ipv6_only: bool
-    # ``str(source)``, made once: it is part of every answer.
-    label: str
-
-    def may_know(self, address: str) -> bool:
-        """Tell whether addresses of this version are in the file at all."""
-        return not (self.is_ipv4_only if ":" in address else self.is_ipv6_only)
 
 
 class MmdbProvider(Provider):
@@ -74,6 +47,9 @@ class MmdbProvider(Provider):
         self._build = ""
         self.rechecked_at = -RECHECK_SECONDS
         self._lock = threading.Lock()
+        # What was seen of files that are written over: they are opened when that has ended.
+        self._seen: dict[Path, Stamp] = {}
+        self._written_over_throttle = LogThrottle(seconds=600)
 
     def build(self) -> str:
         self.opened()
@@ -111,18 +87,15 @@ class MmdbProvider(Provider):
         return self._databases
 
     def _reopen(self) -> None:
-        held = {database.stamp: database for database in self._databases}
+        held = self._databases
         try:
-            paths = self._paths()
-            databases = tuple(
-                held.get(_stamp(path)) or _open(path, is_needed=not held) for path in paths
-            )
+            databases = tuple(map(self._opened_again, self._paths()))
         except NotVerifiedYet:
             # The files that are open answer meanwhile.
-            if not self._databases:
+            if not held:
                 raise
         except ProviderError as error:
-            if not self._databases:
+            if not held:
                 raise
             # An older answer beats none: go on with the files that are open.
             log.error("geo_database_not_reopened", error=str(error))
@@ -132,7 +105,28 @@ class MmdbProvider(Provider):
                 f"{database.source.name}-{database.reader.metadata().build_epoch}"
                 for database in databases
             )
+            stamps = {database.stamp for database in databases}
+            if gone := {database.stamp for database in held} - stamps:
+                remove_copies(gone, stamps)
         self.rechecked_at = time.monotonic()
+
+    def _opened_again(self, path: Path) -> Database:
+        stamp = stamp_of(path)
+        held = {database.stamp: database for database in self._databases}
+        if stamp in held:
+            return held[stamp]
+        for database in held.values():
+            if (
+                database.path == path
+                and database.is_written_over()
+                and self._seen.get(path) != stamp
+            ):
+                # Not before it has been the same twice: half of it is no database, or a wrong one.
+                self._seen[path] = stamp
+                if self._written_over_throttle.is_due():
+                    log.warning("geo_database_written_over", path=str(path))
+                return database
+        return _opened(path, is_needed=not held)
 
 
 @cache
@@ -146,67 +140,17 @@ def fallback_path() -> Path:
     return Path(spec.origin).with_name("GeoLite2-City.mmdb")
 
 
+def _opened(path: Path, *, is_needed: bool = True) -> Database:
+    is_fallback = FALLBACK_PACKAGE in path.parts
+    return open_database(path, is_fallback=is_fallback, is_needed=is_needed)
+
+
 def _problems(path: Path) -> list[str]:
     try:
-        _open(path)
+        _opened(path)
     except ProviderError as error:
         return [str(error)]
     return []
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        return Stamp.of(path)
-    except OSError as error:
-        raise ProviderError(f"{path}: {error.strerror or error}") from error
-
-
-def _open(path: Path, *, is_needed: bool = True) -> Database:
-    stamp = _stamp(path)
-    is_fallback = FALLBACK_PACKAGE in path.parts
-    # Who installed the sample verified it: a package has checksums.
-    if not is_fallback:
-        require_verified(path, stamp, is_needed=is_needed)
-    try:
-        reader = maxminddb.open_database(path)
-        metadata = reader.metadata()
-        name = text(metadata.database_type)
-        built_at = datetime.fromtimestamp(metadata.build_epoch, UTC)
-        is_usable = _is_usable(name, reader)
-        is_ipv6_only = metadata.ip_version == 6 and _is_without_ipv4(reader)
-    except (OSError, OverflowError, ValueError, maxminddb.InvalidDatabaseError) as error:
-        raise ProviderError(f"{path}: not a readable MaxMind DB file") from error
-    if not is_usable:
-        raise ProviderError(
-            f"{path}: a database of type {name}; needed is City, Country, ASN, Enterprise or ISP, "
-            "or flat records with such fields as country_code or asn"
-        )
-    source = Source(
-        name=name,
-        built_at=built_at,
-        attribution=next((said for key, said in ATTRIBUTIONS.items() if name.startswith(key)), ""),
-        is_fallback=is_fallback,
-    )
-    return Database(
-        path=path,
-        reader=reader,
-        source=source,
-        stamp=stamp,
-        is_ipv4_only=metadata.ip_version == 4,
-        is_ipv6_only=is_ipv6_only,
-        label=str(source),
-    )
-
-
-def _is_usable(name: str, reader: maxminddb.Reader) -> bool:
-    if name.startswith(MAKERS) and any(usable in name.lower() for usable in USABLE_TYPES):
-        return True
-    return any(record_fields(record) for _, record in islice(reader, SAMPLE_RECORDS))
-
-
-def _is_without_ipv4(reader: maxminddb.Reader) -> bool:
-    """Tell whether the branch of the tree that is for IPv4 is missing as a whole."""
-    return reader.get_with_prefix_len("1.0.0.0") == (None, 0)
 
 
 def _answer(address: str, databases: tuple[Database, ...], at: datetime) -> Location:
@@ -215,7 +159,7 @@ def _answer(address: str, databases: tuple[Database, ...], at: datetime) -> Loca
     prefix_length = 0
     asked = [database for database in databases if database.may_know(address)]
     for database in asked:
-        record, length = _search(database, address)
+        record, length = database.search(address)
         # The merged answer holds only where each file's answer holds: the narrowest network.
         prefix_length = max(prefix_length, length)
         fields = record_fields(record)
@@ -233,10 +177,3 @@ def _answer(address: str, databases: tuple[Database, ...], at: datetime) -> Loca
         source=joined_sources(sources),
         **found,
     )
-
-
-def _search(database: Database, address: str) -> tuple[object, int]:
-    try:
-        return database.reader.get_with_prefix_len(address)
-    except (ValueError, maxminddb.InvalidDatabaseError) as error:
-        raise ProviderError(f"{database.path}: damaged: {error}") from error

@@ -1,0 +1,162 @@
+"""Open one database file: once it is verified, and as a copy that is never written over."""
+
+import errno
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import maxminddb
+import structlog
+
+from geocache.exceptions import ProviderError
+from geocache.providers.base import Source
+from geocache.providers.coercion import text
+from geocache.providers.mmdb_copies import Pin, copy_of
+from geocache.providers.mmdb_records import record_fields
+from geocache.providers.mmdb_verification import require_verified
+from geocache.providers.verified_files import Stamp
+
+log = structlog.get_logger(__name__)
+
+# Whose files are known by their types; of any other a few records are read.
+MAKERS: Final = ("GeoLite", "GeoIP", "DBIP")
+USABLE_TYPES: Final = ("city", "country", "asn", "enterprise", "isp", "insights", "location")
+SAMPLE_RECORDS: Final = 100
+ATTRIBUTIONS: Final = {
+    "GeoLite2": "This product includes GeoLite2 data created by MaxMind (CC BY-SA 4.0), "
+    "available from https://www.maxmind.com",
+    "DBIP": "IP Geolocation by DB-IP (CC BY 4.0), https://db-ip.com",
+    "ipinfo": "IP address data powered by IPinfo, https://ipinfo.io",
+}
+
+# Why there is no copy, where the reason is not that nothing can be written at all.
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One open file; ``stamp`` tells whether the path still names the same one."""
+
+    path: Path
+    # False where no copy could be made: then ``path`` itself is open.
+    is_copy: bool
+    pin: Pin
+    reader: maxminddb.Reader
+    source: Source
+    stamp: Stamp
+    is_ipv4_only: bool
+    is_ipv6_only: bool
+    # ``str(source)``, made once: it is part of every answer.
+    label: str
+
+    def may_know(self, address: str) -> bool:
+        """Tell whether addresses of this version are in the file at all."""
+        return not (self.is_ipv4_only if ":" in address else self.is_ipv6_only)
+
+    def search(self, address: str) -> tuple[object, int]:
+        """Return the record of an address, and the length of its prefix.
+
+        Raises ``ProviderError``.
+        """
+        self._require_unchanged()
+        try:
+            found: tuple[object, int] = self.reader.get_with_prefix_len(address)
+        except (ValueError, maxminddb.InvalidDatabaseError) as error:
+            raise ProviderError(f"{self.path}: damaged: {error}") from error
+        # Who writes over a file changes its time first, and then what is read here.
+        self._require_unchanged()
+        return found
+
+    def _require_unchanged(self) -> None:
+        """Raise ``ProviderError`` if what is open has been written over since."""
+        if not self.is_copy and self.is_written_over():
+            raise ProviderError(f"{self.path}: was written over while it was in use")
+
+    def is_written_over(self) -> bool:
+        """Tell whether the path names the same file, but with another content."""
+        with suppress(OSError):
+            stamp = Stamp.of(self.path)
+            return stamp != self.stamp and stamp.inode == self.stamp.inode
+        return False
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Return the stamp of a file; raise ``ProviderError``."""
+    try:
+        return Stamp.of(path)
+    except OSError as error:
+        raise ProviderError(f"{path}: {error.strerror or error}") from error
+
+
+def open_database(path: Path, *, is_fallback: bool = False, is_needed: bool = True) -> Database:
+    """Open a file once it is verified; raise ``ProviderError``."""
+    stamp = stamp_of(path)
+    # Who installed the sample verified it: a package has checksums.
+    if not is_fallback:
+        require_verified(path, stamp, is_needed=is_needed)
+    pin, opened = _pinned(path, stamp, is_fallback=is_fallback)
+    try:
+        reader = maxminddb.open_database(opened)
+        metadata = reader.metadata()
+        name = text(metadata.database_type)
+        built_at = datetime.fromtimestamp(metadata.build_epoch, UTC)
+        is_usable = _is_usable(name, reader)
+        is_ipv6_only = metadata.ip_version == 6 and _is_without_ipv4(reader)
+    except (OSError, OverflowError, ValueError, maxminddb.InvalidDatabaseError) as error:
+        raise ProviderError(f"{path}: not a readable MaxMind DB file") from error
+    if not is_usable:
+        raise ProviderError(
+            f"{path}: a database of type {name}; needed is City, Country, ASN, Enterprise or ISP, "
+            "or flat records with such fields as country_code or asn"
+        )
+    source = Source(
+        name=name,
+        built_at=built_at,
+        attribution=next((said for key, said in ATTRIBUTIONS.items() if name.startswith(key)), ""),
+        is_fallback=is_fallback,
+    )
+    return Database(
+        path=path,
+        is_copy=is_fallback or opened != path,
+        pin=pin,
+        reader=reader,
+        source=source,
+        stamp=stamp,
+        is_ipv4_only=metadata.ip_version == 4,
+        is_ipv6_only=is_ipv6_only,
+        label=str(source),
+    )
+
+
+def _pinned(path: Path, stamp: Stamp, *, is_fallback: bool) -> tuple[Pin, Path]:
+    """Return what keeps the file, and what is opened for it: a copy, if there can be one."""
+    try:
+        pin = Pin(path)
+    except OSError as error:
+        raise ProviderError(f"{path}: {error.strerror or error}") from error
+    if is_fallback:
+        return pin, path
+    try:
+        return pin, copy_of(path, stamp)
+    except OSError as error:
+        # Where nothing at all can be written, the verification has said so.
+        if error.errno in NO_ROOM:
+            log.warning(
+                "geo_database_opened_without_copy", path=str(path), error=os.strerror(error.errno)
+            )
+        return pin, path
+
+
+def _is_usable(name: str, reader: maxminddb.Reader) -> bool:
+    if name.startswith(MAKERS) and any(usable in name.lower() for usable in USABLE_TYPES):
+        return True
+    return any(record_fields(record) for _, record in islice(reader, SAMPLE_RECORDS))
+
+
+def _is_without_ipv4(reader: maxminddb.Reader) -> bool:
+    """Tell whether the branch of the tree that is for IPv4 is missing as a whole."""
+    return reader.get_with_prefix_len("1.0.0.0") == (None, 0)
