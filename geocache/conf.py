@@ -69,6 +69,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     "MAXMIND_EDITIONS": ["GeoLite2-City", "GeoLite2-ASN"],
     # Domains that a download may be redirected to, beside its own host. MaxMind's is the default.
     "UPDATE_REDIRECT_HOSTS": ["r2.cloudflarestorage.com"],
+    # Hosts, with what is below them, and networks that a redirect of a download of a database or a
+    # list may lead to although they are inside this network, as "198.18.0.0/15" of some proxies.
+    "DOWNLOAD_PRIVATE_HOSTS": [],
     # Days until the job asks for a newer database; 0: there is no such job.
     "UPDATE_DAYS": 7,
     # Seconds that one update may take, with all its downloads.

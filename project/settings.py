@@ -86,6 +86,7 @@ GEOCACHE = {
     "PUBLIC_QUERY_RATE": environment.env.str("GEOCACHE_PUBLIC_QUERY_RATE", default="100/day"),
     "BACKLOG_LIMIT": environment.whole("GEOCACHE_BACKLOG_LIMIT", default=1_000_000),
     "UPDATE_URLS": environment.listed("GEOCACHE_UPDATE_URLS"),
+    "DOWNLOAD_PRIVATE_HOSTS": environment.listed("GEOCACHE_DOWNLOAD_PRIVATE_HOSTS"),
     "UPDATE_DAYS": environment.whole("GEOCACHE_UPDATE_DAYS", default=7),
     "MAXMIND_ACCOUNT_ID": environment.env.str("MAXMIND_ACCOUNT_ID", default=""),
     "MAXMIND_LICENSE_KEY": environment.env.str("MAXMIND_LICENSE_KEY", default=""),

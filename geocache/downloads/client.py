@@ -17,7 +17,14 @@ from geocache.downloads.checksums import sha256_of
 from geocache.downloads.connections import BoundedAdapter
 from geocache.downloads.limits import CHUNK_BYTES, Deadline, check_size
 from geocache.downloads.statuses import DATABASE, Kind, failure_of
-from geocache.downloads.urls import LOOPBACK, Place, is_plain, read_url, refuse_redirect
+from geocache.downloads.urls import (
+    Allowed,
+    Place,
+    is_plain,
+    may_lead_inside,
+    read_url,
+    refuse_redirect,
+)
 from geocache.exceptions import TooOften, UpdateError
 
 # Seconds to wait for a connection, and for the next bytes.
@@ -67,6 +74,7 @@ class Client:
         self.max_bytes = max_bytes
         hosts = conf.get("UPDATE_REDIRECT_HOSTS") if redirect_hosts is None else redirect_hosts
         self.redirect_hosts = [name.lower() for name in hosts]
+        self.allowed = Allowed(conf.get("DOWNLOAD_PRIVATE_HOSTS"))
 
     def fetch(
         self, url: str, target: IO[bytes], *, headers: Mapping[str, str], progress: Progress
@@ -104,7 +112,7 @@ class Client:
         """Ask, going along with redirects that may be followed; the account stays at its origin."""
         first = place = read_url(url)
         is_conditional = any(headers.get(name) for name in CONDITIONS)
-        adapter = BoundedAdapter()
+        adapter = BoundedAdapter(self.allowed)
         try:
             with requests.Session() as session, adapter.ending_at(self.deadline):
                 session.mount("https://", adapter)
@@ -127,7 +135,7 @@ class Client:
                             yield response
                             return
                         place = self._redirected(place, first, response)
-                        adapter.refuses_inside = first.host not in LOOPBACK
+                        adapter.refuses_inside = not may_lead_inside(place, first)
                 raise UpdateError(f"{first.host} redirects in circles")
         # The last for an address of a redirect that requests cannot take apart.
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
@@ -149,7 +157,7 @@ class Client:
             found = read_url(urljoin(place.url, location))
         except ValueError as error:
             raise UpdateError(f"{place.host} redirects to what is not a URL") from error
-        refuse_redirect(found, first, self.redirect_hosts, self.kind.hosts_setting)
+        refuse_redirect(found, first, self.redirect_hosts, self.kind.hosts_setting, self.allowed)
         return found
 
     def _chunks(

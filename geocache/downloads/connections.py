@@ -15,7 +15,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from geocache.downloads.limits import Deadline
-from geocache.downloads.urls import is_inside
+from geocache.downloads.urls import NOTHING_ALLOWED, Allowed, refuse_inside
 from geocache.exceptions import UpdateError
 
 POLL_SECONDS: Final = 0.2
@@ -25,9 +25,11 @@ class BoundedAdapter(HTTPAdapter):
     """Knows the sockets that it has opened; with ``refuses_inside`` none leads into this network.
 
     That is asked of the connected socket: a name may resolve to another address the second time.
+    ``allowed`` may lead there all the same.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: Allowed = NOTHING_ALLOWED) -> None:
+        self.allowed = allowed
         self.sockets: list[socket.socket] = []
         self.refuses_inside = False
         super().__init__()
@@ -68,9 +70,12 @@ class BoundedAdapter(HTTPAdapter):
             return
         self.sockets.append(opened)
         # A proxy may well be inside.
-        if self.refuses_inside and connection.proxy is None and is_inside(opened.getpeername()[0]):
-            connection.close()
-            raise UpdateError(f"{connection.host} is an address inside this network")
+        if self.refuses_inside and connection.proxy is None:
+            try:
+                refuse_inside(connection.host, opened.getpeername()[0], self.allowed)
+            except UpdateError:
+                connection.close()
+                raise
 
     def _pools(self) -> dict[str, type[HTTPConnectionPool]]:
         opened = self._opened

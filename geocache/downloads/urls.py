@@ -1,9 +1,9 @@
 """Where a URL leads, as the library that connects reads it; refused where readers differ."""
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -35,6 +35,38 @@ class Place:
     def origin(self) -> tuple[str, str, int]:
         """Return what an account belongs to."""
         return self.scheme, self.host, self.port
+
+
+class Allowed:
+    """What may be asked although its addresses are inside this network: hosts, and networks."""
+
+    def __init__(self, places: Iterable[str] = ()) -> None:
+        """Read names of hosts, which also mean what is below them, and networks."""
+        self.hosts: list[str] = []
+        self.networks: list[IPv4Network | IPv6Network] = []
+        for place in places:
+            try:
+                self.networks.append(ip_network(place, strict=False))
+            except ValueError:
+                self.hosts.append(place.lower())
+
+    def has(self, host: str, address: str) -> bool:
+        """Tell whether ``host``, which has this address, is one of them."""
+        if is_host_of(host.lower(), self.hosts):
+            return True
+        try:
+            parsed = _embedded(parse_address(address))
+        except InvalidAddress:
+            return False
+        return any(parsed in network for network in self.networks)
+
+
+NOTHING_ALLOWED: Final = Allowed()
+
+
+def is_host_of(host: str, names: Iterable[str]) -> bool:
+    """Tell whether a host is one of ``names``, or below one."""
+    return any(host == name or host.endswith(f".{name}") for name in names)
 
 
 def is_plain(text: str) -> bool:
@@ -81,28 +113,54 @@ def host_of(text: str) -> str:
         return ""
 
 
-def refuse_redirect(place: Place, first: Place, hosts: Sequence[str], setting: str) -> None:
+def refuse_redirect(
+    place: Place,
+    first: Place,
+    hosts: Sequence[str],
+    setting: str,
+    allowed: Allowed = NOTHING_ALLOWED,
+) -> None:
     """Raise ``UpdateError`` for a redirect from ``first`` to a host or port that is not trusted."""
     host = place.host
-    if host != first.host and not any(host == one or host.endswith(f".{one}") for one in hosts):
+    if host != first.host and not is_host_of(host, hosts):
         raise UpdateError(
             f"{first.host} redirects to {host}; if that is right, add it to {setting}"
         )
     if place.port not in (PORTS[place.scheme], first.port):
         raise UpdateError(f"{first.host} redirects to port {place.port} of {host}")
-    if first.host not in LOOPBACK and any(map(is_inside, _resolved(host))):
-        raise UpdateError(f"{first.host} redirects to {host}, an address inside this network")
+    if may_lead_inside(place, first):
+        return
+    for address in _resolved(host):
+        refuse_inside(host, address, allowed, f"{first.host} redirects to {host}, ")
+
+
+def may_lead_inside(place: Place, first: Place) -> bool:
+    """Tell whether a redirect leads no further inside than the URL that was asked for."""
+    return first.host in LOOPBACK or place.host == first.host
+
+
+def refuse_inside(host: str, address: str, allowed: Allowed, who: str = "") -> None:
+    """Raise ``UpdateError`` if an address of ``host`` is inside this network, and not allowed."""
+    if is_inside(address) and not allowed.has(host, address):
+        raise UpdateError(
+            f"{who or f'{host} is '}an address inside this network ({address}); if that is right, "
+            "as where a proxy answers for DNS, add the host or the network to "
+            "DOWNLOAD_PRIVATE_HOSTS"
+        )
 
 
 def is_inside(address: str) -> bool:
     """Tell whether an address is anything but one of a public server; also inside of IPv6."""
     try:
-        parsed = parse_address(address)
+        parsed = _embedded(parse_address(address))
     except InvalidAddress:
         return True
-    if parsed in NAT64:
-        parsed = IPv4Address(int(parsed) & 0xFFFFFFFF)
     return bool(special_reason(parsed)) or any(parsed in tunnel for tunnel in TUNNELS)
+
+
+def _embedded(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the address of IPv4 that one of NAT64 stands for."""
+    return IPv4Address(int(address) & 0xFFFFFFFF) if address in NAT64 else address
 
 
 def _resolved(host: str) -> list[str]:

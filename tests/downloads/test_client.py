@@ -20,6 +20,7 @@ from geocache.downloads.client import Client
 from geocache.downloads.connections import BoundedAdapter
 from geocache.downloads.limits import Deadline
 from geocache.downloads.statuses import DATABASE, LIST, MEANINGS, Kind
+from geocache.downloads.urls import Allowed
 from geocache.exceptions import UpdateError
 from tests.support.database_server import Service
 
@@ -91,6 +92,16 @@ def test_fetch__connection_into_this_network_is_not_used(service: Service) -> No
         with pytest.raises(UpdateError, match="an address inside this network"):
             session.get(service.url + "/a", timeout=5)
     assert service.asked == []
+
+
+@pytest.mark.parametrize("allowed", ["127.0.0.0/8", "127.0.0.1"])
+def test_fetch__connection_that_the_setting_allows_is_used(service: Service, allowed: str) -> None:
+    adapter = BoundedAdapter(Allowed([allowed]))
+    adapter.refuses_inside = True
+    url = service.put("/a", b"body")
+    with requests.Session() as session:
+        session.mount("http://", adapter)
+        assert session.get(url, timeout=5).content == b"body"
 
 
 def test_fetch__not_modified_without_a_condition_is_an_error(service: Service) -> None:

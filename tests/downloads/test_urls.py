@@ -3,15 +3,21 @@ import socket
 
 import pytest
 
-from geocache.downloads.urls import is_inside, read_url, refuse_redirect
+from geocache.downloads.urls import Allowed, is_inside, read_url, refuse_inside, refuse_redirect
 from geocache.exceptions import UpdateError
 
 FIRST = "https://lists.test/a"
 HOSTS = ["store.example"]
 
 
-def followed(location: str) -> None:
-    refuse_redirect(read_url(location), read_url(FIRST), HOSTS, "IMPORT_HOSTS")
+def followed(location: str, *allowed: str) -> None:
+    first = read_url(FIRST)
+    refuse_redirect(read_url(location), first, HOSTS, "IMPORT_HOSTS", Allowed(allowed))
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
 
 
 @pytest.mark.parametrize(
@@ -131,10 +137,65 @@ INSIDE = [
 def test_redirect__name_of_an_address_inside_this_network_is_refused(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0))]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+    resolve_to(monkeypatch, address)
     with pytest.raises(UpdateError, match="an address inside this network"):
         followed("https://store.example/x")
+
+
+# What Clash, sing-box and others answer for any name, and NAT64 of the first.
+FAKE = ["198.18.0.84", "198.19.255.1", "fc00::1", "64:ff9b::c612:54"]
+
+
+@pytest.mark.parametrize("address", FAKE)
+def test_redirect__refusal_names_the_setting(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    resolve_to(monkeypatch, address)
+    with pytest.raises(UpdateError, match=r"\(.*\); if that is right, .* DOWNLOAD_PRIVATE_HOSTS$"):
+        followed("https://store.example/x")
+
+
+@pytest.mark.parametrize("address", FAKE)
+@pytest.mark.parametrize("allowed", [("198.18.0.0/15", "fc00::/18"), ("STORE.example",)])
+def test_redirect__what_the_setting_names_is_followed(
+    monkeypatch: pytest.MonkeyPatch, address: str, allowed: tuple[str, ...]
+) -> None:
+    resolve_to(monkeypatch, address)
+    followed("https://store.example/x", *allowed)
+    followed("https://a.store.example/x", *allowed)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1"])
+@pytest.mark.parametrize("allowed", ["198.18.0.0/15", "fc00::/18", "other.example", "example", ""])
+def test_redirect__what_the_setting_does_not_name_is_refused(
+    monkeypatch: pytest.MonkeyPatch, address: str, allowed: str
+) -> None:
+    resolve_to(monkeypatch, address)
+    if allowed == "example":
+        followed("https://store.example/x", allowed)
+        return
+    with pytest.raises(UpdateError, match="an address inside this network"):
+        followed("https://store.example/x", allowed)
+
+
+def test_redirect__the_setting_trusts_no_further_host() -> None:
+    with pytest.raises(UpdateError, match="add it to IMPORT_HOSTS"):
+        followed("https://198.18.0.84/x", "198.18.0.0/15")
+
+
+@pytest.mark.parametrize("address", [*FAKE, "10.0.0.1"])
+def test_redirect__to_the_same_host_leads_where_the_first_url_led(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    resolve_to(monkeypatch, address)
+    followed("https://lists.test/b")
+    with pytest.raises(UpdateError, match="redirects to port 22"):
+        followed("https://lists.test:22/b")
+
+
+def test_refuse_inside__asks_for_the_connected_address() -> None:
+    refuse_inside("store.example", "8.8.8.8", Allowed())
+    refuse_inside("store.example", "198.18.0.84", Allowed(["198.18.0.0/15"]))
+    with pytest.raises(UpdateError, match=r"^store\.example is an address inside this network"):
+        refuse_inside("store.example", "10.0.0.1", Allowed(["198.18.0.0/15"]))
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"])
