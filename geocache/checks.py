@@ -246,15 +246,14 @@ def check_provider(**_: Any) -> list[CheckMessage]:
 
 
 @check_of_settings()
-def check_preset(**_: Any) -> list[CheckMessage]:
-    """Check that a service is asked at a URL whose answers are read."""
+def check_doubts(**_: Any) -> list[CheckMessage]:
+    """Check that the provider answers what its settings mean."""
     try:
         doubts = factory.current().doubts()
     except ImproperlyConfigured:
         # check_provider has said so.
         return []
-    hint = "Name that preset in the provider's OPTIONS, and leave the URL out."
-    return [Caution(doubt, hint=hint, id="geocache.W048") for doubt in doubts]
+    return [Caution(doubt, id="geocache.W048") for doubt in doubts]
 
 
 @check_of_settings(Tags.security)

@@ -45,6 +45,8 @@ class Status:
     # Answers that neither cache nor database took.
     unrecorded_count: int | None = None
     sources: tuple[Source, ...] = ()
+    # What may be wrong with their set-up.
+    doubts: tuple[str, ...] = ()
     # Of today, one for each metered provider.
     usages: tuple[Usage, ...] = ()
     cache_backend: str = ""
@@ -68,6 +70,7 @@ class Status:
             "lost_records": self.lost_record_count,
             "unrecorded": self.unrecorded_count,
             "sources": [plain_source(source) for source in self.sources],
+            "doubts": list(self.doubts),
             "queries": [_plain_usage(usage) for usage in self.usages],
             "cache": {"backend": self.cache_backend, "holds_journal": self.is_journal_possible},
             "database": self.database_vendor,
@@ -159,7 +162,8 @@ def _plain_usage(usage: Usage) -> dict[str, Any]:
 
 
 def _read_provider(_: datetime) -> dict[str, Any]:
-    return {"sources": tuple(factory.current().sources())}
+    provider = factory.current()
+    return {"sources": tuple(provider.sources()), "doubts": tuple(provider.doubts())}
 
 
 def _read_queries(_: datetime) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from geocache.providers.mmdb_copies import remove_copies
 from geocache.providers.mmdb_files import Database, open_database, stamp_of
 from geocache.providers.mmdb_records import record_fields
 from geocache.providers.mmdb_verification import waiting_for_verification
+from geocache.providers.mounted_files import is_replaced_outside
 from geocache.providers.verified_files import Stamp
 
 log = structlog.get_logger(__name__)
@@ -70,6 +71,14 @@ class MmdbProvider(Provider):
         except ProviderError as error:
             problems.append(str(error))
         return problems
+
+    def doubts(self) -> list[str]:
+        return [
+            f"{path}: this file is mounted by itself, and was deleted or replaced outside: a newer "
+            "one is not seen here; mount its folder instead"
+            for path in self._paths()
+            if is_replaced_outside(path)
+        ]
 
     def _paths(self) -> list[Path]:
         configured = conf.get("DATABASES") if self._configured is None else self._configured

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -33,11 +34,7 @@ class Pin:
 
     def __init__(self, path: Path) -> None:
         """Raise ``OSError`` where there is none."""
-        self._handle = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-
-    def __del__(self) -> None:
-        with suppress(AttributeError, OSError):
-            os.close(self._handle)
+        weakref.finalize(self, os.close, os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)))
 
 
 def copy_of(path: Path, stamp: Stamp) -> Path:

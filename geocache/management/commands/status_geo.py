@@ -86,7 +86,7 @@ def _rows(status: Status) -> list[tuple[str, str]]:
         ("Table", f"{_count(status.row_count, 'rows')} ({status.database_vendor})"),
         ("Rejected", _count(status.rejected_count, "entries")),
         ("Lost", _lost(status)),
-        ("Provider", "\n".join(map(describe_source, status.sources)) or UNKNOWN),
+        ("Provider", "\n".join([*map(describe_source, status.sources), *status.doubts]) or UNKNOWN),
         *([("Queries today", "\n".join(map(_usage, status.usages)))] if status.usages else []),
         ("Cache", _cache(status)),
         ("Scheduler", _scheduler(status)),

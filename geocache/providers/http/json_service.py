@@ -61,7 +61,8 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
         if self._problems or self.service.fields != preset.get("fields"):
             return []
         names = " or ".join(fitting_presets(self._preset, self.service.url))
-        return [f"{self.name}: url is one for the preset {names}, not {self._preset}"] * bool(names)
+        told = f"{self.name}: url is one for the preset {names}, not {self._preset}; name that one"
+        return [told] if names else []
 
     def make_client(self) -> requests.Session:
         session = bound(requests.Session(), self.rest, self.timeout_seconds)

@@ -326,7 +326,7 @@ def test_check__names_a_url_that_the_preset_is_not_for(settings):
     }
     for provider in (member, chain):
         settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": provider}
-        assert [one.id for one in checks.check_preset()] == ["geocache.W048"]
+        assert [one.id for one in checks.check_doubts()] == ["geocache.W048"]
         assert checks.check_provider() == []
 
 
