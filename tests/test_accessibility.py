@@ -15,7 +15,7 @@ from geocache.lookup import lookup_many
 from geocache.statistics.after_flush import after_flush
 from tests.conftest import require
 from tests.factories import LONDON, MOSCOW_V6, a_row, an_admin
-from tests.support.blocklists import imported
+from tests.support.blocklists import an_entry, imported, imported_entries
 from tests.support.browser import CHROMIUM, chromium, log_in
 
 pytestmark = [
@@ -66,6 +66,8 @@ def page(request: Any, live_server: Any) -> Iterator[Page]:
     if "is_full" in request.fixturenames:
         lookup_many(ADDRESSES)
         imported(*ADDRESSES, "5.6.7.0/24", name="ipsum")
+        scored = [an_entry(one, number, "a comment") for number, one in enumerate(ADDRESSES)]
+        imported_entries(*scored, name="scored")
         flush_dirty(10)
         a_row(city="Leeds", resolved_at=timezone.now())
         after_flush()
@@ -111,12 +113,21 @@ def test_pages__of_an_empty_table_have_no_serious_finding(page):
 def test_pages__with_answers_have_no_serious_finding(page):
     log_in(page)
     assert visit(page, FULL) == []
-    # The list, and its import.
+    # A list, and an import; the last of each has scores.
     page.goto("/lists/")
     for table in ("All lists", "Last imports"):
         page.get_by_role("region", name=table).get_by_role("link").first.click()
         page.wait_for_load_state()
         assert findings(page) == []
+    page.goto("/lists/")
+    page.get_by_role("link", name="scored").first.click()
+    page.get_by_label("Score at least").fill("3")
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_text("Entries without a score are left out.").wait_for()
+    assert findings(page) == []
+    page.get_by_role("link", name="Next").click()
+    page.get_by_role("link", name="First page").wait_for()
+    assert page.get_by_label("Score at least").input_value() == "3"
     page.goto("/")
     for summary in page.locator("summary").all():
         summary.click()

@@ -28,7 +28,7 @@ from tests.factories import (
     use_dummy_provider,
 )
 from tests.support.assertions import assert_valid_html
-from tests.support.blocklists import imported
+from tests.support.blocklists import an_entry, imported, imported_entries
 from tests.support.processes import ROOT
 
 pytestmark = pytest.mark.django_db
@@ -189,6 +189,14 @@ def test_page__of_a_list_is_german(german, settings):
         assert_is_german(german.get(f"/lists/imports/{run.pk}/"))
         assert_is_german(german.get(f"/lists/imports/{run.pk}/?show=removed"))
         assert_is_german(german.get(f"/admin/geocache/importrun/{run.pk}/change/"))
+    imported_entries(an_entry("20.0.0.3", 9.5, "SBL1"), name="scored")
+    imported_entries(an_entry("20.0.0.3", 9), name="scored")
+    scored = ImportSource.objects.get(name="scored")
+    for query in ("", "?sort=score", "?min_score=99", "?min_score=x", "?sort=x"):
+        assert_is_german(german.get(f"/lists/{scored.pk}/{query}"))
+    assert_is_german(german.get(f"/lists/imports/{scored.current_run_id}/"))
+    assert_is_german(german.get("/addresses/20.0.0.3/"), status=404)
+    assert_is_german(german.get(f"/admin/geocache/listedaddress/?source__id__exact={scored.pk}"))
     entry = ListedAddress.objects.all()[0]
     assert_is_german(german.get(f"/admin/geocache/listedaddress/{entry.pk}/change/"))
 

@@ -2,7 +2,13 @@ import json
 
 import pytest
 
-from geocache.text import storable, strip_unprintable, terminal_safe
+from geocache.text import (
+    storable,
+    storable_line,
+    strip_unprintable,
+    terminal_safe,
+    unescaped,
+)
 
 
 def test_strip_unprintable__replaces_what_no_page_may_hold_and_nothing_else():
@@ -24,6 +30,29 @@ def test_storable__json_stays_the_same_json():
 
 def test_storable__takes_an_error():
     assert storable(ValueError("no\0")) == r"no\u0000"
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "kept"),
+    [
+        (" two\n\twords\r\n", 20, "two words"),
+        ("é" * 3, 13, r"\u00e9\u00e9"),
+        ("é" * 3, 17, r"\u00e9\u00e9"),
+        ("a😀", 13, r"a\ud83d\ude00"),
+        ("a😀", 12, "a"),
+        ("a😀", 7, "a"),
+        ("abcdef ghi", 7, "abcdef"),
+        ("a\0", 9, r"a\ufffd"),
+    ],
+)
+def test_storable_line__is_cut_between_characters(text, length, kept):
+    assert storable_line(text, length) == kept
+
+
+def test_unescaped__is_what_was_stored_or_fit_for_a_page():
+    for text in ("é 😀 \\ <b>", "Zürich", "C:\\users", "\\u12"):
+        assert unescaped(storable(text)) == text
+    assert unescaped(r"\ud83d \u0000\u001b") == "\ufffd \ufffd\ufffd"
 
 
 @pytest.mark.parametrize("character", ["\n", "\r", "\x1b", "\x9b", "\u202e", "\ud800"])

@@ -1,11 +1,13 @@
 """Lists, their imports and entries, and what is banned because of them: to read, to import now."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.html import format_html_join
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
@@ -18,6 +20,10 @@ from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.blocklists.request import ask_for
 from geocache.exceptions import InvalidAddress
 from geocache.models import Ban, ImportRun, ImportSource, ListedAddress, SchedulerLease
+
+# Least scores that the admin offers: some lists count publishers, some give percents.
+OFFERED_SCORES: Final = (2, 3, 5, 10, 25, 50, 75, 90, 100, 1_000)
+ANY_SCORE: Final = "any"
 
 
 @admin.register(ImportSource)
@@ -107,6 +113,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
         "network_count",
         "added_count",
         "removed_count",
+        "changed_count",
         "bad_count",
         "english_bad_lines",
         "started_at",
@@ -127,18 +134,85 @@ class ImportRunAdmin(ReadOnlyAdmin):
         return Truncator(run.error).chars(80)
 
 
+class ScoreFilter(admin.SimpleListFilter):
+    """The entries of one list from some score on, the highest first: a range of an index."""
+
+    title = _("score")
+    parameter_name = "min_score"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # noqa: ARG002 - Django's signature
+        """Return the least scores that entries of the list reach; none while no list is chosen."""
+        source = request.GET.get("source__id__exact", "")
+        if not (source.isascii() and source.isdigit()):
+            return []
+        rows = ListedAddress.objects.listed().filter(source=int(source)).scored().by_score()
+        highest = rows.values_list("score", flat=True).first()
+        if highest is None:
+            return []
+        offered = [least for least in OFFERED_SCORES if least <= highest]
+        said = gettext("%(score)s and more")
+        labels = [
+            (str(least), said % {"score": number_format(least, force_grouping=True)})
+            for least in offered
+        ]
+        return [(ANY_SCORE, gettext("any")), *labels]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: ARG002 - Django's signature
+        """Return the entries that reach the chosen score."""
+        chosen = self.value()
+        if not chosen:
+            return queryset
+        if chosen not in (ANY_SCORE, *map(str, OFFERED_SCORES)):
+            raise IncorrectLookupParameters
+        return queryset.scored(None if chosen == ANY_SCORE else int(chosen)).by_score()
+
+
 @admin.register(ListedAddress)
 class ListedAddressAdmin(ReadOnlyAdmin):
     """Entries of all lists; no row is counted that nobody pages to."""
 
-    list_display = ("entry", "source", "is_listed", "first_listed_at", "last_listed_at")
-    list_filter = ("is_listed", "source")
+    list_display = (
+        "entry",
+        "source",
+        "score_text",
+        "short_comment",
+        "is_listed",
+        "first_listed_at",
+        "last_listed_at",
+    )
+    list_filter = ("is_listed", "source", ScoreFilter)
     list_select_related = ("source",)
-    ordering = ("entry", "source")
     sortable_by = ()
     paginator = LimitedPaginator
     search_fields = ("entry",)
-    fields = ("entry", "source", "is_listed", "first_listed_at", "last_listed_at")
+    fields = (
+        "entry",
+        "source",
+        "score_text",
+        "whole_comment",
+        "is_listed",
+        "first_listed_at",
+        "last_listed_at",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
+        """Return the entries in an order that the filter by score replaces."""
+        return super().get_queryset(request).order_by("entry", "source")
+
+    @admin.display(description=_("score"), empty_value="")
+    def score_text(self, row: ListedAddress) -> str:
+        """Return the score: 9, not 9.0."""
+        return row.shown_score
+
+    @admin.display(description=_("comment"), empty_value="")
+    def short_comment(self, row: ListedAddress) -> str:
+        """Return the beginning of the comment."""
+        return Truncator(row.shown_comment).chars(60)
+
+    @admin.display(description=_("comment"), empty_value="")
+    def whole_comment(self, row: ListedAddress) -> str:
+        """Return the comment in the letters of its publisher."""
+        return row.shown_comment
 
     def get_search_results(
         self,

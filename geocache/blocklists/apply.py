@@ -9,10 +9,11 @@
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import islice, starmap
+from itertools import islice
 from typing import Final
 
 from django.db.models import F
@@ -22,13 +23,14 @@ from geocache import conf
 from geocache.addresses.blocks import Entry
 from geocache.bans import apply as bans
 from geocache.blocklists import sources
-from geocache.blocklists.diff import Change, differences
+from geocache.blocklists.diff import Change, Kind, differences
 from geocache.blocklists.entries import STOPPED, Entries, Limits
 from geocache.blocklists.formats.base import Options
 from geocache.blocklists.import_options import content_id
+from geocache.blocklists.kept_entries import as_kept, entries_of
 from geocache.blocklists.outcome import APPLIED, COMPARED, UNCHANGED, WARMED, Outcome, Progress
 from geocache.blocklists.report import Report
-from geocache.blocklists.runs import LEASE_SECONDS, begin, failing, held
+from geocache.blocklists.runs import LEASE_SECONDS, READER_VERSION, begin, failing, held
 from geocache.blocklists.sources import Content, Origin
 from geocache.blocklists.spool import Spooled
 from geocache.exceptions import ImportBusy, ImportFailed
@@ -39,8 +41,7 @@ from geocache.models.connection import atomic, writing_alias
 
 # Differences that are looked up together and written in one transaction.
 BATCH_ENTRIES: Final = 2_000
-# Rows of the list that are read at once, and entries behind which the hold is renewed anyway.
-HELD_ROWS: Final = 5_000
+# Entries after which the hold is renewed anyway.
 KEEP_ENTRIES: Final = 100_000
 
 
@@ -79,6 +80,7 @@ def import_list(
         **asdict(entries.report),
         added_count=run.added_count,
         removed_count=run.removed_count,
+        changed_count=run.changed_count,
         banned_count=report.banned,
         unbanned_count=report.unbanned,
         skipped_counts=report.skipped,
@@ -121,11 +123,9 @@ def compare(origin: Origin, spooled: Spooled, progress: Progress | None = None) 
     source = ImportSource.objects.using(writing_alias()).filter(name=origin.name).first()
     with read_entries(spooled, origin.options, progress) as entries:
         outcome = _outcome(origin, COMPARED, spooled, entries.report)
-        for change in differences(entries, _entries_of(source)):
-            if change.is_added:
-                outcome.added_count += 1
-            else:
-                outcome.removed_count += 1
+        counts = Counter(kind for kind, _ in differences(map(as_kept, entries), entries_of(source)))
+    outcome.added_count, outcome.removed_count = counts[Kind.ADDED], counts[Kind.REMOVED]
+    outcome.changed_count = counts[Kind.CHANGED]
     return outcome
 
 
@@ -182,7 +182,7 @@ class Import:
 
     def apply(self) -> bans.BanReport:
         self.progress.total(self.entries.report.entry_count)
-        changes = differences(self._counted(), _entries_of(self.source))
+        changes = differences(map(as_kept, self._counted()), entries_of(self.source))
         while batch := list(islice(changes, BATCH_ENTRIES)):
             _stop_if(self.progress)
             self._write(batch)
@@ -201,8 +201,9 @@ class Import:
                 self.renew()
 
     def _write(self, batch: list[Change]) -> None:
-        added = [change.entry for change in batch if change.is_added]
-        removed = [change.entry for change in batch if not change.is_added]
+        added, removed, changed = (
+            [change.entry for change in batch if change.kind is kind] for kind in Kind
+        )
         # First, so that whatever is on the list is in the table with the next flush.
         locate(added)
         at, run = timezone.now(), self.run
@@ -210,9 +211,11 @@ class Import:
             self.renew()
             ListedAddress.objects.mark_added(added, run, at)
             ListedAddress.objects.mark_removed(removed, run, at)
+            ListedAddress.objects.mark_changed(changed, run, at)
             ImportRun.objects.filter(pk=run.pk).update(
                 added_count=F("added_count") + len(added),
                 removed_count=F("removed_count") + len(removed),
+                changed_count=F("changed_count") + len(changed),
             )
 
     def complete(self) -> None:
@@ -239,6 +242,7 @@ def _applied(name: str, sha256: str) -> ImportRun | None:
         sha256=sha256,
         state=ImportRun.State.COMPLETED,
         source__current_run=F("pk"),
+        reader_version=READER_VERSION,
     ).first()
 
 
@@ -256,19 +260,6 @@ def _found_again(name: str, run: ImportRun) -> Outcome:
         entry_count=run.entry_count,
         network_count=run.network_count,
     )
-
-
-def _entries_of(source: ImportSource | None) -> Iterator[Entry]:
-    """Give what the table says to be on a list, in order and a few at a time."""
-    if source is None:
-        return
-    rows = ListedAddress.objects.using(writing_alias()).filter(source=source).listed().in_order()
-    page = rows
-    while held := list(
-        starmap(Entry, page.values_list("sort_key", "prefix_length", "entry")[:HELD_ROWS])
-    ):
-        yield from held
-        page = rows.behind(held[-1])
 
 
 def locate(entries: list[Entry]) -> None:

@@ -33,6 +33,8 @@ class Outcome(msgspec.Struct, rename=JSON_NAMES):
     network_count: int = 0
     added_count: int = 0
     removed_count: int = 0
+    # Entries that stayed, with another score or comment.
+    changed_count: int = 0
     banned_count: int = 0
     unbanned_count: int = 0
     # Of the entries of all lists that are never banned, by the reason.

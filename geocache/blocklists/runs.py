@@ -17,6 +17,9 @@ from geocache.text import storable
 # How long a process that stopped renewing keeps a list, unless it is known to have ended.
 LEASE_SECONDS: Final = 120
 POLL_SECONDS: Final = 0.2
+# To be raised when the readers of lists give something else for the same content: then each list
+# is compared once more, although its content is the last that was applied.
+READER_VERSION: Final = 1
 
 
 @contextmanager
@@ -52,8 +55,10 @@ def begin(source: ImportSource, sha256: str, report: Report, origin: str) -> Imp
         is_resumed = run.state != ImportRun.State.COMPLETED
         if not is_resumed or others.filter(started_at__gt=run.started_at).exists():
             # This content was on the list before, and others since: its difference is another one.
-            run.started_at, run.added_count, run.removed_count = now, 0, 0
+            run.started_at = now
+            run.added_count = run.removed_count = run.changed_count = 0
         run.state, run.error, run.finished_at = ImportRun.State.RUNNING, "", None
+        run.reader_version = READER_VERSION
         run.origin, run.bad_lines = storable(origin)[:200], storable("\n".join(report.bad_lines))
         for name in ("format_name", "line_count", "bad_count", "entry_count", "network_count"):
             setattr(run, name, getattr(report, name))

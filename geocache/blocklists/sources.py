@@ -15,6 +15,7 @@ from geocache.blocklists.foreign import SQLITE
 from geocache.blocklists.formats.base import Options
 from geocache.blocklists.import_options import told_apart_by
 from geocache.blocklists.names import name_problem
+from geocache.blocklists.runs import READER_VERSION
 from geocache.blocklists.spool import (
     Spooled,
     disk_errors,
@@ -207,7 +208,7 @@ def _conditions(origin: Origin) -> dict[str, str]:
     known = sources.filter(
         name=origin.name,
         url_digest=_digest(origin.place, origin.options),
-        current_run__isnull=False,
+        current_run__reader_version=READER_VERSION,
     ).first()
     if known is None:
         return {}

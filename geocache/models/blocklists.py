@@ -1,21 +1,28 @@
 """Lists, what each import of them did, what they hold, and what is banned because of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, ClassVar, Final, Self
 
 from django.db import models
 from django.db.models import Q
+from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
 from geocache.addresses import networks_around
 from geocache.addresses.blocks import Entry
 from geocache.locks.lease import Lease
 from geocache.models.connection import atomic, writing_connection
+from geocache.text import unescaped
 
 # Rows that one statement writes.
 ROWS: Final = 500
+# Characters of a comment that are kept.
+COMMENT_LENGTH: Final = 200
+# From here on scores are shown by their first digits.
+LONG_SCORE: Final = 1e15
 
 
 class ImportSource(Lease):
@@ -77,6 +84,8 @@ class ImportRun(models.Model):
     # Where it came from: a path, ``-``, or a host. Never a whole URL, which may hold a key.
     origin = models.CharField(_("from"), max_length=200, blank=True)
     format_name = models.CharField(_("format"), max_length=40, blank=True)
+    # Which readers have read it; see ``READER_VERSION`` of ``blocklists.runs``.
+    reader_version = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     line_count = models.PositiveIntegerField(_("lines"), default=0)
     bad_count = models.PositiveIntegerField(_("bad lines"), default=0)
     bad_lines = models.TextField(_("first bad lines"), blank=True)
@@ -84,6 +93,10 @@ class ImportRun(models.Model):
     network_count = models.PositiveIntegerField(_("networks among them"), default=0)
     added_count = models.PositiveIntegerField(_("added"), default=0)
     removed_count = models.PositiveIntegerField(_("removed"), default=0)
+    # Entries that stayed, of which the list says something else.
+    changed_count = models.PositiveIntegerField(
+        _("with another score or comment"), default=0, db_default=0
+    )
     started_at = models.DateTimeField(_("started at"))
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
     # When this content was last found again, with nothing to do.
@@ -117,13 +130,13 @@ ADDED: Final = {
     "is_network": "boolean",
     "first_listed_at": "timestamptz",
     "added_run_id": "bigint",
+    "score": "double precision",
+    "comment": "text",
 }
-# What is written of one that was on the list before.
-ADDED_AGAIN: Final = ("is_listed", "last_listed_at", "added_run")
-ADD_AGAIN_SQL: Final = (
-    "ON CONFLICT (entry, source_id) DO UPDATE SET is_listed = TRUE, last_listed_at = NULL, "
-    "added_run_id = excluded.added_run_id"
-)
+# What is written of one that is on the list and has another score or comment, and of one that was
+# on the list before.
+CHANGED: Final = ("score", "comment")
+ADDED_AGAIN: Final = ("is_listed", "last_listed_at", "added_run_id", *CHANGED)
 
 
 class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
@@ -144,6 +157,16 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
         # The first condition is a range of the index, which an OR alone would not be.
         return self.filter(Q(sort_key__gte=entry.sort_key), Q(sort_key__gt=entry.sort_key) | same)
 
+    def scored(self, minimum: float | None = None) -> Self:
+        """Return the entries that have a score, one of at least ``minimum`` if that is given."""
+        if minimum is None:
+            return self.filter(score__isnull=False)
+        return self.filter(score__gte=minimum)
+
+    def by_score(self) -> Self:
+        """Return them with the highest score first; a walk through an index where all have one."""
+        return self.order_by("-score", "sort_key", "prefix_length")
+
     def holding(self, address: IPv4Address | IPv6Address) -> Self:
         """Return the entries that are ``address``, or a network around it."""
         texts = [str(address), *networks_around(address)]
@@ -151,13 +174,26 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
 
     def mark_added(self, entries: Iterable[Entry], run: ImportRun, at: datetime) -> None:
         """Put entries on the list of ``run``, new ones or such as were on it before."""
+        self._upsert(entries, run, at, ADDED_AGAIN)
+
+    def mark_changed(self, entries: Iterable[Entry], run: ImportRun, at: datetime) -> None:
+        """Keep the score and comment of entries that are on the list of ``run``."""
+        self._upsert(entries, run, at, CHANGED)
+
+    def _upsert(
+        self, entries: Iterable[Entry], run: ImportRun, at: datetime, updated: Sequence[str]
+    ) -> None:
+        """Insert entries; of those that the table has, update some fields."""
         values = [
-            (run.source_id, one.text, one.sort_key, one.prefix_length, one.is_network, at, run.pk)
+            (
+                *(run.source_id, one.text, one.sort_key, one.prefix_length, one.is_network),
+                *(at, run.pk, one.score, one.comment),
+            )
             for one in entries
         ]
         connection = writing_connection()
         if connection.vendor in ("sqlite", "postgresql"):
-            self._write_rows(values)
+            self._write_rows(values, updated)
         else:
             rows = [
                 ListedAddress(**dict(zip(ADDED, row, strict=True)), is_listed=True)
@@ -169,29 +205,33 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
                 rows,
                 batch_size=ROWS,
                 update_conflicts=True,
-                update_fields=ADDED_AGAIN,
+                update_fields=updated,
                 unique_fields=["entry", "source"] if has_target else None,
             )
 
-    def _write_rows(self, values: list[tuple[Any, ...]]) -> None:
+    def _write_rows(self, values: list[tuple[Any, ...]], updated: Sequence[str]) -> None:
         """Write rows in a third of the time that ``bulk_create`` takes."""
-        connection = writing_connection()
+        connection, meta = writing_connection(), self.model._meta
         quote = connection.ops.quote_name
-        columns = ", ".join(quote(name) for name in (*ADDED, "is_listed"))
-        sql = f"INSERT INTO {quote(self.model._meta.db_table)} ({columns}) {{rows}} {ADD_AGAIN_SQL}"
+        columns = ", ".join(quote(name) for name in (*ADDED, "is_listed", "last_listed_at"))
+        new_values = ", ".join(f"{name} = excluded.{name}" for name in map(quote, updated))
+        sql = (
+            f"INSERT INTO {quote(meta.db_table)} ({columns}) {{rows}} "
+            f"ON CONFLICT (entry, source_id) DO UPDATE SET {new_values}"
+        )
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
                 # One statement with one array a column: PostgreSQL parses and plans once.
                 arrays = ", ".join(f"%s::{kind}[]" for kind in ADDED.values())
-                rows = f"SELECT *, TRUE FROM unnest({arrays})"  # noqa: S608 - made of types only
+                rows = f"SELECT *, TRUE, NULL::timestamptz FROM unnest({arrays})"  # noqa: S608 - made of types only
                 if values:
                     cursor.execute(
                         sql.format(rows=rows), [list(one) for one in zip(*values, strict=True)]
                     )
             else:
                 adapt = connection.ops.adapt_datetimefield_value
-                rows = f"VALUES ({', '.join(['%s'] * len(ADDED))}, TRUE)"
-                adapted = [(*row[:5], adapt(row[5]), row[6]) for row in values]
+                rows = f"VALUES ({', '.join(['%s'] * len(ADDED))}, TRUE, NULL)"
+                adapted = [(*row[:5], adapt(row[5]), *row[6:]) for row in values]
                 cursor.executemany(sql.format(rows=rows), adapted)
 
     def mark_removed(self, entries: Iterable[Entry], run: ImportRun, at: datetime) -> None:
@@ -212,6 +252,12 @@ class ListedAddress(models.Model):
     prefix_length = models.PositiveSmallIntegerField(editable=False)
     is_network = models.BooleanField(_("network"), default=False)
     is_listed = models.BooleanField(_("still listed"), default=True)
+    # What the list says of it: a count or score of any scale, and a comment; see ``as_kept`` of
+    # ``blocklists.kept_entries``.
+    score = models.FloatField(_("score"), null=True, blank=True)
+    comment = models.CharField(
+        _("comment"), max_length=COMMENT_LENGTH, blank=True, default="", db_default=""
+    )
     first_listed_at = models.DateTimeField(_("first listed"))
     # When it left. What is still listed was seen with the last import of its list.
     last_listed_at = models.DateTimeField(_("last listed"), null=True, blank=True)
@@ -247,10 +293,41 @@ class ListedAddress(models.Model):
                 name="geocache_listed_left",
                 condition=Q(removed_run__isnull=False),
             ),
+            # The same by score. Most lists have none: their entries are in none of these.
+            models.Index(
+                fields=["source", "is_listed", "-score", "sort_key", "prefix_length"],
+                name="geocache_listed_score",
+                condition=Q(score__isnull=False),
+            ),
+            models.Index(
+                fields=["added_run", "-score", "sort_key", "prefix_length"],
+                name="geocache_listed_new_score",
+                condition=Q(score__isnull=False),
+            ),
+            models.Index(
+                fields=["removed_run", "-score", "sort_key", "prefix_length"],
+                name="geocache_listed_left_score",
+                condition=Q(removed_run__isnull=False, score__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
         return self.entry
+
+    @property
+    def shown_score(self) -> str:
+        """Return the score as the reader's language writes it: 9, not 9.0."""
+        if self.score is None:
+            return ""
+        if abs(self.score) >= LONG_SCORE:
+            return f"{self.score:.4g}"
+        # Not more digits than are sure: 0.3, not 0.30000000000000004; zero has no sign.
+        return number_format(Decimal(f"{self.score + 0.0:.15g}"), force_grouping=True)
+
+    @property
+    def shown_comment(self) -> str:
+        """Return the comment in the letters of its publisher."""
+        return unescaped(self.comment)
 
 
 class Ban(models.Model):

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from geocache.models.scheduler import SCHEDULER_LEASE
 from tests.factories import a_viewer, an_admin, use_dummy_provider
 from tests.support.assertions import assert_valid_html, no_database_write
 from tests.support.ban_actions import RecordingAction, use_action
-from tests.support.blocklists import imported
+from tests.support.blocklists import an_entry, imported, imported_entries
 
 pytestmark = pytest.mark.django_db
 SOURCES = "/admin/geocache/importsource/"
@@ -43,6 +44,71 @@ def test_entries__are_found_by_their_whole_text(client: Client) -> None:
     assert "5.6.7.0/24" in client.get(f"{ENTRIES}?q=5.6.7.0/24").text
     assert "1.1.1.1</a>" not in client.get(f"{ENTRIES}?q=5.6.7.0/24").text
     assert "0 listed addresses" in client.get(f"{ENTRIES}?q=nonsense").text
+
+
+@pytest.fixture
+def scored() -> str:
+    """The link to the entries of a list that has scores."""
+    imported_entries(
+        an_entry("20.0.0.1", 9.0, "Zürich <b>"),
+        an_entry("20.0.0.2", 60),
+        an_entry("20.0.0.3", 0.5),
+        an_entry("20.0.0.4"),
+        name="scored",
+    )
+    return f"{ENTRIES}?source__id__exact={ImportSource.objects.get(name='scored').pk}"
+
+
+def shown(client: Client, url: str) -> list[str]:
+    with no_database_write(max_queries=12):
+        response = client.get(url)
+    assert_valid_html(response)
+    return re.findall(r">(20\.0\.0\.\d|1\.1\.1\.1|5\.6\.7\.0/24)</a>", response.text)
+
+
+def test_entries__score_and_comment_are_shown(client: Client, scored: str) -> None:
+    client.force_login(a_viewer())
+    text = client.get(scored).text
+    assert '<td class="field-score_text">9</td>' in text
+    assert '<td class="field-score_text">0.5</td>' in text
+    assert '<td class="field-short_comment">Zürich &lt;b&gt;</td>' in text
+    row = ListedAddress.objects.get(entry="20.0.0.1")
+    assert "Zürich &lt;b&gt;" in client.get(f"{ENTRIES}{row.pk}/change/").text
+
+
+def test_entries__long_comment_is_whole_where_one_entry_is_shown(client: Client) -> None:
+    imported_entries(an_entry("20.0.0.1", comment="a comment of many words " * 20), name="scored")
+    client.force_login(a_viewer())
+    assert "\u2026</td>" in client.get(ENTRIES).text
+    row = ListedAddress.objects.get(entry="20.0.0.1")
+    assert row.comment in client.get(f"{ENTRIES}{row.pk}/change/").text
+    assert len(row.comment) > 190
+
+
+def test_entries__from_some_score_on_the_highest_first(client: Client, scored: str) -> None:
+    client.force_login(a_viewer())
+    assert shown(client, f"{scored}&min_score=any") == ["20.0.0.2", "20.0.0.1", "20.0.0.3"]
+    assert shown(client, f"{scored}&min_score=5") == ["20.0.0.2", "20.0.0.1"]
+    assert shown(client, f"{scored}&min_score=50&is_listed__exact=1") == ["20.0.0.2"]
+    assert len(shown(client, scored)) == 4
+
+
+def test_entries__scores_are_offered_of_a_list_that_has_them(client: Client, scored: str) -> None:
+    client.force_login(a_viewer())
+    text = client.get(scored).text
+    assert "50 and more" in text
+    assert "75 and more" not in text
+    other = ImportSource.objects.exclude(name="scored").get().pk
+    for url in (ENTRIES, f"{ENTRIES}?source__id__exact={other}"):
+        assert "and more" not in client.get(url).text
+    # A score alone would be looked for among the entries of all lists.
+    assert len(shown(client, f"{ENTRIES}?min_score=5")) == 6
+
+
+@pytest.mark.parametrize("score", ["x", "-1", "nan", "4", "\u0663", "9" * 400])
+def test_entries__score_that_is_none_leads_back(client: Client, scored: str, score: str) -> None:
+    client.force_login(a_viewer())
+    assert client.get(f"{scored}&min_score={score}").status_code == 302
 
 
 def test_import_now__of_the_lists_in_the_settings(client: Client, settings: Any) -> None:

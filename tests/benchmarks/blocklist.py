@@ -8,6 +8,7 @@ its own; ``DATABASE_URL`` and ``CACHE_URL`` choose both.
 import argparse
 import os
 import random
+import re
 import resource
 import tempfile
 import time
@@ -69,7 +70,7 @@ def main() -> None:
 
 
 def measure(path: str) -> None:
-    """Import once, again, and a list of which one line in a hundred is another."""
+    """Import once, again, then with one line in a hundred and then with all scores changed."""
     from django.db import connection
 
     from geocache.journal.flush import flush_dirty
@@ -88,6 +89,10 @@ def measure(path: str) -> None:
     kept = [line for number, line in enumerate(text) if number % 100 != 50]
     Path(path).write_text("".join(kept) + "".join(lines(len(text) // 100)))
     say("another content", *timed(lambda: imported(path)))
+    scores = re.compile(r"(?<=\t)\d+$", re.MULTILINE)
+    listed_text = Path(path).read_text()
+    Path(path).write_text(scores.sub(lambda score: str(int(score[0]) + 1), listed_text))
+    say("all scores are others", *timed(lambda: imported(path)))
     with connection.cursor() as cursor:
         # What a database does by itself, some minutes after so many rows.
         cursor.execute("ANALYZE")
@@ -112,7 +117,8 @@ def imported(path: str) -> str:
     with connection.execute_wrapper(watch), sources.content_of(origin) as content:
         done = import_content(origin, content)
     return (
-        f"{done.status}, +{done.added_count:,} -{done.removed_count:,}, "
+        f"{done.status}, +{done.added_count:,} -{done.removed_count:,} "
+        f"~{done.changed_count:,}, "
         f"{len(written):,} statements that write"
     )
 
@@ -122,19 +128,24 @@ def measure_pages() -> None:
     from django.contrib.auth.models import User
     from django.test import Client
 
-    from geocache.models import ImportSource, ListedAddress
+    from geocache.models import ImportRun, ImportSource, ListedAddress
 
     client = Client()
     client.force_login(User.objects.create_superuser("benchmark"))
     pk = ImportSource.objects.get().pk
     run = ImportSource.objects.get().current_run_id
+    first = ImportRun.objects.order_by("started_at")[0].pk
     entries = ListedAddress.objects.listed().in_order()
     middle = entries[entries.count() // 2].entry
     for url in (
         "/lists/",
         f"/lists/{pk}/",
         f"/lists/{pk}/?after={middle}",
+        f"/lists/{pk}/?sort=score",
+        f"/lists/{pk}/?sort=score&after=5.0~{middle}",
+        f"/lists/{pk}/?min_score=9",
         f"/lists/imports/{run}/",
+        f"/lists/imports/{first}/?sort=score",
         f"/addresses/{middle.partition('/')[0]}/",
         "/addresses/?listed=made-up",
         "/addresses/?listed=made-up&country=US",

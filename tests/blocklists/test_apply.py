@@ -5,7 +5,7 @@ import pytest
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
-from geocache.blocklists import apply
+from geocache.blocklists import apply, kept_entries
 from geocache.blocklists.outcome import Progress
 from geocache.blocklists.sources import Origin
 from geocache.exceptions import ImportBusy, ImportFailed
@@ -28,7 +28,7 @@ def _provider(settings: Any) -> None:
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apply, "BATCH_ENTRIES", 100)
-    monkeypatch.setattr(apply, "HELD_ROWS", 70)
+    monkeypatch.setattr(kept_entries, "HELD_ROWS", 70)
 
 
 def written(queries: CaptureQueriesContext) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from geocache.models import ImportRun, ListedAddress
 from tests.support import processes
 from tests.support.ban_actions import use_action
-from tests.support.blocklists import imported
+from tests.support.blocklists import an_entry, imported, imported_entries
 from tests.support.fail2ban_server import JAIL, a_jail
 from tests.support.processes import wait_until
 
@@ -29,7 +29,7 @@ from django.conf import settings
 from geocache.bans import apply as bans
 from geocache.bans.fail2ban import Fail2banAction
 from geocache.blocklists import apply
-from tests.support.blocklists import imported
+from tests.support.blocklists import an_entry, imported, imported_entries
 
 apply.BATCH_ENTRIES = Fail2banAction.batch_size = 20
 for line in sys.stdin:
@@ -60,6 +60,38 @@ dying(bans, "record_bans", "between ban and record")
 imported(*order["lines"])
 """
 STEPS = ["before a batch", "inside a transaction", "before a ban", "between ban and record"]
+
+
+SCORED = """
+import json, os, signal, sys
+from geocache.blocklists import apply
+from geocache.models import ListedAddressQuerySet
+from tests.support.blocklists import an_entry, imported_entries
+
+apply.BATCH_ENTRIES = 20
+for line in sys.stdin:
+    if pid := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    else:
+        break
+else:
+    sys.exit()
+order = json.loads(line)
+left = [order["number"]]
+real = ListedAddressQuerySet.mark_changed
+
+def dying(*args):
+    if order["is_after"]:
+        real(*args)
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if not order["is_after"]:
+        real(*args)
+
+ListedAddressQuerySet.mark_changed = dying
+imported_entries(*(an_entry(one, order["score"]) for one in order["lines"]))
+"""
 
 
 def state() -> list[tuple[Any, ...]]:
@@ -101,3 +133,17 @@ def test_import__killed_at_ten_random_batches_and_resumed(tmp_path: Path, settin
     imported(*OLD, *LINES[:60])
     imported(*LINES)
     assert state() == killed
+
+
+def test_import__killed_among_changed_scores_and_resumed() -> None:
+    imported_entries(*(an_entry(one, 1) for one in LINES))
+    order = {"lines": LINES, "score": 2}
+    orders = [json.dumps(order | {"number": n, "is_after": n % 2 == 0}) for n in range(1, 6)]
+    process = processes.start_script(SCORED)
+    said = process.communicate("\n".join(orders), timeout=60)[0]
+    assert said.split() == [str(-signal.SIGKILL)] * 5, said
+    # A batch is changed with its count or not at all: 0 + 1 + 2 + 3 + 4 of 20 before each end.
+    assert ListedAddress.objects.filter(score=2).count() == 200
+    outcome = imported_entries(*(an_entry(one, 2) for one in LINES))
+    assert (outcome.added_count, outcome.removed_count, outcome.changed_count) == (0, 0, 300)
+    assert not ListedAddress.objects.exclude(score=2, is_listed=True).exists()

@@ -14,7 +14,7 @@ from geocache.blocklists.apply import import_content
 from geocache.blocklists.outcome import Outcome
 from geocache.blocklists.sources import find_origin
 from geocache.exceptions import ImportFailed
-from geocache.models import ImportSource
+from geocache.models import ImportRun, ImportSource
 from tests.factories import use_dummy_provider
 from tests.support.blocklists import imported, listed
 from tests.support.database_server import Service, serving
@@ -86,6 +86,15 @@ def test_content_of__what_came_otherwise_since_is_fetched_again(service: Service
     assert import_from(url).status == "applied"
     assert service.statuses == [200, 200]
     assert listed("ipsum") == ["1.1.1.1"]
+
+
+def test_content_of__what_older_readers_have_read_is_fetched_again(service: Service) -> None:
+    url = service.put("/ipsum.txt", b"1.1.1.1\n", etag='"one"')
+    import_from(url)
+    ImportRun.objects.update(reader_version=0)
+    assert import_from(url).status == "applied"
+    assert import_from(url).status == "unchanged"
+    assert service.statuses == [200, 200, 304]
 
 
 def test_content_of__gzip(service: Service) -> None:

@@ -15,7 +15,7 @@ from geocache.blocklists.sources import Origin
 from geocache.models import Ban, ImportRun, ImportSource
 from tests.factories import use_dummy_provider
 from tests.support.ban_actions import RecordingAction, use_action
-from tests.support.blocklists import listed
+from tests.support.blocklists import an_entry, given_content, imported_entries, listed
 from tests.support.commands import run
 
 PAGE = "it is an HTML page, perhaps one that says what is wrong; check where it comes from"
@@ -104,6 +104,19 @@ def test_import_geo__dry_run_writes_nothing(tmp_path: Path) -> None:
     assert not ImportSource.objects.exists()
 
 
+def test_import_geo__other_scores_are_said_only_where_there_are_any(tmp_path: Path) -> None:
+    path = a_file(tmp_path, "1.1.1.1 2\n")
+    imported_entries(an_entry("1.1.1.1", 1), name="ipsum")
+    with given_content(an_entry("1.1.1.1", 2)):
+        assert import_geo("--dry-run", path)[0] == (
+            "ipsum: 0 would be added and 0 removed, 1 with another score or comment, "
+            "1 would be listed (list).\n"
+        )
+        assert import_geo(path)[0].startswith(
+            "ipsum: 0 added, 0 removed, 1 with another score or comment, 1 are listed (list), in "
+        )
+
+
 def test_import_geo__warm(tmp_path: Path) -> None:
     out, _ = import_geo("--warm", a_file(tmp_path, "1.1.1.1\n"))
     assert out == "ipsum: 1 looked up; nothing was applied.\n"
@@ -125,6 +138,7 @@ def test_import_geo__json(tmp_path: Path) -> None:
         "network_count": 0,
         "appeared_count": 1,
         "left_count": 0,
+        "changed_count": 0,
         "banned_count": 0,
         "unbanned_count": 0,
         "skipped_counts": {},

@@ -94,3 +94,39 @@ def test_url_digest__no_url_is_left(apps_with_urls):
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM geocache_importsource")
         assert "hunter2" not in str(cursor.fetchall())
+
+
+@pytest.fixture
+def apps_without_scores():
+    """The tables before entries had scores."""
+    yield migrate("0009_url_digest")
+    migrate_to_the_end()
+
+
+def test_scores__entries_keep_their_values_and_old_code_writes_more(apps_without_scores):
+    model = apps_without_scores.get_model
+    source = model("geocache", "ImportSource").objects.create(name="ipsum")
+    run = model("geocache", "ImportRun").objects.create(source=source, sha256="0", started_at=NOON)
+    common = {"source_id": source.pk, "prefix_length": 32, "first_listed_at": NOON}
+    listed = model("geocache", "ListedAddress").objects
+    listed.create(entry="1.1.1.1", sort_key="1", added_run=run, **common)
+
+    new = migrate("0010_scores").get_model
+    # A process of the release before, until it is restarted.
+    listed.create(entry="2.2.2.2", sort_key="2", added_run=run, **common)
+    model("geocache", "ImportRun").objects.create(source=source, sha256="1", started_at=NOON)
+
+    rows = new("geocache", "ListedAddress").objects.order_by("sort_key")
+    assert list(rows.values_list("entry", "score", "comment")) == [
+        ("1.1.1.1", None, ""),
+        ("2.2.2.2", None, ""),
+    ]
+    runs = new("geocache", "ImportRun").objects.values_list("changed_count", "reader_version")
+    assert list(runs) == [(0, 0), (0, 0)]
+
+
+def test_scores__no_table_is_built_again():
+    statements = sql_of("0010_scores")
+    assert len(statements) >= 3
+    allowed = (" ADD COLUMN ", "CREATE INDEX ")
+    assert all(any(word in one for word in allowed) for one in statements), statements

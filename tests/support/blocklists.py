@@ -1,10 +1,15 @@
 """Make and import blocklists, and read their entries from the table."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
+from geocache.addresses.blocks import Entry, parse_entries
 from geocache.blocklists import apply
 from geocache.blocklists.outcome import Outcome
+from geocache.blocklists.report import Report
 from geocache.blocklists.sources import Origin
 from geocache.blocklists.spool import spooled
 from geocache.models import ListedAddress
@@ -23,6 +28,34 @@ def a_list(*entries: str) -> str:
 def imported(*entries: str, name: str = "test", **options: Any) -> Outcome:
     with kept(a_list(*entries)) as content:
         return apply.import_list(Origin(name, ""), content, **options)
+
+
+def an_entry(text: str, score: float | None = None, comment: str = "") -> Entry:
+    return parse_entries(text)[0]._replace(score=score, comment=comment)
+
+
+class GivenEntries(list[Entry]):
+    """Entries as a list has them, whatever its format is."""
+
+    def __init__(self, *entries: Entry) -> None:
+        super().__init__(sorted(entries))
+        networks = sum(one.is_network for one in entries)
+        self.report = Report("list", entry_count=len(entries), network_count=networks)
+
+
+@contextmanager
+def given_content(*entries: Entry) -> Iterator[Any]:
+    """Give a content of which just these entries are read."""
+    given = GivenEntries(*entries)
+    with patch.object(apply, "read_entries") as read, kept(repr(given)) as content:
+        read.return_value.__enter__.return_value = given
+        yield content
+
+
+def imported_entries(*entries: Entry, name: str = "test") -> Outcome:
+    """Import entries with scores and comments."""
+    with given_content(*entries) as content:
+        return apply.import_list(Origin(name, ""), content)
 
 
 def listed(name: str = "test") -> list[str]:

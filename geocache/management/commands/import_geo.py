@@ -180,7 +180,10 @@ class Command(ShellCommand):
             self.stdout.write(f"{report.banned:,} banned, {report.unbanned:,} bans ended.")
 
     def _say(self, one: Outcome) -> None:
-        self.stdout.write(SENTENCES[one.status].format(one=one))
+        changed = f", {one.changed_count:,} with another score or comment"
+        self.stdout.write(
+            SENTENCES[one.status].format(one=one, changed=changed if one.changed_count else "")
+        )
         if one.banned_count or one.unbanned_count:
             self.stdout.write(f"  {one.banned_count:,} banned, {one.unbanned_count:,} bans ended.")
         if one.skipped_counts:
@@ -193,12 +196,13 @@ class Command(ShellCommand):
 
 SENTENCES: Final = {
     APPLIED: (
-        "{one.name}: {one.added_count:,} added, {one.removed_count:,} removed, "
+        "{one.name}: {one.added_count:,} added, {one.removed_count:,} removed{changed}, "
         "{one.entry_count:,} are listed ({one.format_name}), in {one.seconds:.2f} s."
     ),
     UNCHANGED: "{one.name}: nothing has changed, {one.entry_count:,} are listed.",
     COMPARED: (
-        "{one.name}: {one.added_count:,} would be added and {one.removed_count:,} removed, "
+        "{one.name}: {one.added_count:,} would be added and "
+        "{one.removed_count:,} removed{changed}, "
         "{one.entry_count:,} would be listed ({one.format_name})."
     ),
     WARMED: "{one.name}: {one.entry_count:,} looked up; nothing was applied.",

@@ -1,6 +1,5 @@
 """The list of addresses, its download, and all that is known about one address."""
 
-from collections.abc import Iterable
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, Final
@@ -95,7 +94,7 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
         "stale": known.stale(timezone.now()),
         "reason": reason,
         "places": [answer] if answer is not None else [],
-        "listings": _listings(request, parsed),
+        **_listings(request, parsed),
         "neighbours": [row.to_location() for row in rows],
     }
     status = HTTPStatus.OK if answer is not None or reason else HTTPStatus.NOT_FOUND
@@ -110,10 +109,16 @@ def _network_of(answer: Location | None) -> IPv4Network | IPv6Network | None:
         return None
 
 
-def _listings(request: HttpRequest, address: Address) -> Iterable[ListedAddress]:
+def _listings(request: HttpRequest, address: Address) -> dict[str, Any]:
+    """Return the lists that an address is on, and which columns they fill."""
     if not request.user.has_perms([VIEW_LISTS, VIEW_LISTED]):
-        return ()
-    return ListedAddress.objects.holding(address).select_related("source")
+        return {}
+    rows = list(ListedAddress.objects.holding(address).select_related("source"))
+    return {
+        "listings": rows,
+        "listed_scores": any(row.score is not None for row in rows),
+        "listed_comments": any(row.comment for row in rows),
+    }
 
 
 def _past(request: HttpRequest, address: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Lists: what each import did, where a list's addresses are, and "import now"."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.db.models import QuerySet
@@ -12,29 +12,19 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from geocache import conf
-from geocache.addresses.blocks import parse_entries
 from geocache.blocklists.request import ask_for
 from geocache.charts import maps
-from geocache.exceptions import InvalidAddress
-from geocache.location import Location
-from geocache.models import GeoCache, ImportRun, ImportSource, ListedAddress
+from geocache.exceptions import InvalidCursor
+from geocache.models import ImportRun, ImportSource, ListedAddress
 from geocache.permissions import CHANGE_LISTS, VIEW_LISTED, VIEW_LISTS
 from geocache.statistics.lists import geography_of
 from geocache.statistics.table import Operator, read_statistics
 from geocache.web.access import permission_required
+from geocache.web.entries import EntryFilter, read_entries
 
-PAGE_ROWS: Final = 50
 SHOWN_RUNS: Final = 30
 SHOWN_SOURCES: Final = 200
 RANKED: Final = 15
-
-
-@dataclass(frozen=True, slots=True)
-class EntryPage:
-    """Some entries with what the table knows of them, and behind which one the next page begins."""
-
-    rows: Sequence[tuple[ListedAddress, Location | None]]
-    after: str = ""
 
 
 @require_safe
@@ -60,7 +50,7 @@ def list_page(request: HttpRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {
         "source": source,
         "runs": source.runs.all()[:SHOWN_RUNS],
-        "page": _page(request, entries),
+        **_entries(request, entries),
         "may_import": source.name in conf.get("IMPORT_SOURCES")
         and request.user.has_perm(CHANGE_LISTS),
         "geography": geography,
@@ -93,11 +83,8 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
     kind = request.GET.get("show", "added")
     if kind not in ("added", "removed"):
         raise Http404
-    context = {
-        "run": run,
-        "kind": kind,
-        "page": _page(request, run.added.all() if kind == "added" else run.removed.all()),
-    }
+    entries = run.added.all() if kind == "added" else run.removed.all()
+    context = {"run": run, "kind": kind, **_entries(request, entries, show=kind)}
     return render(request, "geocache/import_run.html", context)
 
 
@@ -113,23 +100,17 @@ def import_now(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("geocache:list", source.pk)
 
 
-def _page(request: HttpRequest, entries: "QuerySet[ListedAddress]") -> EntryPage:
-    """Return the entries behind the one that is asked for, with where they are."""
-    rows: Any = entries
-    ordered = rows.in_order()
-    if after := request.GET.get("after", ""):
-        try:
-            ordered = ordered.behind(parse_entries(after)[0])
-        except InvalidAddress as error:
-            raise Http404 from error
-    found = list(ordered[: PAGE_ROWS + 1])
-    shown = found[:PAGE_ROWS]
-    # From the table: to open a page asks no provider.
-    known = GeoCache.objects.in_bulk([row.entry for row in shown if not row.is_network])
-    placed = [
-        (row, known[row.entry].to_location() if row.entry in known else None) for row in shown
-    ]
-    return EntryPage(placed, shown[-1].entry if len(found) > PAGE_ROWS else "")
+def _entries(
+    request: HttpRequest, entries: "QuerySet[ListedAddress]", **kept: str
+) -> dict[str, Any]:
+    """Return the page of entries that is asked for, its form, and what the form keeps."""
+    form = EntryFilter(request.GET, label_suffix="")
+    try:
+        page = read_entries(entries, form, request.GET.get("after", ""))
+    except InvalidCursor as error:
+        raise Http404 from error
+    url = f"{request.path}?{urlencode(kept)}" if kept else request.path
+    return {"form": form, "page": page, "kept": kept, "entries_url": url}
 
 
 def _beside(

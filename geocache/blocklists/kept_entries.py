@@ -1,0 +1,44 @@
+"""The entries of a list as the table keeps them."""
+
+import math
+from collections.abc import Iterator
+from itertools import starmap
+from typing import Final
+
+from geocache.addresses.blocks import Entry
+from geocache.models import ImportSource, ListedAddress
+from geocache.models.blocklists import COMMENT_LENGTH
+from geocache.models.connection import writing_alias
+from geocache.text import storable_line
+
+# Rows of a list that are read at once.
+HELD_ROWS: Final = 5_000
+COLUMNS: Final = ("sort_key", "prefix_length", "entry", "score", "comment")
+
+
+def as_kept(entry: Entry) -> Entry:
+    """Return ``entry`` with its score and comment as the table will give them back."""
+    if entry.score is None and not entry.comment:
+        return entry
+    comment = storable_line(entry.comment, COMMENT_LENGTH)
+    return entry._replace(score=_finite(entry.score), comment=comment)
+
+
+def entries_of(source: ImportSource | None) -> Iterator[Entry]:
+    """Give what the table says to be on a list, in order and a few at a time."""
+    if source is None:
+        return
+    rows = ListedAddress.objects.using(writing_alias()).filter(source=source).listed().in_order()
+    page = rows
+    while held := list(starmap(Entry, page.values_list(*COLUMNS)[:HELD_ROWS])):
+        yield from held
+        page = rows.behind(held[-1])
+
+
+def _finite(score: float | None) -> float | None:
+    """Return what every database keeps and sorts: no infinity, and no whole number that is one."""
+    try:
+        number = math.nan if score is None else float(score)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
