@@ -29,7 +29,7 @@ from geocache.bans.pending import (
     wanted,
 )
 from geocache.bans.protection import Protection, Reason, check_settings, read_protection
-from geocache.exceptions import BanBusy, BanError
+from geocache.exceptions import BanBusy, BanError, NotInForce
 from geocache.locks.file_lock import exclusive_lock
 from geocache.models import Ban
 from geocache.models.connection import atomic
@@ -78,7 +78,7 @@ def are_due() -> bool:
     action = current()
     if action is None:
         return False
-    protection = read_protection()
+    protection = read_protection(action.takes)
     is_left = not compared.is_settled(protection) and _is_left(protection)
     return is_left or is_lost(action)
 
@@ -98,7 +98,11 @@ def apply_bans(
     # What is banned is this machine's, for all imports together.
     with _locked(keep, wait_seconds):
         compared.begin()
-        protection, lists, count = read_protection(), compared.lists(), all_bans().count()
+        protection, lists, count = (
+            read_protection(action.takes),
+            compared.lists(),
+            all_bans().count(),
+        )
         is_repeated = is_repeated or is_lost(action)
         do = _replace if action.is_whole else _one_by_one
         report = do(action, protection, keep, is_repeated)
@@ -110,7 +114,9 @@ def apply_bans(
 def apply_due_bans(keep: Keep = lambda: None) -> BanReport:
     """Do the same if anything has changed since the last time, and wait for no other process."""
     action = current()
-    if action is None or (compared.is_settled(read_protection()) and not is_lost(action)):
+    if action is None or (
+        compared.is_settled(read_protection(action.takes)) and not is_lost(action)
+    ):
         return BanReport()
     return apply_bans(keep, wait_seconds=0)
 
@@ -187,13 +193,22 @@ def _in_batches(
     keep: Keep,
 ) -> int:
     count = 0
+    lost: NotInForce | None = None
     while batch := list(islice(texts, size)):
+        missing = frozenset[str]()
         # Killed in between, the action is asked for the same entries again, which changes nothing.
-        act(batch)
+        try:
+            act(batch)
+        except NotInForce as error:
+            lost, missing = lost | error if lost else error, error.entries
+        done = [text for text in batch if text not in missing]
         with atomic():
             keep()
-            record(batch)
-        count += len(batch)
+            record(done)
+            _forget(list(missing))
+        count += len(done)
+    if lost:
+        raise lost
     return count
 
 

@@ -42,7 +42,7 @@ class Preview:
 
 def preview(action: BanAction) -> Preview:
     """Return what ``apply_bans`` would do; raise ``BanError``."""
-    protection = read_protection()
+    protection = read_protection(action.takes)
     skipped, first_skipped = Counter[Reason](), list[tuple[str, Reason]]()
 
     def skip(entry: str, reason: Reason) -> None:

@@ -1,7 +1,7 @@
 """What is never banned, whatever a list says: for each such entry, why."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -19,6 +19,8 @@ from geocache.bans.own_addresses import read_own_addresses
 from geocache.exceptions import BanError, InvalidAddress
 
 Network = IPv4Network | IPv6Network
+# Tells whether an entry can be banned at all.
+Takes = Callable[[str], bool]
 
 ALL_OF: Final[dict[int, Network]] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
 
@@ -33,6 +35,7 @@ class Reason(StrEnum):
     TOO_WIDE_IPV4 = "too_wide_ipv4"
     TOO_WIDE_IPV6 = "too_wide_ipv6"
     LOW_SCORE = "low_score"
+    NOT_TAKEN = "not_taken"
 
 
 def described(counts: Mapping[Reason, int]) -> str:
@@ -45,13 +48,14 @@ def described(counts: Mapping[Reason, int]) -> str:
         Reason.TOO_WIDE_IPV4: f"wider than /{conf.get('BAN_WIDEST_IPV4')}",
         Reason.TOO_WIDE_IPV6: f"wider than /{conf.get('BAN_WIDEST_IPV6')} (IPv6)",
         Reason.LOW_SCORE: "below BAN_MIN_SCORES",
+        Reason.NOT_TAKEN: "that the ban action cannot take",
     }
     parts = [f"{counts[one]:,} {phrases[one]}" for one in Reason if counts.get(one)]
     return f"{sum(counts.values()):,} not banned: {', '.join(parts)}"
 
 
 class Protection:
-    """The networks that nothing banned may overlap, and how wide it may be."""
+    """The networks that nothing banned may overlap, how wide it may be, and what can be banned."""
 
     def __init__(
         self,
@@ -59,11 +63,13 @@ class Protection:
         *,
         widest: dict[int, int],
         allowed_wide: list[Network],
+        takes: Takes,
     ) -> None:
         self._ranges = {reason: _Ranges(_with_ipv4(each)) for reason, each in networks.items()}
         self._all = _Ranges(one for each in networks.values() for one in _with_ipv4(each))
         self._widest = widest
         self._allowed_wide = allowed_wide
+        self._takes = takes
 
     @property
     def digest(self) -> str:
@@ -73,6 +79,14 @@ class Protection:
 
     def reason(self, entry: str) -> Reason | None:
         """Return why ``entry``, in the form of the table, is never banned, or None."""
+        try:
+            reason = self._reason(entry)
+        except (OSError, ValueError):
+            # A row that another program has written keeps no other from being banned.
+            return Reason.NOT_TAKEN
+        return reason or (None if self._takes(entry) else Reason.NOT_TAKEN)
+
+    def _reason(self, entry: str) -> Reason | None:
         if ":" not in entry and self._is_harmless(entry):
             return None
         network = parse_network(entry)
@@ -105,8 +119,11 @@ class Protection:
         ]
 
 
-def read_protection() -> Protection:
-    """Return what the settings and this machine protect; raise ``BanError``."""
+def read_protection(takes: Takes = lambda _: True) -> Protection:
+    """Return what the settings and this machine protect, and what an action ``takes``.
+
+    Raises ``BanError``.
+    """
     return Protection(
         {
             Reason.SPECIAL: _special(),
@@ -116,6 +133,7 @@ def read_protection() -> Protection:
         },
         widest=_widest(),
         allowed_wide=_networks("BAN_ALLOW_WIDE"),
+        takes=takes,
     )
 
 

@@ -1,49 +1,31 @@
 """What a list is written in: as its user says, or told by how it begins."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
-from geocache.blocklists.formats import line_formats
-from geocache.blocklists.formats.base import Element, Format, Found, Head, Options, Remark, Source
+from geocache.blocklists.formats.base import Format, Head, Options
+from geocache.blocklists.formats.csv_table import CsvTable
 from geocache.blocklists.formats.fail2ban_database import NAME as DATABASE
+from geocache.blocklists.formats.fail2ban_log import Fail2banLog
+from geocache.blocklists.formats.ipset import IPSET
+from geocache.blocklists.formats.json_documents import JsonDocument
+from geocache.blocklists.formats.json_lines import JsonLines
+from geocache.blocklists.formats.nftables import NFTABLES
+from geocache.blocklists.formats.nftables_json import NFTABLES_JSON
+from geocache.blocklists.formats.plain import PlainList
 from geocache.exceptions import ImportFailed
-
-
-@dataclass(frozen=True, slots=True)
-class LineFormat:
-    """One of the formats that are read line by line, until it has a reader of its own."""
-
-    name: str
-
-    def matches(self, head: Head) -> bool:
-        return self._form(head).name == self.name
-
-    def read(self, source: Source, options: Options) -> Iterator[Found]:  # noqa: ARG002 - it takes none
-        form = self._form(Head(tuple(line.text for line in islice(source.lines(), 600))))
-        for number, text in source.lines():
-            if text.lstrip().startswith(line_formats.COMMENT):
-                yield Remark(text)
-            for word in form.read(text):
-                yield Element(number, (word,))
-
-    @staticmethod
-    def _form(head: Head) -> line_formats.Format:
-        meant = (text for text in head.lines if text.strip() and not text.startswith("#"))
-        return line_formats.recognise(list(islice(meant, line_formats.HEAD_LINES)))
-
 
 # The most specific first: what begins like an ipset also has lines that a plain list could have.
 FORMATS: Final[tuple[Format, ...]] = (
-    LineFormat("fail2ban.log"),
-    LineFormat("JSON lines"),
-    LineFormat("ipset"),
-    LineFormat("nftables"),
-    LineFormat("CSV"),
+    Fail2banLog(),
+    NFTABLES_JSON,
+    NFTABLES,
+    IPSET,
+    JsonLines(),
+    JsonDocument(),
+    CsvTable(),
     # Whatever is nothing else.
-    LineFormat("list"),
+    PlainList(),
 )
 
 
