@@ -29,7 +29,7 @@ def read_chosen(rows: Callable[[], Iterator[JsonRow]], options: Options) -> Iter
             yield _element(row, chosen)
         elif row.problem:
             yield BadLine(row.line_number, row.shown, row.problem)
-        elif row.shown and not row.candidates:
+        elif row.value is not None and not row.candidates:
             yield Remark(row.shown)
 
 

@@ -86,7 +86,7 @@ class _Document:
             elif is_entry(key):
                 yield self._reader.keyed(key, cursor.value(), at)
             elif letter in "[{":
-                yield from self._value(name, depth + 1)
+                yield from self._value(key, depth + 1)
             elif key in scalars:
                 yield JsonRow(at, [], key, "stands there twice")
                 cursor.value()

@@ -42,11 +42,17 @@ class JsonRow:
 
     line_number: int
     candidates: Sequence[Candidate]
-    shown: str = ""
+    # As it stands there.
+    value: Any = None
     # Why it is a bad line if none of the candidates is chosen; empty: then it says nothing.
     problem: str = ""
     # It is around other values, as in ``{"ip": ..., "data": [...]}``.
     is_outer: bool = False
+
+    @property
+    def shown(self) -> str:
+        """Return the first of it as text."""
+        return _shown(self.value)
 
 
 class RowReader:
@@ -97,11 +103,11 @@ class RowReader:
         """Give what an object says by itself, which may be around others."""
         fields = _fields(scalars)
         if fields.get("type") == "metadata":
-            yield JsonRow(line, [], _shown(scalars))
+            yield JsonRow(line, [], scalars)
         elif _is_exempt(fields):
             return
-        elif candidates := self._candidates(fields):
-            yield JsonRow(line, candidates, _shown(scalars), is_outer=True)
+        elif candidates := self._candidates(scalars):
+            yield JsonRow(line, candidates, scalars, is_outer=True)
         elif not is_around and any(value is not None for value in scalars.values()):
             yield _bad(line, scalars, "has no key of an address")
 
@@ -113,9 +119,10 @@ class RowReader:
                     yield from self.read(text, "", line)
 
     def _is_chosen(self, name: str) -> bool:
+        plain = plain_name(name)
         if self._column:
-            return name == plain_name(self._column)
-        return not name or name in column_names.ADDRESS_LISTS
+            return plain == plain_name(self._column)
+        return not plain or plain in column_names.ADDRESS_LISTS
 
     def _record(self, value: dict[str, Any], line: int, depth: int) -> Iterator[JsonRow]:
         fields = _fields(value)
@@ -123,11 +130,11 @@ class RowReader:
             # An alert of CrowdSec: what else it says of addresses are no decisions.
             yield from self._items(fields["decisions"] or [], "decisions", line, depth + 1)
         elif fields.get("type") == "metadata":
-            yield JsonRow(line, [], _shown(value))
+            yield JsonRow(line, [], value)
         elif _is_exempt(fields):
             yield JsonRow(line, [])
-        elif candidates := self._candidates(fields):
-            yield JsonRow(line, candidates, _shown(value), "has none of the keys that are read")
+        elif candidates := self._candidates(value):
+            yield JsonRow(line, candidates, value, "has none of the keys that are read")
         else:
             inner = list(self._nested(value, line, depth))
             yield from inner or [_bad(line, value, "has no key of an address")]
@@ -141,19 +148,25 @@ class RowReader:
                 if is_entry(key):
                     yield self.keyed(key, held, line)
                 else:
-                    yield from self.read(held, name, line, depth + 1)
+                    yield from self.read(held, key, line, depth + 1)
             elif isinstance(held, list):
-                yield from self._items(held, name, line, depth + 1)
+                yield from self._items(held, key, line, depth + 1)
 
     def _items(self, value: Any, name: str, line: int, depth: int) -> Iterator[JsonRow]:
         for one in value if isinstance(value, list) else [value]:
             yield from self.read(one, name, line, depth)
 
-    def _candidates(self, fields: Mapping[str, Any]) -> list[Candidate]:
+    def _candidates(self, value: Mapping[str, Any]) -> list[Candidate]:
+        fields, titles = _fields(value), {plain_name(key): key for key in value}
         points, note = _score(fields), _comment(fields)
         found = _named(fields, self._column) if self._column else _known(fields) or _unknown(fields)
         return [
-            one._replace(score=points, comment=comment(f"{one.comment} {note}")) for one in found
+            one._replace(
+                name=titles.get(one.name, one.name),
+                score=points,
+                comment=comment(f"{one.comment} {note}"),
+            )
+            for one in found
         ]
 
 
@@ -168,8 +181,8 @@ def _known(fields: Mapping[str, Any]) -> list[Candidate]:
         # CrowdSec's; of other scopes are countries and the numbers of networks.
         text = value if scope.lower() in ("ip", "range") else f"{scope}:{value}"
         return [Candidate("value", True, (_clean(text),))]
-    for first, last in column_names.RANGES.items():
-        ends = fields.get(first), fields.get(last)
+    for first in fields:
+        ends = fields[first], fields.get(column_names.RANGES.get(first, ""))
         if all(isinstance(end, str) and is_entry(end) for end in ends):
             return [Candidate(first, True, (f"{ends[0]}-{ends[1]}",))]
     names = [name for name in fields if name in column_names.ADDRESS]
@@ -214,7 +227,9 @@ def _with_port(candidate: Candidate, text: str) -> Candidate:
 
 
 def _is_exempt(fields: Mapping[str, Any]) -> bool:
-    return column_names.is_exempt((name, _text(value)) for name, value in fields.items())
+    return column_names.is_exempt(
+        (name, _text(fields[name])) for name in fields if name in column_names.FLAGS
+    )
 
 
 def _score(fields: Mapping[str, Any]) -> float | None:
@@ -252,16 +267,16 @@ def _is_pair(value: list[Any]) -> bool:
 
 
 def _bad(line: int, value: Any, problem: str) -> JsonRow:
-    return JsonRow(line, [], _shown(value), problem)
+    return JsonRow(line, [], value, problem)
 
 
 def _shown(value: Any) -> str:
-    # A part is enough, of what may be long or deep.
+    # A part is enough of what may be long or deep.
     if isinstance(value, dict):
         value = {key: held for key, held in value.items() if not isinstance(held, dict | list)}
     elif isinstance(value, list):
         value = [one for one in value[:20] if not isinstance(one, dict | list)]
-    return json.dumps(value)[:MAX_SHOWN]
+    return value[:MAX_SHOWN] if isinstance(value, str) else json.dumps(value)[:MAX_SHOWN]
 
 
 def _clean(text: str) -> str:
