@@ -4,6 +4,7 @@ A file is downloaded beside the present one, unpacked, verified, and only then r
 goes wrong, and whenever the process ends, the present file stays as it is.
 """
 
+import errno
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +27,9 @@ INSTALLED: Final = "installed"
 UNCHANGED: Final = "unchanged"
 NOT_DUE: Final = "not_due"
 FAILED: Final = "failed"
+NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
+# The download, what is unpacked of it, the present file, and the copy that is open.
+NO_ROOM_HINT: Final = "; make room for four times the size of a database, or move GEOCACHE_VAR_DIR"
 
 # Is told the name of the database, its bytes so far, and how many there are if that is known.
 Watch = Callable[[str, int, int | None], object]
@@ -84,7 +88,18 @@ def _outcome(update: "Update", is_forced: bool, is_only_due: bool) -> Outcome:
     if not is_forced and (refusal := state.refusal(now)):
         return Outcome(name, FAILED, refusal)
     try:
-        update.states.put(name, state.attempted(now))
+        return _attempt(update, state.attempted(now))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        room = NO_ROOM_HINT if error.errno in NO_ROOM else ""
+        return Outcome(name, FAILED, f"{folder()}: {reason}{room}")
+
+
+def _attempt(update: "Update", state: UpdateState) -> Outcome:
+    """Remember that a service is asked, and what came of it; raise ``OSError``."""
+    name = update.edition.name
+    try:
+        update.states.put(name, state)
         return update.run()
     except TooOften as error:
         update.remember(retry_at=error.retry_at.isoformat(), error=str(error))
@@ -92,8 +107,6 @@ def _outcome(update: "Update", is_forced: bool, is_only_due: bool) -> Outcome:
     except UpdateError as error:
         update.remember(error=str(error))
         return Outcome(name, FAILED, str(error))
-    except OSError as error:
-        return Outcome(name, FAILED, f"{folder()}: {error.strerror or error}")
 
 
 class Update:

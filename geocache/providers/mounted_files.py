@@ -1,4 +1,4 @@
-"""A file mounted by itself (``docker run -v file:file``) hides one that replaces it outside.
+"""A file that is mounted by itself (``docker run -v file:file``) hides what replaces it outside.
 
 The mount stays with the file that was there when it was made, whatever its name means outside.
 """

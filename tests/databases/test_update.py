@@ -1,6 +1,7 @@
 """Updates as a whole, against a server on loopback."""
 
 import base64
+import errno
 import os
 import resource
 import signal
@@ -413,6 +414,27 @@ def test_update__disk_that_takes_no_more(service: Service, folder: Path, tmp_pat
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert_kept(folder, outcome, "File too large")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("body", ["a newer one", "no database"])
+@pytest.mark.usefixtures("held")
+def test_update__disk_without_room(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, body: str
+) -> None:
+    """Whatever cannot be written, also what is remembered of a failure, is one line."""
+    database = a_database(tmp_path, NEWER)
+    service.put(PATH, database if body == "a newer one" else b"no database")
+
+    def full(*_: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    for name in ("os.fsync", "geocache.databases.install.replace"):
+        with monkeypatch.context() as broken:
+            broken.setattr(name, full)
+            outcome = update()
+        assert outcome.status == FAILED
+        assert f"{os.strerror(code)}; make room" in outcome.detail
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
