@@ -98,11 +98,8 @@ def apply_bans(
     # What is banned is this machine's, for all imports together.
     with _locked(keep, wait_seconds):
         compared.begin()
-        protection, lists, count = (
-            read_protection(action.takes),
-            compared.lists(),
-            all_bans().count(),
-        )
+        protection = read_protection(action.takes)
+        lists, count = compared.lists(), all_bans().count()
         is_repeated = is_repeated or is_lost(action)
         do = _replace if action.is_whole else _one_by_one
         report = do(action, protection, keep, is_repeated)
@@ -114,9 +111,7 @@ def apply_bans(
 def apply_due_bans(keep: Keep = lambda: None) -> BanReport:
     """Do the same if anything has changed since the last time, and wait for no other process."""
     action = current()
-    if action is None or (
-        compared.is_settled(read_protection(action.takes)) and not is_lost(action)
-    ):
+    if action is None or (compared.is_settled(read_protection()) and not is_lost(action)):
         return BanReport()
     return apply_bans(keep, wait_seconds=0)
 

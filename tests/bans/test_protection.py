@@ -45,7 +45,7 @@ def configure(settings: Any, **given: Any) -> None:
         ("64:ff9b::10.0.0.1", SPECIAL),
         ("64:ff9b::/96", SPECIAL),
         ("64:ff9b::9.9.9.9", None),
-        ("64:ff9b:1::9.9.9.9", SPECIAL),
+        ("64:ff9b:1::9.9.9.9", None),
         ("2002:a00:1::/48", SPECIAL),
         ("2002:7f00:1::1", SPECIAL),
         ("2002::/16", SPECIAL),

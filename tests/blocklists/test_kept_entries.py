@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from geocache.addresses.blocks import Entry
 from geocache.blocklists import apply
 from geocache.blocklists.kept_entries import as_kept
+from geocache.blocklists.sources import Origin
 from geocache.models import ImportRun, ListedAddress
 from tests.factories import use_dummy_provider
 from tests.support.blocklists import an_entry, given_content, imported_entries, listed
@@ -123,7 +124,7 @@ def test_import_list__content_that_older_readers_have_read_is_read_again() -> No
 def test_compare__counts_other_scores() -> None:
     imported_entries(an_entry(ONE, 9), an_entry(TWO, 1))
     with given_content(an_entry(ONE, 8), an_entry(TWO, 1)) as content:
-        outcome = apply.compare("test", content)
+        outcome = apply.compare(Origin("test", ""), content)
     assert (outcome.added_count, outcome.removed_count, outcome.changed_count) == (0, 0, 1)
     assert said()[ONE] == (9, "")
 

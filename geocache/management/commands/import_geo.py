@@ -35,8 +35,8 @@ class Command(ShellCommand):
         "Import lists of addresses and networks: plain lists with counts and comments, CSV, "
         "JSON, a log or the database of fail2ban, dumps of nftables and ipset; packed with gzip, "
         "bzip2 or xz, or not. A content that was the last to be applied is not applied again, and "
-        "an import that was interrupted goes on where it was. Exit code 1: a list was not applied; 75: "
-        "another process is importing it."
+        "an import that was interrupted goes on where it was. Exit code 1: a list was not applied; "
+        "75: another process is importing it."
     )
     examples = """\
   manage.py import_geo /srv/ipsum.txt /srv/drop.json
