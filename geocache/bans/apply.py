@@ -111,7 +111,9 @@ def apply_bans(
 def apply_due_bans(keep: Keep = lambda: None) -> BanReport:
     """Do the same if anything has changed since the last time, and wait for no other process."""
     action = current()
-    if action is None or (compared.is_settled(read_protection()) and not is_lost(action)):
+    if action is None:
+        return BanReport()
+    if compared.is_settled(read_protection(action.takes)) and not is_lost(action):
         return BanReport()
     return apply_bans(keep, wait_seconds=0)
 

@@ -74,7 +74,10 @@ class Protection:
     @property
     def digest(self) -> str:
         """Return a text that is another one as soon as anything else is protected."""
-        parts = (self._all.shown(), self._widest, sorted(map(str, self._allowed_wide)))
+        # Any network stands for all: an action takes them or does not.
+        takes_networks = self._takes("9.9.9.0/24")
+        wide = sorted(map(str, self._allowed_wide))
+        parts = (self._all.shown(), self._widest, wide, takes_networks)
         return sha256(repr(parts).encode()).hexdigest()
 
     def reason(self, entry: str) -> Reason | None:
