@@ -128,8 +128,10 @@ class Reader:
 
     def _why_it_ended(self, said: str) -> str:
         code = self._process.wait()
-        if -code in (getattr(signal, "SIGXCPU", None), getattr(signal, "SIGKILL", None)):
+        if -code == getattr(signal, "SIGXCPU", None):
             return self._limits.out_of_time()
+        if -code == getattr(signal, "SIGKILL", None):
+            return "the process that reads lists was killed, as happens when memory is short"
         ended = f"signal {-code}" if code < 0 else f"exit code {code}"
         return f"the process that reads lists ended early: {said[:200] or ended}"
 

@@ -71,6 +71,7 @@ def test_entries__nothing_is_left_in_the_folder(tmp_path: Path) -> None:
         ("fail", "the process that reads lists ended early: ValueError: odd"),
         ("leave", "the process that reads lists ended early: exit code 7"),
         ("crash", f"the process that reads lists ended early: signal {signal.SIGSEGV:d}"),
+        ("be_killed", "the process that reads lists was killed, as happens when memory is short"),
         ("eat", "the process that reads lists ended early: MemoryError"),
     ],
 )
