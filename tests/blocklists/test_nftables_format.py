@@ -23,7 +23,11 @@ LIST_JSON = "nft -f - && nft -j list ruleset"
 # What nft takes between double quotes.
 COMMENTS = st.text(
     st.characters(
-        min_codepoint=32, max_codepoint=0x2FF, exclude_characters='"', exclude_categories=["Cc"]
+        min_codepoint=32,
+        max_codepoint=0x2FF,
+        exclude_characters='"',
+        include_characters="\n",
+        exclude_categories=["Cc"],
     ),
     min_size=1,
     max_size=40,
@@ -274,7 +278,7 @@ def test_nftables__reads_the_elements_that_nft_writes(
         f"table inet f {{ set b {{ type ipv{version}_addr; flags timeout; counter\n"
         f" elements = {{ {', '.join(parts)} }}\n}}\n}}\n"
     )
-    expected = {text: comment or "" for text, (_, _, comment) in held.items()}
+    expected = {text: (comment or "").replace("\n", " ") for text, (_, _, comment) in held.items()}
     assert {one.texts[0]: one.comment for one in read(NFTABLES, script)} == expected
     for form, command in ((NFTABLES, LIST_ALL), (NFTABLES_JSON, LIST_JSON)):
         found = read(form, output_of(command, script), set_name="inet f b")

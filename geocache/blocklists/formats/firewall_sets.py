@@ -187,7 +187,7 @@ class _Survey:
             return
         left = deletions.left(text, position) if deletions else "all"
         if left == "all":
-            yield Element(line_number, (text,), None, comment)
+            yield Element(line_number, (text,), None, comment.replace("\n", " "))
         elif left == "part":
             yield BadLine(line_number, text, "is deleted in part, later in the file")
 

@@ -143,4 +143,5 @@ def _without_shell(words: list[str]) -> list[str]:
     if not rest or rest[0].rpartition("/")[2] != "ipset":
         return words
     end = next((index for index, word in enumerate(rest) if word[0] == "#"), len(rest))
-    return rest[1:end]
+    unquoted = (word.strip("\"'").rstrip(";") for word in rest[1:end])
+    return [word for word in unquoted if word]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from geocache.blocklists.formats.firewall_sets import split_components
+from geocache.blocklists.formats.nftables_tokens import is_open
 
 # The words behind an element, and what follows each: "*" is any word, others may be left out.
 # The first three are followed by one word.
@@ -50,14 +51,10 @@ def read_value(line_number: int, words: Sequence[str]) -> Value:
     shown = " ".join(words[:MAX_WORDS])
     if ":" in words:
         return Value(line_number, shown, problem="is an element of a map")
-    if unknown or not end or len(words) > MAX_WORDS or not all(map(_is_closed, words)):
+    if unknown or not end or len(words) > MAX_WORDS or any(map(is_open, words)):
         return Value(line_number, shown, problem=NOT_UNDERSTOOD)
     text, rest, problem = split_components(list(_components(words[:end])))
     return Value(line_number, shown if problem else text, comment, rest, problem)
-
-
-def _is_closed(word: str) -> bool:
-    return word[0] != '"' or (len(word) > 1 and word[-1] == '"')
 
 
 def _components(words: Sequence[str]) -> Iterator[str]:
@@ -79,7 +76,7 @@ def _options(words: Sequence[str]) -> tuple[str, str]:
     while index < len(words):
         word, following = words[index], words[index + 1] if index + 1 < len(words) else ""
         if word == "comment":
-            if not following or not _is_closed(following):
+            if not following or is_open(following):
                 return comment, word
             comment, index = following.strip('"'), index + 2
         elif word in ("timeout", "expires"):

@@ -141,17 +141,14 @@ class Script(Statements):
 
     def _define(self, name: str, words: list[str]) -> Iterator[Event]:
         self.has_definitions = True
-        values = self._expanded(self._values(words))
+        held: list[Value] = []
+        for value in self._expanded(self._values(words)):
+            self._count_expanded(1)
+            held.append(value)
+        self._definitions[name] = held
         if self._definitions_are_sets:
-            name = f"define {name}"
-            yield Declare(name, holds_addresses=True)
-            yield from (Add(value[0], name, *value[1:5]) for value in values)
-        else:
-            held: list[Value] = []
-            for value in values:
-                self._count_expanded(1)
-                held.append(value)
-            self._definitions[name] = held
+            yield Declare(f"define {name}", holds_addresses=True)
+            yield from (Add(value[0], f"define {name}", *value[1:5]) for value in held)
 
     def _adds(self, name: str, words: list[str]) -> Iterator[Add]:
         for line_number, text, comment, rest, problem, _ in self._expanded(self._values(words)):

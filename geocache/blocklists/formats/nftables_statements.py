@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from geocache.blocklists.formats.base import Remark
-from geocache.blocklists.formats.nftables_tokens import JOINED_LINES, NEW_LINE, tokenize
+from geocache.blocklists.formats.nftables_tokens import NEW_LINE, tokenize
 
 ELEMENT_ENDS: Final = frozenset((",", "{", "}"))
 STATEMENT_ENDS: Final = frozenset(("\n", ";", "{", "}", ""))
@@ -45,9 +45,10 @@ class Statements:
             elif word == NEW_LINE:
                 self._line += 1
                 return word
-            elif word == JOINED_LINES:
-                self._line += 1
-            elif word[0] != "\\":
+            elif word[0] == "\\":
+                self._line += word.count(NEW_LINE)
+            else:
+                self._line += word[0] == '"' and word.count(NEW_LINE)
                 self._depth += (word == "{") - (word == "}" and self._depth > 0)
                 return word
         return ""
@@ -94,11 +95,13 @@ class Statements:
                     self._end = NEW_LINE
                     return
             elif word[0] in "\n\\":
-                self._line += word[-1] == NEW_LINE
-            elif word[0] != "#" and len(words) < MAX_WORDS:
+                self._line += word.count(NEW_LINE)
+            elif word[0] != "#":
                 if not words:
                     self._start = self._line
-                words.append(word)
+                if len(words) < MAX_WORDS:
+                    words.append(word)
+                self._line += word[0] == '"' and word.count(NEW_LINE)
             before = word
         self._end = ""
         yield NEW_LINE if before == NEW_LINE else ""
