@@ -40,7 +40,8 @@ class Dialect:
     def is_comment(self, line: str) -> bool:
         """Tell whether a line is a comment."""
         text = line.lstrip()
-        return text.startswith(COMMENTS) or (self.delimiter != ";" and text.startswith(";"))
+        # A row may begin with a semicolon, but a row has other cells.
+        return text.startswith(COMMENTS) or (text[:1] == ";" and self.delimiter not in text)
 
 
 class NumberedRow(NamedTuple):

@@ -43,7 +43,7 @@ class CsvTable:
     def matches(self, head: Head) -> bool:
         """Tell whether there is a column of addresses that a plain list would not have."""
         table = find_table(head.lines[:SAMPLE_LINES])
-        if table is None or not (held := plausible(table)):
+        if table is None or not (held := plausible(table)) or _begins_with_comment(head):
             return False
         if table.titles:
             return True
@@ -64,6 +64,11 @@ class CsvTable:
             element = reader.read(found) if isinstance(found, NumberedRow) else found
             if element is not None:
                 yield element
+
+
+def _begins_with_comment(head: Head) -> bool:
+    """Tell whether the first line is a comment of a list, with a semicolon and a space."""
+    return next(filter(None, map(str.strip, head.lines)), "").startswith("; ")
 
 
 def _sample(source: Source) -> Iterator[str]:

@@ -11,9 +11,9 @@ from geocache.exceptions import InvalidAddress
 MAX_COMMENT: Final = 500
 DASHES: Final = ("-", "\N{EN DASH}", "\N{EM DASH}", "to")
 SEPARATORS: Final = str.maketrans({",": " ", ";": " "})
-# Netmasks and hostmasks that stand where the next address could: 0.0.0.0 may be either.
-NETMASKS: Final = frozenset(str(IPv4Network((0, length)).netmask) for length in range(1, 33))
-HOSTMASKS: Final = frozenset(str(IPv4Network((0, length)).hostmask) for length in range(1, 32))
+# Netmasks and hostmasks that stand where the next address could, which none of these is.
+NETMASKS: Final = frozenset(str(IPv4Network((0, length)).netmask) for length in range(3, 33))
+HOSTMASKS: Final = frozenset(str(IPv4Network((0, length)).hostmask) for length in range(8, 32))
 PREFIX_LENGTH: Final = re.compile(r"/[0-9]{1,3}")
 PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?")
 # What looks like an address and is not part of a name, such as 1.1.1.1.example.org.
