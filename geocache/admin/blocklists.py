@@ -246,7 +246,11 @@ def _say_when_bans_end(request: HttpRequest) -> None:
     if not Ban.objects.exists():
         return
     if conf.get("BAN_ACTION") and SchedulerLease.held_at(timezone.now()):
-        messages.info(request, gettext("Bans that only a deleted list had end within a minute."))
+        said = gettext("Bans of deleted lists end within a minute, unless another list keeps them.")
+        messages.info(request, said)
     else:
-        said = gettext("Bans that only a deleted list had end with the command %(command)s.")
+        said = gettext(
+            "Bans of deleted lists end with the command %(command)s, unless another list keeps "
+            "them."
+        )
         messages.warning(request, said % {"command": "manage.py ban_geo"})

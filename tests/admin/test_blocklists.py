@@ -130,7 +130,7 @@ def test_sources__deleted_goes_with_all_it_holds(client: Client) -> None:
     client.force_login(an_admin())
     source = ImportSource.objects.get()
     text = client.post(f"{SOURCES}{source.pk}/delete/", {"post": "yes"}, follow=True).text
-    assert "Bans that only a deleted list had end with the command manage.py ban_geo." in text
+    assert "Bans of deleted lists end with the command manage.py ban_geo, unless" in text
     assert not ImportSource.objects.exists()
     assert not ListedAddress.objects.exists()
     assert Ban.objects.count() == 2
@@ -147,7 +147,7 @@ def test_sources__deleted_while_a_scheduler_runs_lose_their_bans_soon(client: Cl
         "post": "yes",
     }
     text = client.post(SOURCES, data, follow=True).text
-    assert "Bans that only a deleted list had end within a minute." in text
+    assert "Bans of deleted lists end within a minute, unless another list keeps them." in text
     # No request waits for a firewall.
     assert Ban.objects.count() == 2
     assert RecordingAction.asked[-1] == ("ban", ["1.1.1.1", "5.6.7.0/24"])
@@ -162,7 +162,7 @@ def test_sources__deleted_without_bans_say_nothing_of_them(client: Client) -> No
     Ban.objects.all().delete()
     source = ImportSource.objects.get()
     text = client.post(f"{SOURCES}{source.pk}/delete/", {"post": "yes"}, follow=True).text
-    assert "Bans that" not in text
+    assert "Bans of deleted" not in text
 
 
 def test_bans__deleted_one_is_applied_again_by_the_next_import(client: Client) -> None:
