@@ -104,6 +104,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     "BAN_WIDEST_IPV4": 8,
     "BAN_WIDEST_IPV6": 19,
     "BAN_ALLOW_WIDE": [],
+    # The least score, by the name of a list, with which an entry is banned because of that list;
+    # an entry without a score is not.
+    "BAN_MIN_SCORES": {},
 }
 
 # What a setting has to be, in words and as types, where its default does not say it all.

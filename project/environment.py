@@ -1,6 +1,7 @@
 """Read settings from the environment; nonsense is rejected with one line that says what to do."""
 
 import json
+import math
 import os
 import re
 import secrets
@@ -71,6 +72,24 @@ def json_object(name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ImproperlyConfigured(f"{name} has to be a JSON object, as in {{}}.")
     return value
+
+
+def scores(name: str) -> dict[str, float]:
+    """Return a comma-separated variable of ``name=number`` pairs."""
+    found = {}
+    for item in listed(name):
+        # From the right: the name of a list may hold "=".
+        key, _, text = (part.strip() for part in item.rpartition("="))
+        try:
+            score = float(text)
+        except ValueError:
+            score = math.nan
+        if not key or not math.isfinite(score):
+            raise ImproperlyConfigured(
+                f"{name} names lists and the least score of each, as in ipsum=3,other=0.5."
+            )
+        found[key] = score
+    return found
 
 
 def whole(name: str, *, default: int) -> int:

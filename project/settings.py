@@ -104,6 +104,7 @@ GEOCACHE = {
     "BAN_WIDEST_IPV4": environment.whole("GEOCACHE_BAN_WIDEST_IPV4", default=8),
     "BAN_WIDEST_IPV6": environment.whole("GEOCACHE_BAN_WIDEST_IPV6", default=19),
     "BAN_ALLOW_WIDE": environment.listed("GEOCACHE_BAN_ALLOW_WIDE"),
+    "BAN_MIN_SCORES": environment.scores("GEOCACHE_BAN_MIN_SCORES"),
 }
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -26,6 +26,7 @@ from geocache.bans.pending import (
     not_banned,
     not_wanted,
     protected_bans,
+    to_ban,
     wanted,
 )
 from geocache.bans.protection import Protection, Reason, check_settings, read_protection
@@ -178,7 +179,7 @@ def _begin(
     keep: Keep,
     skipped: Counter[Reason],
 ) -> int:
-    texts = harmless(entries(not_banned()), protection, lambda _, reason: skipped.update([reason]))
+    texts = to_ban(protection, lambda _, reason: skipped.update([reason]))
     return _in_batches(texts, size, ban, record_bans, keep)
 
 
@@ -212,7 +213,7 @@ def _in_batches(
 def _skipped_counts(protection: Protection) -> Counter[Reason]:
     """Return how many entries that are listed are never banned, by the reason."""
     counts = Counter[Reason]()
-    for _ in harmless(entries(not_banned()), protection, lambda _, why: counts.update([why])):
+    for _ in to_ban(protection, lambda _, reason: counts.update([reason])):
         pass
     return counts
 

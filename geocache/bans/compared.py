@@ -52,7 +52,8 @@ def finish(protection: Protection, done: str, ban_count: int) -> None:
 
 
 def _state(protection: Protection, done: str, ban_count: int) -> str:
-    return f"{_named(protection)} {ban_count} {done}"
+    scores = sorted(conf.get("BAN_MIN_SCORES").items())
+    return f"{_named(protection)} {scores} {ban_count} {done}"
 
 
 def _named(protection: Protection) -> str:

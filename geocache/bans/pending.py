@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from geocache import conf
 from geocache.bans.protection import Protection, Reason
-from geocache.models import Ban, ListedAddress
+from geocache.models import Ban, ImportSource, ListedAddress
 from geocache.models.connection import writing_alias
 
 # Rows that are read at once.
@@ -28,7 +29,30 @@ def not_wanted() -> "QuerySet[Any]":
 
 
 def wanted() -> "QuerySet[Any]":
-    """Return what lists have banned."""
+    """Return what lists have banned: what they hold, with a score that is high enough."""
+    rows = _listed()
+    for source in _sources_with_least_scores():
+        # No score at all is not enough. Another list of the same entry counts for itself.
+        enough = Q(score__gte=conf.get("BAN_MIN_SCORES")[source.name])
+        rows = rows.filter(~Q(source_id=source.pk) | enough)
+    return rows
+
+
+def low_scored() -> "QuerySet[Any]":
+    """Return what is listed, and only with scores that are too low."""
+    if not _sources_with_least_scores():
+        return _listed().none()
+    return _listed().exclude(Exists(wanted().filter(entry=OuterRef("entry"))))
+
+
+def _sources_with_least_scores() -> list[ImportSource]:
+    names = list(conf.get("BAN_MIN_SCORES"))
+    if not names:
+        return []
+    return list(ImportSource.objects.using(writing_alias()).filter(name__in=names).only("name"))
+
+
+def _listed() -> "QuerySet[Any]":
     return ListedAddress.objects.using(writing_alias()).filter(is_listed=True)
 
 
@@ -43,6 +67,13 @@ def entries(rows: "QuerySet[Any]") -> Iterator[str]:
     ):
         last = found[-1]
         yield from found
+
+
+def to_ban(protection: Protection, skipped: Skipped) -> Iterator[str]:
+    """Give what is to be banned and is not, and tell ``skipped`` of what never is."""
+    yield from harmless(entries(not_banned()), protection, skipped)
+    for entry in entries(low_scored()):
+        skipped(entry, Reason.LOW_SCORE)
 
 
 def harmless(

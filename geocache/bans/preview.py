@@ -9,7 +9,7 @@ from typing import Final
 from geocache.bans import compared
 from geocache.bans.apply import is_lost
 from geocache.bans.base import BanAction
-from geocache.bans.pending import entries, harmless, not_banned, not_wanted, protected_bans
+from geocache.bans.pending import entries, not_wanted, protected_bans, to_ban
 from geocache.bans.protection import Reason, read_protection
 
 # How many of each kind are named.
@@ -52,7 +52,7 @@ def preview(action: BanAction) -> Preview:
 
     protected = protected_bans(protection) if compared.is_new(protection) else ()
     return Preview(
-        to_ban=_sample(harmless(entries(not_banned()), protection, skip)),
+        to_ban=_sample(to_ban(protection, skip)),
         to_end=_sample(chain(entries(not_wanted()), protected)),
         is_lost=is_lost(action),
         skipped=skipped,

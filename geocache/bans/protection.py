@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from math import isfinite
 from socket import AF_INET, inet_pton
 from typing import Final
 
@@ -145,6 +146,9 @@ def check_settings() -> None:
     for setting in ("NEVER_BAN", "BAN_ALLOW_WIDE"):
         _networks(setting)
     _widest()
+    for name, score in conf.get("BAN_MIN_SCORES").items():
+        if isinstance(score, bool) or not isinstance(score, int | float) or not isfinite(score):
+            raise BanError(f"BAN_MIN_SCORES: {score!r} of the list {name!r} is not a number")
 
 
 def _special() -> list[Network]:

@@ -8,7 +8,7 @@ from geocache.bans import apply as bans
 from geocache.bans.protection import Reason
 from geocache.exceptions import BanBusy, BanError, ImportFailed
 from geocache.locks.file_lock import exclusive_lock
-from geocache.models import Ban, ImportRun, ImportSource
+from geocache.models import Ban, ImportRun, ImportSource, ListedAddress
 from tests.factories import use_dummy_provider
 from tests.support.assertions import no_database_write
 from tests.support.ban_actions import RecordingAction, WholeAction, use_action
@@ -319,3 +319,51 @@ def test_apply_bans__one_process_at_a_time() -> None:
         pytest.raises(BanBusy, match="another process is banning"),
     ):
         bans.apply_bans(wait_seconds=0)
+
+
+# --- scores --------------------------------------------------------------------------------------
+
+
+def scored(name: str, **scores: float | None) -> None:
+    """Import a list, and give its entries scores; ``a1`` stands for 1.1.1.1."""
+    entries = {f"{text[1:]}." * 3 + text[1:]: score for text, score in scores.items()}
+    imported(*entries, name=name)
+    for entry, score in entries.items():
+        ListedAddress.objects.filter(source__name=name, entry=entry).update(score=score)
+
+
+@pytest.mark.parametrize("kind", [RecordingAction, WholeAction])
+def test_bans__only_with_a_score_that_is_high_enough(
+    settings: Any, kind: type[RecordingAction]
+) -> None:
+    scored("ipsum", a1=1, a2=3, a3=7, a4=None, a5=1)
+    scored("other", a5=None, a6=0)
+    use_action(settings, kind)
+    settings.GEOCACHE = {**settings.GEOCACHE, "BAN_MIN_SCORES": {"ipsum": 3, "none": 1}}
+    report = bans.apply_bans()
+    assert banned() == ["2.2.2.2", "3.3.3.3", "5.5.5.5", "6.6.6.6"]
+    assert report.skipped == {Reason.LOW_SCORE: 2}
+    assert not bans.are_due()
+    settings.GEOCACHE = {**settings.GEOCACHE, "BAN_MIN_SCORES": {"ipsum": 5, "other": 0}}
+    assert bans.are_due()
+    assert bans.apply_due_bans().unbanned == 2
+    assert banned() == ["3.3.3.3", "6.6.6.6"]
+    settings.GEOCACHE = {**settings.GEOCACHE, "BAN_MIN_SCORES": {}}
+    assert bans.apply_due_bans().banned == 4
+
+
+def test_bans__end_when_the_score_sinks(action: type[RecordingAction], settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "BAN_MIN_SCORES": {"ipsum": 2.5}}
+    scored("ipsum", a1=3, a2=2)
+    bans.apply_bans()
+    assert banned() == ["1.1.1.1"]
+    ListedAddress.objects.update(score=1)
+    assert bans.apply_bans().unbanned == 1
+    assert action.asked[-1] == ("unban", ["1.1.1.1"])
+
+
+@pytest.mark.parametrize("score", ["3", None, True, float("nan"), [3]])
+def test_bans__least_score_that_is_no_number(settings: Any, score: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "BAN_MIN_SCORES": {"ipsum": score}}
+    with pytest.raises(BanError, match="of the list 'ipsum' is not a number"):
+        bans.check()

@@ -475,6 +475,20 @@ def test_named__place_without_a_name_is_refused(monkeypatch, text):
     assert_one_line(refusal, "LISTS", "ipsum=https://")
 
 
+def test_scores__are_numbers_by_the_names_of_lists(monkeypatch):
+    assert environment.scores("SCORES") == {}
+    monkeypatch.setenv("SCORES", "ipsum=3, a=b = 0.5,")
+    assert environment.scores("SCORES") == {"ipsum": 3.0, "a=b": 0.5}
+
+
+@pytest.mark.parametrize("text", ["3", "ipsum", "=3", "ipsum=", "ipsum=many", "ipsum=nan"])
+def test_scores__nonsense_is_one_line(monkeypatch, text):
+    monkeypatch.setenv("SCORES", text)
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        environment.scores("SCORES")
+    assert_one_line(refusal, "SCORES", "ipsum=3")
+
+
 def test_geocache_ban_action__is_none_a_jail_or_a_file(monkeypatch):
     assert environment.geocache_ban_action() is None
     monkeypatch.setenv("GEOCACHE_BAN_JAIL", "geocache")
