@@ -43,12 +43,12 @@ def site(settings, monkeypatch):
 
 def test_docs__every_example_is_run_here():
     blocks = re.findall(r"^```(\w+)$", PAGE, re.MULTILINE)
-    assert (blocks.count("python"), blocks.count("django")) == (5, 2)
-    assert len(blocks) == 7
+    assert (blocks.count("python"), blocks.count("django")) == (6, 2)
+    assert len(blocks) == 8
 
 
 def test_docs__middleware_and_views(rf):
-    settings_code, views_code, _ = examples("`request.geo`", "python")
+    settings_code, views_code = examples("`request.geo`", "python")
     middleware = import_string(run(settings_code)["MIDDLEWARE"][-1])
     views = run(views_code)
 
@@ -63,8 +63,10 @@ def test_docs__middleware_and_views(rf):
 
 
 def test_docs__trusted_proxies():
-    _, _, code = examples("`request.geo`", "python")
-    assert len(client_ip.networks(tuple(run(code)["GEOCACHE"]["TRUSTED_PROXIES"]))) == 2
+    for code in examples("Whose request", "python"):
+        geocache = run(code)["GEOCACHE"]
+        assert len(client_ip.networks(tuple(geocache["TRUSTED_PROXIES"]))) == 2
+    assert client_ip.hops_of(geocache["CLIENT_IP_HEADER"])
 
 
 def test_docs__template(rf):
