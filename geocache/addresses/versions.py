@@ -7,8 +7,11 @@ from typing import Final
 # How far back is looked: a name, and what stands between it and the number.
 REACH: Final = 40
 SEPARATORS: Final = " \t\"'=:#/+.\\"
-# The name before a slash in ``Chrome/120.0.0.0``, which is not a part of a path.
-PRODUCT: Final = re.compile(r"(?:^|[\s\"'(;,+)=>|])[A-Za-z_][\w.+-]*/\Z")
+# The name before a slash in ``Chrome/120.0.0.0``, which is not a part of a path, and not the way
+# that Squid's log names before an address: ``HIER_DIRECT/192.0.2.1``.
+PRODUCT: Final = re.compile(
+    r"(?:^|[\s\"'(;,+)=>|])(?!(?:[A-Z]+_)*(?:DIRECT|PARENT|SIBLING|DST)/)[A-Za-z_][\w.+-]*/\Z"
+)
 # A port behind it: ``inside/192.0.2.1(53211)`` and ``dns.google/8.8.8.8:443`` are addresses.
 PORT: Final = re.compile(r"[:(][0-9]")
 # Ends of words: ``appVersion``, ``prerelease``.
@@ -42,7 +45,7 @@ def _is_named(before: str) -> bool:
     match word:
         case "v":
             # ``nmap -v 192.0.2.1`` is not one.
-            return "=" in between or ":" in between
+            return not rest.endswith("-")
         case "kernel":
             # ``kernel: 192.0.2.1 sent an invalid ICMP type`` is the log of one.
             return ":" not in between and "/" not in between
