@@ -1,12 +1,13 @@
 import errno
 import os
+import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
-from django.core.cache.backends.redis import RedisCache
+import redis
 from django.core.exceptions import ImproperlyConfigured
 
 from geocache.providers.http.maxmind import MaxMindProvider
@@ -381,8 +382,9 @@ def test_cache__several_servers_are_a_list_that_redis_itself_splits(monkeypatch,
 def test_cache__a_password_of_any_characters_is_read(monkeypatch, tmp_path, user, password):
     monkeypatch.setenv("CACHE_URL", f"redis://{user}:{password}@127.0.0.1:6380/8")
     entry = environment.geocache_cache(tmp_path)
-    cache = RedisCache(entry["LOCATION"], {})
-    connection = cache._cache.get_client().connection_pool.connection_kwargs
+    # Django splits it there.
+    (server,) = re.split("[,;]", entry["LOCATION"])
+    connection = redis.connection.parse_url(server)
     assert connection["password"] == password.replace("%2C", ",")
     assert connection.get("username") == (user or None)
     assert (connection["host"], connection["port"], connection["db"]) == ("127.0.0.1", 6380, 8)

@@ -15,7 +15,6 @@ from structlog.testing import capture_logs
 from geocache.exceptions import NotVerifiedYet, ProviderError
 from geocache.lookup import lookup
 from geocache.models import GeoCache
-from geocache.providers import mmdb_copies
 from geocache.providers.mmdb import RECHECK_SECONDS, MmdbProvider, fallback_path
 from geocache.providers.mmdb_copies import FOLDER, copy_of, remove_copies
 from geocache.providers.verified_files import Stamp
@@ -149,10 +148,10 @@ def test_written_over__by_another_process_no_answer_is_of_neither(
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(mmdb_copies, "_make", fail)
+    monkeypatch.setattr("tempfile.mkstemp", fail)
 
 
 @pytest.mark.usefixtures("full")
