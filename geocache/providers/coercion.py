@@ -5,6 +5,7 @@ What stands for "nothing is known", such as "N/A", is left out like what is miss
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
@@ -45,7 +46,6 @@ def maxmind_fields(record: dict[str, Any]) -> dict[str, Any]:
     subdivisions = record.get("subdivisions")
     region = subdivisions[0] if isinstance(subdivisions, list) and subdivisions else {}
     traits = mapping(record.get("traits")) or record
-    operators = ("autonomous_system_organization", "organization")
     return known(
         {
             "country_code": country_code(country.get("iso_code")),
@@ -57,7 +57,8 @@ def maxmind_fields(record: dict[str, Any]) -> dict[str, Any]:
             "accuracy_radius_km": integer(location.get("accuracy_radius"), 2**15 - 1),
             "time_zone": words(location.get("time_zone")),
             "asn": asn(traits.get("autonomous_system_number")),
-            "organization": next(filter(None, (words(traits.get(name)) for name in operators)), ""),
+            "organization": words(traits.get("autonomous_system_organization"))
+            or words(traits.get("organization")),
         }
     )
 
@@ -77,12 +78,14 @@ def known(fields: Mapping[str, Any], others: Iterable[object] = ()) -> dict[str,
 def is_nothing(value: object) -> bool:
     """Tell whether a value of any field stands for "nothing is known"."""
     if isinstance(value, str):
-        return is_placeholder(value) or is_no_country(value)
+        return is_placeholder(text(value)) or is_no_country(value)
     return value in (None, False, 0) or value in ([], {})
 
 
+# Regions, time zones and operators come again and again.
+@lru_cache(maxsize=4_096)
 def is_placeholder(value: str) -> bool:
-    """Tell whether a text stands for "nothing is known"."""
+    """Tell whether a text of at most ``MAX_TEXT_LENGTH`` stands for "nothing is known"."""
     bare = value.strip(AROUND).casefold()
     if bare in NOTHING or bare.startswith(NOTHING_BEGINS):
         return True
