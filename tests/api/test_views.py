@@ -324,7 +324,7 @@ def send(client, body, **headers):
     "body",
     [
         LOG.encode(),
-        gzip.compress(LOG.encode()),
+        gzip.compress(LOG.encode(), mtime=0),
         LOG.encode("utf-16"),
         LOG.replace("\n", "\r").encode(),
     ],

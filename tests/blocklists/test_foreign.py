@@ -33,8 +33,11 @@ def a_tar() -> bytes:
     ("data", "what"),
     [
         (a_zip(), "it is a ZIP archive; unpack it, and hand in the list inside"),
-        (gzip.compress(a_tar()), "it is a tar archive; unpack it, and hand in the list inside"),
-        (bz2.compress(gzip.compress(TEXT)), "it is packed twice; unpack it with gunzip"),
+        (
+            gzip.compress(a_tar(), mtime=0),
+            "it is a tar archive; unpack it, and hand in the list inside",
+        ),
+        (bz2.compress(gzip.compress(TEXT, mtime=0)), "it is packed twice; unpack it with gunzip"),
         (b"\x28\xb5\x2f\xfd\x04\x00", "it is packed with zstd; unpack it with zstd -d"),
         (b"7z\xbc\xaf\x27\x1c\x00\x04", "it is a 7z archive; unpack it, and hand in the list"),
         (b"%PDF-1.7\n9.9.9.9\n", "it is a PDF document; ask its publisher for a text file"),
