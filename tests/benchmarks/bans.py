@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.bans", description=__doc__)
     parser.add_argument("--entries", type=int, default=500_000, help="that are banned (500000)")
     parser.add_argument(
-        "--old-entries", type=int, default=100_000, help="for the comparison of both forms (100000)"
+        "--old-entries", type=int, default=20_000, help="for the comparison of both forms (20000)"
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
