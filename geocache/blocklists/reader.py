@@ -18,7 +18,7 @@ from geocache.addresses.blocks import Entry, parse_entries
 from geocache.blocklists.entry_file import write_entries
 from geocache.blocklists.foreign import SQLITE, markup_problem, page_problem
 from geocache.blocklists.formats import detect, fail2ban_database
-from geocache.blocklists.formats.base import BadLine, Element, Found, Options, Remark
+from geocache.blocklists.formats.base import IS_NO_ADDRESS, BadLine, Element, Found, Options, Remark
 from geocache.blocklists.report import Report
 from geocache.blocklists.text_source import INVISIBLE, FileSource
 from geocache.exceptions import ImportFailed, InvalidAddress
@@ -113,8 +113,8 @@ class Reading:
         for text in element.texts:
             try:
                 parsed = parse_entries(text.strip(INVISIBLE))
-            except InvalidAddress:
-                self.report.refuse(BadLine(element.line_number, text))
+            except InvalidAddress as error:
+                self.report.refuse(BadLine(element.line_number, text, _reason(text, error)))
                 return []
             entries += parsed
         if element.score is None and not element.comment:
@@ -128,6 +128,12 @@ class Reading:
 
     def _has_text(self) -> bool:
         return any(text and not text.isspace() for text in self._source.chunks())
+
+
+def _reason(text: str, error: InvalidAddress) -> str:
+    """Return what an error says of a text, without the text, where it says more than that."""
+    said = str(error).removeprefix(f"{text!r} ")
+    return said if said.startswith("has host bits") or "too many" in said else IS_NO_ADDRESS
 
 
 def main(request: str) -> int:

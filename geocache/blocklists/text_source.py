@@ -13,7 +13,7 @@ from typing import IO, Final
 from geocache.blocklists.formats.base import BadLine, Head, Line, Source
 
 CHUNK_BYTES: Final = 2**17
-MAX_LINE_LETTERS: Final = 2**20
+MAX_LINE_LETTERS: Final = 2**22
 SHOWN_LETTERS: Final = 80
 # By how much of a list its format is told.
 HEAD_LINES: Final = 1_000

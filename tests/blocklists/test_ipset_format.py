@@ -62,7 +62,7 @@ def test_ipset__shows_what_the_publisher_says() -> None:
 
 
 @settings(deadline=None)
-@given(st.text(st.sampled_from('"[]{}<>&:, \n/-#a1.') | st.characters(), max_size=200))
+@given(st.text(st.sampled_from('"[]{}<>&:, \n/-#a1.') | st.characters(codec="utf-8"), max_size=200))
 def test_ipset__any_text_is_read_or_said(text: str) -> None:
     for beginning in ("", "add s ", "Name: s\nMembers:\n", "<ipset>", '[{"members":['):
         try:

@@ -154,11 +154,11 @@ class Trickle(io.BytesIO):
 
 def test_lines__longer_than_a_million_letters_are_said() -> None:
     refused: list[BadLine] = []
-    data = b"9.9.9.9\n" + b"1.1.1.1 " * 300_000 + b"\n8.8.8.8\n" + b"x" * 2**20 + b"\n"
+    data = b"9.9.9.9\n" + b"1.1.1.1 " * 1_000_000 + b"\n8.8.8.8\n" + b"x" * 2**22 + b"\n"
     one = FileSource(io.BytesIO(data), refuse=refused.append)
-    assert [len(line.text) for line in one.lines()] == [7, 0, 7, 2**20]
+    assert [len(line.text) for line in one.lines()] == [7, 0, 7, 2**22]
     assert [(bad.line_number, bad.reason) for bad in refused] == [
-        (2, "is longer than 1,048,576 letters, and was not read")
+        (2, "is longer than 4,194,304 letters, and was not read")
     ]
     assert len(refused[0].text) == 80
     # Who reads chunks reads it all.

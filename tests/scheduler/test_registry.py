@@ -86,4 +86,4 @@ def test_registered__job_table_finds_each_by_its_path() -> None:
     for one in jobs.registered:
         assert one.function is getattr(jobs, one.id)
         assert one.function.__module__ == "geocache.scheduler.jobs"
-    assert len(jobs.registered) == 6
+    assert len(jobs.registered) == 7

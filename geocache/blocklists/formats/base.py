@@ -7,7 +7,7 @@ address, network or range, the whole is a bad line.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 
 class Line(NamedTuple):
@@ -26,12 +26,15 @@ class Element(NamedTuple):
     comment: str = ""
 
 
+IS_NO_ADDRESS: Final = "is not an address"
+
+
 class BadLine(NamedTuple):
     """A place that was not understood: what stands there, and why it is no entry."""
 
     line_number: int
     text: str
-    reason: str = "is not an address"
+    reason: str = IS_NO_ADDRESS
 
 
 class Remark(NamedTuple):

@@ -238,7 +238,7 @@ def test_run__shows_its_difference(viewer: Client) -> None:
     assert MOSCOW_V6 in text
     assert LONDON not in text
     assert "1.1.1.1" in show(viewer, f"/lists/imports/{new.pk}/?show=removed")
-    assert "line 4: &#x27;x&#x27; is no address" in show(viewer, f"/lists/imports/{old.pk}/")
+    assert "line 4: &#x27;x&#x27; is not an address" in show(viewer, f"/lists/imports/{old.pk}/")
     assert viewer.get(f"/lists/imports/{new.pk}/?show=all").status_code == 404
 
 
