@@ -55,7 +55,7 @@ def dying(place, name, step):
 
 dying(apply, "locate", "before a batch")
 dying(apply.Import, "renew", "inside a transaction")
-dying(Fail2banAction, "set_bans", "before a ban")
+dying(Fail2banAction, "ban", "before a ban")
 dying(bans, "record_bans", "between ban and record")
 imported(*order["lines"])
 """
