@@ -98,16 +98,21 @@ class Protection:
         for reason, ranges in self._ranges.items():
             if any(ranges.overlap(*_bounds(one)) for one in meant):
                 return reason
+        if [one.text for one in parse_entries(entry)] != [entry]:
+            # What fills the firewall may read another form in another way, or not at all.
+            return Reason.NOT_TAKEN
         if network.prefixlen >= self._widest[network.version] or self._is_allowed(network):
             return None
         return Reason.TOO_WIDE_IPV4 if network.version == 4 else Reason.TOO_WIDE_IPV6
 
     def _is_harmless(self, entry: str) -> bool:
         """Tell it of most of IPv4, in a tenth of the time that ``parse_network`` takes."""
-        text, _, digits = entry.partition("/")
-        first, length = int.from_bytes(inet_pton(AF_INET, text)), int(digits or 32)
-        last = first | (1 << 32 - length) - 1
-        return length >= self._widest[4] and not self._all.overlap(4, first, last)
+        text, slash, digits = entry.partition("/")
+        first, length = int.from_bytes(inet_pton(AF_INET, text)), int(digits) if slash else 32
+        host_bits = (1 << 32 - length) - 1
+        if first & host_bits or (slash and digits != str(length)):
+            return False
+        return length >= self._widest[4] and not self._all.overlap(4, first, first | host_bits)
 
     def _is_allowed(self, network: Network) -> bool:
         return any(_is_inside(network, one) for one in self._allowed_wide)
