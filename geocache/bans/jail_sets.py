@@ -24,6 +24,10 @@ TAG: Final = re.compile(r"<([\w?=/-]+)>")
 # Of its parameters those for IPv6 have this behind their names.
 FAMILIES: Final = {4: "", 6: "?family=inet6"}
 MAX_TAGS: Final = 20
+# What nft, ipset and iptables say of a set or chain that does not exist, as after a flush.
+IS_GONE: Final = re.compile(
+    "failed with .*(No such file or directory|set with the given name does not exist|No chain/)"
+)
 
 
 class Reader(Protocol):
@@ -127,8 +131,10 @@ class JailSet:
         """Return what its set for a version of IP holds, or None if that cannot be read."""
         try:
             return list(self.reader.ranges(run(self.commands[version])))
-        except (BanError, ValueError, KeyError, TypeError, AttributeError, IndexError):
-            # There is none before the first ban, or it takes rights that this process lacks.
+        except BanError as error:
+            # Otherwise it takes rights, or a program, that this process lacks.
+            return [] if IS_GONE.search(str(error)) else None
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
             return None
 
 

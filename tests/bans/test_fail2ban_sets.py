@@ -154,6 +154,18 @@ def test_jail__whose_firewall_was_emptied_is_filled_again(plain: Jail) -> None:
     assert action_for(plain).is_in_force()
 
 
+def test_jail__whose_firewall_has_lost_its_sets_is_filled_again(documented: Jail) -> None:
+    action = action_for(documented)
+    action.ban(["9.9.9.9", "1.0.0.0/24", "2620:fe::fe"])
+    documented.run("nft", "flush", "ruleset")
+    assert not action_for(documented).is_in_force()
+    action.ban(["9.9.9.9", "1.0.0.0/24", "2620:fe::fe"])
+    for address in ("9.9.9.9", "1.0.0.77", "2620:fe::fe"):
+        assert in_set(documented, address)
+    assert "ip saddr @addr-set-geocache drop" in documented.run("nft", "list", "ruleset")
+    assert action_for(documented).is_in_force()
+
+
 def test_merging_jail__is_said_not_to_end_bans(merging: Jail) -> None:
     assert "auto-merge" in action_for(merging).problem()
 

@@ -146,3 +146,27 @@ def test_read__tells_nothing_where_it_cannot_be_read(said: str) -> None:
     (found,) = find_sets(Server(blocking=NFTABLES), "geocache")
     assert found.read(lambda _: said, 4) is None
     assert found.read(_fail, 4) is None
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        (NFTABLES, "Error: No such file or directory list set inet f2b-table addr-set-geocache"),
+        (IPSET, "ipset v7.17: The set with the given name does not exist"),
+        (IPTABLES, "iptables: No chain/target/match by that name."),
+    ],
+)
+def test_read__of_a_set_that_is_gone_is_empty(action: dict[str, str], said: str) -> None:
+    def run(command: Sequence[str]) -> str:
+        raise BanError(f"{command[0]} has failed with exit code 1: {said}")
+
+    (found,) = find_sets(Server(blocking=action), "geocache")
+    assert found.read(run, 4) == []
+
+
+def test_read__of_a_program_that_is_not_there_tells_nothing() -> None:
+    def run(command: Sequence[str]) -> str:
+        raise BanError(f"{command[0]} cannot be run: No such file or directory")
+
+    (found,) = find_sets(Server(blocking=NFTABLES), "geocache")
+    assert found.read(run, 4) is None
