@@ -17,7 +17,9 @@ SHOWN_SETS: Final = 20
 SHOWN_LETTERS: Final = 80
 # An element with more parts than a firewall allows.
 MAX_COMPONENTS: Final = 8
-OWN_BANS: Final = "the table {} holds the bans of geocache itself, and is not read"
+OWN_BANS: Final = "{} holds the bans of geocache itself, and is not read"
+# How fail2ban names the sets that the actions of a jail fill, in nftables and ipset.
+JAIL_SETS: Final = ("addr-set-{}", "addr6-set-{}", "f2b-{}", "f2b-{}6")
 
 
 class Declare(NamedTuple):
@@ -78,8 +80,9 @@ def read_sets(events: Events, options: Options) -> Iterator[Found]:
     """Give the elements of all sets of addresses, or of the one that is named."""
     survey = _Survey(events())
     first_positions = survey.choose(options)
-    if options.own_table and any(_is_within(name, options.own_table) for name in survey.names()):
-        yield Remark(OWN_BANS.format(options.own_table))
+    for name in survey.names():
+        if _is_own(name, options):
+            yield Remark(OWN_BANS.format(name))
     contents = _Contents()
     for position, event in enumerate(events()):
         if isinstance(event, Add | Delete):
@@ -157,8 +160,7 @@ class _Survey:
         held = {
             name: content
             for name, content in self._contents.by_name.items()
-            if content not in self._without_addresses
-            and not (options.own_table and _is_within(name, options.own_table))
+            if content not in self._without_addresses and not _is_own(name, options)
         }
         chosen = {name: one for name, one in held.items() if _is_named(name, options.set_name)}
         if options.set_name and not chosen:
@@ -192,8 +194,12 @@ class _Survey:
             yield BadLine(line_number, text, "is deleted in part, later in the file")
 
 
-def _is_within(name: str, table: str) -> bool:
-    return name == table or name.startswith(f"{table} ")
+def _is_own(name: str, options: Options) -> bool:
+    """Tell whether geocache bans with the set: what it bans would keep itself banned."""
+    if options.own_table and f"{name} ".startswith(f"{options.own_table} "):
+        return True
+    own = [one.format(options.own_jail) for one in JAIL_SETS if options.own_jail]
+    return name.rpartition(" ")[2] in own
 
 
 def _is_named(name: str, wanted: str) -> bool:
