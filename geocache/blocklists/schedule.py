@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from django.utils import timezone
@@ -66,6 +67,7 @@ def _result(origin: Origin, source: ImportSource, is_stopped: Callable[[], bool]
     # Before the service is asked: a process that is killed over and over does not ask each time.
     rows.update(attempted_at=timezone.now(), problem="")
     try:
+        _refuse_to_wait(origin)
         origin = replace(origin, options=options_of(origin.name))
         is_conditional = not bans.are_due()
         with sources.content_of(
@@ -82,3 +84,10 @@ def _result(origin: Origin, source: ImportSource, is_stopped: Callable[[], bool]
         rows.update(problem=storable(error)[:1000])
         return Result(origin.name, problem=str(error))
     return Result(origin.name, outcome)
+
+
+def _refuse_to_wait(origin: Origin) -> None:
+    """Raise ``ImportFailed`` where reading may wait for another process: it cannot be stopped."""
+    path = Path(origin.place)
+    if origin.place == sources.STANDARD_INPUT or path.is_fifo() or path.is_char_device():
+        raise ImportFailed(f"{origin.place!r} is not a file; the scheduler reads files and URLs")

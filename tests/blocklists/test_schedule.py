@@ -1,3 +1,4 @@
+import os
 import tempfile
 from datetime import timedelta
 from io import StringIO
@@ -70,6 +71,18 @@ def test_import_due__failure_is_forgotten_when_somebody_imports_the_list(path: P
         ImportSource.objects.update(problem="nothing in it is an address")
         call_command("import_geo", str(path), stdout=StringIO())
         assert ImportSource.objects.get().problem == ""
+
+
+def test_import_due__pipe_or_device_keeps_no_other_list_waiting(
+    path: Path, tmp_path: Path, settings: Any
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    sources = {"in": "-", "pipe": str(pipe), "null": "/dev/null", "own": str(path)}
+    settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_SOURCES": sources}
+    *refused, good = results()
+    assert all("is not a file; the scheduler reads files and URLs" in one.problem for one in refused)
+    assert good.outcome is not None
 
 
 @pytest.mark.usefixtures("path")

@@ -17,7 +17,7 @@ SHOWN_SETS: Final = 20
 SHOWN_LETTERS: Final = 80
 # An element with more parts than a firewall allows.
 MAX_COMPONENTS: Final = 8
-OWN_BANS: Final = "{} holds the bans of geocache itself, and is not read"
+OWN_BANS: Final = "the bans of geocache itself are not read"
 # How fail2ban names the sets that the actions of a jail fill, in nftables and ipset.
 JAIL_SETS: Final = ("addr-set-{}", "addr6-set-{}", "f2b-{}", "f2b-{}6")
 
@@ -80,9 +80,8 @@ def read_sets(events: Events, options: Options) -> Iterator[Found]:
     """Give the elements of all sets of addresses, or of the one that is named."""
     survey = _Survey(events())
     first_positions = survey.choose(options)
-    for name in survey.names():
-        if _is_own(name, options):
-            yield Remark(OWN_BANS.format(name))
+    if any(_is_own(name, options) for name in survey.names()):
+        yield Remark(OWN_BANS)
     contents = _Contents()
     for position, event in enumerate(events()):
         if isinstance(event, Add | Delete):
