@@ -61,7 +61,7 @@ def current() -> BanAction | None:
         return None
     try:
         action = import_string(configured["BACKEND"])(**configured.get("OPTIONS", {}))
-    except (ImportError, KeyError, TypeError) as error:
+    except (AttributeError, ImportError, KeyError, TypeError) as error:
         raise BanError(f"BAN_ACTION makes no sense: {error}") from error
     if not isinstance(action, BanAction):
         raise BanError(f"BAN_ACTION: {configured['BACKEND']} is no BanAction")

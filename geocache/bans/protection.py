@@ -173,8 +173,8 @@ def _without(network: Network, hole: Network) -> Iterable[Network]:
 def _networks(setting: str) -> list[Network]:
     """Return the networks that a setting names, in any form that a list may have."""
     try:
-        entries = [one for text in conf.get(setting) for one in parse_entries(text.strip())]
-    except (AttributeError, InvalidAddress) as error:
+        entries = [one for text in conf.get(setting) for one in parse_entries(str(text).strip())]
+    except InvalidAddress as error:
         raise BanError(f"{setting}: {error}") from error
     return [parse_network(one.text) for one in entries]
 

@@ -152,6 +152,12 @@ def test_current__refuses_what_is_no_action(settings: Any, backend: str, why: st
         bans.current()
 
 
+def test_current__refuses_a_path_that_is_no_text(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "BAN_ACTION": {"BACKEND": 3}}
+    with pytest.raises(BanError, match="BAN_ACTION makes no sense"):
+        bans.current()
+
+
 def test_bans__protection_that_cannot_be_read_bans_nothing(
     action: type[RecordingAction], settings: Any
 ) -> None:

@@ -172,7 +172,7 @@ def test_reason__too_wide(settings: Any, entry: str, given: Any, reason: Reason 
     ("given", "why"),
     [
         ({"NEVER_BAN": ["my office"]}, "NEVER_BAN: 'my office' is not an IP address"),
-        ({"NEVER_BAN": [9]}, "NEVER_BAN: "),
+        ({"NEVER_BAN": [9]}, "NEVER_BAN: '9' is not an IP address"),
         ({"BAN_ALLOW_WIDE": ["wide"]}, "BAN_ALLOW_WIDE: 'wide'"),
         ({"BAN_WIDEST_IPV4": 33}, "BAN_WIDEST_IPV4 is 33, not a whole number from 0 to 32"),
         ({"BAN_WIDEST_IPV4": 8.5}, "BAN_WIDEST_IPV4 is 8.5"),
