@@ -27,13 +27,13 @@ V4: Final = re.compile(
         [0-9]{0,2}\.(?:[0-9]{1,3}\.){2}[0-9]{1,3}
         (?:
             # Nor the beginning of one: 1.1.1.1.example.org, 1.1.1.1-rc1, 1.1.1.1-1ubuntu2.
-            (?!\w|\.\w|-[A-Za-z]|-[0-9]{1,3}[A-Za-z+~]|~)
-            | (?=\.[0-9]{1,5}\ [<>]\ )  # a port, as tcpdump writes it
+            (?!\w|\.\w|-[A-Za-z]|-[0-9]{1,3}[A-Za-z+~]|~\w)
+            | (?=\.[\w-]{1,15}\ [<>]\ )  # a port or its name, as tcpdump writes it
         )
-        | (?<=[<>]\ .)[0-9]{0,2}\.(?:[0-9]{1,3}\.){2}[0-9]{1,3}(?=\.[0-9]{1,5}:)
+        | (?<=[<>]\ .)[0-9]{0,2}\.(?:[0-9]{1,3}\.){2}[0-9]{1,3}(?=\.[\w-]{1,15}:)
     )
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,  # a letter of another script beside it is no part of it
 )
 # A name before a colon is no part of an IPv6 address if a letter in it is not a hexadecimal digit:
 # ``IPv6:2001:db8::1``, ``client:2001:db8::1``. The group before that colon has at most four.
@@ -44,11 +44,15 @@ CANDIDATE: Final = re.compile(
     [0-9A-Fa-f:]
     (?:
         (?:(?<![\w.:].)|{NAMED})
-        (?:(?<=:)|{HEX}{{0,3}}:)[0-9A-Fa-f.]*+:[0-9A-Fa-f:.]*+(?:%[\w.-]++)?(?!\w)
+        (?:(?<=:)|{HEX}{{0,3}}:)[0-9A-Fa-f.]*+:[0-9A-Fa-f:]*+
+        (?:
+            \.(?=[a-z][\w-]{{1,14}}(?:\ [<>]\ |:\ ))  # the name of a port
+            | [0-9A-Fa-f:.]*+(?:%[\w.-]++)?(?!\w)
+        )
         | (?<=[0-9]){V4.pattern.strip().removeprefix("[0-9]")}
     )
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 # What may stand for the dots and colons of an address: ``%3A``, ``[dot]``.
 MAY_HIDE: Final = re.compile(r"[%\\\[({]")
