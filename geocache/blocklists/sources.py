@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 from urllib.parse import urlsplit
 
 from django.utils.crypto import salted_hmac
@@ -31,8 +30,7 @@ from geocache.downloads.urls import host_of, read_url
 from geocache.exceptions import ImportFailed, UpdateError
 from geocache.models import ImportSource
 from geocache.models.connection import writing_alias
-
-STANDARD_INPUT: Final = "-"
+from geocache.standard_input import STANDARD_INPUT, open_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +114,8 @@ def content_of(
 
 @contextmanager
 def _opened(path: str, folder: str, is_stopped: Callable[[], bool]) -> Iterator[Content]:
-    is_standard_input = path == STANDARD_INPUT
     try:
-        file = open(  # noqa: SIM115 - closed below; what fails there is another's error
-            0 if is_standard_input else path, "rb", closefd=not is_standard_input
-        )
+        file = open_input(path)  # closed below; what fails there is another's error
     except (OSError, ValueError) as error:
         raise ImportFailed(f"{path!r} cannot be read: {_reason(error)}") from error
     with file:
@@ -128,7 +123,7 @@ def _opened(path: str, folder: str, is_stopped: Callable[[], bool]) -> Iterator[
             is_database = file.peek(len(SQLITE))[: len(SQLITE)] == SQLITE
         except OSError as error:
             raise ImportFailed(f"{path!r} cannot be read: {_reason(error)}") from error
-        if is_database and not is_standard_input:
+        if is_database and path != STANDARD_INPUT:
             # Another process may be writing to it.
             with snapshot(path, folder) as whole, spooled(whole, folder, is_stopped) as kept:
                 yield Content(kept)

@@ -13,6 +13,7 @@ from geocache.addresses import normalise, text_files
 from geocache.addresses.extraction import find_addresses
 from geocache.addresses.handed_in import LineWithout, line_without
 from geocache.exceptions import InvalidAddress, UnreadableText
+from geocache.standard_input import open_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,8 @@ class Line:
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
     """Open a file of addresses, ``-`` for standard input; raise ``CommandError``."""
-    is_standard_input = path == "-"
     try:
-        file = open(  # noqa: SIM115 - closed below; what fails there is another's error
-            0 if is_standard_input else path, "rb", closefd=not is_standard_input
-        )
+        file = open_input(path)  # closed below; what fails there is another's error
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
     with file:

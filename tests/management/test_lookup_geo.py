@@ -328,6 +328,27 @@ def test_lookup_geo__a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
+@pytest.mark.parametrize(
+    "command", [["lookup_geo", "--file", "-"], ["import_geo", "-", "--name", "l"]]
+)
+@pytest.mark.slow
+def test_commands__closed_standard_input_is_not_taken_for_another_file(
+    tmp_path: Path, command: list[str]
+) -> None:
+    run(tmp_path, "migrate")
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, *command],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.stderr == "CommandError: '-' cannot be read: standard input is closed\n"
+    assert (done.returncode, done.stdout) == (1, "")
+
+
 @pytest.mark.slow
 def test_lookup_geo__ctrl_c_shows_no_traceback(tmp_path: Path) -> None:
     read_end, write_end = os.pipe()
