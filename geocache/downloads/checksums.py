@@ -91,7 +91,8 @@ def _entries(text: str) -> Iterator[tuple[str, str]]:
         if found := FIELD.fullmatch(line):
             fields[found[1].lower()] = found[2]
             if fields.keys() >= {"hash", "path"}:
-                yield from _entry(f"{fields['hash']}  {fields['path']}")
+                if fields.get("algorithm", "SHA256").upper() == "SHA256":
+                    yield from _entry(f"{fields['hash']}  {fields['path']}")
                 fields = {}
         elif found := CERTUTIL.fullmatch(line):
             certutils = found[1]
@@ -105,7 +106,8 @@ def _entries(text: str) -> Iterator[tuple[str, str]]:
 
 def _unsigned(text: str) -> Iterator[str]:
     """Give the lines without comments, and without what a signature adds."""
-    lines = iter([line.strip() for line in text.split("\n")])
+    # A NUL ends them for sha256sum --zero.
+    lines = iter([line.strip() for line in text.replace("\0", "\n").split("\n")])
     for line in lines:
         if line == SIGNATURE:
             return
