@@ -7,7 +7,7 @@ from typing import Final
 from geocache.blocklists.formats.base import BadLine
 from geocache.blocklists.formats.firewall_sets import Add, Declare, Event
 from geocache.blocklists.formats.ipset_members import NO_MATCH, SetType
-from geocache.blocklists.formats.json_walk import IS_BROKEN, JsonCursor, JsonError
+from geocache.blocklists.formats.json_cursor import IS_BROKEN, JsonCursor, JsonError
 
 NOT_A_MEMBER: Final = "is not a member of a set"
 
@@ -18,10 +18,9 @@ def read_json(chunks: Iterable[str]) -> Iterator[Event]:
     try:
         for _ in cursor.items():
             yield from _set(cursor)
-        if cursor.peek():
-            raise JsonError(cursor.shown())
-    except JsonError as error:
-        yield BadLine(cursor.line_number, str(error), IS_BROKEN)
+        cursor.end()
+    except JsonError:
+        yield BadLine(cursor.line_number, cursor.shown(), IS_BROKEN)
 
 
 def _set(cursor: JsonCursor) -> Iterator[Event]:

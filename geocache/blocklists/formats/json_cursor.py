@@ -7,11 +7,18 @@ from typing import Any, Final
 
 from geocache.exceptions import ImportFailed
 
-# Of one value; a list of addresses consists of many.
+# In letters: of one value; a list of addresses consists of many.
 MAX_VALUE: Final = 2**24
 SPACE: Final = re.compile(r"\s*+")
 # A number may go on behind what could be all of it: 1, 1e, 1e5.
 NUMBER_LENGTH: Final = 512
+SHOWN_LETTERS: Final = 40
+# Why a place is a bad line, where what stands before it is read.
+IS_BROKEN: Final = "is not JSON that can be read: what follows is passed over"
+
+
+class JsonError(ImportFailed):
+    """What stands here is not JSON, or not what is read here."""
 
 
 class Repeated(dict[str, Any]):
@@ -31,11 +38,14 @@ def _integer(text: str) -> float:
 DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
 
 
-class Cursor:
-    """A place in a document, which is in chunks."""
+class JsonCursor:
+    """A place in a document. Each value is taken before the next one is asked for.
+
+    Every method raises ``JsonError`` where something else stands than it takes.
+    """
 
     def __init__(self, chunks: Iterable[str]) -> None:
-        self.line = 1
+        self.line_number = 1
         self._chunks = iter(chunks)
         self._text = ""
         self._at = 0
@@ -49,16 +59,8 @@ class Cursor:
             if not self._more():
                 return ""
 
-    def take(self, letters: str) -> str:
-        """Return the next letter and pass it; raise ``ImportFailed`` if it is none of these."""
-        letter = self.peek()
-        if not letter or letter not in letters:
-            raise self._error()
-        self._go(self._at + 1)
-        return letter
-
     def value(self) -> Any:
-        """Return the next value and pass it; raise ``ImportFailed``."""
+        """Take the next value."""
         self.peek()
         while True:
             try:
@@ -68,50 +70,65 @@ class Cursor:
                     continue
                 raise self._error() from None
             except RecursionError:
-                raise ImportFailed(f"its JSON is nested too deeply at line {self.line}") from None
+                where = f"line {self.line_number}"
+                raise JsonError(f"its JSON is nested too deeply at {where}") from None
             length = end - self._at
             is_cut = isinstance(found, int | float) and len(self._text) - end < NUMBER_LENGTH
             if not (is_cut and self._more()):
                 self._go(self._at + length)
                 return found
 
-    def object_keys(self) -> Iterator[str]:
-        """Give the keys of an object; the value of each has to be taken before the next."""
-        self.take("{")
-        if self.peek() == "}":
-            self.take("}")
-            return
-        while True:
+    def members(self) -> Iterator[str]:
+        """Give the keys of an object; the value of each is to be taken."""
+        for _ in self._parts("{", "}"):
             if self.peek() != '"':
                 raise self._error()
             key = self.value()
-            self.take(":")
+            self._take(":")
             yield key
-            if self.take(",}") == "}":
+
+    def items(self) -> Iterator[int]:
+        """Give the line of each item of an array; each is to be taken."""
+        return self._parts("[", "]")
+
+    def end(self) -> None:
+        """Take the end of the document."""
+        if self.peek():
+            raise self._error()
+
+    def shown(self) -> str:
+        """Return the first letters of what stands here."""
+        shown = self._text[self._at : self._at + SHOWN_LETTERS]
+        return shown.encode("utf-8", "replace").decode()
+
+    def _parts(self, opening: str, closing: str) -> Iterator[int]:
+        self._take(opening)
+        if self.peek() == closing:
+            self._take(closing)
+            return
+        while True:
+            self.peek()
+            yield self.line_number
+            if self._take(f",{closing}") == closing:
                 return
 
-    def array_items(self) -> Iterator[int]:
-        """Give the numbers of an array's items; each item has to be taken before the next."""
-        self.take("[")
-        if self.peek() == "]":
-            self.take("]")
-            return
-        number = 0
-        while True:
-            yield number
-            number += 1
-            if self.take(",]") == "]":
-                return
+    def _take(self, letters: str) -> str:
+        letter = self.peek()
+        if not letter or letter not in letters:
+            raise self._error()
+        self._go(self._at + 1)
+        return letter
 
     def _go(self, place: int) -> None:
-        self.line += self._text.count("\n", self._at, place)
+        self.line_number += self._text.count("\n", self._at, place)
         self._at = place
 
     def _more(self) -> bool:
         """Read at least as much again as there is, so that long values take no longer for it."""
         rest = self._text[self._at :]
         if len(rest) > MAX_VALUE:
-            raise ImportFailed(f"line {self.line}: a value of more than {MAX_VALUE:,} letters")
+            where = f"line {self.line_number}"
+            raise JsonError(f"{where}: a value of more than {MAX_VALUE:,} letters")
         parts, length = [rest], 0
         for chunk in self._chunks:
             parts.append(chunk)
@@ -121,11 +138,8 @@ class Cursor:
         self._text, self._at = "".join(parts), 0
         return length > 0
 
-    def _error(self) -> ImportFailed:
-        where = f"line {self.line}"
-        shown = self._text[self._at : self._at + 40].encode("utf-8", "replace").decode()
-        return ImportFailed(
-            f"{where}: it is not JSON from {shown!r} on"
-            if shown
-            else f"{where}: its JSON is cut off"
-        )
+    def _error(self) -> JsonError:
+        where, shown = f"line {self.line_number}", self.shown()
+        if shown:
+            return JsonError(f"{where}: it is not JSON from {shown!r} on")
+        return JsonError(f"{where}: its JSON is cut off")

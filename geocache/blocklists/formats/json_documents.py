@@ -9,7 +9,7 @@ from geocache.addresses.blocks import is_entry
 from geocache.blocklists.formats.base import Found, Head, Options, Source
 from geocache.blocklists.formats.column_names import is_exempt_list, plain_name
 from geocache.blocklists.formats.json_choice import read_chosen
-from geocache.blocklists.formats.json_cursor import Cursor
+from geocache.blocklists.formats.json_cursor import JsonCursor
 from geocache.blocklists.formats.json_rows import MAX_DEPTH, NOT_READ, JsonRow, RowReader
 
 BEGIN: Final = re.compile(r"\s*+(?:[\[{]\s*+(?:[\[{\]}\"']|$)|null\s*+$)")
@@ -41,7 +41,7 @@ class _Document:
         while not head.strip("[{ \n") and (chunk := next(chunks, "")):
             head += chunk
         self._is_python = PYTHON.match(head) is not None
-        self._cursor = Cursor(self._quoted(head, chunks))
+        self._cursor = JsonCursor(self._quoted(head, chunks))
 
     def rows(self) -> Iterator[JsonRow]:
         while letter := self._cursor.peek():
@@ -57,11 +57,10 @@ class _Document:
 
     def _value(self, name: str, depth: int) -> Iterator[JsonRow]:
         cursor = self._cursor
-        letter, line = cursor.peek(), cursor.line
+        letter, line = cursor.peek(), cursor.line_number
         if letter == "[":
-            for _ in cursor.array_items():
-                cursor.peek()
-                line, value = cursor.line, cursor.value()
+            for line in cursor.items():
+                value = cursor.value()
                 if self._is_python and isinstance(value, dict):
                     yield from self._reader.jail(value, line)
                 else:
@@ -72,12 +71,12 @@ class _Document:
             yield from self._reader.read(cursor.value(), name, line)
 
     def _object(self, depth: int) -> Iterator[JsonRow]:
-        cursor, line = self._cursor, self._cursor.line
+        cursor, line = self._cursor, self._cursor.line_number
         scalars: dict[str, Any] = {}
         names: set[str] = set()
-        for key in cursor.object_keys():
+        for key in cursor.members():
             name = plain_name(key)
-            letter, at = cursor.peek(), cursor.line
+            letter, at = cursor.peek(), cursor.line_number
             if name in NOT_READ or (is_exempt_list(name) and letter in "[{"):
                 cursor.value()
             elif name == "source" and "decisions" in names:

@@ -15,7 +15,7 @@ from geocache.blocklists.formats.firewall_sets import (
     read_sets,
     split_components,
 )
-from geocache.blocklists.formats.json_walk import IS_BROKEN, JsonCursor, JsonError
+from geocache.blocklists.formats.json_cursor import IS_BROKEN, JsonCursor, JsonError
 from geocache.blocklists.formats.nftables_names import ADDRESS_FIELDS, ADDRESS_TYPES
 
 BEGINNING: Final = re.compile(r'\s{0,99}\{\s{0,99}"nftables"\s{0,99}:')
@@ -47,10 +47,9 @@ def _events(source: Source) -> Iterator[Event]:
                     yield from _object(cursor, "")
             else:
                 yield _unknown(cursor, key)
-        if cursor.peek():
-            raise JsonError(cursor.shown())
-    except JsonError as error:
-        yield BadLine(cursor.line_number, str(error), IS_BROKEN)
+        cursor.end()
+    except JsonError:
+        yield BadLine(cursor.line_number, cursor.shown(), IS_BROKEN)
 
 
 def _object(cursor: JsonCursor, command: str) -> Iterator[Event]:
