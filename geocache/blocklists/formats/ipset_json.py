@@ -7,7 +7,7 @@ from typing import Final
 from geocache.blocklists.formats.base import BadLine
 from geocache.blocklists.formats.firewall_sets import Add, Declare, Event
 from geocache.blocklists.formats.ipset_members import NO_MATCH, SetType
-from geocache.blocklists.formats.json_cursor import IS_BROKEN, JsonCursor, JsonError
+from geocache.blocklists.formats.json_cursor import IS_BROKEN, JsonCursor, JsonError, Repeated
 
 NOT_A_MEMBER: Final = "is not a member of a set"
 
@@ -44,7 +44,7 @@ def _set(cursor: JsonCursor) -> Iterator[Event]:
 
 def _member(line_number: int, name: str, kind: SetType, value: object) -> Add:
     match value:
-        case {"elem": str(text), **others} if text:
+        case {"elem": str(text), **others} if text and not isinstance(value, Repeated):
             words = [text]
             if isinstance(others.get("comment"), str):
                 words += ["comment", f'"{others["comment"]}"']

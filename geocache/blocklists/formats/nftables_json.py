@@ -15,7 +15,7 @@ from geocache.blocklists.formats.firewall_sets import (
     read_sets,
     split_components,
 )
-from geocache.blocklists.formats.json_cursor import IS_BROKEN, JsonCursor, JsonError
+from geocache.blocklists.formats.json_cursor import IS_BROKEN, JsonCursor, JsonError, Repeated
 from geocache.blocklists.formats.nftables_names import ADDRESS_FIELDS, ADDRESS_TYPES
 
 BEGINNING: Final = re.compile(r'\s{0,99}\{\s{0,99}"nftables"\s{0,99}:')
@@ -119,11 +119,13 @@ def _elements(cursor: JsonCursor) -> Iterator[Add]:
 def _element(line_number: int, value: object) -> Add:
     comment = ""
     match value:
+        case Repeated() | {"elem": Repeated()}:
+            pass
         case {"elem": {"val": inner, **others}}:
             value, said = inner, others.get("comment")
             comment = said if isinstance(said, str) else ""
     match value:
-        case {"concat": [*parts]}:
+        case {"concat": [*parts]} if not isinstance(value, Repeated):
             texts = [_text(part) for part in parts]
         case _:
             texts = [_text(value)]
@@ -138,7 +140,7 @@ def _text(value: object) -> str:
     match value:
         case str():
             return value
-        case bool():
+        case bool() | Repeated() | {"prefix": Repeated()}:
             return ""
         case int():
             return str(value)
