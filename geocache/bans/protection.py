@@ -1,10 +1,10 @@
 """What is never banned, whatever a list says: for each such entry, why."""
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import chain
 from math import isfinite
 from socket import AF_INET, inet_pton
 from typing import Final
@@ -17,9 +17,9 @@ from geocache.addresses.blocks import parse_entries
 from geocache.addresses.embedded import NAT64, embedded_ipv4
 from geocache.addresses.parsing import GLOBAL_UNICAST_V6
 from geocache.bans.own_addresses import read_own_addresses
+from geocache.bans.ranges import Network, Range, Ranges
 from geocache.exceptions import BanError, InvalidAddress
 
-Network = IPv4Network | IPv6Network
 # Tells whether an entry can be banned at all.
 Takes = Callable[[str], bool]
 
@@ -66,8 +66,9 @@ class Protection:
         allowed_wide: list[Network],
         takes: Takes,
     ) -> None:
-        self._ranges = {reason: _Ranges(_with_ipv4(each)) for reason, each in networks.items()}
-        self._all = _Ranges(one for each in networks.values() for one in _with_ipv4(each))
+        ranges = {reason: _ranges(each) for reason, each in networks.items()}
+        self._ranges = {reason: Ranges(each) for reason, each in ranges.items()}
+        self._all = Ranges(chain.from_iterable(ranges.values()))
         self._widest = widest
         self._allowed_wide = allowed_wide
         self._takes = takes
@@ -78,7 +79,7 @@ class Protection:
         # Any network stands for all: an action takes them or does not.
         takes_networks = self._takes("9.9.9.0/24")
         wide = sorted(map(str, self._allowed_wide))
-        parts = (self._all.shown(), self._widest, wide, takes_networks)
+        parts = (self._all, self._widest, wide, takes_networks)
         return sha256(repr(parts).encode()).hexdigest()
 
     def reason(self, entry: str) -> Reason | None:
@@ -94,9 +95,9 @@ class Protection:
         if ":" not in entry and self._is_harmless(entry):
             return None
         network = parse_network(entry)
-        meant = [network, *embedded_ipv4(network)]
+        meant = [Range.of(one) for one in (network, *embedded_ipv4(network))]
         for reason, ranges in self._ranges.items():
-            if any(ranges.overlap(*_bounds(one)) for one in meant):
+            if any(map(ranges.overlap, meant)):
                 return reason
         if [one.text for one in parse_entries(entry)] != [entry]:
             # What fills the firewall may read another form in another way, or not at all.
@@ -112,7 +113,7 @@ class Protection:
         host_bits = (1 << 32 - length) - 1
         if first & host_bits or (slash and digits != str(length)):
             return False
-        return length >= self._widest[4] and not self._all.overlap(4, first, first | host_bits)
+        return length >= self._widest[4] and not self._all.overlap(Range(4, first, first | host_bits))
 
     def _is_allowed(self, network: Network) -> bool:
         return any(_is_inside(network, one) for one in self._allowed_wide)
@@ -124,7 +125,7 @@ class Protection:
             (name, version)
             for reason, name in settings.items()
             for version, everything in ALL_OF.items()
-            if self._ranges[reason].hold(*_bounds(everything))
+            if self._ranges[reason].cover(Range.of(everything))
         ]
 
 
@@ -197,56 +198,16 @@ def _length(setting: str, longest: int) -> int:
     return value
 
 
-def _with_ipv4(networks: list[Network]) -> list[Network]:
-    """Add the IPv4 addresses that are named by NAT64; all of it names nothing by itself."""
-    return networks + [
+def _ranges(networks: list[Network]) -> list[Range]:
+    """Return ranges, also of the IPv4 networks that NAT64 names; all of it names none by itself."""
+    named = [
         inside
         for one in networks
         if one.version == 6 and one.subnet_of(NAT64) and one != NAT64
         for inside in embedded_ipv4(one)
     ]
+    return [Range.of(one) for one in (*networks, *named)]
 
 
 def _is_inside(network: Network, outer: Network) -> bool:
     return network.version == outer.version and network.subnet_of(outer)  # type: ignore[arg-type]
-
-
-def _bounds(network: Network) -> tuple[int, int, int]:
-    return network.version, int(network.network_address), int(network.broadcast_address)
-
-
-class _Ranges:
-    """Networks as disjoint ranges in order, by version."""
-
-    def __init__(self, networks: Iterable[Network]) -> None:
-        bounds = [_bounds(one) for one in set(networks)]
-        self._disjoint = {
-            version: _merged((first, last) for kind, first, last in bounds if kind == version)
-            for version in ALL_OF
-        }
-        # Apart, for the search.
-        self._firsts = {key: [first for first, _ in each] for key, each in self._disjoint.items()}
-
-    def overlap(self, version: int, first: int, last: int) -> bool:
-        """Tell whether any of them has an address in common with that range."""
-        index = bisect_right(self._firsts[version], last) - 1
-        return index >= 0 and self._disjoint[version][index][1] >= first
-
-    def hold(self, version: int, first: int, last: int) -> bool:
-        """Tell whether they have all addresses of that range."""
-        return any(low <= first and last <= high for low, high in self._disjoint[version])
-
-    def shown(self) -> str:
-        """Return all of them as a text."""
-        return repr(self._disjoint)
-
-
-def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return ranges that do not touch each other, in order."""
-    merged: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
-        else:
-            merged.append((first, last))
-    return merged

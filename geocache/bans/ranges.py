@@ -21,7 +21,11 @@ class Range(NamedTuple):
         first, dash, last = text.partition("-")
         if dash:
             return cls._between(ip_address(first), ip_address(last))
-        network = ip_network(text, strict=False)
+        return cls.of(ip_network(text, strict=False))
+
+    @classmethod
+    def of(cls, network: Network) -> Self:
+        """Return the range of a network."""
         return cls._between(network.network_address, network.broadcast_address)
 
     @classmethod
@@ -40,19 +44,24 @@ class Ranges:
                 self._merged[-1] = before._replace(last=max(before.last, one.last))
             else:
                 self._merged.append(one)
+        # Apart, for the search.
+        self._firsts = [(one.version, one.first) for one in self._merged]
+
+    def __repr__(self) -> str:
+        return repr(self._merged)
 
     def cover(self, one: Range) -> bool:
         """Tell whether all of ``one`` is inside."""
         # Of those that begin no later, only the last can reach as far.
-        found = self._last_before(one.first, one.version)
+        found = self._last_before(one.version, one.first)
         return found is not None and one.last <= found.last
 
     def overlap(self, one: Range) -> bool:
         """Tell whether a part of ``one`` is inside."""
-        found = self._last_before(one.last, one.version)
+        found = self._last_before(one.version, one.last)
         return found is not None and one.first <= found.last
 
-    def _last_before(self, first: int, version: int) -> Range | None:
-        at = bisect_right(self._merged, (version, first), key=lambda one: one[:2])
+    def _last_before(self, version: int, first: int) -> Range | None:
+        at = bisect_right(self._firsts, (version, first))
         found = self._merged[at - 1] if at else None
         return found if found and found.version == version else None
