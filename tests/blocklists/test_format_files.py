@@ -78,9 +78,24 @@ def shown(entry: Entry, width: int) -> list[str]:
     return [entry.text, score, entry.comment][:width]
 
 
+def cut_chunks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Let readers get a text in parts of so many letters, cut anywhere."""
+    chunks = FileSource.chunks
+
+    def cut(self: FileSource) -> Iterator[str]:
+        for chunk in chunks(self):
+            yield from (chunk[start : start + size] for start in range(0, len(chunk), size))
+
+    monkeypatch.setattr(FileSource, "chunks", cut)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_read__gives_what_the_file_lists(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read__gives_what_the_file_lists(
+    path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(report, "SHOWN_BAD_LINES", 1_000)
+    cut_chunks(monkeypatch, size)
     expected, bad, refusal = expected_of(path)
     options = options_of(path)
     if refusal:

@@ -9,7 +9,6 @@ from geocache.blocklists.formats.ipset import IPSET
 from geocache.exceptions import ImportFailed
 from tests.conftest import require
 from tests.support.firewall_lists import addresses, merged, networks, output_of, works
-from tests.support.format_cases import case_names, check_case
 from tests.support.formats import TextSource
 
 MEGABYTE = 2**20
@@ -31,11 +30,6 @@ def read(text: str, **options: str) -> list[Element]:
     found = list(IPSET.read(TextSource(text, chunk_size=50), Options(**options)))
     assert all(isinstance(one, Element) for one in found), found
     return [one for one in found if isinstance(one, Element)]
-
-
-@pytest.mark.parametrize("name", case_names("ipset"))
-def test_ipset__reads_what_stands_beside_it(name: str) -> None:
-    check_case(IPSET, "ipset", name)
 
 
 @pytest.mark.parametrize(

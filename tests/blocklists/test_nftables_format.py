@@ -13,7 +13,6 @@ from geocache.blocklists.formats.nftables_json import NFTABLES_JSON
 from geocache.exceptions import ImportFailed
 from tests.conftest import require
 from tests.support.firewall_lists import addresses, merged, networks, output_of, ranges, works
-from tests.support.format_cases import ROOT, case_names, check_case
 from tests.support.formats import TextSource
 
 MEGABYTE = 2**20
@@ -53,16 +52,6 @@ def seconds_of(form: Format, text: str) -> float:
     except ImportFailed:
         pass
     return time.process_time() - begun
-
-
-@pytest.mark.parametrize("name", case_names("nftables"))
-def test_nftables__reads_what_stands_beside_it(name: str) -> None:
-    check_case(NFTABLES, "nftables", name)
-
-
-@pytest.mark.parametrize("name", case_names("nftables_json"))
-def test_nftables_json__reads_what_stands_beside_it(name: str) -> None:
-    check_case(NFTABLES_JSON, "nftables_json", name)
 
 
 @pytest.mark.parametrize(
@@ -142,15 +131,6 @@ def test_nftables__any_text_is_read_or_said(text: str) -> None:
             except ImportFailed:
                 continue
             assert all(isinstance(one, Element | BadLine | Remark) for one in found)
-
-
-@settings(deadline=None)
-@given(st.integers(1, 60), st.data())
-def test_nftables__is_cut_into_parts_anywhere(size: int, data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(["listed.nft", "commands.nft", "not_understood.nft"]))
-    text = (ROOT / "nftables" / name).read_text()
-    whole = list(NFTABLES.read(TextSource(text), Options()))
-    assert list(NFTABLES.read(TextSource(text, chunk_size=size), Options())) == whole
 
 
 HOSTILE = (

@@ -25,10 +25,6 @@ from tests.support.formats import TextSource
 
 FORMATS: Sequence[Format] = (JsonLines(), JsonDocument(), CsvTable(), PlainList())
 FILES = Path(__file__).parent / "formats"
-FOLDERS = ("list", "csv", "json", "json_lines", "crowdsec")
-CASES = sorted(
-    path.with_suffix("") for folder in FOLDERS for path in (FILES / folder).glob("*.expected")
-)
 # How a list begins of which the rest is hostile.
 FRONTS = {
     "list": "9.9.9.9 ",
@@ -67,21 +63,6 @@ def element_lines(element: Element) -> list[str]:
 
 def addresses(text: str, **fields: Any) -> set[str]:
     return {line.split("\t")[0] for line in read(text, **fields)}
-
-
-@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_read__file_gives_what_is_expected_of_it(path: Path) -> None:
-    text = path.read_bytes().decode()
-    expected = Path(f"{path}.expected").read_text().splitlines()
-    options = Path(f"{path}.options")
-    fields = json.loads(options.read_text()) if options.exists() else {}
-    for chunk_size in (100_000, 7):
-        if expected and expected[0].startswith("? "):
-            with pytest.raises(ImportFailed) as caught:
-                read(text, chunk_size=chunk_size, **fields)
-            assert expected[0][2:] in str(caught.value)
-        else:
-            assert sorted(read(text, chunk_size=chunk_size, **fields)) == sorted(expected)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +118,7 @@ def test_read__odd_values_of_json_do_no_harm(text: str) -> None:
     assert addresses(text) - {"! 1"} == {"9.9.9.9"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FRONTS)
 @pytest.mark.parametrize(
     "unit",
