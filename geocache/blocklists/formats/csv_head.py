@@ -1,5 +1,6 @@
 """A table by its first rows: what is between its cells, how wide it is, and its heading."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -53,15 +54,19 @@ def find_table(lines: Sequence[str]) -> Table | None:
     meant = [line.strip() for line in lines if line.strip()]
     if meant and meant[0].lower().startswith("sep=") and len(meant[0]) == 5:
         delimiters, lines = (meant[0][4],), lines[1:]
-    quote = _quote(meant)
-    tables = [_table(Dialect(delimiter, quote), lines) for delimiter in delimiters]
+    dialects = [Dialect(one, _quote(meant, one)) for one in delimiters]
+    tables = [_table(one, lines) for one in dialects]
     # The first of equals.
     return max((one for one in tables if one), key=_likelihood, default=None)
 
 
-def _quote(lines: Sequence[str]) -> str:
-    is_single = any(line[0] == "'" or line[-1] == "'" for line in lines)
-    return "'" if is_single and not any('"' in line for line in lines) else '"'
+def _quote(lines: Sequence[str], delimiter: str) -> str:
+    """Return what is around cells: an apostrophe only where it is around a first or last one."""
+    end = re.escape(delimiter)
+    quoted = re.compile(rf"^'[^']*+'[ ]*+(?:{end}|$)|{end}[ ]*+'[^']*+'$")
+    if any('"' in line for line in lines) or not any(map(quoted.search, lines)):
+        return '"'
+    return "'"
 
 
 def _likelihood(table: Table) -> tuple[int, int, int]:
