@@ -113,7 +113,9 @@ class Protection:
         host_bits = (1 << 32 - length) - 1
         if first & host_bits or (slash and digits != str(length)):
             return False
-        return length >= self._widest[4] and not self._all.overlap(Range(4, first, first | host_bits))
+        return length >= self._widest[4] and not self._all.overlap(
+            Range(4, first, first | host_bits)
+        )
 
     def _is_allowed(self, network: Network) -> bool:
         return any(_is_inside(network, one) for one in self._allowed_wide)

@@ -1,5 +1,6 @@
 """What columns of tables and keys of JSON objects are called, and what their values mean."""
 
+import re
 from collections.abc import Container, Iterable
 from functools import lru_cache
 from typing import Final
@@ -66,8 +67,12 @@ TRUE: Final = frozenset({"true", "yes", "1", "y", "t", "on"})
 FALSE: Final = frozenset({"false", "no", "0", "n", "f", "off"})
 # What names of lists begin with that hold what is not to be listed.
 EXEMPT_STARTS: Final = _names(
-    "accept allow bypass except exclu exempt ignor never permit safe trust unban unblock white"
+    "accept allow bypass except exclu exempt good ignor never noban permit safe trust unban unblock"
+    " white"
 )
+EXEMPT_ENDS: Final = _names("allowlist whitelist")
+# A part of a name such as ``my_allow4``, ``ipAllow``, ``ALLOW-IPS``.
+NAME_PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 # How long CrowdSec's decisions go on.
 REMAINING: Final = frozenset({"duration", "expiration"})
 # The columns that ``is_exempt`` looks at.
@@ -131,6 +136,15 @@ def _is_exempt(name: str, value: str) -> bool:
 def is_exempt_list(name: str) -> bool:
     """Tell whether a list of this name holds what is not to be listed."""
     return name in IS_EXEMPT or name in OTHER_MEASURES or name.startswith(EXEMPT_STARTS)
+
+
+def is_exempt_set(name: str) -> bool:
+    """Tell whether the name of a set of a firewall, or of its table, says that it allows."""
+    parts = [part.lower() for part in NAME_PART.findall(name)]
+    return any(
+        part.startswith(EXEMPT_STARTS) or part.endswith(EXEMPT_ENDS) or means_exempt(part)
+        for part in parts
+    )
 
 
 def first_of(names: Iterable[str], held: Container[str]) -> str:

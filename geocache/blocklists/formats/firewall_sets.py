@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from geocache.addresses.blocks import is_entry
 from geocache.blocklists.formats.base import BadLine, Element, Found, Options, Remark
+from geocache.blocklists.formats.column_names import is_exempt_set
 from geocache.blocklists.formats.firewall_deletions import Deletions
 from geocache.exceptions import ImportFailed
 
@@ -17,6 +18,7 @@ SHOWN_SETS: Final = 20
 SHOWN_LETTERS: Final = 80
 # An element with more parts than a firewall allows.
 MAX_COMPONENTS: Final = 8
+ALLOWS: Final = "is a set of what is allowed, by its name; choose it with --set if you mean it"
 OWN_BANS: Final = "the bans of geocache itself are not read"
 # How fail2ban names the sets that the actions of a jail fill, in nftables and ipset.
 JAIL_SETS: Final = ("addr-set-{}", "addr6-set-{}", "f2b-{}", "f2b-{}6")
@@ -77,7 +79,10 @@ Events = Callable[[], Iterable[Event]]
 
 
 def read_sets(events: Events, options: Options) -> Iterator[Found]:
-    """Give the elements of all sets of addresses, or of the one that is named."""
+    """Give the elements of all sets of addresses, or of the one that is named.
+
+    Unless it is named, a set that is called one of what is allowed is a bad line.
+    """
     survey = _Survey(events())
     first_positions = survey.choose(options)
     if any(_is_own(name, options) for name in survey.names()):
@@ -88,6 +93,8 @@ def read_sets(events: Events, options: Options) -> Iterator[Found]:
             content = contents.of(event.name)
             if position >= first_positions.get(content, position + 1):
                 yield from survey.found(event, content, position)
+            elif name := survey.allowing.pop(content, ""):
+                yield BadLine(event.line_number, name, ALLOWS)
         elif isinstance(event, BadLine | Remark):
             yield event
         else:
@@ -124,6 +131,8 @@ class _Survey:
     """What the first reading tells."""
 
     def __init__(self, events: Iterable[Event]) -> None:
+        # What ``choose`` leaves out for its name.
+        self.allowing: dict[int, str] = {}
         self._contents = _Contents()
         self._without_addresses: set[int] = set()
         # When a set, or all whose names begin so, was emptied last.
@@ -167,7 +176,13 @@ class _Survey:
                 f"no set of addresses in it is named {options.set_name[:SHOWN_LETTERS]!r};"
                 f" {_listed(held)}"
             )
-        return {content: self._first(name, content) for name, content in chosen.items()}
+        if not options.set_name:
+            self.allowing = {one: name for name, one in chosen.items() if is_exempt_set(name)}
+        return {
+            content: self._first(name, content)
+            for name, content in chosen.items()
+            if content not in self.allowing
+        }
 
     def _first(self, name: str, content: int) -> int:
         family, _, rest = name.partition(" ")
