@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
+from itertools import pairwise
 from typing import Final
 
 from geocache.blocklists.formats import column_names
@@ -20,6 +22,8 @@ from geocache.exceptions import ImportFailed
 PLAUSIBLE: Final = 0.2
 # Names that a table of connections has as well.
 DOUBTFUL_RANGES: Final = frozenset({"from", "first", "fromip", "ipfrom", "fromaddress", "fromaddr"})
+# Both ends of a range have the same first 8 bits, or 16 of IPv6: those of a connection rarely do.
+OTHER_BITS: Final = {4: 24, 6: 112}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def range_columns(table: Table, held: Sequence[int]) -> tuple[int, int] | None:
     for first in held:
         if (end := column_names.RANGES.get(names[first], "")) in names and end:
             last = names.index(end)
-            if names[first] not in DOUBTFUL_RANGES or _are_networks(table, first, last):
+            if names[first] not in DOUBTFUL_RANGES or _are_ranges(table, first, last):
                 return (first, last) if set(held) <= {first, last} else None
     if len(held) == 2 and held[1] == held[0] + 1 and _are_networks(table, *held):
         return held[0], held[1]
@@ -157,6 +161,23 @@ def _score(table: Table, taken: set[int | None]) -> int | None:
 def _are_netmasks(table: Table, place: int) -> bool:
     cells = table.column(place)
     return bool(cells) and all(cell in NETMASKS or cell in HOSTMASKS for cell in cells)
+
+
+def _are_ranges(table: Table, first: int, last: int) -> bool:
+    """Tell whether each row has the ends of a range, and no range overlaps another."""
+    try:
+        pairs = {(ip_address(row[first]), ip_address(row[last])) for row in table.rows}
+    except ValueError:
+        return False
+    ranges = sorted((one.version, int(one), int(other)) for one, other in pairs)
+    are_ordered = all(
+        one.version == other.version
+        and int(one) <= int(other)
+        and int(one) >> OTHER_BITS[one.version] == int(other) >> OTHER_BITS[one.version]
+        for one, other in pairs
+    )
+    are_apart = all(one[0] < other[0] or one[2] < other[1] for one, other in pairwise(ranges))
+    return (are_ordered and are_apart) or _are_networks(table, first, last)
 
 
 def _are_networks(table: Table, first: int, last: int) -> bool:
