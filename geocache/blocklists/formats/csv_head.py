@@ -9,12 +9,13 @@ from typing import Final
 
 from geocache.addresses.blocks import is_entry
 from geocache.blocklists.formats.base import Line
-from geocache.blocklists.formats.column_names import ADDRESS, plain_name
+from geocache.blocklists.formats.column_names import ADDRESS, RANGES, plain_name
 from geocache.blocklists.formats.csv_rows import Dialect, NumberedRow, Row, read_rows
 from geocache.blocklists.formats.words import addresses_only, without_scope
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 MAX_TITLE: Final = 80
+NAMES: Final = ADDRESS | RANGES.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Table:
     # As they stand there; empty if there is no heading.
     titles: Row
     rows: tuple[Row, ...]
+    # It has a heading with a name of addresses, and no other row of any width.
+    is_empty: bool = False
 
     @property
     def names(self) -> Row:
@@ -85,7 +88,9 @@ def _table(dialect: Dialect, lines: Sequence[str]) -> Table | None:
     titles = whole[0] if _is_heading(whole[0]) else _commented_heading(dialect, lines, width)
     if width == 1 and plain_name("".join(titles)) not in ADDRESS:
         return None
-    return Table(dialect, width, titles, tuple(row for row in whole if row != titles))
+    others = tuple(row for row in whole if row != titles)
+    is_empty = len(rows) == 1 and not others and not NAMES.isdisjoint(map(plain_name, titles))
+    return Table(dialect, width, titles, others, is_empty)
 
 
 def _rows(dialect: Dialect, lines: Iterable[str]) -> Iterator[Row]:

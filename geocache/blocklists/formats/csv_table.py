@@ -43,8 +43,10 @@ class CsvTable:
     def matches(self, head: Head) -> bool:
         """Tell whether there is a column of addresses that a plain list would not have."""
         table = find_table(head.lines[:SAMPLE_LINES])
-        if table is None or not (held := plausible(table)) or _begins_with_comment(head):
+        if table is None or _begins_with_comment(head):
             return False
+        if table.is_empty or not (held := plausible(table)):
+            return table.is_empty
         if table.titles:
             return True
         if range_columns(table, held):
@@ -59,11 +61,19 @@ class CsvTable:
             raise ImportFailed("it is not a table: no line has several cells")
         if table.dialect.delimiter == "|" and any(row[2:3] == ("ipv4",) for row in table.rows):
             raise ImportFailed("it is a registry's table of counts of addresses, not of addresses")
-        reader = _RowReader(table, choose(table, options))
+        reader = None if table.is_empty else _RowReader(table, choose(table, options))
         for found in read_rows(source.lines(), table.dialect):
-            element = reader.read(found) if isinstance(found, NumberedRow) else found
-            if element is not None:
-                yield element
+            if not isinstance(found, NumberedRow):
+                yield found
+            elif not _is_head_line(found, table):
+                element = reader.read(found) if reader else found.bad("is too far from the heading")
+                if element is not None:
+                    yield element
+
+
+def _is_head_line(row: NumberedRow, table: Table) -> bool:
+    # Excel is told the delimiter in a line of its own.
+    return row.cells == table.titles or (row.number == 1 and row.text[:4].lower() == "sep=")
 
 
 def _begins_with_comment(head: Head) -> bool:
@@ -89,11 +99,8 @@ class _RowReader:
         self._flags = [(place, name) for place, name in enumerate(table.names) if name in FLAGS]
 
     def read(self, row: NumberedRow) -> Element | BadLine | None:
-        """Return what a row says; None for a heading, and for what is not to be listed."""
+        """Return what a row says; None for what is not to be listed."""
         cells, width = row.cells, self._table.width
-        # Excel is told the delimiter in a line of its own.
-        if cells == self._table.titles or (row.number == 1 and row.text[:4].lower() == "sep="):
-            return None
         if len(cells) < width or any(cells[width:]):
             return row.bad(f"has too {'few' if len(cells) < width else 'many'} cells")
         if is_exempt((name, cells[place]) for place, name in self._flags):
