@@ -25,7 +25,8 @@ NUMBER: Final = re.compile(r"[-+]?[0-9]{1,20}(?:\.[0-9]{1,20})?%?")
 
 EXEMPT: Final = re.compile(
     r"^\W?not\b|(?<![a-z])(?:(?:allow|accept|permit|permitt|white|whitelist|unban|unbann|unblock"
-    r"|exempt|except|exclud|ignor|trust|bypass|dunno)(?:e?d|s|list|listed|ion)?|ok|pass)(?![a-z])",
+    r"|exempt|except|exclud|ignor|trust|bypass|dunno)(?:e|e?d|s|list|listed|ion)?"
+    r"|(?:good|safe)list|ok|pass|safe)(?![a-z])",
     re.IGNORECASE,
 )
 
