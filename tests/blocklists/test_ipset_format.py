@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,7 +7,7 @@ from geocache.blocklists.formats.ipset import IPSET
 from geocache.exceptions import ImportFailed
 from tests.conftest import require
 from tests.support.firewall_lists import addresses, merged, networks, output_of, works
-from tests.support.formats import TextSource
+from tests.support.formats import TextSource, is_read_or_said, seconds_of
 
 MEGABYTE = 2**20
 OUTPUTS = ("ipset save", "ipset list", "ipset list -output xml")
@@ -59,11 +57,7 @@ def test_ipset__shows_what_the_publisher_says() -> None:
 @given(st.text(st.sampled_from('"[]{}<>&:, \n/-#a1.') | st.characters(codec="utf-8"), max_size=200))
 def test_ipset__any_text_is_read_or_said(text: str) -> None:
     for beginning in ("", "add s ", "Name: s\nMembers:\n", "<ipset>", '[{"members":['):
-        try:
-            found = list(IPSET.read(TextSource(beginning + text, chunk_size=3), Options()))
-        except ImportFailed:
-            continue
-        assert all(isinstance(one, Element | BadLine | Remark) for one in found)
+        assert is_read_or_said(IPSET, beginning + text)
 
 
 HOSTILE = (
@@ -88,13 +82,7 @@ HOSTILE = (
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_ipset__time_is_linear(unit: str) -> None:
-    begun = time.process_time()
-    try:
-        for _ in IPSET.read(TextSource(unit * (MEGABYTE // len(unit))), Options()):
-            pass
-    except ImportFailed:
-        pass
-    assert time.process_time() - begun < 30
+    assert seconds_of(IPSET, unit * (MEGABYTE // len(unit))) < 30
 
 
 def test_ipset__a_document_type_is_refused() -> None:

@@ -1,9 +1,22 @@
 """Texts as the readers of formats get them, and what they give of them."""
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
-from geocache.blocklists.formats.base import Found, Head, Line, Options, Source
+from geocache.blocklists.formats.base import (
+    BadLine,
+    Element,
+    Format,
+    Found,
+    Head,
+    Line,
+    Options,
+    Remark,
+    Source,
+)
+from geocache.exceptions import ImportFailed
 
 
 class TextSource(Source):
@@ -20,6 +33,23 @@ class TextSource(Source):
     def chunks(self) -> Iterator[str]:
         for start in range(0, len(self.text), self.chunk_size):
             yield self.text[start : start + self.chunk_size]
+
+
+def is_read_or_said(form: Format, text: str) -> bool:
+    """Tell whether a reader gives what it may give, or refuses the text."""
+    with suppress(ImportFailed):
+        found = list(form.read(TextSource(text, chunk_size=3), Options()))
+        return all(isinstance(one, Element | BadLine | Remark) for one in found)
+    return True
+
+
+def seconds_of(form: Format, text: str) -> float:
+    """Return the time of a processor that it takes to read a text."""
+    begun = time.process_time()
+    with suppress(ImportFailed):
+        for _ in form.read(TextSource(text), Options()):
+            pass
+    return time.process_time() - begun
 
 
 @dataclass
