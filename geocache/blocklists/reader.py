@@ -17,8 +17,9 @@ from typing import IO, Final
 from geocache.addresses.blocks import Entry, parse_entries
 from geocache.blocklists.entry_file import write_entries
 from geocache.blocklists.foreign import SQLITE, markup_problem, page_problem
-from geocache.blocklists.formats import detect, fail2ban_database
+from geocache.blocklists.formats import detect
 from geocache.blocklists.formats.base import IS_NO_ADDRESS, BadLine, Element, Found, Options, Remark
+from geocache.blocklists.formats.fail2ban import database as fail2ban_database
 from geocache.blocklists.report import Report
 from geocache.blocklists.text_source import INVISIBLE, FileSource
 from geocache.exceptions import ImportFailed, InvalidAddress

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from geocache.blocklists.formats.base import BadLine, Element, Found, Options
-from geocache.blocklists.formats.fail2ban_database import read
+from geocache.blocklists.formats.fail2ban.database import read
 from geocache.exceptions import ImportFailed
 
 SCHEMA = """

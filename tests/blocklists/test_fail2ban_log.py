@@ -8,7 +8,7 @@ import pytest
 
 from geocache.addresses.blocks import parse_entries
 from geocache.blocklists.formats.base import BadLine, Element, Head, Options
-from geocache.blocklists.formats.fail2ban_log import Fail2banLog
+from geocache.blocklists.formats.fail2ban.log import Fail2banLog
 from geocache.exceptions import ImportFailed, InvalidAddress
 from tests.support.formats import TextSource
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from geocache.blocklists.formats import fail2ban_database
 from geocache.blocklists.formats.base import Element, Found, Head, Options
-from geocache.blocklists.formats.fail2ban_log import Fail2banLog
+from geocache.blocklists.formats.fail2ban import database as fail2ban_database
+from geocache.blocklists.formats.fail2ban.log import Fail2banLog
 from tests.support.fail2ban_server import JAIL, Jail, a_jail
 from tests.support.formats import TextSource
 from tests.support.processes import wait_until

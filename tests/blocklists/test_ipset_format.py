@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geocache.blocklists.formats.base import BadLine, Element, Head, Options, Remark
-from geocache.blocklists.formats.ipset import IPSET
+from geocache.blocklists.formats.ipset.format import IPSET
 from geocache.exceptions import ImportFailed
 from tests.conftest import require
 from tests.support.firewall_lists import addresses, merged, networks, output_of, works

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from geocache.blocklists.formats.base import Element, Format, Head, Options, Remark, Source
-from geocache.blocklists.formats.nftables import NFTABLES
-from geocache.blocklists.formats.nftables_json import NFTABLES_JSON
+from geocache.blocklists.formats.nftables.format import NFTABLES
+from geocache.blocklists.formats.nftables.json_format import NFTABLES_JSON
 from geocache.exceptions import ImportFailed
 from tests.conftest import require
 from tests.support.firewall_lists import addresses, merged, networks, output_of, ranges, works

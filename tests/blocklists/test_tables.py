@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from geocache.addresses.blocks import parse_entries
 from geocache.blocklists.formats.base import BadLine, Element, Format, Head, Options, Remark
-from geocache.blocklists.formats.csv_table import CsvTable
-from geocache.blocklists.formats.json_documents import JsonDocument
-from geocache.blocklists.formats.json_lines import JsonLines
+from geocache.blocklists.formats.json_values.documents import JsonDocument
+from geocache.blocklists.formats.json_values.lines import JsonLines
 from geocache.blocklists.formats.plain import PlainList
+from geocache.blocklists.formats.tables.format import CsvTable
 from geocache.exceptions import ImportFailed, InvalidAddress
 from tests.support.formats import TextSource, seconds_of
 

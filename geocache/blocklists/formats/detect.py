@@ -4,15 +4,15 @@ import re
 from typing import Final
 
 from geocache.blocklists.formats.base import Format, Head, Options
-from geocache.blocklists.formats.csv_table import CsvTable
-from geocache.blocklists.formats.fail2ban_database import NAME as DATABASE
-from geocache.blocklists.formats.fail2ban_log import Fail2banLog
-from geocache.blocklists.formats.ipset import IPSET
-from geocache.blocklists.formats.json_documents import JsonDocument
-from geocache.blocklists.formats.json_lines import JsonLines
-from geocache.blocklists.formats.nftables import NFTABLES
-from geocache.blocklists.formats.nftables_json import NFTABLES_JSON
+from geocache.blocklists.formats.fail2ban.database import NAME as DATABASE
+from geocache.blocklists.formats.fail2ban.log import Fail2banLog
+from geocache.blocklists.formats.ipset.format import IPSET
+from geocache.blocklists.formats.json_values.documents import JsonDocument
+from geocache.blocklists.formats.json_values.lines import JsonLines
+from geocache.blocklists.formats.nftables.format import NFTABLES
+from geocache.blocklists.formats.nftables.json_format import NFTABLES_JSON
 from geocache.blocklists.formats.plain import PlainList
+from geocache.blocklists.formats.tables.format import CsvTable
 from geocache.exceptions import ImportFailed
 
 # The most specific first: what begins like an ipset also has lines that a plain list could have.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from geocache.blocklists.formats.base import BadLine, Found, Head, Options, Source
-from geocache.blocklists.formats.firewall_sets import (
+from geocache.blocklists.formats.firewalls.sets import (
     Add,
     Clear,
     Declare,
@@ -15,8 +15,13 @@ from geocache.blocklists.formats.firewall_sets import (
     read_sets,
     split_components,
 )
-from geocache.blocklists.formats.json_cursor import IS_BROKEN, JsonCursor, JsonError, Repeated
-from geocache.blocklists.formats.nftables_names import ADDRESS_FIELDS, ADDRESS_TYPES
+from geocache.blocklists.formats.json_values.cursor import (
+    IS_BROKEN,
+    JsonCursor,
+    JsonError,
+    Repeated,
+)
+from geocache.blocklists.formats.nftables.names import ADDRESS_FIELDS, ADDRESS_TYPES
 
 BEGINNING: Final = re.compile(r'\s{0,99}\{\s{0,99}"nftables"\s{0,99}:')
 COMMANDS: Final = frozenset(

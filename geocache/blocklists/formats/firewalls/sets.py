@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from geocache.addresses.blocks import is_entry
 from geocache.blocklists.formats.base import BadLine, Element, Found, Options, Remark
 from geocache.blocklists.formats.column_names import is_exempt_set
-from geocache.blocklists.formats.firewall_deletions import Deletions
+from geocache.blocklists.formats.firewalls.deletions import Deletions
 from geocache.exceptions import ImportFailed
 
 SHOWN_SETS: Final = 20

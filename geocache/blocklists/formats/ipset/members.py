@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from geocache.blocklists.formats.firewall_sets import Add, split_components
+from geocache.blocklists.formats.firewalls.sets import Add, split_components
 
 # What an element of each old type consists of; the new ones say it: ``hash:ip,port``.
 OLD_TYPES: Final = {

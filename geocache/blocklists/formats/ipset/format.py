@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from geocache.blocklists.formats.base import Found, Head, Options, Source
-from geocache.blocklists.formats.firewall_sets import Event, read_sets
-from geocache.blocklists.formats.ipset_json import read_json
-from geocache.blocklists.formats.ipset_lines import GENERAL_OPTIONS, Lines
-from geocache.blocklists.formats.ipset_members import is_type
-from geocache.blocklists.formats.ipset_xml import read_xml
+from geocache.blocklists.formats.firewalls.sets import Event, read_sets
+from geocache.blocklists.formats.ipset.json_output import read_json
+from geocache.blocklists.formats.ipset.lines import GENERAL_OPTIONS, Lines
+from geocache.blocklists.formats.ipset.members import is_type
+from geocache.blocklists.formats.ipset.xml_output import read_xml
 
 # What the first line that is not a comment begins with.
 LINES: Final = re.compile(

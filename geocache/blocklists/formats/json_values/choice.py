@@ -6,7 +6,7 @@ from typing import Final
 
 from geocache.addresses.blocks import is_entry
 from geocache.blocklists.formats.base import BadLine, Element, Found, Options, Remark
-from geocache.blocklists.formats.json_rows import Candidate, JsonRow
+from geocache.blocklists.formats.json_values.rows import Candidate, JsonRow
 from geocache.exceptions import ImportFailed
 
 # By so many rows is told which keys there are.

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 from geocache.blocklists.formats.base import BadLine, Line, Remark
-from geocache.blocklists.formats.firewall_sets import (
+from geocache.blocklists.formats.firewalls.sets import (
     Clear,
     Declare,
     Delete,
@@ -14,7 +14,7 @@ from geocache.blocklists.formats.firewall_sets import (
     Rename,
     Swap,
 )
-from geocache.blocklists.formats.ipset_members import SetType
+from geocache.blocklists.formats.ipset.members import SetType
 
 WORD: Final = re.compile(r'"[^"]*"?|[^\s"]+')
 # No command has as many words.

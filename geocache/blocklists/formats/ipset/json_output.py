@@ -5,9 +5,14 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from geocache.blocklists.formats.base import BadLine
-from geocache.blocklists.formats.firewall_sets import Add, Declare, Event
-from geocache.blocklists.formats.ipset_members import NO_MATCH, SetType
-from geocache.blocklists.formats.json_cursor import IS_BROKEN, JsonCursor, JsonError, Repeated
+from geocache.blocklists.formats.firewalls.sets import Add, Declare, Event
+from geocache.blocklists.formats.ipset.members import NO_MATCH, SetType
+from geocache.blocklists.formats.json_values.cursor import (
+    IS_BROKEN,
+    JsonCursor,
+    JsonError,
+    Repeated,
+)
 
 NOT_A_MEMBER: Final = "is not a member of a set"
 

@@ -6,8 +6,8 @@ from typing import Final
 from xml.parsers import expat
 
 from geocache.blocklists.formats.base import BadLine
-from geocache.blocklists.formats.firewall_sets import Declare, Event
-from geocache.blocklists.formats.ipset_members import MASKS, NO_MATCH, SetType
+from geocache.blocklists.formats.firewalls.sets import Declare, Event
+from geocache.blocklists.formats.ipset.members import MASKS, NO_MATCH, SetType
 from geocache.exceptions import ImportFailed
 
 # A longer text between two tags is cut off.

@@ -8,9 +8,9 @@ from typing import Any, Final
 from geocache.addresses.blocks import is_entry
 from geocache.blocklists.formats.base import Found, Head, Options, Source
 from geocache.blocklists.formats.column_names import is_exempt_list, plain_name
-from geocache.blocklists.formats.json_choice import read_chosen
-from geocache.blocklists.formats.json_cursor import JsonCursor
-from geocache.blocklists.formats.json_rows import MAX_DEPTH, NOT_READ, JsonRow, RowReader
+from geocache.blocklists.formats.json_values.choice import read_chosen
+from geocache.blocklists.formats.json_values.cursor import JsonCursor
+from geocache.blocklists.formats.json_values.rows import MAX_DEPTH, NOT_READ, JsonRow, RowReader
 
 BEGIN: Final = re.compile(r"\s*+(?:[\[{]\s*+(?:[\[{\]}\"']|$)|null\s*+$)")
 # As Python writes lists, and so fail2ban-client.

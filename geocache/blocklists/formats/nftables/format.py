@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from geocache.blocklists.formats.base import BadLine, Found, Head, Options, Remark, Source
-from geocache.blocklists.formats.firewall_sets import Event, read_sets
-from geocache.blocklists.formats.nftables_script import Script
+from geocache.blocklists.formats.firewalls.sets import Event, read_sets
+from geocache.blocklists.formats.nftables.script import Script
 
 NAME: Final = "nftables"
 SHEBANG: Final = re.compile(r"#!\s?\S{0,100}\bnft\b")

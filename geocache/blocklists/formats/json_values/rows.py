@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 from geocache.addresses.blocks import is_entry
 from geocache.blocklists.formats import column_names
 from geocache.blocklists.formats.column_names import plain_name
-from geocache.blocklists.formats.csv_head import is_address
-from geocache.blocklists.formats.json_cursor import Repeated
+from geocache.blocklists.formats.json_values.cursor import Repeated
+from geocache.blocklists.formats.tables.head import is_address
 from geocache.blocklists.formats.words import (
     addresses_only,
     comment,

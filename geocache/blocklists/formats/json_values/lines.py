@@ -6,9 +6,9 @@ from itertools import islice
 from typing import Final
 
 from geocache.blocklists.formats.base import Found, Head, Options, Source
-from geocache.blocklists.formats.json_choice import read_chosen
-from geocache.blocklists.formats.json_cursor import DECODER
-from geocache.blocklists.formats.json_rows import JsonRow, RowReader
+from geocache.blocklists.formats.json_values.choice import read_chosen
+from geocache.blocklists.formats.json_values.cursor import DECODER
+from geocache.blocklists.formats.json_values.rows import JsonRow, RowReader
 
 COMMENT: Final = ("#", "//")
 # Between the lines of an array, which some write as lines.

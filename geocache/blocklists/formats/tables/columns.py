@@ -8,7 +8,7 @@ from typing import Final
 
 from geocache.blocklists.formats import column_names
 from geocache.blocklists.formats.base import Options
-from geocache.blocklists.formats.csv_head import Table
+from geocache.blocklists.formats.tables.head import Table
 from geocache.blocklists.formats.words import (
     HOSTMASKS,
     NETMASKS,

@@ -4,17 +4,17 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from geocache.blocklists.formats.base import BadLine
-from geocache.blocklists.formats.firewall_sets import Add, Clear, Declare, Delete, Event
-from geocache.blocklists.formats.nftables_elements import Value, read_value
-from geocache.blocklists.formats.nftables_names import (
+from geocache.blocklists.formats.firewalls.sets import Add, Clear, Declare, Delete, Event
+from geocache.blocklists.formats.nftables.elements import Value, read_value
+from geocache.blocklists.formats.nftables.names import (
     has_addresses,
     set_name,
     split_at_commas,
     table_name,
     without_shell,
 )
-from geocache.blocklists.formats.nftables_statements import Statements
-from geocache.blocklists.formats.nftables_tokens import NEW_LINE
+from geocache.blocklists.formats.nftables.statements import Statements
+from geocache.blocklists.formats.nftables.tokens import NEW_LINE
 from geocache.exceptions import ImportFailed
 
 TAKING: Final = frozenset(("delete", "destroy", "flush"))

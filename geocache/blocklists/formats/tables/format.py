@@ -14,9 +14,9 @@ from geocache.blocklists.formats.base import (
     Source,
 )
 from geocache.blocklists.formats.column_names import FLAGS, is_exempt
-from geocache.blocklists.formats.csv_columns import Columns, choose, plausible, range_columns
-from geocache.blocklists.formats.csv_head import Table, find_table
-from geocache.blocklists.formats.csv_rows import NumberedRow, Row, read_rows
+from geocache.blocklists.formats.tables.columns import Columns, choose, plausible, range_columns
+from geocache.blocklists.formats.tables.head import Table, find_table
+from geocache.blocklists.formats.tables.rows import NumberedRow, Row, read_rows
 from geocache.blocklists.formats.words import (
     addresses_only,
     comment,

@@ -10,7 +10,7 @@ from typing import Final
 from geocache.addresses.blocks import is_entry
 from geocache.blocklists.formats.base import Line
 from geocache.blocklists.formats.column_names import ADDRESS, RANGES, plain_name
-from geocache.blocklists.formats.csv_rows import Dialect, NumberedRow, Row, read_rows
+from geocache.blocklists.formats.tables.rows import Dialect, NumberedRow, Row, read_rows
 from geocache.blocklists.formats.words import addresses_only, without_scope
 
 DELIMITERS: Final = (",", ";", "\t", "|")

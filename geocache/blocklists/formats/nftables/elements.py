@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from geocache.blocklists.formats.firewall_sets import split_components
-from geocache.blocklists.formats.nftables_tokens import is_open
+from geocache.blocklists.formats.firewalls.sets import split_components
+from geocache.blocklists.formats.nftables.tokens import is_open
 
 # The words behind an element, and what follows each: "*" is any word, others may be left out.
 # The first three are followed by one word.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from geocache.blocklists.formats.base import Remark
-from geocache.blocklists.formats.nftables_tokens import NEW_LINE, tokenize
+from geocache.blocklists.formats.nftables.tokens import NEW_LINE, tokenize
 
 ELEMENT_ENDS: Final = frozenset((",", "{", "}"))
 STATEMENT_ENDS: Final = frozenset(("\n", ";", "{", "}", ""))
