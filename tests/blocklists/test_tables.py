@@ -169,13 +169,13 @@ def canonical(texts: Sequence[str]) -> set[str]:
     st.sampled_from(["\n", "\r\n", "\r", "\n\n", " \n"]),
     st.sampled_from(["", "\t9", " # x", " ; SBL1", ","]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 def test_plain__what_is_written_is_read(entries: list[str], end: str, rest: str) -> None:
     assert addresses("".join(f"{one}{rest}{end}" for one in entries)) == canonical(entries)
 
 
 @given(ENTRIES, st.sampled_from([" ", ",", ", ", ";", "\t", "\v", "\f", "\x85", "\u2028"]))
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 def test_plain__several_on_a_line_are_read(entries: list[str], between: str) -> None:
     text = between.join([*entries, "9.9.9.9"])
     assert addresses(text, format_name="list") == canonical([*entries, "9.9.9.9"])
@@ -188,7 +188,7 @@ def test_plain__several_on_a_line_are_read(entries: list[str], between: str) -> 
     st.sampled_from(["ip", "Address", "cidr", "host"]),
     st.integers(0, 2),
 )
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 def test_csv__what_is_written_is_read(
     entries: list[str], words: list[str], dialect: tuple[str, Any], title: str, place: int
 ) -> None:
@@ -205,7 +205,7 @@ def test_csv__what_is_written_is_read(
 
 
 @given(ENTRIES, st.sampled_from([None, 0, 2]), st.booleans(), st.integers(1, 400))
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 def test_json__what_is_written_is_read(
     entries: list[str], indent: int | None, is_ascii: bool, chunk_size: int
 ) -> None:
