@@ -11,10 +11,12 @@ from typing import Final
 from geocache.addresses.blocks import is_entry
 from geocache.blocklists.formats.base import BadLine, Element, Found, Head, Options, Remark, Source
 from geocache.blocklists.formats.words import (
+    Lengths,
     addresses_first,
     comment,
     holds_address,
     is_exemption,
+    means_exempt,
     score,
     whole_network,
     without_port,
@@ -31,6 +33,16 @@ DENIAL: Final = re.compile(r"(?:deny(?:\s+from)?|require\s+not\s+ip)\s+(?=\S)", 
 # eMule's ipfilter.dat has a range, a level of access, and a name. Higher levels allow.
 LAST_DENIED_LEVEL: Final = 127
 HIGHEST_LEVEL: Final = 255
+# What hosts files map names to: no address, this machine, and the groups of its neighbours.
+MAPPED: Final = re.compile(
+    r"0\.0\.0\.0|127(?:\.[0-9]{1,3}){3}|255\.255\.255\.255|::1?|fe80::1|ff0[0-9a-f]::[0-9a-f]?",
+    re.IGNORECASE,
+)
+IS_MAPPED: Final = "maps a name to an address, as hosts files do"
+HOSTS_FILE: Final = "it is a hosts file: it lists names, and addresses that stand for this machine"
+# A line by itself that says what follows: ``[whitelist]``, ``Allowed addresses:``.
+SECTION: Final = re.compile(r"\[[\w -]{1,40}\]|[\w-][\w -]{0,40}:|[\w-]{1,40}")
+NUMBER_BEHIND: Final = re.compile(r"([0-9a-fA-F.:]{1,40})[\s,;]+([0-9]{1,3})(?![^\s,;])")
 # Two addresses that are the ends of one network, by version: from this length on a doubt.
 NARROWEST_RANGE: Final = {4: 24, 6: 64}
 TWO_EACH: Final = (
@@ -52,7 +64,8 @@ class PlainList:
     def read(self, source: Source, options: Options) -> Iterator[Found]:
         if options.column not in ("", "1"):
             raise ImportFailed('a plain list has no columns; name its format, for example "CSV"')
-        pairs = others = 0
+        pairs = others = mapped = unnamed = 0
+        lengths = Lengths()
         for number, text in source.lines():
             words = text.split(None, 2)
             if not words:
@@ -60,12 +73,33 @@ class PlainList:
             if COMMENT_LINE.match(words[0]):
                 yield Remark(comment(text.strip().lstrip("#;/- \t")))
                 continue
+            if not words[0][0].isdecimal():
+                _refuse_exemptions(number, text.strip())
             found = _read_simple(number, words) or _read(number, text.strip())
             is_pair = isinstance(found, Element) and len(found.texts) == 2
             pairs, others = pairs + is_pair, others + (not is_pair)
+            if isinstance(found, BadLine):
+                mapped += found.reason == IS_MAPPED
+            else:
+                unnamed += not found.comment
+                if not lengths.is_settled and (numbered := NUMBER_BEHIND.match(text.lstrip())):
+                    lengths.see(numbered[1], numbered[2])
             yield found
+        if mapped > unnamed:
+            raise ImportFailed(HOSTS_FILE)
         if pairs > 1 and not others:
             raise ImportFailed(TWO_EACH)
+        if not options.score_column:
+            lengths.refuse()
+
+
+def _refuse_exemptions(number: int, text: str) -> None:
+    """Raise ``ImportFailed`` for a heading of what is not to be listed."""
+    if SECTION.fullmatch(text) and is_exemption(text):
+        raise ImportFailed(
+            f"line {number}: {text!r} begins what is not to be listed; "
+            "import the other part by itself"
+        )
 
 
 def _read_simple(number: int, words: Sequence[str]) -> Element | None:
@@ -79,10 +113,10 @@ def _read_simple(number: int, words: Sequence[str]) -> Element | None:
 
 
 def _read(number: int, text: str) -> Element | BadLine:
-    if denial := DENIAL.match(text):
-        return _read_denial(number, text, text[denial.end() :])
     mark = COMMENT.search(text)
     body, remark = (text[: mark.start()], text[mark.end() :]) if mark else (text, "")
+    if denial := DENIAL.match(body):
+        return _read_denial(number, text, body[denial.end() :], remark)
     if mark and mark[0] in (";", "--") and _is_all_addresses(remark):
         if text[mark.start() - 1].isspace():
             return BadLine(number, text, "may be two entries, or one and a comment")
@@ -108,8 +142,10 @@ def _read_one(number: int, text: str, address: str, notes: tuple[str, str]) -> E
     amount = score(rest)
     if holds_address(rest):
         return BadLine(number, text, "has another address behind the first")
-    if is_exemption(rest):
+    if is_exemption(rest) or means_exempt(rest.lstrip("=>: ").lower()):
         return BadLine(number, text, "is an exception")
+    if rest and amount is None and MAPPED.fullmatch(address):
+        return BadLine(number, text, IS_MAPPED)
     if rest and text.endswith(";"):
         return BadLine(number, text, "gives a value to an address")
     port = without_port(text.split(None, 1)[0])[1]
@@ -127,9 +163,11 @@ def _read_several(number: int, text: str, found: list[str], remark: str) -> Elem
     return Element(number, (network.text,), None, remark)
 
 
-def _read_denial(number: int, text: str, denied: str) -> Element | BadLine:
+def _read_denial(number: int, text: str, denied: str, remark: str) -> Element | BadLine:
     found, rest = addresses_first(denied)
-    return BadLine(number, text) if rest or not found else Element(number, tuple(found))
+    if rest or not found or DENIAL.match(remark.lstrip()):
+        return BadLine(number, text)
+    return Element(number, tuple(found), None, comment(remark.strip("# ")))
 
 
 def _read_named(number: int, text: str) -> Element | BadLine:

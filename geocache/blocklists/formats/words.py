@@ -1,12 +1,14 @@
 """What one text of a list says: addresses in the forms that people write, a score, a comment."""
 
 import re
-from collections.abc import Sequence
-from ipaddress import IPv4Network
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from ipaddress import IPv4Network, ip_network
+from itertools import islice
 from typing import Final
 
 from geocache.addresses.blocks import Entry, is_entry, parse_entries
-from geocache.exceptions import InvalidAddress
+from geocache.exceptions import ImportFailed, InvalidAddress
 
 MAX_COMMENT: Final = 500
 DASHES: Final = ("-", "\N{EN DASH}", "\N{EM DASH}", "to")
@@ -16,18 +18,29 @@ NETMASKS: Final = frozenset(str(IPv4Network((0, length)).netmask) for length in 
 HOSTMASKS: Final = frozenset(str(IPv4Network((0, length)).hostmask) for length in range(8, 32))
 PREFIX_LENGTH: Final = re.compile(r"/[0-9]{1,3}")
 PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?")
-# What looks like an address and is not part of a name, such as 1.1.1.1.example.org.
+# What looks like an address and is not part of a name, such as 1.1.1.1.example.org, or a version.
 # Nothing is given back, so that the time grows with the length of the text alone.
 CANDIDATE: Final = re.compile(
-    r"(?<![\w.:])(?<![A-Za-z0-9]-)\[?([0-9A-Fa-f:.]{2,}+)(?!\w|-[A-Za-z])"
+    r"(?<![\w.:])(?<![A-Za-z0-9]-)(?<![A-Za-z]/)\[?([0-9A-Fa-f:.]{2,}+)(?!\w|-[A-Za-z])"
 )
 NUMBER: Final = re.compile(r"[-+]?[0-9]{1,20}(?:\.[0-9]{1,20})?%?")
 
 EXEMPT: Final = re.compile(
     r"^\W?not\b|(?<![a-z])(?:(?:allow|accept|permit|permitt|white|whitelist|unban|unbann|unblock"
     r"|exempt|except|exclud|ignor|trust|bypass|dunno)(?:e|e?d|s|list|listed|ion)?"
-    r"|(?:good|safe)list|ok|pass|safe)(?![a-z])",
+    r"|(?:good|safe)list|ok|pass|safe|benign"
+    r"|erlaub(?:en|t)|zu(?:ge)?lassen|frei(?:ge)?geben|ausnahmen?|autoris(?:er|ée?)"
+    r"|permit(?:ir|ido))(?![a-z])",
     re.IGNORECASE,
+)
+# What says so only by itself.
+HARMLESS: Final = frozenset({"good", "safe", "clean", "legit", "legitimate", "friendly"})
+# In tables and JSON these are answers to other questions, and the name of a state.
+OTHER_ANSWERS: Final = frozenset({"ok", "pass"})
+MAX_WORD: Final = 24
+LENGTHS_OR_SCORES: Final = (
+    "the numbers beside its addresses may be lengths of prefixes, or scores: write networks as "
+    "9.9.9.0/24, or name the column of scores"
 )
 
 
@@ -98,13 +111,22 @@ def without_port(word: str) -> tuple[str, str]:
 
 def holds_address(text: str) -> bool:
     """Tell whether there is an address anywhere in a text that should be a comment."""
+    return next(addresses_in(text), None) is not None
+
+
+def has_other(text: str, address: str) -> bool:
+    """Tell whether a text holds an address that is not this one."""
+    is_possible = "." in text or ":" in text
+    return is_possible and any(word not in (address, f"{address}:") for word in addresses_in(text))
+
+
+def addresses_in(text: str) -> Iterator[str]:
+    """Give all addresses of a text that should be a comment."""
     for match in CANDIDATE.finditer(text):
         word = match[1].rstrip(".")
         if any(c in word for c in ".:") and word.strip(":"):
             ends = (word, word.rstrip(":"), without_port(word)[0])
-            if any(map(is_entry, ends)):
-                return True
-    return False
+            yield from islice(filter(is_entry, ends), 1)
 
 
 def is_exemption(text: str) -> bool:
@@ -114,7 +136,40 @@ def is_exemption(text: str) -> bool:
 
 def means_exempt(word: str) -> bool:
     """Tell whether a word of small letters is one of those."""
-    return EXEMPT.fullmatch(word) is not None
+    return EXEMPT.fullmatch(word) is not None or word in HARMLESS
+
+
+def is_exempt_value(text: str) -> bool:
+    """Tell whether a value, whatever it is called, is such a word."""
+    return len(text) <= MAX_WORD and text.isalpha() and _is_exempt_word(text)
+
+
+@lru_cache(4096)
+def _is_exempt_word(text: str) -> bool:
+    word = text.lower()
+    return means_exempt(word) and word not in OTHER_ANSWERS
+
+
+class Lengths:
+    """Whether all numbers beside addresses may be the lengths of their prefixes."""
+
+    def __init__(self) -> None:
+        # They are not.
+        self.is_settled = False
+        self._is_seen = False
+
+    def see(self, address: str, number: str) -> None:
+        try:
+            network = ip_network(f"{address}/{number}")
+        except ValueError:
+            self.is_settled = True
+        else:
+            self._is_seen |= network.prefixlen < network.max_prefixlen
+
+    def refuse(self) -> None:
+        """Raise ``ImportFailed`` if they may."""
+        if self._is_seen and not self.is_settled:
+            raise ImportFailed(LENGTHS_OR_SCORES)
 
 
 def score(text: str) -> float | None:
