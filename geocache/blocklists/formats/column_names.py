@@ -32,40 +32,45 @@ ADDRESS_LISTS: Final = ADDRESS | frozenset(
 MASK: Final = frozenset(
     _names(
         "mask netmask subnetmask networkmask hostmask wildcard prefixlength prefixlen prefix"
-        " masklength masklen cidr netblock"
+        " masklength masklen cidr netblock bits netzmaske maske"
     )
 )
 SCORE: Final = _names(
     "score abuseconfidencescore confidence confidencescore count reports totalreports numreports"
-    " hits attacks events eventscount eventcount total occurrences weight risk riskscore"
+    " hits attacks events eventscount eventcount total occurrences weight risk riskscore anzahl"
 )
 COMMENT: Final = _names(
     "comment comments reason description scenario note notes remark category categories threat"
-    " malware sblid name"
+    " malware sblid name grund bemerkung kommentar beschreibung"
 )
 # What is done with an address, and of which list it is.
-ACTION: Final = frozenset(_names("action decision verdict policy disposition"))
+ACTION: Final = frozenset(
+    _names(
+        "action decision verdict policy disposition mode status op operation classification rule"
+        " aktion"
+    )
+)
 KIND: Final = ACTION | frozenset(_names("type list listtype"))
 # Measures that are no bans.
 OTHER_MEASURES: Final = frozenset(
     _names(
         "captcha challenge monitor log alert throttle simulate simulated none count delete deleted"
-        " remove removed expired"
+        " remove removed expired inactive disabled revoked"
     )
 )
 IS_EXEMPT: Final = frozenset(
     _names(
         "whitelisted iswhitelisted allowed isallowed allowlisted isallowlisted excluded isexcluded"
         " exempt ignored isignored exception deleted isdeleted removed isremoved revoked isrevoked"
-        " expired isexpired simulated falsepositive isfalsepositive"
+        " expired isexpired simulated falsepositive isfalsepositive disabled isdisabled erlaubt"
     )
 )
 IS_LISTED: Final = frozenset(
-    _names("enabled isenabled active isactive banned isbanned blocked isblocked blacklisted")
+    _names("enabled isenabled active isactive banned isbanned blocked isblocked blacklisted toids")
 )
-TRUE: Final = frozenset({"true", "yes", "1", "y", "t", "on"})
-FALSE: Final = frozenset({"false", "no", "0", "n", "f", "off"})
-# What names of lists begin with that hold what is not to be listed.
+TRUE: Final = frozenset({"true", "yes", "1", "y", "t", "on", "ja"})
+FALSE: Final = frozenset({"false", "no", "0", "n", "f", "off", "nein"})
+# What names of lists have that hold what is not to be listed: at the start, or anywhere.
 EXEMPT_STARTS: Final = _names(
     "accept allow bypass except exclu exempt good ignor never noban permit safe trust unban unblock"
     " white"
@@ -73,6 +78,7 @@ EXEMPT_STARTS: Final = _names(
 EXEMPT_ENDS: Final = _names("allowlist whitelist")
 # A part of a name such as ``my_allow4``, ``ipAllow``, ``ALLOW-IPS``.
 NAME_PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+EXEMPT_PART: Final = re.compile(r"(?<!dis)(?<!un)(?<!not)(?:allow|exempt|ignore|permit|whitelist)")
 # How long CrowdSec's decisions go on.
 REMAINING: Final = frozenset({"duration", "expiration"})
 # The columns that ``is_exempt`` looks at.
@@ -109,7 +115,7 @@ def _range_names() -> dict[str, str]:
         "range{}",
         "network{}",
     )
-    forms += ("network{}ip", "ipaddress{}", "address{}", "net{}", "iprange{}")
+    forms += ("{}ipaddress", "network{}ip", "ipaddress{}", "address{}", "net{}", "iprange{}")
     return {form.format(a): form.format(b) for a, b in ENDS for form in forms}
 
 
@@ -135,7 +141,8 @@ def _is_exempt(name: str, value: str) -> bool:
 
 def is_exempt_list(name: str) -> bool:
     """Tell whether a list of this name holds what is not to be listed."""
-    return name in IS_EXEMPT or name in OTHER_MEASURES or name.startswith(EXEMPT_STARTS)
+    is_meant = name.startswith(EXEMPT_STARTS) or EXEMPT_PART.search(name)
+    return bool(is_meant) or name in IS_EXEMPT or name in OTHER_MEASURES
 
 
 def is_exempt_set(name: str) -> bool:

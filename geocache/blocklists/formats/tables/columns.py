@@ -12,6 +12,7 @@ from geocache.blocklists.formats.tables.head import Table
 from geocache.blocklists.formats.words import (
     HOSTMASKS,
     NETMASKS,
+    Lengths,
     is_mask,
     score,
     whole_network,
@@ -42,6 +43,8 @@ class Columns:
 def choose(table: Table, options: Options) -> Columns:
     """Return the columns to read; raise ``ImportFailed`` with a question."""
     first, last, mask = _named(table, options.column) if options.column else _found(table)
+    if last is None and mask is None and not options.score_column:
+        _refuse_lengths(table, first)
     taken = {first, last, mask}
     points = column(table, options.score_column) if options.score_column else None
     if points is None:
@@ -108,9 +111,13 @@ def _named(table: Table, name: str) -> tuple[int, int | None, int | None]:
 
 
 def _found(table: Table) -> tuple[int, int | None, int | None]:
-    held = plausible(table)
-    if not held:
+    plain = plausible(table)
+    if not plain:
         raise ImportFailed("no column of this table holds addresses")
+    held = [place for place in plain if not column_names.is_exempt_list(table.names[place])]
+    if not held:
+        title = table.titles[plain[0]][:40]
+        raise ImportFailed(f"the column {title!r} is of what is not to be listed")
     if ends := range_columns(table, held):
         return *ends, None
     if len(held) > 1:
@@ -142,10 +149,22 @@ def _question(table: Table, held: Sequence[int]) -> str:
 def _mask(table: Table, first: int) -> int | None:
     """Return the column of the netmasks or lengths that belong to the addresses of ``first``."""
     for place, name in enumerate(table.names):
-        if place != first and name in column_names.MASK and all(map(is_mask, table.column(place))):
+        if place != first and name in column_names.MASK and _are_masks(table, place):
             return place
     following = first + 1
     return following if following < table.width and _are_netmasks(table, following) else None
+
+
+def _refuse_lengths(table: Table, first: int) -> None:
+    """Raise ``ImportFailed`` if a column may be of the lengths of prefixes."""
+    for place, name in enumerate(table.names):
+        if place != first and name not in column_names.SCORE:
+            lengths = Lengths()
+            for row in table.rows:
+                lengths.see(row[first], row[place])
+                if lengths.is_settled:
+                    break
+            lengths.refuse()
 
 
 def _score(table: Table, taken: set[int | None]) -> int | None:
@@ -156,6 +175,12 @@ def _score(table: Table, taken: set[int | None]) -> int | None:
     names = {table.names[place] for place in free if _are_numbers(table, place)}
     found = column_names.first_of(column_names.SCORE, names)
     return table.names.index(found) if found else None
+
+
+def _are_masks(table: Table, place: int) -> bool:
+    """Tell whether a column is of masks, whatever a few of its cells are."""
+    cells = [cell for cell in table.column(place) if cell]
+    return bool(cells) and 2 * sum(map(is_mask, cells)) >= len(cells)
 
 
 def _are_netmasks(table: Table, place: int) -> bool:

@@ -13,14 +13,22 @@ from geocache.blocklists.formats.base import (
     Options,
     Source,
 )
-from geocache.blocklists.formats.column_names import FLAGS, is_exempt
+from geocache.blocklists.formats.column_names import (
+    ADDRESS,
+    FLAGS,
+    is_exempt,
+    is_exempt_list,
+    plain_name,
+)
 from geocache.blocklists.formats.tables.columns import Columns, choose, plausible, range_columns
 from geocache.blocklists.formats.tables.head import Table, find_table
 from geocache.blocklists.formats.tables.rows import NumberedRow, Row, read_rows
 from geocache.blocklists.formats.words import (
     addresses_only,
     comment,
+    has_other,
     holds_address,
+    is_exempt_value,
     score,
     without_port,
     without_scope,
@@ -97,6 +105,8 @@ class _RowReader:
         self._table = table
         self._columns = columns
         self._flags = [(place, name) for place, name in enumerate(table.names) if name in FLAGS]
+        read = {columns.first, columns.last, columns.mask}
+        self._others = [place for place in range(table.width) if place not in read]
 
     def read(self, row: NumberedRow) -> Element | BadLine | None:
         """Return what a row says; None for what is not to be listed."""
@@ -110,7 +120,24 @@ class _RowReader:
         address = self._address(cells)
         if not address:
             return row.bad("has no address")
+        self._refuse_heading(row)
+        others = [cells[place] for place in self._others]
+        if any(map(is_exempt_value, others)):
+            return row.bad("is an exception")
+        # Without a heading nothing says that another address means something else.
+        if not self._table.titles and any(has_other(cell, address) for cell in others):
+            return row.bad("has another address in a text")
         return self._element(row, address)
+
+    def _refuse_heading(self, row: NumberedRow) -> None:
+        title = row.cells[self._columns.first]
+        if not title[:1].isalpha() or "." in title:
+            return
+        name = plain_name(title)
+        if name in ADDRESS or is_exempt_list(name):
+            raise ImportFailed(
+                f"line {row.number}: {title[:40]!r} begins another table; import each by itself"
+            )
 
     def _address(self, cells: Row) -> str:
         columns = self._columns
@@ -118,9 +145,8 @@ class _RowReader:
         if columns.last is not None:
             last = cells[columns.last]
             return f"{first}-{last}" if first and last else ""
-        if columns.mask is not None and first and "/" not in first:
-            return f"{first}/{cells[columns.mask].removeprefix('/')}"
-        return first
+        mask = cells[columns.mask].removeprefix("/") if columns.mask is not None else ""
+        return f"{first}/{mask}" if first and mask and "/" not in first else first
 
     def _element(self, row: NumberedRow, address: str) -> Element | BadLine:
         columns, cells = self._columns, row.cells
