@@ -64,8 +64,7 @@ class PlainList:
     def read(self, source: Source, options: Options) -> Iterator[Found]:
         if options.column not in ("", "1"):
             raise ImportFailed('a plain list has no columns; name its format, for example "CSV"')
-        pairs = others = mapped = unnamed = 0
-        lengths = Lengths()
+        doubts = _Doubts()
         for number, text in source.lines():
             words = text.split(None, 2)
             if not words:
@@ -76,21 +75,36 @@ class PlainList:
             if not words[0][0].isdecimal():
                 _refuse_exemptions(number, text.strip())
             found = _read_simple(number, words) or _read(number, text.strip())
-            is_pair = isinstance(found, Element) and len(found.texts) == 2
-            pairs, others = pairs + is_pair, others + (not is_pair)
-            if isinstance(found, BadLine):
-                mapped += found.reason == IS_MAPPED
-            else:
-                unnamed += not found.comment
-                if not lengths.is_settled and (numbered := NUMBER_BEHIND.match(text.lstrip())):
-                    lengths.see(numbered[1], numbered[2])
+            doubts.see(found, text)
             yield found
-        if mapped > unnamed:
+        doubts.refuse(options)
+
+
+class _Doubts:
+    """What only all lines together tell: they may mean something else."""
+
+    def __init__(self) -> None:
+        self._pairs = self._others = self._mapped = self._unnamed = 0
+        self._lengths = Lengths()
+
+    def see(self, found: Element | BadLine, text: str) -> None:
+        is_pair = isinstance(found, Element) and len(found.texts) == 2
+        self._pairs, self._others = self._pairs + is_pair, self._others + (not is_pair)
+        if isinstance(found, BadLine):
+            self._mapped += found.reason == IS_MAPPED
+            return
+        self._unnamed += not found.comment
+        if not self._lengths.is_settled and (numbered := NUMBER_BEHIND.match(text.lstrip())):
+            self._lengths.see(numbered[1], numbered[2])
+
+    def refuse(self, options: Options) -> None:
+        """Raise ``ImportFailed`` where they do."""
+        if self._mapped > self._unnamed:
             raise ImportFailed(HOSTS_FILE)
-        if pairs > 1 and not others:
+        if self._pairs > 1 and not self._others:
             raise ImportFailed(TWO_EACH)
         if not options.score_column:
-            lengths.refuse()
+            self._lengths.refuse()
 
 
 def _refuse_exemptions(number: int, text: str) -> None:
@@ -167,7 +181,7 @@ def _read_denial(number: int, text: str, denied: str, remark: str) -> Element | 
     found, rest = addresses_first(denied)
     if rest or not found or DENIAL.match(remark.lstrip()):
         return BadLine(number, text)
-    return Element(number, tuple(found), None, comment(remark.strip("# ")))
+    return Element(number, tuple(found), None, comment(remark.lstrip("#/; ")))
 
 
 def _read_named(number: int, text: str) -> Element | BadLine:

@@ -115,19 +115,24 @@ class _RowReader:
             return row.bad(f"has too {'few' if len(cells) < width else 'many'} cells")
         if is_exempt((name, cells[place]) for place, name in self._flags):
             return None
-        if row.is_of_several_lines and any("\n" in cell and holds_address(cell) for cell in cells):
-            return row.bad("has an address in a text of several lines: a quote may be missing")
         address = self._address(cells)
+        problem = self._problem(row, address)
+        return row.bad(problem) if problem else self._element(row, address)
+
+    def _problem(self, row: NumberedRow, address: str) -> str:
+        cells = row.cells
+        if row.is_of_several_lines and any("\n" in cell and holds_address(cell) for cell in cells):
+            return "has an address in a text of several lines: a quote may be missing"
         if not address:
-            return row.bad("has no address")
+            return "has no address"
         self._refuse_heading(row)
         others = [cells[place] for place in self._others]
         if any(map(is_exempt_value, others)):
-            return row.bad("is an exception")
+            return "is an exception"
         # Without a heading nothing says that another address means something else.
         if not self._table.titles and any(has_other(cell, address) for cell in others):
-            return row.bad("has another address in a text")
-        return self._element(row, address)
+            return "has another address in a text"
+        return ""
 
     def _refuse_heading(self, row: NumberedRow) -> None:
         title = row.cells[self._columns.first]
