@@ -29,6 +29,8 @@ MAX_REMARKS: Final = 5
 REMARK_LETTERS: Final = 100
 MEMORY_BYTES: Final = 2**30
 OUTPUT_BYTES: Final = 2**31
+# So many bad lines, most of a list, say enough.
+MAX_BAD_LINES: Final = 100_000
 # A message each so many bytes.
 PROGRESS_BYTES: Final = 2**20
 
@@ -63,13 +65,21 @@ class Reading:
 
     def entries(self) -> Iterator[Entry]:
         """Give all entries as they stand in the list, and count what is bad."""
+        element_count = 0
         for found in self._found():
             if isinstance(found, Element):
-                yield from self._parsed(found)
+                entries = self._parsed(found)
+                element_count += bool(entries)
+                yield from entries
             elif isinstance(found, BadLine):
                 self.report.refuse(found)
             else:
                 self._note(found)
+            if self.report.bad_count > max(MAX_BAD_LINES, 10 * element_count):
+                raise ImportFailed(
+                    f"more than {MAX_BAD_LINES:,} of its lines, most of them, are not understood "
+                    f"({self.report.bad_lines[0]})"
+                )
         self.report.line_count = self.report.line_count or self._source.line_count
 
     def _found(self) -> Iterable[Found]:

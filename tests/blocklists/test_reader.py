@@ -95,6 +95,27 @@ def test_read_list__bad_lines_alone_are_never_an_empty_list(given: list[Any]) ->
         read("# x\nSorry", allow_empty=True)
 
 
+@pytest.mark.parametrize(
+    ("good_count", "bad_count", "is_refused"), [(0, 51, True), (4, 51, True), (6, 51, False)]
+)
+def test_read_list__so_many_bad_lines_end_it(
+    given: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    good_count: int,
+    bad_count: int,
+    is_refused: bool,
+) -> None:
+    monkeypatch.setattr(reader, "MAX_BAD_LINES", 50)
+    given += [Element(n, (f"9.9.9.{n}",)) for n in range(good_count)]
+    given += [Element(100 + n, ("nonsense",)) for n in range(bad_count)]
+    given += [Element(200, ("1.0.0.1",))] * 2
+    if is_refused:
+        with pytest.raises(ImportFailed, match=r"^more than 50 .*\(line 100: 'nonsense' is not"):
+            read("x")
+    else:
+        assert read("x")[1].bad_count == bad_count
+
+
 def test_read_list__page_of_an_error_is_refused_whatever_it_lists() -> None:
     page = "<html>\n9.9.9.9\n</html>\n"
     for options in ({}, {"allow_empty": True}, {"format_name": "list"}):

@@ -54,7 +54,7 @@ def _has_only_definitions(source: Source) -> bool:
     """Tell whether a file is one of definitions, made to be included: they are what it lists."""
     script = Script(source.chunks())
     for event in script.events():
-        if not isinstance(event, BadLine | Remark):
+        if script.has_other_than_definitions or not isinstance(event, BadLine | Remark):
             return False
     return script.has_definitions and not script.has_other_than_definitions
 

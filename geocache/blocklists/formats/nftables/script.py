@@ -50,6 +50,7 @@ class Script(Statements):
         while self._end:
             yield from self._statements("")
             if self._end == "}":
+                self.has_other_than_definitions = True
                 yield BadLine(self._line, "}", "ends a block that did not begin")
                 self._end = NEW_LINE
         if self._depth:
