@@ -18,6 +18,7 @@ from geocache.blocklists.outcome import Outcome, Progress
 from geocache.blocklists.sources import Origin
 from geocache.exceptions import BanError, ImportBusy, ImportFailed
 from geocache.models import ImportSource
+from geocache.standard_input import STANDARD_INPUT
 from geocache.text import storable
 
 # After a failure a list is tried again so soon, unless it is due sooner; and an import that ended
@@ -89,5 +90,5 @@ def _result(origin: Origin, source: ImportSource, is_stopped: Callable[[], bool]
 def _refuse_to_wait(origin: Origin) -> None:
     """Raise ``ImportFailed`` where reading may wait for another process: it cannot be stopped."""
     path = Path(origin.place)
-    if origin.place == sources.STANDARD_INPUT or path.is_fifo() or path.is_char_device():
+    if origin.place == STANDARD_INPUT or path.is_fifo() or path.is_char_device():
         raise ImportFailed(f"{origin.place!r} is not a file; the scheduler reads files and URLs")

@@ -5,7 +5,7 @@ from collections.abc import Container, Iterable
 from functools import lru_cache
 from typing import Final
 
-from geocache.blocklists.formats.words import means_exempt
+from geocache.blocklists.formats.words import OTHER_ANSWERS, means_exempt
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -46,10 +46,12 @@ COMMENT: Final = _names(
 # What is done with an address, and of which list it is.
 ACTION: Final = frozenset(
     _names(
-        "action decision verdict policy disposition mode status op operation classification rule"
-        " aktion"
+        "action decision verdict policy disposition aktion mode status op operation rule"
+        " classification"
     )
 )
+# Of these, such words as "ok" say that a request or a test was answered.
+STATES: Final = frozenset(_names("mode status op operation rule classification"))
 KIND: Final = ACTION | frozenset(_names("type list listtype"))
 # Measures that are no bans.
 OTHER_MEASURES: Final = frozenset(
@@ -70,6 +72,8 @@ IS_LISTED: Final = frozenset(
 )
 TRUE: Final = frozenset({"true", "yes", "1", "y", "t", "on", "ja"})
 FALSE: Final = frozenset({"false", "no", "0", "n", "f", "off", "nein"})
+# Of an address that is a key; a number may be a count.
+DENIALS: Final = FALSE - {"0"}
 # What names of lists have that hold what is not to be listed: at the start, or anywhere.
 EXEMPT_STARTS: Final = _names(
     "accept allow bypass except exclu exempt good ignor never noban permit safe trust unban unblock"
@@ -130,6 +134,8 @@ def is_exempt(cells: Iterable[tuple[str, str]]) -> bool:
 
 def _is_exempt(name: str, value: str) -> bool:
     word = plain_name(value)
+    if name in STATES and word in OTHER_ANSWERS:
+        return False
     if name in KIND:
         return (
             means_exempt(word) or word == "captcha" or (name in ACTION and word in OTHER_MEASURES)

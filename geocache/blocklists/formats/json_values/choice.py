@@ -17,15 +17,16 @@ FAMILIES: Final = ("4", "6")
 def read_chosen(rows: Callable[[], Iterator[JsonRow]], options: Options) -> Iterator[Found]:
     """Give the elements of what ``rows`` gives, each time it is called; raise ``ImportFailed``."""
     unknown = "" if options.column else _unknown_list(islice(rows(), SURVEYED_ROWS))
-    seen = False
+    # The last line on which something was read.
+    seen_at = 0
     for row in rows():
         chosen = [
             one for one in row.candidates if one.is_known or (unknown and one.name == unknown)
         ]
         if chosen:
-            if row.is_outer and seen:
+            if row.is_around and seen_at >= row.line_number:
                 raise ImportFailed(_question([chosen[0].name, "what is inside of the object"]))
-            seen = True
+            seen_at = row.line_number
             yield _element(row, chosen)
         elif row.problem:
             yield BadLine(row.line_number, row.shown, row.problem)

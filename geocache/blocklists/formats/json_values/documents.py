@@ -11,6 +11,7 @@ from geocache.blocklists.formats.column_names import is_exempt_list, plain_name
 from geocache.blocklists.formats.json_values.choice import read_chosen
 from geocache.blocklists.formats.json_values.cursor import JsonCursor
 from geocache.blocklists.formats.json_values.rows import MAX_DEPTH, NOT_READ, JsonRow, RowReader
+from geocache.exceptions import ImportFailed
 
 BEGIN: Final = re.compile(r"\s*+(?:[\[{]\s*+(?:[\[{\]}\"']|$)|null\s*+$)")
 # As Python writes lists, and so fail2ban-client.
@@ -74,6 +75,7 @@ class _Document:
         cursor, line = self._cursor, self._cursor.line_number
         scalars: dict[str, Any] = {}
         names: set[str] = set()
+        is_exempt = has_read = False
         for key in cursor.members():
             name = plain_name(key)
             letter, at = cursor.peek(), cursor.line_number
@@ -84,13 +86,20 @@ class _Document:
                 cursor.value()
             elif is_entry(key):
                 yield self._reader.keyed(key, cursor.value(), at)
+            elif letter in "[{" and is_exempt:
+                yield JsonRow(at, [], key, "is of what is not to be listed")
+                cursor.value()
             elif letter in "[{":
+                has_read = True
                 yield from self._value(key, depth + 1)
             elif key in scalars:
                 yield JsonRow(at, [], key, "stands there twice")
                 cursor.value()
             else:
                 scalars[key] = cursor.value()
+                is_exempt = is_exempt or self._reader.is_exempt({key: scalars[key]})
                 continue
             names.add(name)
+        if is_exempt and has_read:
+            raise ImportFailed(f"line {line}: an object says after its lists that they are allowed")
         yield from self._reader.outer(scalars, line, is_around=bool(names))

@@ -13,6 +13,8 @@ from geocache.blocklists.formats.json_values.rows import JsonRow, RowReader
 COMMENT: Final = ("#", "//")
 # Between the lines of an array, which some write as lines.
 BRACKETS: Final = ("", "[", "]", ",")
+# What a line ends with that is none by itself.
+GOING_ON: Final = ("[", "{", ",", ":")
 TOLD_BY: Final = 20
 
 
@@ -25,7 +27,11 @@ class JsonLines:
         """Tell whether most of its first lines are objects or arrays, each by itself."""
         meant = (line.strip() for line in head.lines if line.strip())
         lines = list(islice((line for line in meant if not line.startswith(COMMENT)), TOLD_BY))
-        return len(lines) > 1 and lines[0] not in BRACKETS and _whole_count(lines) * 2 >= len(lines)
+        if len(lines) < 2 or lines[0] in BRACKETS:
+            return False
+        # One document may have a value of a list on each line.
+        goes_on = lines[0].endswith(GOING_ON) and not _is_whole(lines[0])
+        return not goes_on and _whole_count(lines) * 2 >= len(lines)
 
     def read(self, source: Source, options: Options) -> Iterator[Found]:
         reader = RowReader(options.column, options.own_jail)

@@ -14,6 +14,7 @@ from geocache.blocklists.formats.words import (
     addresses_only,
     comment,
     holds_address,
+    is_exempt_value,
     is_mask,
     means_exempt,
     score,
@@ -23,6 +24,7 @@ from geocache.blocklists.formats.words import (
 
 MAX_DEPTH: Final = 16
 MAX_SHOWN: Final = 200
+IS_EXCEPTION: Final = "is an exception"
 MAX_NUMBER: Final = 1e15
 
 
@@ -46,8 +48,10 @@ class JsonRow:
     value: Any = None
     # Why it is a bad line if none of the candidates is chosen; empty: then it says nothing.
     problem: str = ""
-    # It is around other values, as in ``{"ip": ..., "data": [...]}``.
+    # It is an object that is a document by itself, or is around other values.
     is_outer: bool = False
+    # As in ``{"ip": ..., "data": [...]}``.
+    is_around: bool = False
 
     @property
     def shown(self) -> str:
@@ -89,7 +93,8 @@ class RowReader:
         fields = _fields(value) if isinstance(value, dict) else {}
         texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         words = [text for text in texts if isinstance(text, str)]
-        if value is False or _is_exempt(fields) or any(means_exempt(plain_name(w)) for w in words):
+        names = map(plain_name, words)
+        if value is False or _is_exempt(fields) or any(map(_is_denial, names)):
             return JsonRow(line, [])
         others = [one.texts for one in _known(fields) if one.texts != (address,)]
         if others or isinstance(value, Repeated) or any(map(holds_address, words)):
@@ -99,6 +104,11 @@ class RowReader:
         candidate = Candidate("", True, (address,), points, comment(note))
         return JsonRow(line, [candidate], address, "is not an address")
 
+    def is_exempt(self, scalars: Mapping[str, Any]) -> bool:
+        """Tell whether an object with these values says that it is not to be listed."""
+        fields = _fields(scalars)
+        return _is_exempt(fields) or _has_exempt_value(fields)
+
     def outer(self, scalars: Mapping[str, Any], line: int, *, is_around: bool) -> Iterator[JsonRow]:
         """Give what an object says by itself, which may be around others."""
         fields = _fields(scalars)
@@ -106,8 +116,10 @@ class RowReader:
             yield JsonRow(line, [], scalars)
         elif _is_exempt(fields):
             return
+        elif _has_exempt_value(fields):
+            yield _bad(line, scalars, IS_EXCEPTION)
         elif candidates := self._candidates(scalars):
-            yield JsonRow(line, candidates, scalars, is_outer=True)
+            yield JsonRow(line, candidates, scalars, is_outer=True, is_around=is_around)
         elif not is_around and any(value is not None for value in scalars.values()):
             yield _bad(line, scalars, "has no key of an address")
 
@@ -133,6 +145,8 @@ class RowReader:
             yield JsonRow(line, [], value)
         elif _is_exempt(fields):
             yield JsonRow(line, [])
+        elif _has_exempt_value(fields):
+            yield _bad(line, value, IS_EXCEPTION)
         elif candidates := self._candidates(value):
             yield JsonRow(line, candidates, value, "has none of the keys that are read")
         else:
@@ -190,7 +204,11 @@ def _known(fields: Mapping[str, Any]) -> list[Candidate]:
 
 
 def _unknown(fields: Mapping[str, Any]) -> list[Candidate]:
-    held = [name for name, value in fields.items() if isinstance(value, str) and is_address(value)]
+    held = [
+        name
+        for name, value in fields.items()
+        if isinstance(value, str) and is_address(value) and not column_names.is_exempt_list(name)
+    ]
     return [one for name in held for one in _of_key(fields, name, is_known=False)]
 
 
@@ -216,7 +234,7 @@ def _of_key(fields: Mapping[str, Any], name: str, *, is_known: bool) -> list[Can
     text = without_scope(texts[0])
     for other in column_names.MASK.intersection(fields) - {name}:
         mask = _text(fields[other])
-        if is_mask(mask):
+        if is_mask(mask) or (mask and "mask" in other):
             return [Candidate(name, is_known, (_clean(f"{text}/{mask.removeprefix('/')}"),))]
     return [_with_port(Candidate(name, is_known, addresses_only(_clean(text))), text)]
 
@@ -230,6 +248,15 @@ def _is_exempt(fields: Mapping[str, Any]) -> bool:
     return column_names.is_exempt(
         (name, _text(fields[name])) for name in fields if name in column_names.FLAGS
     )
+
+
+def _has_exempt_value(fields: Mapping[str, Any]) -> bool:
+    """Tell whether one of the values says so, whatever it is called."""
+    return any(isinstance(value, str) and is_exempt_value(value) for value in fields.values())
+
+
+def _is_denial(word: str) -> bool:
+    return means_exempt(word) or word in column_names.DENIALS
 
 
 def _score(fields: Mapping[str, Any]) -> float | None:
