@@ -50,10 +50,13 @@ class Lines:
         # Of a listing: the set that it has come to, and whether its members follow.
         self._listed = ""
         self._has_members = False
+        # How many members it says that it has; those of a set with a timeout may be fewer.
+        self._missing = 0
+        self._has_timeout = False
 
     def events(self) -> Iterator[Event]:
         """Give what happens to sets, in the order of the file."""
-        remark_count = 0
+        number = remark_count = 0
         for number, text in self._lines:
             words = _words(text)
             if not words:
@@ -66,13 +69,22 @@ class Lines:
                 if remark_count <= MAX_REMARKS and said and not said.startswith("!"):
                     yield Remark(said[:1000])
             elif words[0] == "Name:" and len(words) > 1:
+                yield from self._end(number)
                 self._listed, self._has_members = words[1], False
             elif self._has_members:
+                self._missing -= 1
                 yield self._type(self._listed).member(number, self._listed, words)
             elif self._listed and text.startswith(HEADINGS):
                 yield from self._heading(words)
             else:
                 yield from self._command(number, words)
+        yield from self._end(number)
+
+    def _end(self, number: int) -> Iterator[Event]:
+        """Say that a listed set is cut off."""
+        if self._missing > 0 and not self._has_timeout:
+            yield BadLine(number, self._listed, f"has {self._missing} members less than it says")
+        self._missing, self._has_timeout = 0, False
 
     def _heading(self, words: list[str]) -> Iterator[Event]:
         match words:
@@ -80,6 +92,9 @@ class Lines:
                 yield self._declare(self._listed, SetType(kind))
             case ["Header:", *options]:
                 self._types[self._listed] = SetType.read(self._type(self._listed).name, options)
+                self._has_timeout = "timeout" in options
+            case ["Number", "of", "entries:", count] if count.isdecimal():
+                self._missing = int(count[:9])
             case ["Members:"]:
                 self._has_members = True
 
