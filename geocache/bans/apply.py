@@ -98,6 +98,7 @@ def apply_bans(
         return BanReport()
     # What is banned is this machine's, for all imports together.
     with _locked(keep, wait_seconds):
+        is_repeated = is_repeated or (action.is_whole and compared.is_interrupted())
         compared.begin()
         protection = read_protection(action.takes)
         lists, count = compared.lists(), all_bans().count()

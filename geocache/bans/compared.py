@@ -40,6 +40,11 @@ def lists() -> str:
     return repr(list(runs.annotate(*counts)))
 
 
+def is_interrupted() -> bool:
+    """Tell whether what was begun last has not ended: more may be in force than is recorded."""
+    return not _read(LISTS)
+
+
 def begin() -> None:
     """Forget what was done: killed from here on, all is compared again."""
     _path(LISTS).unlink(missing_ok=True)

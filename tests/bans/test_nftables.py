@@ -18,6 +18,7 @@ from hypothesis.strategies import ip_addresses, lists
 from geocache.bans import apply as bans
 from geocache.bans.nftables import NftablesAction
 from geocache.exceptions import BanError
+from geocache.models import ImportSource
 from tests.conftest import require
 from tests.factories import use_dummy_provider
 from tests.support.ban_actions import many_entries, use_action
@@ -219,3 +220,24 @@ def test_nftables__with_an_import(tmp_path: Path, settings: Any) -> None:
     assert "127.0.0.1" not in path.read_text()
     imported("2.2.2.2")
     assert "1.1.1.1" not in path.read_text()
+
+
+@pytest.mark.django_db
+def test_nftables__what_a_killed_process_has_not_recorded_ends(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_dummy_provider(settings)
+    path = tmp_path / "b.nft"
+    use_action(settings, "geocache.bans.nftables.NftablesAction", path=str(path))
+
+    def dying(_: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bans, "record_bans", dying)
+        with pytest.raises(KeyboardInterrupt):
+            imported("9.9.9.9")
+    assert "9.9.9.9" in path.read_text()
+    ImportSource.objects.all().delete()
+    bans.apply_due_bans()
+    assert "9.9.9.9" not in path.read_text()
