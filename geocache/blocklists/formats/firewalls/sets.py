@@ -18,7 +18,9 @@ SHOWN_SETS: Final = 20
 SHOWN_LETTERS: Final = 80
 # An element with more parts than a firewall allows.
 MAX_COMPONENTS: Final = 8
-ALLOWS: Final = "is a set of what is allowed, by its name; choose it with --set if you mean it"
+ALLOWS: Final = (
+    "is a set of what is allowed, by its name or by a rule; choose it with --set if you mean it"
+)
 OWN_BANS: Final = "the bans of geocache itself are not read"
 # How fail2ban names the sets that the actions of a jail fill, in nftables and ipset.
 JAIL_SETS: Final = ("addr-set-{}", "addr6-set-{}", "f2b-{}", "f2b-{}6")
@@ -59,6 +61,12 @@ class Clear(NamedTuple):
     scope: str = ""
 
 
+class Allow(NamedTuple):
+    """A rule lets those of a set through."""
+
+    name: str
+
+
 class Swap(NamedTuple):
     """Two sets exchange what they hold."""
 
@@ -73,7 +81,7 @@ class Rename(NamedTuple):
     new: str
 
 
-Event = Declare | Add | Delete | Clear | Swap | Rename | BadLine | Remark
+Event = Declare | Add | Allow | Delete | Clear | Swap | Rename | BadLine | Remark
 # Gives the events of a file from its start.
 Events = Callable[[], Iterable[Event]]
 
@@ -81,7 +89,7 @@ Events = Callable[[], Iterable[Event]]
 def read_sets(events: Events, options: Options) -> Iterator[Found]:
     """Give the elements of all sets of addresses, or of the one that is named.
 
-    Unless it is named, a set that is called one of what is allowed is a bad line.
+    Unless it is named, a set of what is allowed, by its name or by a rule, is a bad line.
     """
     survey = _Survey(events())
     first_positions = survey.choose(options)
@@ -115,9 +123,9 @@ class _Contents:
             self._count += 1
         return content
 
-    def follow(self, event: Declare | Clear | Swap | Rename) -> None:
+    def follow(self, event: Allow | Declare | Clear | Swap | Rename) -> None:
         match event:
-            case Declare(name, _):
+            case Declare(name, _) | Allow(name):
                 self.of(name)
             case Swap(first, second):
                 one, other = self.of(first), self.of(second)
@@ -131,10 +139,11 @@ class _Survey:
     """What the first reading tells."""
 
     def __init__(self, events: Iterable[Event]) -> None:
-        # What ``choose`` leaves out for its name.
+        # What ``choose`` leaves out for its name, or for a rule that lets it through.
         self.allowing: dict[int, str] = {}
         self._contents = _Contents()
         self._without_addresses: set[int] = set()
+        self._let_through: set[int] = set()
         # When a set, or all whose names begin so, was emptied last.
         self._cleared: dict[int | str, int] = {}
         self._deletions: dict[tuple[int, str], Deletions] = {}
@@ -144,11 +153,13 @@ class _Survey:
             elif not isinstance(event, BadLine | Remark):
                 self._note(event, position)
 
-    def _note(self, event: Declare | Delete | Clear | Swap | Rename, position: int) -> None:
+    def _note(self, event: Allow | Declare | Delete | Clear | Swap | Rename, position: int) -> None:
         contents = self._contents
         match event:
             case Declare(name, True):
                 self._without_addresses.discard(contents.of(name))
+            case Allow(name):
+                self._let_through.add(contents.of(name))
             case Declare(name, False):
                 self._without_addresses.add(contents.of(name))
             case Delete(_, name, text, rest, is_exact):
@@ -177,7 +188,11 @@ class _Survey:
                 f" {_listed(held)}"
             )
         if not options.set_name:
-            self.allowing = {one: name for name, one in chosen.items() if is_exempt_set(name)}
+            self.allowing = {
+                one: name
+                for name, one in chosen.items()
+                if one in self._let_through or is_exempt_set(name)
+            }
         return {
             content: self._first(name, content)
             for name, content in chosen.items()

@@ -8,6 +8,7 @@ from typing import Final
 from geocache.blocklists.formats.base import BadLine, Found, Head, Options, Source
 from geocache.blocklists.formats.firewalls.sets import (
     Add,
+    Allow,
     Clear,
     Declare,
     Delete,
@@ -22,6 +23,7 @@ from geocache.blocklists.formats.json_values.cursor import (
     Repeated,
 )
 from geocache.blocklists.formats.nftables.names import ADDRESS_FIELDS, ADDRESS_TYPES
+from geocache.blocklists.formats.nftables.statements import ACCEPTING
 
 BEGINNING: Final = re.compile(r'\s{0,99}\{\s{0,99}"nftables"\s{0,99}:')
 COMMANDS: Final = frozenset(
@@ -29,7 +31,7 @@ COMMANDS: Final = frozenset(
 )
 TAKING: Final = frozenset(("delete", "destroy"))
 OTHER_OBJECTS: Final = frozenset(
-    ("metainfo", "chain", "rule", "flowtable", "counter", "quota", "limit", "secmark", "synproxy")
+    ("metainfo", "chain", "flowtable", "counter", "quota", "limit", "secmark", "synproxy")
 ) | {"ct helper", "ct timeout", "ct expectation", "meter", "hook", "tunnel"}
 
 
@@ -69,10 +71,25 @@ def _object(cursor: JsonCursor, command: str) -> Iterator[Event]:
                 yield Clear(_name(described, "family", "name"))
             elif command == "flush" and key == "ruleset":
                 yield Clear(_name(described, "family"))
+        elif key == "rule":
+            yield from _rule(cursor.value())
         elif key in OTHER_OBJECTS:
             cursor.value()
         else:
             yield _unknown(cursor, key)
+
+
+def _rule(described: object) -> Iterator[Event]:
+    """Tell which sets a rule lets through."""
+    table = _name(described, "family", "table")
+    match described:
+        case {"expr": [*parts]}:
+            accepts = any(isinstance(part, dict) and ACCEPTING & part.keys() for part in parts)
+            for part in parts:
+                match part:
+                    case {"match": {"op": op, "right": str() as name}} if name.startswith("@"):
+                        if accepts or op == "!=":
+                            yield Allow(f"{table} {name[1:]}")
 
 
 def _unknown(cursor: JsonCursor, key: str) -> BadLine:

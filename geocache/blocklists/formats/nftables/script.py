@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from geocache.blocklists.formats.base import BadLine
-from geocache.blocklists.formats.firewalls.sets import Add, Clear, Declare, Delete, Event
+from geocache.blocklists.formats.firewalls.sets import Add, Allow, Clear, Declare, Delete, Event
 from geocache.blocklists.formats.nftables.elements import Value, read_value
 from geocache.blocklists.formats.nftables.names import (
     has_addresses,
@@ -67,6 +67,8 @@ class Script(Statements):
             elif self._end == "{":
                 yield BadLine(self._line, "{", "is a block without a name")
             self._pass_over_block()
+            yield from (Allow(set_name([name], table)) for name in sorted(self._allowed))
+            self._allowed.clear()
 
     def _command(self, words: list[str], table: str) -> Iterator[Event]:
         """Read one command, or one object of a table."""
@@ -85,7 +87,7 @@ class Script(Statements):
             if command in ("add", "create"):
                 yield from self._add(kind, names, table)
             elif command in ("insert", "replace"):
-                self._pass_over_rule()
+                yield from self._add("rule", names, table)
             elif kind == "element" and command in ("delete", "destroy"):
                 for add in self._adds(set_name(names, table), names[-1:]):
                     yield Delete(add.line_number, add.name, add.text, add.rest)
@@ -107,7 +109,9 @@ class Script(Statements):
         elif kind == FRAGMENT and names[:1] == ["="]:
             yield from self._adds(FRAGMENT, names[1:])
         elif kind == "rule":
-            self._pass_over_rule()
+            self._read_rule(names)
+            yield from (Allow(f"{table_name(names)} {name}") for name in sorted(self._allowed))
+            self._allowed.clear()
         elif kind in ("type", "typeof"):
             yield Declare(FRAGMENT, has_addresses(kind, names))
         elif kind not in OTHER_OBJECTS | PARTS_OF_SETS:

@@ -1,6 +1,6 @@
 """The statements of the language of nftables: words, and what ends them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from geocache.blocklists.formats.base import Remark
@@ -11,6 +11,9 @@ STATEMENT_ENDS: Final = frozenset(("\n", ";", "{", "}", ""))
 # A statement has fewer words; what is beyond is passed over.
 MAX_WORDS: Final = 100
 MAX_REMARKS: Final = 20
+RULE_ENDS: Final = frozenset((NEW_LINE, ";"))
+ACCEPTING: Final = frozenset(("accept", "return"))
+NOT_IN: Final = ["!", "="]
 
 
 class Statements:
@@ -26,6 +29,8 @@ class Statements:
         self._depth = 0
         self._remarks: list[Remark] = []
         self._remark_count = 0
+        # The sets of which rules let those through that are in them, since this was asked last.
+        self._allowed: set[str] = set()
 
     def _statement(self) -> list[str]:
         """Return the words up to what ends them: a line end, ``;``, a brace or the end."""
@@ -64,17 +69,31 @@ class Statements:
     def _pass_over_block(self) -> None:
         """Pass over a block that has nothing to do with sets, if one begins here."""
         if self._end == "{":
-            outside = self._depth - 1
+            outside, rule = self._depth - 1, list[str]()
             while self._depth > outside and (word := self._next()):
-                pass
+                if word in RULE_ENDS:
+                    self._note_rule(rule)
+                    rule.clear()
+                elif len(rule) < MAX_WORDS:
+                    rule.append(word)
+            self._note_rule(rule)
             self._end = NEW_LINE if word else ""
 
-    def _pass_over_rule(self) -> None:
-        """Pass over the rest of a rule: it goes on after the braces of a set without a name."""
+    def _note_rule(self, words: Sequence[str]) -> None:
+        """Note the sets that a rule accepts, or does without."""
+        is_accepting = not ACCEPTING.isdisjoint(words)
+        for index, word in enumerate(words):
+            if word[0] == "@" and (is_accepting or words[max(0, index - 2) : index] == NOT_IN):
+                self._allowed.add(word[1:])
+
+    def _read_rule(self, words: list[str]) -> None:
+        """Read the rest of a rule: it goes on after the braces of a set without a name."""
+        rule = list(words)
         while self._end == "{":
             self._pass_over_block()
             if self._end:
-                self._statement()
+                rule += self._statement()
+        self._note_rule(rule)
 
     def _close(self) -> None:
         """Go on after the brace that ends a block."""
