@@ -46,8 +46,8 @@ COMMENT: Final = _names(
 # What is done with an address, and of which list it is.
 ACTION: Final = frozenset(
     _names(
-        "action decision verdict policy disposition aktion mode status op operation rule"
-        " classification"
+        "action decision verdict policy disposition aktion target access mode status op operation"
+        " rule classification"
     )
 )
 # Of these, such words as "ok" say that a request or a test was answered.
@@ -57,7 +57,7 @@ KIND: Final = ACTION | frozenset(_names("type list listtype"))
 OTHER_MEASURES: Final = frozenset(
     _names(
         "captcha challenge monitor log alert throttle simulate simulated none count delete deleted"
-        " remove removed expired inactive disabled revoked"
+        " remove removed expired inactive disabled revoked return"
     )
 )
 IS_EXEMPT: Final = frozenset(
@@ -65,6 +65,8 @@ IS_EXEMPT: Final = frozenset(
         "whitelisted iswhitelisted allowed isallowed allowlisted isallowlisted excluded isexcluded"
         " exempt ignored isignored exception deleted isdeleted removed isremoved revoked isrevoked"
         " expired isexpired simulated falsepositive isfalsepositive disabled isdisabled erlaubt"
+        " trusted istrusted safe issafe benign isbenign whitelist allowlist permitted ispermitted"
+        " bypass bypassed exempted"
     )
 )
 IS_LISTED: Final = frozenset(

@@ -169,12 +169,17 @@ def _read_one(number: int, text: str, address: str, notes: tuple[str, str]) -> E
 
 def _read_several(number: int, text: str, found: list[str], remark: str) -> Element | BadLine:
     """Read several addresses; two of them may be the first and last of one network."""
-    network = whole_network(*found) if len(found) == 2 else None
-    if network is None:
+    network = whole_network(*found[:2])
+    is_only, is_wide = (
+        len(found) == 2,
+        network is not None
+        and network.prefix_length <= (NARROWEST_RANGE[6 if ":" in network.text else 4]),
+    )
+    if network is None or not (is_only or is_wide):
         return Element(number, tuple(found), None, remark)
-    if network.prefix_length > NARROWEST_RANGE[6 if ":" in network.text else 4]:
-        return BadLine(number, text, "may be two addresses, or a range")
-    return Element(number, (network.text,), None, remark)
+    if is_only and is_wide:
+        return Element(number, (network.text,), None, remark)
+    return BadLine(number, text, "may be two addresses, or a range")
 
 
 def _read_denial(number: int, text: str, denied: str, remark: str) -> Element | BadLine:

@@ -23,6 +23,8 @@ PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?"
 CANDIDATE: Final = re.compile(
     r"(?<![\w.:])(?<![A-Za-z0-9]-)(?<![A-Za-z]/)\[?([0-9A-Fa-f:.]{2,}+)(?!\w|-[A-Za-z])"
 )
+# Without one of these a text holds no address: it is a name, or a time.
+MAY_HOLD: Final = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|::|(?:[0-9A-Fa-f]{1,4}:){6}")
 NUMBER: Final = re.compile(r"[-+]?[0-9]{1,20}(?:\.[0-9]{1,20})?%?")
 
 EXEMPT: Final = re.compile(
@@ -116,8 +118,9 @@ def holds_address(text: str) -> bool:
 
 def has_other(text: str, address: str) -> bool:
     """Tell whether a text holds an address that is not this one."""
-    is_possible = "." in text or ":" in text
-    return is_possible and any(word not in (address, f"{address}:") for word in addresses_in(text))
+    return MAY_HOLD.search(text) is not None and any(
+        word not in (address, f"{address}:") for word in addresses_in(text)
+    )
 
 
 def addresses_in(text: str) -> Iterator[str]:

@@ -245,8 +245,10 @@ def _with_port(candidate: Candidate, text: str) -> Candidate:
 
 
 def _is_exempt(fields: Mapping[str, Any]) -> bool:
-    return column_names.is_exempt(
-        (name, _text(fields[name])) for name in fields if name in column_names.FLAGS
+    flags = [(name, held) for name, held in fields.items() if name in column_names.FLAGS]
+    return column_names.is_exempt((name, _text(held)) for name, held in flags) or any(
+        isinstance(held, dict) and name in column_names.KIND and _is_exempt(_fields(held))
+        for name, held in flags
     )
 
 
