@@ -33,9 +33,9 @@ V4: Final = re.compile(
         | (?<=[<>]\ .)[0-9]{0,2}\.(?:[0-9]{1,3}\.){2}[0-9]{1,3}(?=\.[\w-]{1,15}:)
     )
     """,
-    re.VERBOSE | re.ASCII,  # a letter of another script beside it is no part of it
+    re.VERBOSE | re.ASCII,  # a letter of another script beside it is not a part of it
 )
-# A name before a colon is no part of an IPv6 address if a letter in it is not a hexadecimal digit:
+# A name before a colon is not part of an IPv6 address if one of its letters is not hexadecimal:
 # ``IPv6:2001:db8::1``, ``client:2001:db8::1``. The group before that colon has at most four.
 HEX: Final = "[0-9A-Fa-f]"
 NAMED: Final = rf"(?<=:.)(?:{'|'.join(f'(?<=[G-Zg-z_]{HEX * n}:.)' for n in range(5))})"

@@ -1,4 +1,4 @@
-"""What people hand in that is no list: told by how it begins, with what to do instead."""
+"""What people hand in that is not a list: told by how it begins, with what to do instead."""
 
 import re
 from typing import Final
@@ -42,7 +42,7 @@ MARKUP: Final = re.compile(r"\s*<[!?a-z][^\s>]*[\s>]", re.IGNORECASE)
 
 
 def binary_problem(head: bytes) -> str:
-    """Return why a content that begins with these bytes is no list, or the empty text."""
+    """Return why a content that begins with these bytes is not a list, or the empty text."""
     for offset, magic, what, advice in SIGNATURES:
         if head.startswith(magic, offset):
             return f"it is {what}; {advice}"
@@ -50,14 +50,14 @@ def binary_problem(head: bytes) -> str:
 
 
 def page_problem(head: str) -> str:
-    """Return why a content that begins with this text is no list, or the empty text."""
+    """Return why a content that begins with this text is not a list, or the empty text."""
     if PAGE.match(head):
         return "it is an HTML page, perhaps one that says what is wrong; check where it comes from"
     return ""
 
 
 def markup_problem(head: str) -> str:
-    """Return why a content of no known format is no list, or the empty text."""
+    """Return why a content of no known format is not a list, or the empty text."""
     if MARKUP.match(head):
         return "it is an XML document; ask its publisher for a list as text, CSV or JSON"
     return ""

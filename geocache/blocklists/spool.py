@@ -67,7 +67,7 @@ def spooled(
                 count += len(chunk)
                 if count > MAX_BYTES:
                     raise ImportFailed(
-                        f"larger than {MAX_BYTES:,} bytes; that is no list of addresses"
+                        f"larger than {MAX_BYTES:,} bytes; that is not a list of addresses"
                     )
                 digest.update(chunk)
                 kept.write(chunk)

@@ -130,7 +130,7 @@ class MmdbProvider(Provider):
                 and database.is_written_over()
                 and self._seen.get(path) != stamp
             ):
-                # Not before it has been the same twice: half of it is no database, or a wrong one.
+                # Not before it has been the same twice: half of a file is broken, or wrong.
                 self._seen[path] = stamp
                 if self._written_over_throttle.is_due():
                     log.warning("geo_database_written_over", path=str(path))

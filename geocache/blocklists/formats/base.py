@@ -30,7 +30,7 @@ IS_NO_ADDRESS: Final = "is not an address"
 
 
 class BadLine(NamedTuple):
-    """A place that was not understood: what stands there, and why it is no entry."""
+    """A place that was not understood: what stands there, and why it is not an entry."""
 
     line_number: int
     text: str

@@ -35,7 +35,7 @@ STEPS: Final = 10_000
 
 
 def read(file: IO[bytes], options: Options) -> Iterator[Found]:
-    """Give all addresses that a database has bans of; raise ``ImportFailed`` if it is no such."""
+    """Give all addresses that a database has bans of; raise ``ImportFailed`` if it is not one."""
     try:
         with _opened(file) as database:
             tables = _tables(database)

@@ -41,7 +41,7 @@ class Add(NamedTuple):
     text: str
     comment: str = ""
     rest: str = ""
-    # Why it is no entry.
+    # Why it is not an entry.
     problem: str = ""
 
 
@@ -243,7 +243,7 @@ def _listed(held: Iterable[str]) -> str:
 
 
 def split_components(parts: list[str]) -> tuple[str, str, str]:
-    """Return the address of an element of several parts, the others, and why it is no entry."""
+    """Return the address of an element of several parts, the others, and why it is not an entry."""
     text, rest = parts[0], " . ".join(parts[1:])
     if not rest:
         return text, "", ""

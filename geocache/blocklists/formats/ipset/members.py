@@ -80,7 +80,7 @@ class SetType:
 
 
 def _options(words: Sequence[str]) -> tuple[str, str]:
-    """Return the comment, and why an element is no entry."""
+    """Return the comment, and why an element is not an entry."""
     comment, problem, index = "", "", 0
     while index < len(words):
         word = words[index].removeprefix("--")

@@ -51,7 +51,7 @@ class JsonCursor:
         self._at = 0
 
     def peek(self) -> str:
-        """Return the next letter that is no space; the empty text at the end."""
+        """Return the next letter that is not a space; the empty text at the end."""
         while True:
             self._go(SPACE.match(self._text, self._at).end())  # type: ignore[union-attr]  # always
             if self._at < len(self._text):
