@@ -149,16 +149,18 @@ def test_nftables__lost_sets_come_back_with_the_next_look(
 @pytest.mark.slow
 def test_nftables__500_000_entries_load_in_time(tmp_path: Path, nft: list[str]) -> None:
     action = NftablesAction(path=str(tmp_path / "b.nft"), command=[*nft, "-f"])
-    tracemalloc.start()
-    entries = many_entries(500_000)
     started = time.monotonic()
-    action.replace(entries)
-    seconds = time.monotonic() - started
+    action.replace(many_entries(500_000))
+    # docs/blocklists.md has the figure, of which this is a multiple: other work may go on here.
+    assert time.monotonic() - started < 60
+
+
+def test_nftables__memory_is_flat(tmp_path: Path) -> None:
+    tracemalloc.start()
+    NftablesAction(path=str(tmp_path / "b.nft")).replace(many_entries(50_000))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # docs/blocklists.md has the figure, of which this is a multiple: other work may go on here.
-    assert seconds < 60
-    assert peak < 5 * 2**20
+    assert peak < 2**21
 
 
 @pytest.mark.slow

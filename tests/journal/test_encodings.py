@@ -37,7 +37,7 @@ flushed = flush_dirty().flushed
 writer.append([a_location("30.0.1.0", city={CITIES[-1]!r})])
 flushed += flush_dirty().flushed
 # Lists have lines and places in any language too.
-imported("30.0.2.1", "30.0.2.2", "30.0.2.3", "東京 is no address", origin="/srv/東京.txt")
+imported("30.0.2.1", "30.0.2.2", "30.0.2.3", "東京 is no address", place="/srv/東京.txt")
 stored = [row.city for row in GeoCache.objects.order_by("sort_key")]
 entries = RejectedEntry.objects.order_by("pk")
 rejected = [load_locations(entry.record)[0].city for entry in entries]

@@ -25,9 +25,9 @@ def a_list(*entries: str) -> str:
     return "".join(f"{entry}\n" for entry in entries)
 
 
-def imported(*entries: str, name: str = "test", **options: Any) -> Outcome:
+def imported(*entries: str, name: str = "test", place: str = "", **options: Any) -> Outcome:
     with kept(a_list(*entries)) as content:
-        return apply.import_list(Origin(name, ""), content, **options)
+        return apply.import_list(Origin(name, place), content, **options)
 
 
 def an_entry(text: str, score: float | None = None, comment: str = "") -> Entry:
