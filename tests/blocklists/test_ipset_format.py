@@ -96,7 +96,7 @@ def test_ipset__a_document_type_is_refused() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ipset")
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(
     st.sets(addresses(4) | networks(4), min_size=1, max_size=30),
     st.sets(addresses(6) | networks(6), min_size=1, max_size=30),
@@ -117,7 +117,7 @@ def test_ipset__reads_the_networks_that_ipset_writes(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ipset")
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(
     st.dictionaries(
         addresses(4),
@@ -167,7 +167,7 @@ def commands(kind: str) -> st.SearchStrategy[str]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ipset")
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(
     st.sampled_from(["hash:ip", "hash:net"]).flatmap(
         lambda kind: st.tuples(st.just(kind), st.lists(commands(kind), min_size=1, max_size=20))

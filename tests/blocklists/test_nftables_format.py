@@ -192,7 +192,7 @@ def elements(version: int) -> st.SearchStrategy[list[str]]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("nft")
 @settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(elements(4), elements(6))
 def test_nftables__reads_the_intervals_that_nft_writes(four: list[str], six: list[str]) -> None:
@@ -212,7 +212,7 @@ def test_nftables__reads_the_intervals_that_nft_writes(four: list[str], six: lis
 @pytest.mark.slow
 @pytest.mark.usefixtures("nft")
 @settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     st.sampled_from([4, 6]).flatmap(
@@ -279,7 +279,7 @@ def commands(draw: st.DrawFn) -> str:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("nft")
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(commands())
 def test_nftables__a_script_leaves_what_nft_then_has(script: str) -> None:
     left = read(NFTABLES, output_of(LIST_ALL, script))

@@ -294,11 +294,11 @@ def test_unusable__a_database_of_another_type(tmp_path, database_type):
 
 @pytest.mark.slow
 def test_damaged__metadata_never_crashes(city):
-    """Each byte of the metadata, changed: the file is read as it is or refused in one line."""
+    """Bytes of the metadata, changed: the file is read as it is or refused in one line."""
     data = city.read_bytes()
     start = data.rindex(b"MaxMind.com")
     numbers = random.Random(3)
-    for position in range(start, len(data)):
+    for position in range(start, len(data), 2):
         changed = bytearray(data)
         changed[position] ^= 1 << numbers.randrange(8)
         answer_or_refusal(city, bytes(changed))
@@ -312,7 +312,7 @@ def test_damaged__tree_and_records_never_crash(tmp_path):
     data = path.read_bytes()
     end = data.rindex(b"MaxMind.com")
     numbers = random.Random(4)
-    for _ in range(400):
+    for _ in range(150):
         changed = bytearray(data)
         for _ in range(numbers.choice([1, 2, 3, 4, 50])):
             changed[numbers.randrange(end)] = numbers.randrange(256)

@@ -2,11 +2,11 @@
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
 
-from geocache.addresses.blocks import Entry, parse_entries
+from geocache.addresses.blocks import Entry, is_entry, parse_entries
 from geocache.blocklists import apply
 from geocache.blocklists.outcome import Outcome
 from geocache.blocklists.report import Report
@@ -26,8 +26,17 @@ def a_list(*entries: str) -> str:
 
 
 def imported(*entries: str, name: str = "test", place: str = "", **options: Any) -> Outcome:
-    with kept(a_list(*entries)) as content:
+    """Import a list; plain ones without a process that reads them, which has tests of its own."""
+    with kept(a_list(*entries)) as content, _read_here(*entries):
         return apply.import_list(Origin(name, place), content, **options)
+
+
+def _read_here(*entries: str) -> AbstractContextManager[object]:
+    if not entries or not all(map(is_entry, entries)):
+        return nullcontext()
+    given = GivenEntries(*{one for text in entries for one in parse_entries(text)})
+    given.report.line_count = len(entries)
+    return _reading(given)
 
 
 def an_entry(text: str, score: float | None = None, comment: str = "") -> Entry:
@@ -47,9 +56,15 @@ class GivenEntries(list[Entry]):
 def given_content(*entries: Entry) -> Iterator[Any]:
     """Give a content of which just these entries are read."""
     given = GivenEntries(*entries)
-    with patch.object(apply, "read_entries") as read, kept(repr(given)) as content:
-        read.return_value.__enter__.return_value = given
+    with _reading(given), kept(repr(given)) as content:
         yield content
+
+
+@contextmanager
+def _reading(given: GivenEntries) -> Iterator[None]:
+    with patch.object(apply, "read_entries") as read:
+        read.return_value.__enter__.return_value = given
+        yield
 
 
 def imported_entries(*entries: Entry, name: str = "test") -> Outcome:
