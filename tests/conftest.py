@@ -30,6 +30,33 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 IS_CI = os.environ.get("CI", "").lower() == "true"
 
 
+# What these folders test is made of the cache, also where no database is used.
+CACHE_FOLDERS = {"cache", "faults", "journal", "locks", "lookup", "rate_limit"}
+DATABASE_FIXTURES = {"db", "transactional_db"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--services-only",
+        action="store_true",
+        help="run only what another database or cache can change",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--services-only"):
+        others = [item for item in items if not _uses_services(item)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if _uses_services(item)]
+
+
+def _uses_services(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if item.get_closest_marker("django_db") or DATABASE_FIXTURES & fixtures:
+        return True
+    return item.path.parent.name in CACHE_FOLDERS
+
+
 def require(is_there: bool, what: str) -> None:
     """Skip on a laptop that lacks ``what``; fail in CI, which must have it."""
     if is_there:

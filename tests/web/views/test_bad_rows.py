@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -16,6 +17,8 @@ BAD_TEXTS = ("9.9.9.9/24", "garbage", " 9.9.9.9", "9.9.9.009", "a/b/c", "?x=1")
 
 @pytest.fixture
 def bad_rows() -> ImportSource:
+    if connection.vendor == "postgresql":
+        pytest.skip("its type for addresses takes no other text")
     row = a_row(LONDON)
     for number, text in enumerate(BAD_TEXTS):
         row.pk, row.sort_key, row.network = text, f"{number:032x}", text
