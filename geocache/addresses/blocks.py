@@ -1,5 +1,6 @@
 """One entry of a list: an address, or a network. Knows nothing of Django."""
 
+import math
 import re
 from ipaddress import IPv4Network, IPv6Network, summarize_address_range
 from typing import Final, NamedTuple
@@ -59,6 +60,15 @@ def is_entry(text: str) -> bool:
     except InvalidAddress:
         return False
     return True
+
+
+def finite_score(score: float | None) -> float | None:
+    """Return what every database keeps and sorts: no infinity, and no whole number that is one."""
+    try:
+        number = math.nan if score is None else float(score)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _from_network(network: Network) -> Entry:

@@ -1,12 +1,11 @@
 """The distinct entries of a list in their order: sorted on the disk, then one a line in a file."""
 
-import math
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import IO, Final
 
-from geocache.addresses.blocks import Entry
+from geocache.addresses.blocks import Entry, finite_score
 from geocache.text import strip_unprintable
 
 CHUNK_BYTES: Final = 2**18
@@ -60,8 +59,7 @@ def read_entries(file: IO[bytes]) -> Iterator[Entry]:
 def _row(entry: Entry) -> Entry:
     if entry.score is None and not entry.comment:
         return entry
-    score = entry.score if entry.score is not None and math.isfinite(entry.score) else None
-    return entry._replace(score=score, comment=_one_line(entry.comment))
+    return entry._replace(score=finite_score(entry.score), comment=_one_line(entry.comment))
 
 
 def _one_line(comment: str) -> str:

@@ -1,11 +1,10 @@
 """The entries of a list as the table keeps them."""
 
-import math
 from collections.abc import Iterator
 from itertools import starmap
 from typing import Final
 
-from geocache.addresses.blocks import Entry
+from geocache.addresses.blocks import Entry, finite_score
 from geocache.models import ImportSource, ListedAddress
 from geocache.models.blocklists import COMMENT_LENGTH
 from geocache.models.connection import writing_alias
@@ -21,7 +20,7 @@ def as_kept(entry: Entry) -> Entry:
     if entry.score is None and not entry.comment:
         return entry
     comment = storable_line(entry.comment, COMMENT_LENGTH)
-    return entry._replace(score=_finite(entry.score), comment=comment)
+    return entry._replace(score=finite_score(entry.score), comment=comment)
 
 
 def entries_of(source: ImportSource | None) -> Iterator[Entry]:
@@ -33,12 +32,3 @@ def entries_of(source: ImportSource | None) -> Iterator[Entry]:
     while held := list(starmap(Entry, page.values_list(*COLUMNS)[:HELD_ROWS])):
         yield from held
         page = rows.behind(held[-1])
-
-
-def _finite(score: float | None) -> float | None:
-    """Return what every database keeps and sorts: no infinity, and no whole number that is one."""
-    try:
-        number = math.nan if score is None else float(score)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None

@@ -45,12 +45,14 @@ def test_write_entries__scores_and_comments_of_any_kind() -> None:
         entry("2.2.2.2", math.nan, "\ud800"),
         entry("3.3.3.3", -1e300, "x" * 1_000),
         entry("4.4.4.4", math.inf, "  "),
+        entry("5.5.5.5", 10**400),
     ]
     assert [one[2:] for one in written(entries)] == [
         ("1.1.1.1", 0.0, "São Paulo 東 京\N{REPLACEMENT CHARACTER} x"),
         ("2.2.2.2", None, "?"),
         ("3.3.3.3", -1e300, "x" * 500),
         ("4.4.4.4", None, ""),
+        ("5.5.5.5", None, ""),
     ]
 
 
