@@ -7,7 +7,7 @@ from geocache.blocklists.formats.ipset.format import IPSET
 from geocache.exceptions import ImportFailed
 from tests.conftest import require
 from tests.support.firewall_lists import addresses, merged, networks, output_of, works
-from tests.support.formats import TextSource, is_read_or_said, seconds_of
+from tests.support.formats import TextSource, elements_of, is_read_or_said, seconds_of
 
 HOSTILE_LETTERS = 2**18
 OUTPUTS = ("ipset save", "ipset list", "ipset list -output xml")
@@ -22,12 +22,6 @@ COMMENTS = st.text(
 @pytest.fixture(scope="module")
 def ipset() -> None:
     require(works("ipset list"), "ipset in a network namespace of its own")
-
-
-def read(text: str, **options: str) -> list[Element]:
-    found = list(IPSET.read(TextSource(text, chunk_size=50), Options(**options)))
-    assert all(isinstance(one, Element) for one in found), found
-    return [one for one in found if isinstance(one, Element)]
 
 
 @pytest.mark.parametrize(
@@ -108,8 +102,8 @@ def test_ipset__reads_the_networks_that_ipset_writes(
     script = "create four hash:net\ncreate six hash:net family inet6\n"
     script += "".join(f"add four {text}\n" for text in four)
     script += "".join(f"add six {text}\n" for text in six)
-    assert {one.texts[0] for one in read(script)} == four | six
-    found = read(output_of(f"ipset restore && {output}", script))
+    assert {one.texts[0] for one in elements_of(IPSET, script)} == four | six
+    found = elements_of(IPSET, output_of(f"ipset restore && {output}", script))
     # A single address may be written as a network.
     assert merged(one.texts[0] for one in found) == merged(four | six)
     assert len(found) == len(four | six)
@@ -141,8 +135,8 @@ def test_ipset__reads_the_elements_that_ipset_writes(
         for text, (timeout, counters, comment) in held.items()
     )
     expected = {text: comment or "" for text, (_, _, comment) in held.items()}
-    assert {one.texts[0]: one.comment for one in read(script)} == expected
-    found = read(output_of(f"ipset restore && {output}", script), set_name="s")
+    assert {one.texts[0]: one.comment for one in elements_of(IPSET, script)} == expected
+    found = elements_of(IPSET, output_of(f"ipset restore && {output}", script), set_name="s")
     assert {one.texts[0]: one.comment for one in found} == expected
 
 
@@ -178,7 +172,7 @@ def test_ipset__a_script_leaves_what_ipset_then_has(drawn: tuple[str, list[str]]
     script = "\n".join([*(f"create {name} {kind}" for name in "abc"), *lines, ""])
     saved = output_of("ipset restore && ipset save", script)
     for name in "abc":
-        left = read(saved, set_name=name)
+        left = elements_of(IPSET, saved, set_name=name)
         found = list(IPSET.read(TextSource(script), Options(set_name=name)))
         # Of addresses that were added as a network some may be deleted: that is said.
         said = [one.text for one in found if isinstance(one, BadLine)]

@@ -23,6 +23,16 @@ LINES = [f"20.{n >> 8}.{n & 255}.1" for n in range(300)]
 OLD = [f"19.0.0.{n}" for n in range(60)]
 # For each line a child imports in batches of 20 and kills itself in one of them, at a step that it
 # is told. Nothing is connected yet when it is forked.
+CHILD = """
+for line in sys.stdin:
+    if pid := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    else:
+        break
+else:
+    sys.exit()
+order = json.loads(line)
+"""
 KILLED = """
 import json, os, signal, sys
 from django.conf import settings
@@ -32,14 +42,9 @@ from geocache.blocklists import apply
 from tests.support.blocklists import an_entry, imported, imported_entries
 
 apply.BATCH_ENTRIES = Fail2banAction.batch_size = 20
-for line in sys.stdin:
-    if pid := os.fork():
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-    else:
-        break
-else:
-    sys.exit()
-order = json.loads(line)
+"""
+KILLED += CHILD
+KILLED += """\
 settings.GEOCACHE["BAN_ACTION"] = order["action"]
 left = [order["number"]]
 
@@ -69,14 +74,9 @@ from geocache.models import ListedAddressQuerySet
 from tests.support.blocklists import an_entry, imported_entries
 
 apply.BATCH_ENTRIES = 20
-for line in sys.stdin:
-    if pid := os.fork():
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-    else:
-        break
-else:
-    sys.exit()
-order = json.loads(line)
+"""
+SCORED += CHILD
+SCORED += """\
 left = [order["number"]]
 real = ListedAddressQuerySet.mark_changed
 

@@ -12,7 +12,7 @@ from geocache.blocklists.formats.nftables.json_format import NFTABLES_JSON
 from geocache.exceptions import ImportFailed
 from tests.conftest import require
 from tests.support.firewall_lists import addresses, merged, networks, output_of, ranges, works
-from tests.support.formats import TextSource, is_read_or_said, seconds_of
+from tests.support.formats import TextSource, elements_of, is_read_or_said, seconds_of
 
 HOSTILE_LETTERS = 2**18
 LIST_ALL = "nft -f - && nft list ruleset"
@@ -35,12 +35,6 @@ COMMENTS = st.text(
 @pytest.fixture(scope="module")
 def nft() -> None:
     require(works("nft list ruleset"), "nft in a network namespace of its own")
-
-
-def read(form: Format, text: str, **options: str) -> list[Element]:
-    found = list(form.read(TextSource(text, chunk_size=50), Options(**options)))
-    assert all(isinstance(one, Element) for one in found), found
-    return [one for one in found if isinstance(one, Element)]
 
 
 @pytest.mark.parametrize(
@@ -203,9 +197,9 @@ def test_nftables__reads_the_intervals_that_nft_writes(four: list[str], six: lis
         for version, texts in ((4, four), (6, six))
     )
     given_texts = merged([*four, *six])
-    assert merged(one.texts[0] for one in read(NFTABLES, script)) == given_texts
+    assert merged(one.texts[0] for one in elements_of(NFTABLES, script)) == given_texts
     for form, command in ((NFTABLES, LIST_ALL), (NFTABLES_JSON, LIST_JSON)):
-        found = read(form, output_of(command, script))
+        found = elements_of(form, output_of(command, script))
         assert merged(one.texts[0] for one in found) == given_texts
 
 
@@ -244,9 +238,9 @@ def test_nftables__reads_the_elements_that_nft_writes(
         f" elements = {{ {', '.join(parts)} }}\n}}\n}}\n"
     )
     expected = {text: (comment or "").replace("\n", " ") for text, (_, _, comment) in held.items()}
-    assert {one.texts[0]: one.comment for one in read(NFTABLES, script)} == expected
+    assert {one.texts[0]: one.comment for one in elements_of(NFTABLES, script)} == expected
     for form, command in ((NFTABLES, LIST_ALL), (NFTABLES_JSON, LIST_JSON)):
-        found = read(form, output_of(command, script), set_name="inet f b")
+        found = elements_of(form, output_of(command, script), set_name="inet f b")
         assert {one.texts[0]: one.comment for one in found} == expected
 
 
@@ -282,10 +276,12 @@ def commands(draw: st.DrawFn) -> str:
 @settings(deadline=None, max_examples=25)
 @given(commands())
 def test_nftables__a_script_leaves_what_nft_then_has(script: str) -> None:
-    left = read(NFTABLES, output_of(LIST_ALL, script))
-    assert {one.texts for one in read(NFTABLES, script)} == {one.texts for one in left}
+    left = elements_of(NFTABLES, output_of(LIST_ALL, script))
+    assert {one.texts for one in elements_of(NFTABLES, script)} == {one.texts for one in left}
 
 
 def test_nftables_json__sorted_keys_make_no_difference() -> None:
     text = {"nftables": [{"set": {"elem": ["9.9.9.9"], "family": "ip", "name": "b", "table": "f"}}]}
-    assert read(NFTABLES_JSON, json.dumps(text), set_name="ip f b") == [Element(1, ("9.9.9.9",))]
+    assert elements_of(NFTABLES_JSON, json.dumps(text), set_name="ip f b") == [
+        Element(1, ("9.9.9.9",))
+    ]

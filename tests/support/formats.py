@@ -43,6 +43,13 @@ def is_read_or_said(form: Format, text: str) -> bool:
     return True
 
 
+def elements_of(form: Format, text: str, **options: str) -> list[Element]:
+    """Return the elements of a text that has nothing else, cut into chunks."""
+    found = list(form.read(TextSource(text, chunk_size=50), Options(**options)))
+    assert all(isinstance(one, Element) for one in found), found
+    return [one for one in found if isinstance(one, Element)]
+
+
 def seconds_of(form: Format, text: str) -> float:
     """Return the time of a processor that it takes to read a text."""
     begun = time.process_time()
