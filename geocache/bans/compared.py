@@ -36,8 +36,8 @@ def lists() -> str:
     Entries change only with the counts of a run, in one transaction.
     """
     runs = ImportRun.objects.using(writing_alias()).order_by("source").values_list("source")
-    counts = (Count("pk"), Max("started_at"), Sum("added_count"), Sum("removed_count"))
-    return repr(list(runs.annotate(*counts)))
+    sums = map(Sum, ("added_count", "removed_count", "changed_count"))
+    return repr(list(runs.annotate(Count("pk"), Max("started_at"), *sums)))
 
 
 def is_interrupted() -> bool:

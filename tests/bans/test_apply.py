@@ -368,6 +368,19 @@ def test_bans__end_when_the_score_sinks(action: type[RecordingAction], settings:
     assert action.asked[-1] == ("unban", ["1.1.1.1"])
 
 
+def test_apply_due_bans__finds_scores_that_change_while_another_machine_imports(
+    action: type[RecordingAction], settings: Any
+) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "BAN_MIN_SCORES": {"ipsum": 2.5}}
+    scored("ipsum", a1=3)
+    bans.apply_bans()
+    # The run was there before: this is its next batch.
+    ListedAddress.objects.update(score=1)
+    ImportRun.objects.update(changed_count=1)
+    assert bans.apply_due_bans().unbanned == 1
+    assert action.asked[-1] == ("unban", ["1.1.1.1"])
+
+
 @pytest.mark.parametrize("score", ["3", None, True, float("nan"), [3]])
 def test_bans__least_score_that_is_no_number(settings: Any, score: Any) -> None:
     settings.GEOCACHE = {**settings.GEOCACHE, "BAN_MIN_SCORES": {"ipsum": score}}
