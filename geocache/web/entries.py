@@ -15,6 +15,7 @@ from geocache.addresses.blocks import Entry, parse_entries
 from geocache.exceptions import InvalidAddress, InvalidCursor
 from geocache.location import Location
 from geocache.models import GeoCache, ListedAddress
+from geocache.web.filters import QueryForm, order_field
 
 PAGE_ROWS: Final = 50
 BY_SCORE: Final = "score"
@@ -26,15 +27,10 @@ ORDER_LABELS: Final = {
 }
 
 
-class EntryFilter(forms.Form):
+class EntryFilter(QueryForm):
     """Which entries are shown, and in which order."""
 
-    sort = forms.ChoiceField(
-        label=_("Order"),
-        required=False,
-        choices=ORDER_LABELS,
-        error_messages={"invalid_choice": _("“%(value)s” is no order of this list.")},
-    )
+    sort = order_field(ORDER_LABELS)
     min_score = forms.FloatField(
         label=_("Score at least"),
         required=False,
@@ -58,10 +54,6 @@ class EntryFilter(forms.Form):
     def is_scored(self) -> bool:
         """Tell whether entries without a score are left out."""
         return self.is_by_score or self.is_filtered
-
-    def problems(self) -> list[str]:
-        """Return what cannot be used, one line each."""
-        return [str(line) for lines in self.errors.values() for line in lines]
 
 
 @dataclass(frozen=True, slots=True)

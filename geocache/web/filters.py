@@ -1,5 +1,6 @@
 """The filters of the list of addresses, from the query of its link."""
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -50,6 +51,24 @@ BAD_COUNTRY: Final = _("The country is a code of two letters, such as DE.")
 BAD_ASN: Final = _("The operator is an AS number, such as AS64500.")
 
 
+class QueryForm(forms.Form):
+    """What a page reads from its address."""
+
+    def problems(self) -> list[str]:
+        """Return what cannot be used, one line each."""
+        return [str(line) for lines in self.errors.values() for line in lines]
+
+
+def order_field(labels: Mapping[str, Any]) -> forms.ChoiceField:
+    """Return the choice of an order, by the texts that stand for it in the address of a page."""
+    return forms.ChoiceField(
+        label=_("Order"),
+        required=False,
+        choices=labels,
+        error_messages={"invalid_choice": _("“%(value)s” is no order of this list.")},
+    )
+
+
 def day_field(label: Any) -> forms.DateField:
     """Return a field for one day."""
     return forms.DateField(
@@ -68,7 +87,7 @@ class DayForm(forms.Form):
     on = day_field(_("On the day"))
 
 
-class AddressFilter(forms.Form):
+class AddressFilter(QueryForm):
     """What is listed. A value that cannot be used is an error, and so is one that nobody knows."""
 
     country = forms.CharField(
@@ -92,12 +111,7 @@ class AddressFilter(forms.Form):
     listed = forms.CharField(label=_("List"), required=False, widget=LongSelect)
     since = day_field(_("From"))
     until = day_field(_("To"))
-    sort = forms.ChoiceField(
-        label=_("Order"),
-        required=False,
-        choices=ORDER_LABELS,
-        error_messages={"invalid_choice": _("“%(value)s” is no order of this list.")},
-    )
+    sort = order_field(ORDER_LABELS)
     unresolved = forms.ChoiceField(
         label=_("Answer"),
         required=False,
@@ -149,10 +163,6 @@ class AddressFilter(forms.Form):
         since, until = self.cleaned_data.get("since"), self.cleaned_data.get("until")
         if since and until and until < since:
             raise ValidationError(_("The last day is before the first."))
-
-    def problems(self) -> list[str]:
-        """Return what cannot be used, one line each."""
-        return [str(line) for lines in self.errors.values() for line in lines]
 
     def order(self) -> tuple[str, ...]:
         """Return the fields that the rows are sorted by. Only of a valid form."""
@@ -209,7 +219,7 @@ class AddressFilter(forms.Form):
         widget.choices = [("", _("all")), *choices]
 
 
-class MoveFilter(forms.Form):
+class MoveFilter(QueryForm):
     """Which moves are listed: of some days, and out of or into a country."""
 
     country = forms.RegexField(
@@ -234,10 +244,6 @@ class MoveFilter(forms.Form):
     def __init__(self, query: QueryDict) -> None:
         given = {name: strip_unprintable(str(query[name])) for name in query}
         super().__init__(given, label_suffix="")
-
-    def problems(self) -> list[str]:
-        """Return what cannot be used, one line each."""
-        return [str(line) for lines in self.errors.values() for line in lines]
 
     def is_filtered(self) -> bool:
         """Tell whether less than everything is listed."""
