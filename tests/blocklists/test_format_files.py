@@ -11,12 +11,12 @@ import random
 import re
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from geocache.addresses.blocks import Entry, parse_entries
@@ -43,6 +43,8 @@ PIECES: Final = tuple(
 )
 BYTE_ARRAY: Final = re.compile(r"\[\s*\d{1,3}(?:\s*,\s*\d{1,3})+\s*\]")
 IPV4: Final = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])")
+NAT64: Final = ip_network("64:ff9b::/96")
+NAT64_LOCAL: Final = ip_network("64:ff9b:1::/48")
 IPV6: Final = re.compile(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*")
 
 
@@ -142,9 +144,13 @@ def written_in(text: str) -> Iterator[int]:
     for match in (*IPV4.finditer(text), *IPV6.finditer(text)):
         for word in {match[0], match[0].rstrip(":."), match[0].rpartition(":")[0]}:
             try:
-                yield number_of(ip_address(word))
+                address = ip_address(word)
             except ValueError:
                 continue
+            yield number_of(address)
+            if address in NAT64 or address in NAT64_LOCAL:
+                # It stands for the IPv4 address in its last bits.
+                yield number_of(IPv4Address(int(address) & 0xFFFF_FFFF))
 
 
 def number_of(address: Any) -> int:
@@ -207,6 +213,8 @@ def test_read__many_mutants_never_crash_nor_list_what_they_have_not(path: Path) 
         try_mutant(path, random.Random(seed))
 
 
+@example(words=["64:ff9b::"], between="")
+@example(words=["64:ff9b:1::909:909"], between="")
 @given(
     st.lists(
         st.one_of(

@@ -14,6 +14,7 @@ from geocache.blocklists.formats.tables.rows import Dialect, NumberedRow, Row, r
 from geocache.blocklists.formats.words import addresses_only, without_scope
 
 DELIMITERS: Final = (",", ";", "\t", "|")
+QUOTES: Final = ('"', "'")
 MAX_TITLE: Final = 80
 NAMES: Final = ADDRESS | RANGES.keys()
 
@@ -56,7 +57,9 @@ def find_table(lines: Sequence[str]) -> Table | None:
     delimiters: Sequence[str] = DELIMITERS
     meant = [line.strip() for line in lines if line.strip()]
     if meant and meant[0].lower().startswith("sep=") and len(meant[0]) == 5:
-        delimiters, lines = (meant[0][4],), lines[1:]
+        told, lines = meant[0][4], lines[1:]
+        # Python 3.13 refuses what is around cells as what is between them.
+        delimiters = DELIMITERS if told in QUOTES else (told,)
     dialects = [Dialect(one, _quote(meant, one)) for one in delimiters]
     tables = [_table(one, lines) for one in dialects]
     # The first of equals.
