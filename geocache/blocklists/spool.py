@@ -15,9 +15,8 @@ from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import IO, Final
 
-from geocache.blocklists.compression import unpacked
-from geocache.blocklists.foreign import HEAD_BYTES, binary_problem
-from geocache.exceptions import ImportFailed
+from geocache.decoding.compression import unpacked
+from geocache.exceptions import ImportFailed, UnreadableText
 
 # Unpacked. The largest lists that are published have some ten megabytes.
 MAX_BYTES: Final = 2**30
@@ -72,10 +71,6 @@ def spooled(
                 digest.update(chunk)
                 kept.write(chunk)
             kept.seek(0)
-            problem = binary_problem(kept.read(HEAD_BYTES))
-            kept.seek(0)
-        if problem:
-            raise ImportFailed(problem)
         yield Spooled(kept, digest.hexdigest(), count, folder)
 
 
@@ -114,6 +109,8 @@ def disk_errors(folder: str) -> Iterator[None]:
     """Raise ``ImportFailed`` where a content cannot be read or kept, as on a full disk."""
     try:
         yield
+    except UnreadableText as error:
+        raise ImportFailed(str(error)) from error
     except OSError as error:
         reason = error.strerror or error
         raise ImportFailed(f"it cannot be kept in {folder}: {reason}") from error

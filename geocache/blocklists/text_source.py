@@ -4,13 +4,13 @@ Nothing that stands in the file is joined: an invisible character inside of a wo
 that the word is a bad one.
 """
 
-import codecs
 import re
 from collections.abc import Callable, Iterable, Iterator
 from io import IncrementalNewlineDecoder
 from typing import IO, Final
 
 from geocache.blocklists.formats.base import BadLine, Head, Line, Source
+from geocache.decoding.encodings import find_encoding, line_decoder
 
 CHUNK_BYTES: Final = 2**17
 MAX_LINE_LETTERS: Final = 2**22
@@ -18,24 +18,6 @@ SHOWN_LETTERS: Final = 80
 # By how much of a list its format is told.
 HEAD_LINES: Final = 1_000
 HEAD_LETTERS: Final = 2**18
-
-# UTF-32 first: its mark begins as that of UTF-16 does.
-MARKS: Final = (
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-# Without a mark: which bytes of each unit are mostly zero in a text that is mostly ASCII.
-WIDE: Final = (
-    ("utf-32-le", 4, (1, 2, 3)),
-    ("utf-32-be", 4, (0, 1, 2)),
-    ("utf-16-le", 2, (1,)),
-    ("utf-16-be", 2, (0,)),
-)
-# More than a list has whose short addresses end with NUL.
-MOSTLY: Final = 0.6
 
 # Zero-width spaces and joiners, marks of direction, soft hyphens, and marks of byte order between
 # files that were put together.
@@ -51,18 +33,6 @@ SPACES: Final = re.compile("[\0\x1c-\x1f\u00a0\u1680\u2000-\u200a\u202f\u205f\u3
 # What ends a line for editors, and is white space for the grammars that read chunks.
 BREAKS: Final = re.compile("[\v\f\x85\u2028\u2029]")
 ODD: Final = re.compile(f"{SPACES.pattern[:-1]}{BREAKS.pattern[1:-1]}{INVISIBLE}]")
-
-
-def _replace(error: UnicodeError) -> tuple[str, int]:
-    """Decode what is not of its encoding: the no-break space of one byte, or a replacement."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    raw = error.object[error.start : error.end]
-    return " " if raw == b"\xa0" else "\N{REPLACEMENT CHARACTER}", error.end
-
-
-ERRORS: Final = "geocache.replace"
-codecs.register_error(ERRORS, _replace)
 
 
 class FileSource(Source):
@@ -126,11 +96,8 @@ class FileSource(Source):
         encoding, mark_bytes = find_encoding(head)
         # Written by tools that end each entry with NUL.
         nul = "\n" if b"\0" in head and not re.search(rb"[\n\r]", head) else " "
-        decoder = IncrementalNewlineDecoder(
-            codecs.getincrementaldecoder(encoding)(ERRORS), translate=True
-        )
         self._file.seek(mark_bytes)
-        for text in _visible(self._decoded(decoder)):
+        for text in _visible(self._decoded(line_decoder(encoding))):
             if ODD.search(text):
                 spaced = SPACES.sub(" ", text.replace("\0", nul))
                 yield BREAKS.sub(line_break, spaced)
@@ -142,30 +109,6 @@ class FileSource(Source):
             yield decoder.decode(raw)
             self._watch(self._file.tell())
         yield decoder.decode(b"", final=True)
-
-
-def find_encoding(head: bytes) -> tuple[str, int]:
-    """Return the encoding of a text that begins so, and the length of its mark.
-
-    What is neither Unicode nor ASCII is read as UTF-8: addresses are ASCII in all of them.
-    """
-    for mark, encoding in MARKS:
-        if head.startswith(mark):
-            return encoding, len(mark)
-    if b"\0" in head:
-        for encoding, width, zeros in WIDE:
-            if _has_zeros(head, width, zeros):
-                return encoding, 0
-    return "utf-8", 0
-
-
-def _has_zeros(head: bytes, width: int, zeros: tuple[int, ...]) -> bool:
-    """Tell whether in most units these bytes are zero, and the others are not."""
-    return all(
-        (column.count(0) > MOSTLY * len(column)) == (place in zeros)
-        for place in range(width)
-        for column in [head[place : len(head) // width * width : width]]
-    )
 
 
 def _visible(parts: Iterable[str]) -> Iterator[str]:

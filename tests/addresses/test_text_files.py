@@ -88,12 +88,17 @@ def test_lines__damage_is_said(pack, damage):
 
 
 @pytest.mark.parametrize(
-    ("magic", "name"),
-    [(b"PK\x03\x04", "zip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"7z\xbc\xaf'\x1c", "7z")],
+    ("magic", "what"),
+    [
+        (b"PK\x03\x04", "it is a ZIP archive; unpack it, and hand in the text inside"),
+        (b"\x28\xb5\x2f\xfd", "it is packed with zstd; unpack it with zstd -d"),
+        (b"%PDF-1.7\n8.8.8.8\n", "it is a PDF document; ask its publisher for a text file"),
+        (gzip.compress(gzip.compress(b"8.8.8.8")), "it is packed twice; unpack it with gunzip"),
+    ],
 )
-def test_lines__what_cannot_be_unpacked_is_named(magic, name):
-    with pytest.raises(UnreadableText, match=f"packed with {name}; unpack it first"):
-        texts(magic + b"x" * 100)
+def test_lines__what_is_no_text_is_named(magic, what):
+    with pytest.raises(UnreadableText, match=what):
+        texts(magic)
 
 
 def test_lines__error_of_the_disk_stays_one():

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from geocache.blocklists.foreign import binary_problem, markup_problem, page_problem
+from geocache.blocklists.foreign import markup_problem, page_problem
 from geocache.exceptions import ImportFailed
 from tests.support.blocklists import kept
 
@@ -32,25 +32,20 @@ def a_tar() -> bytes:
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (a_zip(), "it is a ZIP archive; unpack it, and hand in the list inside"),
+        (a_zip(), "it is a ZIP archive; unpack it, and hand in the text inside"),
         (
             gzip.compress(a_tar(), mtime=0),
-            "it is a tar archive; unpack it, and hand in the list inside",
+            "it is a tar archive; unpack it, and hand in the text inside",
         ),
         (bz2.compress(gzip.compress(TEXT, mtime=0)), "it is packed twice; unpack it with gunzip"),
         (b"\x28\xb5\x2f\xfd\x04\x00", "it is packed with zstd; unpack it with zstd -d"),
-        (b"7z\xbc\xaf\x27\x1c\x00\x04", "it is a 7z archive; unpack it, and hand in the list"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "it is a 7z archive; unpack it, and hand in the text"),
         (b"%PDF-1.7\n9.9.9.9\n", "it is a PDF document; ask its publisher for a text file"),
     ],
 )
 def test_spooled__what_is_no_list_is_named(data: bytes, what: str) -> None:
     with pytest.raises(ImportFailed, match=what), kept(data):
         pass
-
-
-@pytest.mark.parametrize("text", [b"", b"9.9.9.9\n", b"PK;9.9.9.9\n", b"7z\n", b"BZ\n", b"%PD\n"])
-def test_binary_problem__is_none_of_text(text: bytes) -> None:
-    assert binary_problem(text) == ""
 
 
 @pytest.mark.parametrize(

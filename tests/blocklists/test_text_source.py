@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from geocache.blocklists import text_source
 from geocache.blocklists.formats.base import BadLine
-from geocache.blocklists.text_source import FileSource, find_encoding
+from geocache.blocklists.text_source import FileSource
+from geocache.decoding import encodings
+from geocache.decoding.encodings import find_encoding
 
 
 def source(data: bytes | str) -> FileSource:
@@ -205,5 +207,5 @@ def test_find_encoding__of_any_bytes() -> None:
     chance = random.Random(1)
     for _ in range(300):
         data = chance.randbytes(chance.randrange(50))
-        assert find_encoding(data)[0] in {"utf-8", *(name for name, *_ in text_source.WIDE)}
+        assert find_encoding(data)[0] in {"utf-8", *(name for name, *_ in encodings.WIDE)}
         lines(data)

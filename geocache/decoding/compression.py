@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from io import BufferedRandom, BufferedReader
 from typing import Final, Protocol
 
-from geocache.exceptions import ImportFailed
+from geocache.decoding.signatures import HEAD_BYTES, binary_problem
+from geocache.exceptions import UnreadableText
 
-CHUNK_BYTES: Final = 2**18
+CHUNK_BYTES: Final = 2**16
 # Of xz, whose streams say how much memory they need: more than ``xz -9`` does.
 MEMORY_BYTES: Final = 2**27
 DAMAGED: Final = "it is damaged or cut off, and cannot be unpacked"
@@ -79,21 +80,36 @@ MAGIC_BYTES: Final = max(map(len, UNPACKERS))
 
 
 def unpacked(source: BufferedReader | BufferedRandom) -> Iterator[bytes]:
-    """Give all of ``source``, unpacked if need be; raise ``ImportFailed``."""
+    """Give all of ``source``, unpacked if need be, as soon as it has something.
+
+    Raises ``UnreadableText`` for what is damaged, and for what is no text.
+    """
+    chunks = _unpacked(source)
+    first = next(chunks, b"")
+    if problem := binary_problem(first[:HEAD_BYTES]):
+        raise UnreadableText(problem)
+    yield first
+    yield from chunks
+
+
+def _unpacked(source: BufferedReader | BufferedRandom) -> Iterator[bytes]:
     head = source.peek(MAGIC_BYTES)[:MAGIC_BYTES]
     kind = next((one for magic, one in UNPACKERS.items() if head.startswith(magic)), None)
     if kind is None:
-        yield from _chunks(source)
-        return
+        return iter(lambda: source.read1(CHUNK_BYTES), b"")
+    return _whole(_streams(kind, source))
+
+
+def _whole(parts: Iterator[bytes]) -> Iterator[bytes]:
     try:
-        yield from _streams(kind, source)
+        yield from parts
     except (lzma.LZMAError, zlib.error, EOFError) as error:
-        raise ImportFailed(DAMAGED) from error
+        raise UnreadableText(DAMAGED) from error
     except OSError as error:
         if error.errno is not None:
             raise
         # So does bz2 call what it cannot read.
-        raise ImportFailed(DAMAGED) from error
+        raise UnreadableText(DAMAGED) from error
 
 
 def _streams(
@@ -104,7 +120,7 @@ def _streams(
         stream = kind()
         while not stream.eof:
             if stream.needs_input and not data:
-                data = source.read(CHUNK_BYTES)
+                data = source.read1(CHUNK_BYTES)
                 if not data:
                     raise EOFError
             part = stream.decompress(data, CHUNK_BYTES)
@@ -114,12 +130,7 @@ def _streams(
         # Streams may be padded with zeros.
         data = stream.unused_data.lstrip(b"\0")
         while not data:
-            chunk = source.read(CHUNK_BYTES)
+            chunk = source.read1(CHUNK_BYTES)
             if not chunk:
                 return
             data = chunk.lstrip(b"\0")
-
-
-def _chunks(source: BufferedReader | BufferedRandom) -> Iterator[bytes]:
-    while chunk := source.read(CHUNK_BYTES):
-        yield chunk

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from geocache.blocklists import compression
-from geocache.blocklists.compression import unpacked
-from geocache.exceptions import ImportFailed
+from geocache.decoding import compression
+from geocache.decoding.compression import unpacked
+from geocache.exceptions import UnreadableText
 
 TEXT = b"9.9.9.9\n" * 1_000
 PACKERS = {
@@ -50,7 +50,7 @@ def test_unpacked__more_than_a_chunk(
 def test_unpacked__cut_off_anywhere_is_refused(pack: Callable[[bytes], bytes]) -> None:
     packed = pack(TEXT)
     for length in range(6, len(packed)):
-        with pytest.raises(ImportFailed, match="damaged or cut off"):
+        with pytest.raises(UnreadableText, match="damaged or cut off"):
             read(packed[:length])
 
 
@@ -59,7 +59,7 @@ def test_unpacked__cut_off_anywhere_is_refused(pack: Callable[[bytes], bytes]) -
 def test_unpacked__what_follows_is_not_passed_over(
     pack: Callable[[bytes], bytes], more: bytes
 ) -> None:
-    with pytest.raises(ImportFailed, match="damaged or cut off"):
+    with pytest.raises(UnreadableText, match="damaged or cut off"):
         read(pack(TEXT) + more)
 
 
