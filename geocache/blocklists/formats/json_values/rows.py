@@ -25,6 +25,7 @@ from geocache.blocklists.formats.words import (
 MAX_DEPTH: Final = 16
 MAX_SHOWN: Final = 200
 IS_EXCEPTION: Final = "is an exception"
+ODD_SCORE: Final = "has a score that is not a number"
 MAX_NUMBER: Final = 1e15
 
 
@@ -99,6 +100,8 @@ class RowReader:
         others = [one.texts for one in _known(fields) if one.texts != (address,)]
         if others or isinstance(value, Repeated) or any(map(holds_address, words)):
             return _bad(line, {address: value}, "has another address")
+        if _has_odd_score(fields):
+            return _bad(line, {address: value}, ODD_SCORE)
         points = _score(fields) if fields else score(_text(value))
         note = ", ".join(words) if words else _comment(fields)
         candidate = Candidate("", True, (address,), points, comment(note))
@@ -118,6 +121,8 @@ class RowReader:
             return
         elif _has_exempt_value(fields):
             yield _bad(line, scalars, IS_EXCEPTION)
+        elif _has_odd_score(fields):
+            yield _bad(line, scalars, ODD_SCORE)
         elif candidates := self._candidates(scalars):
             yield JsonRow(line, candidates, scalars, is_outer=True, is_around=is_around)
         elif not is_around and any(value is not None for value in scalars.values()):
@@ -147,6 +152,8 @@ class RowReader:
             yield JsonRow(line, [])
         elif _has_exempt_value(fields):
             yield _bad(line, value, IS_EXCEPTION)
+        elif _has_odd_score(fields):
+            yield _bad(line, value, ODD_SCORE)
         elif candidates := self._candidates(value):
             yield JsonRow(line, candidates, value, "has none of the keys that are read")
         else:
@@ -266,6 +273,14 @@ def _score(fields: Mapping[str, Any]) -> float | None:
         if name in fields and (points := score(_text(fields[name]))) is not None:
             return points
     return None
+
+
+def _has_odd_score(fields: Mapping[str, Any]) -> bool:
+    """Tell whether a number was meant as a score that is none, as ``1,5``; ``high`` is a word."""
+    if _score(fields) is not None:
+        return False
+    texts = (fields[name] for name in column_names.SCORE if isinstance(fields.get(name), str))
+    return any(text.strip()[:1].isdecimal() for text in texts)
 
 
 def _comment(fields: Mapping[str, Any]) -> str:

@@ -51,7 +51,7 @@ class CsvTable:
     def matches(self, head: Head) -> bool:
         """Tell whether there is a column of addresses that a plain list would not have."""
         table = find_table(head.lines[:SAMPLE_LINES])
-        if table is None or _begins_with_comment(head):
+        if table is None or _has_comments(table, head):
             return False
         if table.is_empty or not (held := plausible(table)):
             return table.is_empty
@@ -84,9 +84,14 @@ def _is_head_line(row: NumberedRow, table: Table) -> bool:
     return row.cells == table.titles or (row.number == 1 and row.text[:4].lower() == "sep=")
 
 
-def _begins_with_comment(head: Head) -> bool:
-    """Tell whether the first line is a comment of a list, with a semicolon and a space."""
-    return next(filter(None, map(str.strip, head.lines)), "").startswith("; ")
+def _has_comments(table: Table, head: Head) -> bool:
+    """Tell whether semicolons begin the comments of a list, and are not between cells."""
+    lines = [line for line in map(str.strip, head.lines) if line]
+    if lines and lines[0].startswith("; "):
+        return True
+    begin = [line.startswith(";") for line in lines]
+    is_delimiter = table.dialect.delimiter == ";" and not table.titles
+    return is_delimiter and any(begin) and not all(begin)
 
 
 def _sample(source: Source) -> Iterator[str]:
