@@ -170,8 +170,11 @@ def test_import_list__two_at_once_apply_once() -> None:
     outcomes: list[Any] = []
 
     def work() -> None:
+        # Not by imported(): what it patches is of the whole process.
         try:
-            outcomes.append(imported(*MANY, wait_seconds=60))
+            with kept(a_list(*MANY)) as content:
+                origin = Origin("test", "")
+                outcomes.append(apply.import_list(origin, content, wait_seconds=60))
         finally:
             connections.close_all()
 

@@ -26,7 +26,10 @@ def a_list(*entries: str) -> str:
 
 
 def imported(*entries: str, name: str = "test", place: str = "", **options: Any) -> Outcome:
-    """Import a list; plain ones without a process that reads them, which has tests of its own."""
+    """Import a list; plain ones without a process that reads them, which has tests of its own.
+
+    For one thread at a time: of two that patch at once, one leaves its patch behind.
+    """
     with kept(a_list(*entries)) as content, _read_here(*entries):
         return apply.import_list(Origin(name, place), content, **options)
 
