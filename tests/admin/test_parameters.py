@@ -1,6 +1,7 @@
 """Every page of the admin, with every parameter that a person can forge."""
 
 from datetime import UTC, datetime
+from itertools import product
 from typing import Any
 
 import pytest
@@ -35,6 +36,8 @@ VALUES = (
     "", "\0", "a\0b", "x", "-1", HUGE, "9" * 5000, "2026", "9999", "10000", "1e9", "2026-02-30",
     "9999-12-31 23:59:59+14:00", "0001-01-01", "\ud7ff\uffff😀", "' %[(", "a" * 10_000,
 )  # fmt: skip
+# Of every kind one: there are hundreds of filters.
+FEW_VALUES = ("", "a\0b", "-1", HUGE, "9999", "\ud7ff\uffff😀")
 PARAMETERS = ("q", "o", "p", "e", "all", "_popup", "_to_field", "_facets", "_changelist_filters")
 
 
@@ -75,10 +78,13 @@ def test_lists__any_parameter_is_no_error_of_the_server(admin: Client, name: str
     url = f"/admin/geocache/{name}/"
     # A filter that is refused is so with every value.
     filters = [one for one in lookups_of(name) if admin.get(url, {one: "x"}).status_code != 400]
+    forged = [
+        *product(PARAMETERS, VALUES),
+        *product(filters, FEW_VALUES),
+    ]
     wrong = [
         (parameter, value, response.status_code)
-        for parameter in (*PARAMETERS, *filters)
-        for value in VALUES
+        for parameter, value in forged
         if (response := admin.get(url, {parameter: value})).status_code not in REFUSED | {200}
     ]
     assert wrong == []
@@ -109,13 +115,13 @@ def test_addresses__dates_and_filters_that_cannot_be_lead_back(
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("page", ["change", "delete", "history"])
-@pytest.mark.parametrize("key", ["%00", "x", HUGE, "-1", "9" * 5000, "_00", "%F0%9F%98%80", "add"])
 def test_pages_of_a_row__key_that_cannot_be_is_not_found(
-    admin: Client, name: str, page: str, key: str
+    admin: Client, name: str, page: str
 ) -> None:
-    url = f"/admin/geocache/{name}/{key}/{page}/"
-    assert admin.get(url).status_code in REFUSED
-    assert admin.post(url, {"post": "yes"}).status_code in REFUSED
+    for key in ("%00", "x", HUGE, "-1", "9" * 5000, "_00", "%F0%9F%98%80", "add"):
+        url = f"/admin/geocache/{name}/{key}/{page}/"
+        assert admin.get(url).status_code in REFUSED, key
+        assert admin.post(url, {"post": "yes"}).status_code in REFUSED, key
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -131,7 +137,7 @@ def test_history__any_page_is_no_error_of_the_server(admin: Client, name: str) -
 @pytest.mark.parametrize("name", NAMES)
 def test_actions__forged_choices_are_no_error_of_the_server(admin: Client, name: str) -> None:
     url = f"/admin/geocache/{name}/"
-    for value in VALUES:
+    for value in FEW_VALUES:
         for extra in ({}, {"index": value}, {"select_across": value}, {"action": value}):
             for action in ("delete_selected", "export_chosen"):
                 forged = {"action": action, "_selected_action": [value], **extra}
