@@ -82,7 +82,7 @@ MAGIC_BYTES: Final = max(map(len, UNPACKERS))
 def unpacked(source: BufferedReader | BufferedRandom) -> Iterator[bytes]:
     """Give all of ``source``, unpacked if need be, as soon as it has something.
 
-    Raises ``UnreadableText`` for what is damaged, and for what is no text.
+    Raises ``UnreadableText`` for what is damaged, and for what is not text.
     """
     chunks = _unpacked(source)
     first = next(chunks, b"")

@@ -1,4 +1,4 @@
-"""What people hand in that is no text: told by how it begins, with what to do instead."""
+"""What people hand in that is not text: told by how it begins, with what to do instead."""
 
 from typing import Final
 
@@ -36,7 +36,7 @@ SIGNATURES: Final = (
 
 
 def binary_problem(head: bytes) -> str:
-    """Return why a content that begins with these bytes is no text, or the empty text."""
+    """Return why a content that begins with these bytes is not text, or the empty text."""
     for offset, magic, what, advice in SIGNATURES:
         if head.startswith(magic, offset):
             return f"it is {what}; {advice}"

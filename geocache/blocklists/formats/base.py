@@ -27,6 +27,7 @@ class Element(NamedTuple):
 
 
 IS_NO_ADDRESS: Final = "is not an address"
+ODD_SCORE: Final = "has a score that is not a number"
 
 
 class BadLine(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from geocache.addresses.blocks import is_entry
 from geocache.blocklists.formats import column_names
+from geocache.blocklists.formats.base import ODD_SCORE
 from geocache.blocklists.formats.column_names import plain_name
 from geocache.blocklists.formats.json_values.cursor import Repeated
 from geocache.blocklists.formats.tables.head import is_address
@@ -25,7 +26,6 @@ from geocache.blocklists.formats.words import (
 MAX_DEPTH: Final = 16
 MAX_SHOWN: Final = 200
 IS_EXCEPTION: Final = "is an exception"
-ODD_SCORE: Final = "has a score that is not a number"
 MAX_NUMBER: Final = 1e15
 
 
@@ -121,10 +121,11 @@ class RowReader:
             return
         elif _has_exempt_value(fields):
             yield _bad(line, scalars, IS_EXCEPTION)
-        elif _has_odd_score(fields):
-            yield _bad(line, scalars, ODD_SCORE)
         elif candidates := self._candidates(scalars):
-            yield JsonRow(line, candidates, scalars, is_outer=True, is_around=is_around)
+            if _has_odd_score(fields):
+                yield _bad(line, scalars, ODD_SCORE)
+            else:
+                yield JsonRow(line, candidates, scalars, is_outer=True, is_around=is_around)
         elif not is_around and any(value is not None for value in scalars.values()):
             yield _bad(line, scalars, "has no key of an address")
 
@@ -152,10 +153,11 @@ class RowReader:
             yield JsonRow(line, [])
         elif _has_exempt_value(fields):
             yield _bad(line, value, IS_EXCEPTION)
-        elif _has_odd_score(fields):
-            yield _bad(line, value, ODD_SCORE)
         elif candidates := self._candidates(value):
-            yield JsonRow(line, candidates, value, "has none of the keys that are read")
+            if _has_odd_score(fields):
+                yield _bad(line, value, ODD_SCORE)
+            else:
+                yield JsonRow(line, candidates, value, "has none of the keys that are read")
         else:
             inner = list(self._nested(value, line, depth))
             yield from inner or [_bad(line, value, "has no key of an address")]

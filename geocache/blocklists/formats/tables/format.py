@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Final
 
 from geocache.blocklists.formats.base import (
+    ODD_SCORE,
     BadLine,
     Element,
     Found,
@@ -164,7 +165,7 @@ class _RowReader:
         if columns.score is not None:
             points = score(cells[columns.score])
             if points is None and cells[columns.score].lower() not in NO_SCORE:
-                return row.bad("has a score that is not a number")
+                return row.bad(ODD_SCORE)
         note = comment(cells[columns.comment]) if columns.comment is not None else ""
         if SIMPLE.fullmatch(address):
             return Element(row.number, (address,), points, note)
