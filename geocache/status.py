@@ -11,12 +11,12 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db.models import Sum
-from django.utils import timezone
 
 from geocache.blocklists.status import BanOverview, ListOverview, read_bans, read_lists
 from geocache.cache import backends
 from geocache.cache.guard import guarded
 from geocache.exceptions import CacheUnavailable, ProviderError
+from geocache.instants import utc_now
 from geocache.journal import spill_buffer
 from geocache.journal.backlog import read_backlog
 from geocache.locks.process_identity import describe
@@ -86,7 +86,7 @@ def read_status(at: datetime | None = None, *, is_counting_rows: bool = True) ->
 
     To count rows and bans takes seconds when there are millions; whoever cannot wait goes without.
     """
-    at = at or timezone.now()
+    at = at or utc_now()
     fields: dict[str, Any] = {"database_vendor": writing_connection().vendor}
     database = database_problem()
     problems = [database] if database else []

@@ -6,7 +6,6 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.html import format_html_join
 from django.utils.text import Truncator
@@ -19,6 +18,7 @@ from geocache.admin.pagination import LimitedPaginator
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.blocklists.request import ask_for
 from geocache.exceptions import InvalidAddress
+from geocache.instants import utc_now
 from geocache.models import Ban, ImportRun, ImportSource, ListedAddress, SchedulerLease
 
 # Least scores that the admin offers: some lists count publishers, some give percents.
@@ -245,7 +245,7 @@ def _say_when_bans_end(request: HttpRequest) -> None:
     """Tell when the bans end that only a deleted list had, if there are any."""
     if not Ban.objects.exists():
         return
-    if conf.get("BAN_ACTION") and SchedulerLease.held_at(timezone.now()):
+    if conf.get("BAN_ACTION") and SchedulerLease.held_at(utc_now()):
         said = gettext("Bans of deleted lists end within a minute, unless another list keeps them.")
         messages.info(request, said)
     else:

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
+from django.db import connections
 from django.db.models import Max, Min
 from django.utils import timezone
 
+from geocache.instants import calendar_zone
 from geocache.models import GeoCacheQuerySet
 
 
@@ -54,7 +56,8 @@ class DateHierarchyQuerySet(GeoCacheQuerySet):
             return super().datetimes(field_name, kind, order, tzinfo)
         found: list[datetime] = []
         rest, newer = self, f"{field_name}__gte"
+        zone = tzinfo or calendar_zone(connections[self.db])
         while at := rest.aggregate(least=Min(field_name))["least"]:
-            found.append(NEXT_PERIOD[kind](timezone.localtime(at, tzinfo), 0))
+            found.append(NEXT_PERIOD[kind](timezone.localtime(at, zone), 0))
             rest = self.filter(**{newer: NEXT_PERIOD[kind](found[-1], 1)})
         return found

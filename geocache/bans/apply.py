@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Final
 
-from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from geocache import conf
@@ -31,6 +30,7 @@ from geocache.bans.pending import (
 )
 from geocache.bans.protection import Protection, Reason, check_settings, read_protection
 from geocache.exceptions import BanBusy, BanError, NotInForce
+from geocache.instants import utc_now
 from geocache.locks.file_lock import exclusive_lock
 from geocache.models import Ban
 from geocache.models.connection import atomic
@@ -135,7 +135,7 @@ def end_bans(keep: Keep = lambda: None, *, wait_seconds: float | None = None) ->
 
 def record_bans(texts: list[str]) -> None:
     """Record that entries are banned."""
-    at = timezone.now()
+    at = utc_now()
     Ban.objects.bulk_create(
         [Ban(entry=text, banned_at=at) for text in texts], ignore_conflicts=True
     )

@@ -17,7 +17,6 @@ from itertools import islice
 from typing import Final
 
 from django.db.models import F
-from django.utils import timezone
 
 from geocache import conf
 from geocache.addresses.blocks import Entry
@@ -34,6 +33,7 @@ from geocache.blocklists.runs import LEASE_SECONDS, READER_VERSION, begin, faili
 from geocache.blocklists.sources import Content, Origin
 from geocache.blocklists.spool import Spooled
 from geocache.exceptions import ImportBusy, ImportFailed
+from geocache.instants import utc_now
 from geocache.lookup import lookup_many
 from geocache.lookup.memory import memory
 from geocache.models import ImportRun, ImportSource, ListedAddress
@@ -206,7 +206,7 @@ class Import:
         )
         # First, so that whatever is on the list is in the table with the next flush.
         locate(added)
-        at, run = timezone.now(), self.run
+        at, run = utc_now(), self.run
         with atomic():
             self.renew()
             ListedAddress.objects.mark_added(added, run, at)
@@ -222,7 +222,7 @@ class Import:
         with atomic():
             self.renew()
             ImportRun.objects.filter(pk=self.run.pk).update(
-                state=ImportRun.State.COMPLETED, finished_at=timezone.now(), error=""
+                state=ImportRun.State.COMPLETED, finished_at=utc_now(), error=""
             )
             # Counted anew with the next flush, which brings the new answers.
             ImportSource.objects.filter(pk=self.source.pk).update(
@@ -247,7 +247,7 @@ def _applied(name: str, sha256: str) -> ImportRun | None:
 
 
 def _found_again(name: str, run: ImportRun) -> Outcome:
-    run.seen_at = timezone.now()
+    run.seen_at = utc_now()
     run.save(update_fields=["seen_at"])
     return Outcome(
         name=name,

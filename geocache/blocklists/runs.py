@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from django.utils import timezone
-
 from geocache.blocklists.report import Report
 from geocache.exceptions import GeocacheError, ImportBusy, ImportFailed
+from geocache.instants import utc_now
 from geocache.locks.process_identity import this_holder
 from geocache.models import ImportRun, ImportSource
 from geocache.models.connection import DATABASE_ERRORS, atomic, writing_alias
@@ -41,7 +40,7 @@ def held(name: str, wait_seconds: float) -> Iterator[tuple[ImportSource, str]]:
 
 def begin(source: ImportSource, sha256: str, report: Report, origin: str) -> ImportRun:
     """Return the run of this content, new or as it was left."""
-    now = timezone.now()
+    now = utc_now()
     with atomic():
         # Until this one is done the table holds none of the contents that there were.
         ImportSource.objects.filter(pk=source.pk).update(
@@ -86,5 +85,5 @@ def failing(run: ImportRun, holder: str) -> Iterator[None]:
 def _mark_failed(run: ImportRun, holder: str, said: str) -> None:
     with suppress(*DATABASE_ERRORS):
         ImportRun.objects.filter(pk=run.pk, source__holder=holder).update(
-            state=ImportRun.State.FAILED, finished_at=timezone.now(), error=storable(said)[:1000]
+            state=ImportRun.State.FAILED, finished_at=utc_now(), error=storable(said)[:1000]
         )

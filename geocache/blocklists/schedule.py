@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from django.utils import timezone
-
 from geocache import conf
 from geocache.bans import apply as bans
 from geocache.blocklists import sources
@@ -17,6 +15,7 @@ from geocache.blocklists.names import name_problem
 from geocache.blocklists.outcome import Outcome, Progress
 from geocache.blocklists.sources import Origin
 from geocache.exceptions import BanError, ImportBusy, ImportFailed
+from geocache.instants import utc_now
 from geocache.models import ImportSource
 from geocache.standard_input import STANDARD_INPUT
 from geocache.text import storable
@@ -47,7 +46,7 @@ def import_due(
             yield Result(origin.name, problem=problem)
             continue
         source, _ = ImportSource.objects.get_or_create(name=origin.name)
-        if _is_due(source, at or timezone.now()):
+        if _is_due(source, at or utc_now()):
             yield _result(origin, source, is_stopped)
 
 
@@ -66,7 +65,7 @@ def _is_due(source: ImportSource, at: datetime) -> bool:
 def _result(origin: Origin, source: ImportSource, is_stopped: Callable[[], bool]) -> Result:
     rows = ImportSource.objects.filter(pk=source.pk)
     # Before the service is asked: a process that is killed over and over does not ask each time.
-    rows.update(attempted_at=timezone.now(), problem="")
+    rows.update(attempted_at=utc_now(), problem="")
     try:
         _refuse_to_wait(origin)
         origin = replace(origin, options=options_of(origin.name))

@@ -13,11 +13,11 @@ from itertools import count
 from typing import Final
 
 import structlog
-from django.utils import timezone
 from msgspec.structs import replace
 
 from geocache import conf
 from geocache.exceptions import AllRefused, FlushError, JournalUnavailable, UndecodableRecord
+from geocache.instants import utc_now
 from geocache.journal import backlog, last_seen, reader, segments, table_writer
 from geocache.journal.last_seen import LastSeen
 from geocache.journal.reader import ClosedSegment, Position
@@ -107,7 +107,7 @@ def flush_dirty(time_limit_seconds: float | None = None) -> FlushReport:
     """
     if time_limit_seconds is None:
         time_limit_seconds = conf.get("FLUSH_TIME_LIMIT_SECONDS")
-    started_at, started = timezone.now(), time.monotonic()
+    started_at, started = utc_now(), time.monotonic()
     flush = _Flush(deadline=started + time_limit_seconds)
     problem = ""
     try:

@@ -12,7 +12,6 @@ from typing import Final
 from django.db import DatabaseError, DataError, IntegrityError, OperationalError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from geocache import conf
 from geocache.exceptions import AllRefused, InvalidAddress
 from geocache.journal.forgotten import without_forgotten
 from geocache.location import EPOCH, Location, dump_locations
@@ -71,8 +70,6 @@ def write(
     Raises ``AllRefused`` when the database refuses every answer, and else what the database raises.
     ``is_durable`` refuses to run inside a transaction of the caller.
     """
-    if not conf.uses_time_zones():
-        raise AllRefused("USE_TZ is False; geocache needs USE_TZ = True")
     connection = writing_connection()
     is_outermost = not connection.in_atomic_block
 

@@ -7,6 +7,7 @@ from django.db import models, router
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from geocache.instants import InstantField
 from geocache.location import EPOCH
 from geocache.locks.process_identity import is_gone
 
@@ -23,7 +24,7 @@ class Lease(models.Model):
     """A row that one process at a time may hold; ``holder`` is a process identity."""
 
     holder = models.CharField(max_length=200, blank=True, editable=False)
-    expires_at = models.DateTimeField(default=EPOCH, editable=False)
+    expires_at = InstantField(default=EPOCH, editable=False)
 
     class Meta:
         abstract = True

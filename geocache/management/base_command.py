@@ -15,7 +15,6 @@ from django.core.management.base import (
     DjangoHelpFormatter,
 )
 
-from geocache import conf
 from geocache.exceptions import GeocacheError
 from geocache.models.connection import DATABASE_ERRORS
 from geocache.providers.mmdb_verification import waiting_for_verification
@@ -59,8 +58,6 @@ class ShellCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run, and turn the expected failures into one line and an exit code."""
-        if not conf.uses_time_zones():
-            raise CommandError("USE_TZ is False; geocache needs USE_TZ = True")
         try:
             # A look-up of a page would fail after a while.
             with waiting_for_verification():

@@ -19,6 +19,7 @@ from geocache.addresses import (
     parse_network,
     sort_key,
 )
+from geocache.instants import InstantField
 from geocache.location import EPOCH, FIELDS, NOT_FOUND, Location
 from geocache.models.columns import AnswerFields
 from geocache.models.connection import atomic, reading_alias, writing_alias, writing_connection
@@ -206,7 +207,7 @@ class GeoCache(AnswerFields):
     sort_key = models.CharField(max_length=32, editable=False)
     # Its choices are part of a migration, which the table of history entries never had.
     reason = models.CharField(_("reason"), max_length=20, blank=True, choices=Reason.choices)
-    created_at = models.DateTimeField(_("first resolved at"))
+    created_at = InstantField(_("first resolved at"))
     # A day of UTC, only ever raised. It has no index: nearly every write to it would then be one to
     # all other indexes (PostgreSQL), and only a daily job looks for it, on one walk.
     last_seen_on = models.DateField(_("last requested"))

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from geocache.addresses import networks_around
 from geocache.addresses.blocks import Entry
+from geocache.instants import InstantField, stored
 from geocache.locks.lease import Lease
 from geocache.models.connection import atomic, writing_connection
 from geocache.text import unescaped
@@ -39,12 +40,12 @@ class ImportSource(Lease):
     etag = models.CharField(max_length=1000, blank=True, editable=False)
     last_modified = models.CharField(max_length=100, blank=True, editable=False)
     # When it was last fetched or tried, and what was wrong; None: as soon as possible.
-    attempted_at = models.DateTimeField(_("last looked at"), null=True, blank=True, editable=False)
+    attempted_at = InstantField(_("last looked at"), null=True, blank=True, editable=False)
     problem = models.TextField(_("problem"), blank=True, editable=False)
     # JSON of the counts of its addresses, as ``imports.geography`` has them.
     figures = models.TextField(blank=True, editable=False)
     is_counted = models.BooleanField(default=True, editable=False)
-    counted_at = models.DateTimeField(null=True, editable=False)
+    counted_at = InstantField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("list")
@@ -97,10 +98,10 @@ class ImportRun(models.Model):
     changed_count = models.PositiveIntegerField(
         _("with another score or comment"), default=0, db_default=0
     )
-    started_at = models.DateTimeField(_("started at"))
-    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+    started_at = InstantField(_("started at"))
+    finished_at = InstantField(_("finished at"), null=True, blank=True)
     # When this content was last found again, with nothing to do.
-    seen_at = models.DateTimeField(_("seen at"), null=True, blank=True)
+    seen_at = InstantField(_("seen at"), null=True, blank=True)
     error = models.TextField(_("error"), blank=True)
 
     class Meta:
@@ -231,7 +232,8 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
             else:
                 adapt = connection.ops.adapt_datetimefield_value
                 rows = f"VALUES ({', '.join(['%s'] * len(ADDED))}, TRUE, NULL)"
-                adapted = [(*row[:5], adapt(row[5]), *row[6:]) for row in values]
+                at = adapt(stored(values[0][5], connection)) if values else None
+                adapted = [(*row[:5], at, *row[6:]) for row in values]
                 cursor.executemany(sql.format(rows=rows), adapted)
 
     def mark_removed(self, entries: Iterable[Entry], run: ImportRun, at: datetime) -> None:
@@ -258,9 +260,9 @@ class ListedAddress(models.Model):
     comment = models.CharField(
         _("comment"), max_length=COMMENT_LENGTH, blank=True, default="", db_default=""
     )
-    first_listed_at = models.DateTimeField(_("first listed"))
+    first_listed_at = InstantField(_("first listed"))
     # When it left. What is still listed was seen with the last import of its list.
-    last_listed_at = models.DateTimeField(_("last listed"), null=True, blank=True)
+    last_listed_at = InstantField(_("last listed"), null=True, blank=True)
     # The last run that put it on the list, and the last that took it off.
     added_run = models.ForeignKey(
         ImportRun, models.SET_NULL, null=True, related_name="added", db_index=False
@@ -334,7 +336,7 @@ class Ban(models.Model):
     """A ban that was applied and not ended; recorded with the step that applied it."""
 
     entry = models.CharField(_("address or network"), max_length=43, primary_key=True)
-    banned_at = models.DateTimeField(_("banned at"))
+    banned_at = InstantField(_("banned at"))
 
     class Meta:
         verbose_name = _("ban")

@@ -40,20 +40,6 @@ ENCODINGS: Final = {
 
 
 @register()
-def check_time_zones(**_: Any) -> list[CheckMessage]:
-    """Check that moments have a time zone, as those of answers have."""
-    if conf.uses_time_zones():
-        return []
-    return [
-        Error(
-            "USE_TZ is False: no answer is flushed, and pages and commands fail.",
-            hint="Set USE_TZ = True; geocache needs it.",
-            id="geocache.E020",
-        )
-    ]
-
-
-@register()
 def check_routers(**_: Any) -> list[CheckMessage]:
     """Check that no transaction of ours, and no foreign key, spans two databases."""
     tables = set(apps.get_app_config("geocache").get_models()) - {ApiToken}

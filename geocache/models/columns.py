@@ -3,6 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from geocache.instants import InstantField
 from geocache.location import FIELDS, Location
 
 
@@ -25,7 +26,7 @@ class AnswerFields(models.Model):
     organization = models.CharField(_("operator"), max_length=200, blank=True)
     source = models.CharField(_("source"), max_length=200, blank=True)
     reason = models.CharField(_("reason"), max_length=20, blank=True)
-    resolved_at = models.DateTimeField(_("resolved at"))
+    resolved_at = InstantField(_("resolved at"))
 
     class Meta:
         abstract = True

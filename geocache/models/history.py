@@ -14,6 +14,7 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from geocache.instants import InstantField
 from geocache.location import FIELDS
 from geocache.models.columns import AnswerFields
 
@@ -57,9 +58,9 @@ class AnswerHistory(AnswerFields):
     """An answer that was replaced by one of another country, city or operator."""
 
     address = models.GenericIPAddressField(_("address"))
-    valid_from = models.DateTimeField(_("valid from"))
+    valid_from = InstantField(_("valid from"))
     # ``resolved_at``, when it was last given, is earlier: when it ceased to be right nobody knows.
-    valid_until = models.DateTimeField(_("valid until"))
+    valid_until = InstantField(_("valid until"))
     # What took its place, so that a move is one row.
     new_country_code = models.CharField(_("country afterwards"), max_length=2, blank=True)
     new_city = models.CharField(_("city afterwards"), max_length=200, blank=True)

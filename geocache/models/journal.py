@@ -8,6 +8,8 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from geocache.instants import InstantField
+
 # Old runs that one flush deletes; it makes at most one.
 FORGOTTEN_RUNS: Final = 500
 
@@ -77,7 +79,7 @@ class JournalHead(models.Model):
 class FlushRun(models.Model):
     """One flush that did something."""
 
-    started_at = models.DateTimeField(_("started at"))
+    started_at = InstantField(_("started at"))
     seconds = models.FloatField(_("seconds"))
     flushed = models.PositiveIntegerField(_("flushed"))
     rejected = models.PositiveIntegerField(_("rejected"))
@@ -113,7 +115,7 @@ class RejectedEntry(models.Model):
     # The text of the journal record, so that nothing is lost and it can be tried again.
     record = models.TextField(_("record"))
     error = models.TextField(_("error"))
-    rejected_at = models.DateTimeField(_("rejected at"), default=timezone.now)
+    rejected_at = InstantField(_("rejected at"), default=timezone.now)
 
     class Meta:
         verbose_name = _("rejected entry")

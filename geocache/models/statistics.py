@@ -3,13 +3,15 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from geocache.instants import InstantField
+
 
 class Statistics(models.Model):
     """The counts of the whole table, in one row: to count millions for a page is too slow."""
 
     # Always 1: whoever counts replaces what was counted before.
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
-    made_at = models.DateTimeField()
+    made_at = InstantField()
     # How long it took to count.
     seconds = models.FloatField()
     # The newest flush that is counted in; 0 if there was none.

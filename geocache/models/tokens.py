@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from geocache import conf
+from geocache.instants import InstantField
 
 # How every token begins, so that a scanner for secrets recognises one that was published.
 TOKEN_PREFIX: Final = "geocache_"  # noqa: S105 - not a token
@@ -25,7 +26,7 @@ class ApiToken(models.Model):
     user = models.ForeignKey(conf.user_model(), models.CASCADE, verbose_name=_("user"))
     name = models.CharField(_("name"), max_length=100, help_text=_("What it is for."))
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    created_at = InstantField(_("created at"), default=timezone.now, editable=False)
 
     class Meta:
         verbose_name = _("API token")

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import models, router
-from django.utils import timezone
 from django.utils.crypto import salted_hmac
+
+from geocache.instants import InstantField, utc_now
 
 # How long an answer may be under way: kept by a process without cache and database, say.
 KEPT_DAYS: Final = 30
@@ -19,7 +20,7 @@ class Tombstone(models.Model):
 
     # Keyed with the site's SECRET_KEY: without it the few IPv4 addresses could all be tried.
     digest = models.CharField(max_length=64, primary_key=True)
-    forgotten_at = models.DateTimeField()
+    forgotten_at = InstantField()
 
     def __str__(self) -> str:
         return f"{self.digest[:8]}: {self.forgotten_at:%Y-%m-%d %H:%M:%S}"
@@ -27,7 +28,7 @@ class Tombstone(models.Model):
     @classmethod
     def bury(cls, addresses: Sequence[str]) -> None:
         """Note that ``addresses`` are forgotten now; in a transaction with ``JournalHead.lock``."""
-        now = timezone.now()
+        now = utc_now()
         rows = cls._written()
         rows.filter(forgotten_at__lt=now - timedelta(days=KEPT_DAYS)).delete()
         digests = sorted(map(_digest, set(addresses)))

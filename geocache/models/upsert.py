@@ -5,11 +5,13 @@ All do the same: insert; where the primary key exists, replace the row unless it
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from geocache.instants import stored
 
 Row = tuple[Any, ...]
 
@@ -190,7 +192,9 @@ class Upsert:
         return list(zip(*columns, strict=True))
 
     def _adapted_moment(self, moment: datetime) -> Any:
-        if moment.tzinfo is self.connection.timezone:
+        if moment.tzinfo is (self.connection.timezone or UTC):
             # Nearly all are: Django converts each, which takes as long as all else here.
             moment = moment.replace(tzinfo=None)
+        else:
+            moment = stored(moment, self.connection)
         return self.connection.ops.adapt_datetimefield_value(moment)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
+from django.utils import timezone
 from django_apscheduler.models import DjangoJobExecution
 
 from geocache import conf
@@ -87,7 +88,8 @@ def geo_cache_flush() -> None:
 @job(interval_seconds=lambda: DAY_SECONDS)
 def geo_prune_history() -> None:
     """Forget executions of our jobs that are older than ``HISTORY_DAYS``."""
-    oldest = datetime.now(UTC) - timedelta(days=conf.get("HISTORY_DAYS"))
+    # As Django has it: their moments are of the project's kind.
+    oldest = timezone.now() - timedelta(days=conf.get("HISTORY_DAYS"))
     # Not by a prefix: the host's own jobs are in the same table.
     ours = [one.id for one in registered]
     DjangoJobExecution.objects.filter(job_id__in=ours, run_time__lt=oldest).delete()

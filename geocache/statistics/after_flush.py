@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
-from django.utils import timezone
 
 from geocache import conf
+from geocache.instants import utc_now
 from geocache.models import FlushRun
 from geocache.statistics.lists import count_due
 from geocache.statistics.table import refresh_if_due
@@ -20,7 +20,7 @@ def after_flush() -> None:
     To be called by all that flush for a person or a job, once they have said what was flushed:
     counting takes seconds in a large table. A failure is logged, as the flush has succeeded.
     """
-    at = timezone.now()
+    at = utc_now()
     _attempt(lambda: refresh_if_due(at), "geo_statistics_failed")
     _attempt(lambda: count_due(at), "geo_list_counts_failed")
     # Not by a job: where cron flushes, there is no scheduler.

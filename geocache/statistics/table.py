@@ -15,8 +15,9 @@ from django.db.models import Count, Max
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
+from geocache.instants import calendar_zone, utc_now
 from geocache.models import FlushRun, GeoCache, Statistics
-from geocache.models.connection import writing_alias
+from geocache.models.connection import writing_alias, writing_connection
 
 # Counted again no sooner than this, and than so many times what counting took.
 MIN_SECONDS: Final = 60.0
@@ -64,7 +65,7 @@ def read_statistics() -> Snapshot | None:
 
 def refresh_if_due(at: datetime | None = None) -> bool:
     """Count the table if something was flushed since, and not too soon; tell whether it was."""
-    if not _is_due(at or timezone.now()):
+    if not _is_due(at or utc_now()):
         return False
     refresh_statistics(at)
     return True
@@ -72,7 +73,7 @@ def refresh_if_due(at: datetime | None = None) -> bool:
 
 def refresh_statistics(at: datetime | None = None) -> None:
     """Count the table and keep the result. Of two at once the later one stays."""
-    at, started = at or timezone.now(), time.monotonic()
+    at, started = at or utc_now(), time.monotonic()
     last_run = _last_run()
     figures = count(at)
     Statistics.objects.update_or_create(
@@ -134,7 +135,8 @@ def _count_operators() -> list[tuple[Any, ...]]:
 
 def _count_days(at: datetime) -> dict[str, int]:
     """Return the count of each of the last days, zeros too."""
-    midnight = timezone.localtime(at).replace(hour=0, minute=0, second=0, microsecond=0)
+    zone = calendar_zone(writing_connection())
+    midnight = timezone.localtime(at, zone).replace(hour=0, minute=0, second=0, microsecond=0)
     first = midnight - timedelta(days=DAYS - 1)
     rows = GeoCache.objects.using(writing_alias()).filter(resolved_at__gte=first)
     groups = rows.values_list(TruncDate("resolved_at"))

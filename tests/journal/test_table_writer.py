@@ -128,13 +128,6 @@ def test_write__puts_a_refused_answer_aside_in_ascii_and_whole() -> None:
     assert load_locations(entry.record) == [location]
 
 
-def test_write__without_time_zones_keeps_answers(settings: Any) -> None:
-    settings.USE_TZ = False
-
-    with pytest.raises(AllRefused, match="geocache needs USE_TZ = True"):
-        table_writer.write([a_location()])
-
-
 def test_write__and_what_is_written_also_are_one_transaction() -> None:
     def also() -> None:
         raise DatabaseError("disk I/O error")

@@ -44,13 +44,6 @@ def test_shell_command__a_defect_is_not_hidden() -> None:
         call_command(Failing(ZeroDivisionError()))
 
 
-def test_shell_command__without_time_zones_is_one_line(settings: Any) -> None:
-    settings.USE_TZ = False
-
-    with pytest.raises(CommandError, match="geocache needs USE_TZ = True"):
-        call_command(Failing(RuntimeError("never reached")))
-
-
 def test_shell_command__ctrl_c_is_130() -> None:
     with pytest.raises(SystemExit) as raised:
         call_command(Failing(KeyboardInterrupt()))

@@ -29,12 +29,6 @@ class TokenRouter:
         return "default" if model._meta.app_label == "geocache" else "other"
 
 
-def test_check_time_zones__without_them_is_an_error(settings: Any) -> None:
-    settings.USE_TZ = False
-
-    assert ids() == {"geocache.E020"}
-
-
 def test_check_routers__names_the_tables_of_another_database(settings: Any) -> None:
     settings.DATABASE_ROUTERS = [f"{__name__}.SplitRouter"]
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.utils import timezone
 
 from geocache.addresses import parse_address
 from geocache.bans.protection import described
 from geocache.blocklists.status import BanOverview, ListOverview, ListState
+from geocache.instants import utc_now
 from geocache.lookup.explain import trace
 from geocache.management import explain_output
 from geocache.management.base_command import ShellCommand
@@ -58,7 +58,7 @@ class Command(ShellCommand):
             self._explain(explain, is_json)
 
     def _explain(self, text: str, is_json: bool) -> None:
-        address, now = parse_address(text), timezone.now()
+        address, now = parse_address(text), utc_now()
         known = trace(address)
         if is_json:
             plain = {"address": str(address), **known.to_plain(now)}

@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -15,6 +14,7 @@ from geocache import exports
 from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress, InvalidCursor
 from geocache.history.spans import answer_on, past_spans
+from geocache.instants import utc_now
 from geocache.location import Location
 from geocache.lookup import explain
 from geocache.models import GeoCache, ListedAddress
@@ -91,7 +91,7 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
         "address": address,
         "known": known,
         "answer": answer,
-        "stale": known.stale(timezone.now()),
+        "stale": known.stale(utc_now()),
         "reason": reason,
         "places": [answer] if answer is not None else [],
         **_listings(request, parsed),

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from geocache import conf
 from geocache.charts import maps
 from geocache.charts.bars import Bar
+from geocache.instants import utc_now
 from geocache.models import FlushRun
 from geocache.statistics.table import Snapshot, read_statistics
 from geocache.status import Status, is_old, read_status
@@ -34,7 +35,7 @@ LATE_INTERVALS: Final = 3
 @permitted_or_lookup
 def dashboard_page(request: HttpRequest) -> HttpResponse:
     """Show the counts that a flush left behind, and the state of all parts."""
-    now = timezone.now()
+    now = utc_now()
     snapshot = read_statistics()
     status = read_status(now, is_counting_rows=False)
     runs = list(reversed(FlushRun.objects.all()[:SHOWN_RUNS]))
