@@ -47,7 +47,7 @@ def test_wheel__has_what_a_site_needs_and_nothing_else(wheel: zipfile.ZipFile) -
     assert "geocache/locale/de/LC_MESSAGES/django.mo" in names
     assert "geocache/templates/geocache/dashboard.html" in names
     assert suffixes <= {".py", ".typed", ".mo", ".html", ".css", ".js", ".svg"}
-    assert not [name for name in names if name.startswith(("geocache/data", "tests", "project"))]
+    assert not [name for name in names if name.startswith(("geocache/data/", "tests/", "project/"))]
 
 
 @pytest.mark.slow

@@ -1,0 +1,3 @@
+"""Members with an e-mail address and a UUID; nothing else changed."""
+
+from config.settings import *
