@@ -71,6 +71,10 @@ class InvalidCursor(GeocacheError, ValueError):
     """A text does not name a place in a list."""
 
 
+class JobBusy(GeocacheError):
+    """Another process runs this job at this moment."""
+
+
 class MeteredProvider(GeocacheError):
     """The operation would issue paid queries and was not allowed to."""
 

@@ -33,12 +33,17 @@ class Result:
     name: str
     outcome: Outcome | None = None
     problem: str = ""
+    # Another process imports it.
+    is_busy: bool = False
 
 
 def import_due(
-    *, at: datetime | None = None, is_stopped: Callable[[], bool] = lambda: False
+    *,
+    at: datetime | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
+    is_forced: bool = False,
 ) -> Iterator[Result]:
-    """Import each list of the settings that is due, one after the other."""
+    """Import each list of the settings that is due, or all, one after the other."""
     for origin in sources.configured_origins():
         if is_stopped():
             return
@@ -46,7 +51,7 @@ def import_due(
             yield Result(origin.name, problem=problem)
             continue
         source, _ = ImportSource.objects.get_or_create(name=origin.name)
-        if _is_due(source, at or utc_now()):
+        if is_forced or _is_due(source, at or timezone.now()):
             yield _result(origin, source, is_stopped)
 
 
@@ -75,7 +80,7 @@ def _result(origin: Origin, source: ImportSource, is_stopped: Callable[[], bool]
         ) as content:
             outcome = import_content(origin, content, progress=Progress(is_stopped=is_stopped))
     except ImportBusy as error:
-        return Result(origin.name, problem=str(error))
+        return Result(origin.name, problem=str(error), is_busy=True)
     except (BanError, ImportFailed, OSError) as error:
         if is_stopped():
             # It goes on with the next start.

@@ -6,7 +6,7 @@ upsert changes nothing. Two flushes at once are safe.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from itertools import count
@@ -97,18 +97,20 @@ class Batch:
             self.asked[name] = max(note.day, self.asked.get(name, note.day))
 
 
-def flush_dirty(time_limit_seconds: float | None = None) -> FlushReport:
+def flush_dirty(
+    time_limit_seconds: float | None = None, *, is_stopped: Callable[[], bool] = lambda: False
+) -> FlushReport:
     """Write every answer that was journaled before this call to the table.
 
-    After ``time_limit_seconds`` (the setting ``FLUSH_TIME_LIMIT_SECONDS`` when None) it stops
-    behind the batch at hand; what is left stays dirty. Raises ``FlushError`` when the cache or the
+    After ``time_limit_seconds`` (the setting ``FLUSH_TIME_LIMIT_SECONDS`` when None), or when
+    ``is_stopped``, it stops behind the batch at hand; what is left stays dirty. Raises ``FlushError`` when the cache or the
     database cannot be reached or refuses everything; then, too, nothing is lost. Not to be called
     inside a transaction: records are deleted from the cache once theirs has committed.
     """
     if time_limit_seconds is None:
         time_limit_seconds = conf.get("FLUSH_TIME_LIMIT_SECONDS")
-    started_at, started = utc_now(), time.monotonic()
-    flush = _Flush(deadline=started + time_limit_seconds)
+    started_at, started = timezone.now(), time.monotonic()
+    flush = _Flush(started + time_limit_seconds, is_stopped)
     problem = ""
     try:
         with reader.lock(time_limit_seconds):
@@ -129,9 +131,10 @@ def flush_dirty(time_limit_seconds: float | None = None) -> FlushReport:
 class _Flush:
     """One pass over the journal."""
 
-    def __init__(self, *, deadline: float) -> None:
+    def __init__(self, deadline: float, is_stopped: Callable[[], bool]) -> None:
         self.journal = segments.journal_name()
         self.deadline = deadline
+        self.is_stopped = is_stopped
         self.report = FlushReport()
         self.deleted_through = 0
 
@@ -227,7 +230,7 @@ class _Flush:
             if batch.is_full():
                 self._write(batch, moves_head=moves_head)
                 batch = Batch()
-                if time.monotonic() > self.deadline:
+                if time.monotonic() > self.deadline or self.is_stopped():
                     self.report.timed_out = True
                     return False
             if segment.lost_count and JournalHead.flushed_through_of(self.journal) < segment.number:

@@ -10,7 +10,7 @@ from geocache.models.blocklists import (
 )
 from geocache.models.history import AnswerHistory, AnswerHistoryQuerySet
 from geocache.models.journal import FlushRun, JournalHead, RejectedEntry
-from geocache.models.scheduler import SchedulerLease
+from geocache.models.scheduler import JobRun, SchedulerLease
 from geocache.models.statistics import Statistics
 from geocache.models.tokens import ApiToken
 from geocache.models.tombstones import Tombstone
@@ -25,6 +25,7 @@ __all__ = [
     "GeoCacheQuerySet",
     "ImportRun",
     "ImportSource",
+    "JobRun",
     "JournalHead",
     "ListedAddress",
     "ListedAddressQuerySet",

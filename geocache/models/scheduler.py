@@ -1,15 +1,19 @@
-"""The lease of the scheduler."""
+"""The lease of the scheduler, and the last run of each job."""
 
 from datetime import datetime
 from typing import Final
 
-from django.db import models
+from django.db import models, router
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from geocache.locks.lease import Lease
+from geocache.locks.process_identity import is_gone
+from geocache.text import storable
 
 # The lease of the process that runs the jobs.
 SCHEDULER_LEASE: Final = "geo_scheduler"
+ERROR_LENGTH: Final = 1_000
 
 
 class SchedulerLease(Lease):
@@ -33,3 +37,56 @@ class SchedulerLease(Lease):
     def held_at(cls, at: datetime) -> "SchedulerLease | None":
         """Return the lease of the scheduler that runs at ``at``, or None."""
         return cls.objects.filter(name=SCHEDULER_LEASE, expires_at__gt=at).first()
+
+
+class JobRun(Lease):
+    """The last run of one job, whatever started it; also the lease of the run at hand."""
+
+    job = models.CharField(max_length=100, primary_key=True)
+    # Of the last run that began; of one that was killed there is no end.
+    started_at = models.DateTimeField(null=True)
+    # Of the last run that ended.
+    finished_at = models.DateTimeField(null=True)
+    status = models.CharField(max_length=20, blank=True)
+    seconds = models.FloatField(default=0.0)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name = _("last run of a job")
+        verbose_name_plural = _("last runs of jobs")
+
+    def __str__(self) -> str:
+        return f"{self.job}: {self.status}"
+
+    @classmethod
+    def of(cls, job_id: str) -> "JobRun":
+        """Return the run of a job as it is written, made when it is first asked for."""
+        return cls.objects.using(router.db_for_write(cls)).get_or_create(job=job_id)[0]
+
+    @classmethod
+    def last_runs(cls) -> dict[str, "JobRun"]:
+        """Return the last run of each job that has run, by the job's id; only reads."""
+        return {run.job: run for run in cls.objects.order_by("job")}
+
+    def is_running(self, at: datetime) -> bool:
+        """Tell whether a process runs the job at ``at``."""
+        return bool(self.holder) and self.expires_at > at and not is_gone(self.holder)
+
+    def has_ended(self) -> bool:
+        """Tell whether the run that began last has ended, and was not killed."""
+        if self.started_at is None or self.finished_at is None:
+            return False
+        return self.finished_at >= self.started_at
+
+    def begin(self) -> None:
+        """Note that a run begins now."""
+        self._row().update(started_at=timezone.now())
+
+    def end(self, *, status: str, seconds: float, error: str = "") -> None:
+        """Note how the run has ended."""
+        self._row().update(
+            finished_at=timezone.now(),
+            status=status,
+            seconds=seconds,
+            error=storable(error)[:ERROR_LENGTH],
+        )

@@ -7,7 +7,7 @@ here: jobs are registered at every start, and rows of jobs that are switched off
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Final
 
 import structlog
@@ -15,13 +15,13 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from django.db import close_old_connections, connections
 from django_apscheduler.models import DjangoJob
 
+from geocache.jobs import JOBS, enabled_jobs, geo_cache_flush, stopping
 from geocache.locks.process_identity import describe, this_holder
 from geocache.models import SchedulerLease
 from geocache.models.connection import DATABASE_ERRORS
 from geocache.models.scheduler import SCHEDULER_LEASE
 from geocache.scheduler.job_store import MirroredJobStore
-from geocache.scheduler.jobs import geo_cache_flush, jobs, stopping
-from geocache.scheduler.registry import registered
+from geocache.scheduler.registration import add_jobs
 
 log = structlog.get_logger(__name__)
 
@@ -62,25 +62,12 @@ def start_scheduler() -> Scheduler:
 
     Raises ``DatabaseError`` when the database is away.
     """
-    ours = jobs()
-    disabled = {job.id for job in registered}.difference(job.id for job in ours)
+    ours = enabled_jobs()
+    disabled = {job.id for job in JOBS}.difference(job.id for job in ours)
     DjangoJob.objects.filter(id__in=disabled).delete()
     scheduler = Scheduler(timezone=UTC)
     scheduler.add_jobstore(MirroredJobStore(), "default")
-    for job in ours:
-        scheduler.add_job(
-            f"{job.function.__module__}:{job.id}",
-            "interval",
-            seconds=job.interval_seconds,
-            id=job.id,
-            name=job.id,
-            # Due now: a scheduler that is restarted every 59 seconds would never run anything.
-            next_run_time=datetime.now(UTC),
-            replace_existing=True,
-            coalesce=True,
-            max_instances=1,
-            misfire_grace_time=None,
-        )
+    add_jobs(scheduler)
     scheduler.start()
     for job in ours:
         event = f"{job.id}_scheduled"
