@@ -356,13 +356,15 @@ def check_import_options(**_: Any) -> list[CheckMessage]:
 
 @check_of_settings(deploy=True)
 def check_is_scheduled(**_: Any) -> list[CheckMessage]:
-    """Tell that nothing flushes by itself without the scheduler's app."""
+    """Tell that without the scheduler's app another scheduler has to run the jobs."""
     if apps.is_installed(SCHEDULER_APP):
         return []
     return [
         Info(
-            "django_apscheduler is not installed: only manage.py flush_geo flushes.",
-            hint='Add "django_apscheduler" to INSTALLED_APPS to use manage.py schedule_geo.',
+            "django_apscheduler is not installed: another scheduler has to run the jobs.",
+            hint='Add "django_apscheduler" to INSTALLED_APPS to use manage.py schedule_geo; or have '
+            "cron, a systemd timer or Kubernetes run manage.py run_geo, or use Celery: see "
+            "docs/scheduling.md.",
             id="geocache.I002",
         )
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db.models import Sum
 
+from geocache import conf
 from geocache.blocklists.status import BanOverview, ListOverview, read_bans, read_lists
 from geocache.cache import backends
 from geocache.cache.guard import guarded
@@ -20,7 +21,7 @@ from geocache.instants import utc_now
 from geocache.journal import spill_buffer
 from geocache.journal.backlog import read_backlog
 from geocache.locks.process_identity import describe
-from geocache.models import FlushRun, GeoCache, RejectedEntry, SchedulerLease
+from geocache.models import FlushRun, GeoCache, JobRun, RejectedEntry, SchedulerLease
 from geocache.models.connection import DATABASE_ERRORS, writing_connection
 from geocache.providers import factory, quota
 from geocache.providers.base import Source
@@ -28,6 +29,10 @@ from geocache.providers.quota import Usage
 
 # A database of places is old when so many addresses have moved that one should fetch a newer one.
 OLD_DAYS: Final = 90
+# The flush is left to no scheduler when it has not run for so many of its intervals; and that of a
+# timer may be longer than the setting says.
+MISSED_INTERVALS: Final = 3
+LONGEST_INTERVAL_SECONDS: Final = 900
 UNMIGRATED: Final = "the database is not migrated; run manage.py migrate"
 
 
@@ -54,6 +59,10 @@ class Status:
     database_vendor: str = ""
     is_scheduler_alive: bool | None = None
     scheduler_holder: str = ""
+    # The last run of each job that has run, whatever scheduler started it.
+    job_runs: tuple[JobRun, ...] = ()
+    # Whether the flush runs regularly, be it by cron, Celery or our scheduler.
+    is_flush_scheduled: bool | None = None
     lists: tuple[ListOverview, ...] = ()
     # None as well where nothing is banned and nothing shall be.
     bans: BanOverview | None = None
@@ -75,6 +84,8 @@ class Status:
             "cache": {"backend": self.cache_backend, "holds_journal": self.is_journal_possible},
             "database": self.database_vendor,
             "scheduler": {"is_alive": self.is_scheduler_alive, "holder": self.scheduler_holder},
+            "jobs": [_plain_job(run) for run in self.job_runs],
+            "is_flush_scheduled": self.is_flush_scheduled,
             "lists": [one.to_plain() for one in self.lists],
             "bans": msgspec.to_builtins(self.bans),
             "problems": list(self.problems),
@@ -151,6 +162,17 @@ def _plain_run(run: FlushRun) -> dict[str, Any]:
     }
 
 
+def _plain_job(run: JobRun) -> dict[str, Any]:
+    return {
+        "job": run.job,
+        "started_at": run.started_at.isoformat() if run.started_at else None,
+        "finished_at": run.finished_at.isoformat() if run.finished_at else None,
+        "status": run.status,
+        "seconds": run.seconds,
+        "error": run.error,
+    }
+
+
 def _plain_usage(usage: Usage) -> dict[str, Any]:
     return {
         "provider": usage.provider,
@@ -208,11 +230,20 @@ def _read_runs(_: datetime) -> dict[str, Any]:
 
 
 def _read_scheduler(at: datetime) -> dict[str, Any]:
-    lease = SchedulerLease.held_at(at)
+    lease, runs = SchedulerLease.held_at(at), JobRun.last_runs()
+    flush = runs.get("geo_cache_flush")
     return {
+        "job_runs": tuple(runs.values()),
+        "is_flush_scheduled": lease is not None
+        or (flush is not None and flush.has_begun_since(at - _patience())),
         "is_scheduler_alive": lease is not None,
         "scheduler_holder": describe(lease.holder) if lease else "",
     }
+
+
+def _patience() -> timedelta:
+    interval_seconds = max(conf.get("FLUSH_INTERVAL_SECONDS"), LONGEST_INTERVAL_SECONDS)
+    return timedelta(seconds=MISSED_INTERVALS * interval_seconds)
 
 
 def _read_lists(at: datetime) -> dict[str, Any]:

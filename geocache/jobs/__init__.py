@@ -43,15 +43,15 @@ def run_job(
     Raises ``ValueError`` for a job that does not exist.
     """
     # Its models need Django's apps to be loaded.
-    from geocache.jobs.run import run  # noqa: PLC0415
+    from geocache.jobs.run import Options, run  # noqa: PLC0415
 
-    return run(
-        job_id,
+    options = Options(
         is_only_due=is_only_due,
         is_forced=is_forced,
         time_limit_seconds=time_limit_seconds,
         is_stopped=is_stopped,
     )
+    return run(job_id, options)
 
 
 def geo_cache_flush() -> JobReport:

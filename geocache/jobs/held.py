@@ -1,6 +1,7 @@
-"""The lease of a job, held while it runs: of two runs at once, on one machine or many, one works.
+"""The lease of a job, held while it runs: of two runs at once, on all machines, one works.
 
-A process that is killed frees it at once on its own machine, and within ``LEASE_SECONDS`` elsewhere.
+A process that is killed frees it at once for its own machine, and for others within
+``LEASE_SECONDS``.
 """
 
 import threading
@@ -27,8 +28,8 @@ def held(run: JobRun, time_limit_seconds: float) -> Iterator[Callable[[], bool]]
     """Hold the lease of a job and give what tells whether it was lost; raise ``JobBusy``."""
     holder = this_holder()
     if not run.acquire(holder, LEASE_SECONDS):
-        run.refresh_from_db()
-        raise JobBusy(f"{describe(run.holder) or 'another process'} runs it at this moment")
+        by = describe(JobRun.of(run.job).holder) or "another process"
+        raise JobBusy(f"{by} runs it at this moment")
     ended, lost = threading.Event(), threading.Event()
 
     def renew() -> None:

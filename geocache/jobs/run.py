@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -19,7 +20,7 @@ from geocache.exceptions import (
 )
 from geocache.jobs import due, work
 from geocache.jobs.held import held
-from geocache.jobs.report import BUSY, DISABLED, FAILED, NOTHING_DUE, JobReport, Status
+from geocache.jobs.report import BUSY, DISABLED, FAILED, NOTHING_DUE, JobReport
 from geocache.jobs.table import Job, find_job, stopping
 from geocache.jobs.work import Outcome, Work
 from geocache.models import JobRun
@@ -33,19 +34,24 @@ KNOWN_ERRORS: Final = (GeocacheError, ImproperlyConfigured, OSError, *DATABASE_E
 BUSY_ERRORS: Final = (BanBusy, ImportBusy, JobBusy, UpdateBusy)
 
 
-def run(
-    job_id: str,
-    *,
-    is_only_due: bool,
-    is_forced: bool,
-    time_limit_seconds: float | None,
-    is_stopped: Callable[[], bool],
-) -> JobReport:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a job is run, as ``geocache.jobs.run_job`` takes it."""
+
+    is_only_due: bool
+    is_forced: bool
+    time_limit_seconds: float | None
+    is_stopped: Callable[[], bool]
+
+
+def run(job_id: str, options: Options) -> JobReport:
     """Run a job as ``geocache.jobs.run_job`` says."""
     job, started = find_job(job_id), time.monotonic()
     close_old_connections()
     try:
-        outcome = _attempt(job, started, is_only_due, is_forced, time_limit_seconds, is_stopped)
+        outcome = _attempt(job, started, options)
+    except KNOWN_ERRORS as error:
+        outcome = _failed(job, error)
     finally:
         close_old_connections()
     return JobReport(
@@ -57,60 +63,50 @@ def run(
     )
 
 
-def _attempt(
-    job: Job,
-    started: float,
-    is_only_due: bool,
-    is_forced: bool,
-    time_limit_seconds: float | None,
-    is_stopped: Callable[[], bool],
-) -> Outcome:
-    """Run a job unless it is off, not due or busy; turn known errors into an outcome."""
-    try:
-        if not job.is_enabled:
-            return Outcome(DISABLED, error="the settings do not want it")
-        limits = [one for one in (time_limit_seconds, job.time_limit_seconds) if one is not None]
-        deadline = started + min(limits)
-        last = JobRun.of(job.id)
-        if is_only_due and not due.is_due(job, last, timezone.now()):
+def _attempt(job: Job, started: float, options: Options) -> Outcome:
+    """Run a job unless it is off, not due or busy."""
+    if not job.is_enabled:
+        return Outcome(DISABLED, error="the settings do not want it")
+    last = JobRun.of(job.id)
+    if options.is_only_due and not due.is_due(job, last, timezone.now()):
+        return Outcome(NOTHING_DUE)
+    limit_seconds = job.time_limit_seconds
+    if options.time_limit_seconds is not None:
+        limit_seconds = min(limit_seconds, options.time_limit_seconds)
+    deadline = started + limit_seconds
+    with held(last, limit_seconds) as is_lost:
+        if options.is_only_due and not due.is_due(job, JobRun.of(job.id), timezone.now()):
+            # Another process has run it in between.
             return Outcome(NOTHING_DUE)
-        with held(last, min(limits)) as is_lost:
-            last.refresh_from_db()
-            if is_only_due and not due.is_due(job, last, timezone.now()):
-                # Another process has run it in between.
-                return Outcome(NOTHING_DUE)
 
-            def is_over() -> bool:
-                is_late = time.monotonic() > deadline
-                return is_late or stopping.is_set() or is_stopped() or is_lost()
+        def is_over() -> bool:
+            is_late = time.monotonic() > deadline
+            return is_late or stopping.is_set() or options.is_stopped() or is_lost()
 
-            return _noted(job, last, Work(min(limits), is_over, is_forced))
-    except KNOWN_ERRORS as error:
-        return _failed(job, error)
+        return _noted(job, last, Work(limit_seconds, is_over, options.is_forced))
 
 
 def _noted(job: Job, last: JobRun, given: Work) -> Outcome:
     """Do the work, and note in the table when it began and how it ended."""
     last.begin()
     started = time.monotonic()
-    outcome = Outcome(FAILED, error="a defect; the log of its scheduler says which")
-    try:
+
+    def note(outcome: Outcome) -> Outcome:
         try:
-            outcome = work.WORK[job.id](given)
-        except KNOWN_ERRORS as error:
-            outcome = _failed(job, error)
+            seconds = round(time.monotonic() - started, 3)
+            last.end(status=outcome.status, seconds=seconds, error=outcome.error)
+        except DATABASE_ERRORS as error:
+            drop_broken_connection()
+            log.warning("geo_job_run_not_recorded", job=job.id, error=one_line(error))
         return outcome
-    finally:
-        seconds = round(time.monotonic() - started, 3)
-        _note_end(last, outcome.status, seconds, outcome.error)
 
-
-def _note_end(last: JobRun, status: Status, seconds: float, error: str) -> None:
     try:
-        last.end(status=status, seconds=seconds, error=error)
-    except DATABASE_ERRORS as away:
-        drop_broken_connection()
-        log.warning("geo_job_run_not_recorded", job=last.job, error=one_line(away))
+        return note(work.WORK[job.id](given))
+    except KNOWN_ERRORS as error:
+        return note(_failed(job, error))
+    except BaseException as error:
+        note(Outcome(FAILED, error=f"ended by {type(error).__name__}"))
+        raise
 
 
 def _failed(job: Job, error: Exception) -> Outcome:
@@ -119,7 +115,8 @@ def _failed(job: Job, error: Exception) -> Outcome:
         return Outcome(BUSY, error=said)
     if isinstance(error, MeteredProvider):
         return Outcome(DISABLED, error=said)
-    log.error(f"{job.id}_failed", error=said)
+    event = f"{job.id}_failed"
+    log.error(event, error=said)
     if isinstance(error, DATABASE_ERRORS):
         drop_broken_connection()
     if job.id == work.FLUSH:

@@ -91,9 +91,7 @@ def _prune_history(_: Work) -> Outcome:
 
 
 def _update_databases(given: Work) -> Outcome:
-    outcomes = update.update_databases(
-        is_only_due=not given.is_forced, is_stopped=given.is_stopped
-    )
+    outcomes = update.update_databases(is_only_due=not given.is_forced, is_stopped=given.is_stopped)
     detail: dict[str, Any] = {"databases": msgspec.to_builtins(outcomes)}
     for one in outcomes:
         if one.status == update.INSTALLED:

@@ -103,9 +103,10 @@ def flush_dirty(
     """Write every answer that was journaled before this call to the table.
 
     After ``time_limit_seconds`` (the setting ``FLUSH_TIME_LIMIT_SECONDS`` when None), or when
-    ``is_stopped``, it stops behind the batch at hand; what is left stays dirty. Raises ``FlushError`` when the cache or the
-    database cannot be reached or refuses everything; then, too, nothing is lost. Not to be called
-    inside a transaction: records are deleted from the cache once theirs has committed.
+    ``is_stopped``, it stops behind the batch at hand; what is left stays dirty. Raises
+    ``FlushError`` when the cache or the database cannot be reached or refuses everything; then,
+    too, nothing is lost. Not to be called inside a transaction: records are deleted from the cache
+    once theirs has committed.
     """
     if time_limit_seconds is None:
         time_limit_seconds = conf.get("FLUSH_TIME_LIMIT_SECONDS")

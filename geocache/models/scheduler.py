@@ -61,12 +61,28 @@ class JobRun(Lease):
     @classmethod
     def of(cls, job_id: str) -> "JobRun":
         """Return the run of a job as it is written, made when it is first asked for."""
-        return cls.objects.using(router.db_for_write(cls)).get_or_create(job=job_id)[0]
+        return cls.written().get_or_create(job=job_id)[0]
+
+    @classmethod
+    def written(cls) -> "models.QuerySet[JobRun]":
+        """Return the runs in the database that they are written to."""
+        return cls.objects.using(router.db_for_write(cls))
 
     @classmethod
     def last_runs(cls) -> dict[str, "JobRun"]:
         """Return the last run of each job that has run, by the job's id; only reads."""
         return {run.job: run for run in cls.objects.order_by("job")}
+
+    @classmethod
+    def note(cls, job_id: str, *, started_at: datetime, seconds: float) -> None:
+        """Note that a command has done the work of a job, whose lease it does not need."""
+        run = cls.of(job_id)
+        run.written().filter(pk=run.pk).update(started_at=started_at)
+        run.end(status="done", seconds=seconds)
+
+    def has_begun_since(self, at: datetime) -> bool:
+        """Tell whether the last run began at ``at`` or later."""
+        return self.started_at is not None and self.started_at >= at
 
     def is_running(self, at: datetime) -> bool:
         """Tell whether a process runs the job at ``at``."""
@@ -78,13 +94,19 @@ class JobRun(Lease):
             return False
         return self.finished_at >= self.started_at
 
+    def state(self, at: datetime) -> str:
+        """Return how the last run is at ``at``: ``running``, ``killed``, or its status."""
+        if self.is_running(at):
+            return "running"
+        return self.status if self.has_ended() else "killed"
+
     def begin(self) -> None:
         """Note that a run begins now."""
-        self._row().update(started_at=timezone.now())
+        self.written().filter(pk=self.pk).update(started_at=timezone.now())
 
     def end(self, *, status: str, seconds: float, error: str = "") -> None:
         """Note how the run has ended."""
-        self._row().update(
+        self.written().filter(pk=self.pk).update(
             finished_at=timezone.now(),
             status=status,
             seconds=seconds,

@@ -6,10 +6,12 @@ from typing import Any
 
 import msgspec
 from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
 
 from geocache.journal.flush import FlushReport, flush_dirty
 from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json, add_time_limit
+from geocache.models import JobRun
 from geocache.statistics.after_flush import after_flush
 from geocache.status import database_problem
 
@@ -37,12 +39,15 @@ class Command(ShellCommand):
         """Flush once."""
         if problem := database_problem():
             raise CommandError(f"Nothing was flushed: {problem}.")
+        started_at = timezone.now()
         report = flush_dirty(time_limit)
         figures = msgspec.to_builtins(report)
         if lost_count := figures.pop("lost"):
             self.stderr.write(f"The cache has lost {lost_count:,} records before this flush.")
         self.stdout.write(json.dumps(figures) if is_json else _sentence(report))
         after_flush()
+        # Where cron runs this command, pages show that the flush is scheduled.
+        JobRun.note("geo_cache_flush", started_at=started_at, seconds=report.seconds)
         if report.timed_out:
             raise CommandError(
                 f"The time limit left {report.pending:,} answers; they stay in the cache.",

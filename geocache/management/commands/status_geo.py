@@ -17,6 +17,7 @@ from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json
 from geocache.management.source_output import describe_source
 from geocache.management.text_tables import pairs
+from geocache.models import JobRun
 from geocache.providers.quota import Usage
 from geocache.status import Status, read_status
 
@@ -90,6 +91,7 @@ def _rows(status: Status) -> list[tuple[str, str]]:
         *([("Queries today", "\n".join(map(_usage, status.usages)))] if status.usages else []),
         ("Cache", _cache(status)),
         ("Scheduler", _scheduler(status)),
+        *([("Jobs", "\n".join(map(_job, status.job_runs)))] if status.job_runs else []),
         *([("Lists", _lists(status))] if status.lists else []),
         *([("Bans", _bans(status.bans))] if status.bans else []),
     ]
@@ -154,7 +156,16 @@ def _scheduler(status: Status) -> str:
         return UNKNOWN
     if status.is_scheduler_alive:
         return f"running, {status.scheduler_holder}"
-    return "none is running: start manage.py schedule_geo, or use manage.py flush_geo"
+    if status.is_flush_scheduled:
+        return "another one runs the jobs, as cron or Celery do"
+    return "none is running: start manage.py schedule_geo, or run manage.py run_geo by another one"
+
+
+def _job(run: JobRun) -> str:
+    if run.started_at is None:
+        return f"{run.job}: never"
+    text = f"{run.job}: {run.state(timezone.now())}, {run.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{text}\n  {run.error}" if run.error else text
 
 
 def _lists(status: Status) -> str:
