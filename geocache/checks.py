@@ -362,8 +362,8 @@ def check_is_scheduled(**_: Any) -> list[CheckMessage]:
     return [
         Info(
             "django_apscheduler is not installed: another scheduler has to run the jobs.",
-            hint='Add "django_apscheduler" to INSTALLED_APPS to use manage.py schedule_geo; or have '
-            "cron, a systemd timer or Kubernetes run manage.py run_geo, or use Celery: see "
+            hint='Add "django_apscheduler" to INSTALLED_APPS to use manage.py schedule_geo, or '
+            "have cron, a systemd timer or Kubernetes run manage.py run_geo, or use Celery: see "
             "docs/scheduling.md.",
             id="geocache.I002",
         )

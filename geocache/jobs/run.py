@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 from django.core.exceptions import ImproperlyConfigured
-from django.db import close_old_connections
+from django.db import connections
 from django.utils import timezone
 
 from geocache.exceptions import (
@@ -47,13 +47,13 @@ class Options:
 def run(job_id: str, options: Options) -> JobReport:
     """Run a job as ``geocache.jobs.run_job`` says."""
     job, started = find_job(job_id), time.monotonic()
-    close_old_connections()
+    _close_old_connections()
     try:
         outcome = _attempt(job, started, options)
     except KNOWN_ERRORS as error:
         outcome = _failed(job, error)
     finally:
-        close_old_connections()
+        _close_old_connections()
     return JobReport(
         job=job.id,
         status=outcome.status,
@@ -122,6 +122,17 @@ def _failed(job: Job, error: Exception) -> Outcome:
     if job.id == work.FLUSH:
         work.warn_of_age()
     return Outcome(FAILED, error=said)
+
+
+def _close_old_connections() -> None:
+    """Close the connections of this thread that are broken or too old.
+
+    Django does that between requests. Not one inside a transaction, as of a test of the host, which
+    ``django.db.close_old_connections`` would close.
+    """
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
 
 
 def one_line(error: Exception) -> str:

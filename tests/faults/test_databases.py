@@ -12,13 +12,12 @@ import pytest
 from django.db import DatabaseError, close_old_connections, connection
 from structlog.testing import capture_logs
 
-from geocache import lookup
+from geocache import jobs, lookup
 from geocache.exceptions import FlushError
 from geocache.journal import backlog, flush, segments
 from geocache.journal import writer as journal_writer
 from geocache.journal.flush import flush_dirty
 from geocache.models import FlushRun, GeoCache, JournalHead
-from geocache.scheduler import jobs
 from tests.factories import use_dummy_provider
 from tests.support.redis_server import a_redis_server
 from tests.support.tcp_proxy import a_proxy_to_the_database

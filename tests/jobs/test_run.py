@@ -1,89 +1,269 @@
-from collections.abc import Callable
-from contextlib import suppress
+import json
+import threading
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from structlog.testing import capture_logs
 
-from geocache.exceptions import FlushError, MeteredProvider
-from geocache.scheduler import jobs, registry
-from geocache.scheduler.registry import job
+from geocache import jobs
+from geocache.exceptions import FlushError, ImportBusy, MeteredProvider
+from geocache.jobs import held, work
+from geocache.jobs.work import Outcome, Work
+from geocache.journal import writer
+from geocache.models import GeoCache, JobRun
+from tests.factories import many_locations
+from tests.support import processes
+
+PRUNE = "geo_prune_history"
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def closed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Register apart from the jobs of the app, and note when connections are closed."""
-    closed: list[str] = []
-    monkeypatch.setattr(registry, "registered", [])
-    monkeypatch.setattr(registry, "close_old_connections", lambda: closed.append("closed"))
-    return closed
+def work_as(monkeypatch: pytest.MonkeyPatch, do: Any, job_id: str = PRUNE) -> None:
+    monkeypatch.setitem(work.WORK, job_id, do)
 
 
-def a_job(error: Exception | None = None, **options: Any) -> Callable[[], None]:
-    @job(interval_seconds=lambda: 60, **options)
-    def geo_test() -> None:
-        if error is not None:
-            raise error
+def failing(error: BaseException) -> Any:
+    def fail(_: Work) -> Outcome:
+        raise error
 
-    return geo_test
+    return fail
 
 
+@pytest.mark.django_db(transaction=True)
+def test_run__report_is_plain_json_and_the_run_is_noted() -> None:
+    writer.append(many_locations(3))
+
+    report = jobs.geo_cache_flush()
+
+    assert json.loads(json.dumps(report)) == report
+    assert (report["job"], report["status"], report["error"]) == ("geo_cache_flush", "done", "")
+    assert report["detail"]["flushed"] == 3
+    [noted] = JobRun.objects.all()
+    assert (noted.job, noted.status, noted.error) == ("geo_cache_flush", "done", "")
+    assert noted.has_ended()
+    assert noted.holder == ""
+
+
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     "error",
     [
         FlushError("away"),
         ImproperlyConfigured("away"),
         OSError("away"),
-        OperationalError("away"),
+        OperationalError("away\n  HINT: here"),
         InterfaceError("away"),
     ],
 )
-def test_job__known_error_is_one_event(error: Exception) -> None:
-    called: list[str] = []
-    with capture_logs() as events:
-        a_job(error, on_failure=lambda: called.append("on_failure"))()
-    assert events == [{"event": "geo_test_failed", "error": "away", "log_level": "error"}]
-    assert called == ["on_failure"]
-
-
-def test_job__silent_error_is_no_event() -> None:
-    with capture_logs() as events:
-        a_job(MeteredProvider("costs"), silent=(MeteredProvider,))()
-    assert events == []
-
-
-def test_job__defect_is_raised() -> None:
-    with pytest.raises(ZeroDivisionError):
-        a_job(ZeroDivisionError())()
-
-
-@pytest.mark.parametrize("error", [None, FlushError("away"), ZeroDivisionError()])
-def test_job__closes_old_connections_before_and_after(
-    closed: list[str], error: Exception | None
+def test_run__known_error_is_one_event_and_a_report(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    with suppress(ZeroDivisionError):
-        a_job(error)()
-    assert closed == ["closed"] * 2
+    work_as(monkeypatch, failing(error))
+    said = " ".join(str(error).split())
+    with capture_logs() as events:
+        report = jobs.geo_prune_history()
+    assert events == [{"event": f"{PRUNE}_failed", "error": said, "log_level": "error"}]
+    assert (report["status"], report["error"]) == ("failed", said)
+    assert (JobRun.of(PRUNE).status, JobRun.of(PRUNE).error) == ("failed", said)
 
 
-def test_job__is_registered_by_its_name_and_reads_settings_late() -> None:
-    interval, is_enabled = 60, False
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("error", "status"), [(MeteredProvider("costs"), "disabled"), (ImportBusy("other"), "busy")]
+)
+def test_run__what_is_no_failure_is_no_event(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, status: str
+) -> None:
+    work_as(monkeypatch, failing(error))
+    with capture_logs() as events:
+        report = jobs.geo_prune_history()
+    assert (report["status"], report["error"], events) == (status, str(error), [])
 
-    @job(interval_seconds=lambda: interval, is_enabled=lambda: is_enabled)
-    def geo_test() -> None:
-        """Do nothing."""
 
-    [found] = registry.registered
-    assert (found.id, found.interval_seconds, found.is_enabled()) == ("geo_test", 60, False)
-    interval, is_enabled = 5, True
-    assert (found.interval_seconds, found.is_enabled()) == (5, True)
-    assert found.function is geo_test
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [ZeroDivisionError(), SystemExit(), KeyboardInterrupt()])
+def test_run__defect_is_raised_noted_and_frees_the_lease(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    work_as(monkeypatch, failing(error))
+    with pytest.raises(type(error)):
+        jobs.geo_prune_history()
+    noted = JobRun.of(PRUNE)
+    assert (noted.status, noted.holder) == ("failed", "")
+    assert noted.error == f"ended by {type(error).__name__}"
 
 
-def test_registered__job_table_finds_each_by_its_path() -> None:
-    for one in jobs.registered:
-        assert one.function is getattr(jobs, one.id)
-        assert one.function.__module__ == "geocache.scheduler.jobs"
-    assert len(jobs.registered) == 7
+@pytest.mark.django_db(transaction=True)
+def test_run__connection_that_is_too_old_is_closed_before_and_after() -> None:
+    JobRun.of(PRUNE)
+    connection.close_at = time.monotonic() - 1
+    old = connection.connection
+    jobs.geo_prune_history()
+    assert connection.connection is not old
+    connection.close_at = time.monotonic() - 1
+    jobs.geo_prune()
+    assert connection.connection is None
+
+
+@pytest.mark.django_db
+def test_run__inside_the_transaction_of_a_hosts_test() -> None:
+    writer.append(many_locations(3))
+    assert jobs.geo_cache_flush()["detail"]["flushed"] == 3
+    assert GeoCache.objects.count() == 3
+
+
+def test_run__job_that_does_not_exist() -> None:
+    with pytest.raises(ValueError, match="no job 'geo_x'; choose of geo_cache_flush, "):
+        jobs.run_job("geo_x")
+
+
+@pytest.mark.django_db
+def test_run__job_that_is_off_writes_nothing(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        report = jobs.geo_prune()
+    assert (report["status"], report["error"]) == ("disabled", "the settings do not want it")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run__second_at_once_is_busy_and_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    began, go_on, calls = threading.Event(), threading.Event(), []
+
+    def wait(_: Work) -> Outcome:
+        calls.append(1)
+        began.set()
+        assert go_on.wait(30)
+        return Outcome()
+
+    work_as(monkeypatch, wait)
+    first = threading.Thread(target=jobs.geo_prune_history)
+    first.start()
+    assert began.wait(30)
+    second = jobs.geo_prune_history()
+    go_on.set()
+    first.join()
+    assert second["status"] == "busy"
+    assert "runs it at this moment" in second["error"]
+    assert calls == [1]
+    assert jobs.geo_prune_history()["status"] == "done"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run__ends_when_its_time_is_over_or_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def ask(given: Work) -> Outcome:
+        asked.append(given.is_stopped())
+        return Outcome()
+
+    work_as(monkeypatch, ask)
+    jobs.run_job(PRUNE)
+    jobs.run_job(PRUNE, time_limit_seconds=0)
+    jobs.run_job(PRUNE, is_stopped=lambda: True)
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs.stopping, "is_set", lambda: True)
+        jobs.run_job(PRUNE)
+    assert asked == [False, True, True, True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run__time_limit_can_only_be_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float] = []
+
+    def note(given: Work) -> Outcome:
+        limits.append(given.time_limit_seconds)
+        return Outcome()
+
+    work_as(monkeypatch, note)
+    jobs.run_job(PRUNE, time_limit_seconds=5)
+    jobs.run_job(PRUNE, time_limit_seconds=1e9)
+    assert limits == [5, 60]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_held__long_run_keeps_its_lease_and_learns_when_it_lost_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(held, "RENEW_SECONDS", 0.05)
+    last = JobRun.of(PRUNE)
+    with held.held(last, 60) as is_lost:
+        first = JobRun.of(PRUNE).expires_at
+        processes.wait_until(lambda: JobRun.of(PRUNE).expires_at > first)
+        assert not is_lost()
+        JobRun.objects.update(holder="elsewhere")
+        processes.wait_until(is_lost)
+    assert JobRun.of(PRUNE).holder == "elsewhere"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_held__run_that_hangs_lets_its_lease_lapse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(held, "GRACE_SECONDS", 0.1)
+    with held.held(JobRun.of(PRUNE), 0) as is_lost:
+        processes.wait_until(is_lost)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run__only_due_is_asked_again_once_the_lease_is_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[Work] = []
+    work_as(monkeypatch, lambda given: calls.append(given) or Outcome())
+    original = JobRun.acquire
+
+    def overtaken(self: JobRun, holder: str, seconds: float) -> bool:
+        # Another process ran it between the two looks.
+        JobRun.objects.update(started_at=datetime.now(UTC), finished_at=datetime.now(UTC))
+        return original(self, holder, seconds)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JobRun, "acquire", overtaken)
+        assert jobs.run_job(PRUNE, is_only_due=True)["status"] == "nothing_due"
+    assert calls == []
+    assert jobs.run_job(PRUNE)["status"] == "done"
+    assert jobs.run_job(PRUNE, is_only_due=True)["status"] == "nothing_due"
+    assert len(calls) == 1
+
+
+HANG = """
+from geocache import jobs
+from geocache.jobs import work
+
+def hang(given):
+    print("began", flush=True)
+    import time; time.sleep(60)
+
+work.WORK["geo_cache_flush"] = hang
+jobs.geo_cache_flush()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_run__process_that_is_killed_frees_the_job() -> None:
+    writer.append(many_locations(3))
+    process = processes.start_script(HANG)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "began\n"
+
+    busy = jobs.geo_cache_flush()
+    assert (busy["status"], GeoCache.objects.count()) == ("busy", 0)
+    assert JobRun.of("geo_cache_flush").state(datetime.now(UTC)) == "running"
+
+    process.kill()
+    process.communicate()
+    assert JobRun.of("geo_cache_flush").state(datetime.now(UTC)) == "killed"
+    assert jobs.geo_cache_flush()["status"] == "done"
+    assert GeoCache.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run__of_another_machine_that_was_killed_frees_the_job_when_its_lease_lapses() -> None:
+    last = JobRun.of(PRUNE)
+    assert last.acquire("elsewhere boot 4711 100 abc", held.LEASE_SECONDS)
+    assert jobs.geo_prune_history()["error"].startswith("elsewhere, process 4711 runs it")
+    JobRun.objects.update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    assert jobs.geo_prune_history()["status"] == "done"

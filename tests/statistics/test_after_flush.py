@@ -8,10 +8,10 @@ from django.db import OperationalError
 from django.test import Client
 from structlog.testing import capture_logs
 
+from geocache import jobs
 from geocache.journal.flush import flush_dirty
 from geocache.management.demo_run import Trial
 from geocache.models import FlushRun, ImportSource, journal
-from geocache.scheduler import jobs
 from geocache.statistics import lists, table
 from geocache.statistics.after_flush import after_flush
 from geocache.statistics.lists import geography_of
