@@ -120,14 +120,17 @@ def test_flush_dirty__works_in_batches_and_moves_the_head_with_each(
     assert head().flushed_through == head().deleted_through == reader.last_ticket()
 
 
-def test_flush_dirty__stops_behind_its_time_limit_and_the_next_one_goes_on(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    "options", [{"time_limit_seconds": 0}, {"is_stopped": lambda: True}], ids=["late", "stopped"]
+)
+def test_flush_dirty__stops_behind_its_time_limit_or_when_told_and_the_next_one_goes_on(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(flush, "BATCH_ANSWERS", 64)
     for location in many_locations(300):
         writer.append([location])
 
-    first = flush_dirty(time_limit_seconds=0)
+    first = flush_dirty(**options)
     later = flush_dirty()
 
     assert (first.flushed, first.pending, first.timed_out) == (64, 236, True)

@@ -37,7 +37,7 @@ from tests.support.blocklists import imported
 
 pytestmark = pytest.mark.django_db
 URL = "/"
-# The session and its user; the statistics; eight for the state of all parts, one of them to see
+# The session and its user; the statistics; nine for the state of all parts, one of them to see
 # which tables there are; the last flushes.
 QUERIES = 14
 MANY = {"country_code": "DE", "asn": 64500, "organization": "Test <Networks>"}
