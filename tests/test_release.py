@@ -107,7 +107,8 @@ def test_tag__is_not_of_a_project_without_a_home() -> None:
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
 
     assert not (
-        any(tag.startswith("v") for tag in tags) and any(PLACEHOLDER in url for url in urls.values())
+        any(tag.startswith("v") for tag in tags)
+        and any(PLACEHOLDER in url for url in urls.values())
     ), "RELEASING.md: choose the public home of the project first"
 
 

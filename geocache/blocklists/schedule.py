@@ -51,7 +51,7 @@ def import_due(
             yield Result(origin.name, problem=problem)
             continue
         source, _ = ImportSource.objects.get_or_create(name=origin.name)
-        if is_forced or _is_due(source, at or timezone.now()):
+        if is_forced or _is_due(source, at or utc_now()):
             yield _result(origin, source, is_stopped)
 
 

@@ -8,7 +8,6 @@ from typing import Final
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
-from django.utils import timezone
 
 from geocache.exceptions import (
     BanBusy,
@@ -18,6 +17,7 @@ from geocache.exceptions import (
     MeteredProvider,
     UpdateBusy,
 )
+from geocache.instants import utc_now
 from geocache.jobs import due, work
 from geocache.jobs.held import held
 from geocache.jobs.report import BUSY, DISABLED, FAILED, NOTHING_DUE, JobReport
@@ -68,14 +68,14 @@ def _attempt(job: Job, started: float, options: Options) -> Outcome:
     if not job.is_enabled:
         return Outcome(DISABLED, error="the settings do not want it")
     last = JobRun.of(job.id)
-    if options.is_only_due and not due.is_due(job, last, timezone.now()):
+    if options.is_only_due and not due.is_due(job, last, utc_now()):
         return Outcome(NOTHING_DUE)
     limit_seconds = job.time_limit_seconds
     if options.time_limit_seconds is not None:
         limit_seconds = min(limit_seconds, options.time_limit_seconds)
     deadline = started + limit_seconds
     with held(last, limit_seconds) as is_lost:
-        if options.is_only_due and not due.is_due(job, JobRun.of(job.id), timezone.now()):
+        if options.is_only_due and not due.is_due(job, JobRun.of(job.id), utc_now()):
             # Another process has run it in between.
             return Outcome(NOTHING_DUE)
 

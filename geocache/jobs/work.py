@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
 import structlog
 from django.apps import apps
+from django.utils import timezone
 
 from geocache import conf
 from geocache.bans import apply as bans
@@ -16,6 +17,7 @@ from geocache.blocklists.schedule import Result, import_due
 from geocache.databases import update
 from geocache.exceptions import BanBusy, JournalUnavailable, ProviderError
 from geocache.history.moves import count_moves
+from geocache.instants import utc_now
 from geocache.jobs.report import BUSY, DONE, FAILED, NOTHING_DUE, Status
 from geocache.jobs.table import JOBS
 from geocache.journal.backlog import read_backlog
@@ -57,7 +59,7 @@ def warn_of_age() -> None:
     except (JournalUnavailable, *DATABASE_ERRORS):
         # The age is unknown; what is away was logged before.
         return
-    waited_seconds = backlog.waited_seconds(datetime.now(UTC))
+    waited_seconds = backlog.waited_seconds(utc_now())
     if waited_seconds > 3 * conf.get("FLUSH_INTERVAL_SECONDS"):
         log.warning(
             "geo_cache_backlog_is_old",
@@ -80,13 +82,14 @@ def _flush(given: Work) -> Outcome:
 
 
 def _prune_history(_: Work) -> Outcome:
-    oldest = datetime.now(UTC) - timedelta(days=conf.get("HISTORY_DAYS"))
-    FlushRun.forget_before(oldest)
+    age = timedelta(days=conf.get("HISTORY_DAYS"))
+    FlushRun.forget_before(utc_now() - age)
     if apps.is_installed(SCHEDULER_APP):
         # Not by a prefix: the host's own jobs are in the same table.
         ours = [job.id for job in JOBS]
         executions = apps.get_model(SCHEDULER_APP, "DjangoJobExecution")._default_manager
-        executions.filter(job_id__in=ours, run_time__lt=oldest).delete()
+        # Django's now, as their moments have a time zone only where the project's have one.
+        executions.filter(job_id__in=ours, run_time__lt=timezone.now() - age).delete()
     return Outcome()
 
 

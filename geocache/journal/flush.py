@@ -110,7 +110,7 @@ def flush_dirty(
     """
     if time_limit_seconds is None:
         time_limit_seconds = conf.get("FLUSH_TIME_LIMIT_SECONDS")
-    started_at, started = timezone.now(), time.monotonic()
+    started_at, started = utc_now(), time.monotonic()
     flush = _Flush(started + time_limit_seconds, is_stopped)
     problem = ""
     try:

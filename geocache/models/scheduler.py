@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Final
 
 from django.db import models, router
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from geocache.instants import InstantField, utc_now
 from geocache.locks.lease import Lease
 from geocache.locks.process_identity import is_gone
 from geocache.text import storable
@@ -44,9 +44,9 @@ class JobRun(Lease):
 
     job = models.CharField(max_length=100, primary_key=True)
     # Of the last run that began; of one that was killed there is no end.
-    started_at = models.DateTimeField(null=True)
+    started_at = InstantField(null=True)
     # Of the last run that ended.
-    finished_at = models.DateTimeField(null=True)
+    finished_at = InstantField(null=True)
     status = models.CharField(max_length=20, blank=True)
     seconds = models.FloatField(default=0.0)
     error = models.TextField(blank=True)
@@ -102,12 +102,12 @@ class JobRun(Lease):
 
     def begin(self) -> None:
         """Note that a run begins now."""
-        self.written().filter(pk=self.pk).update(started_at=timezone.now())
+        self.written().filter(pk=self.pk).update(started_at=utc_now())
 
     def end(self, *, status: str, seconds: float, error: str = "") -> None:
         """Note how the run has ended."""
         self.written().filter(pk=self.pk).update(
-            finished_at=timezone.now(),
+            finished_at=utc_now(),
             status=status,
             seconds=seconds,
             error=storable(error)[:ERROR_LENGTH],

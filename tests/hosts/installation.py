@@ -14,7 +14,12 @@ from tests.factories import an_mmdb
 from tests.support.processes import ROOT
 
 GROWN = Path(__file__).with_name("grown")
-PACKAGES = ["django-debug-toolbar>=6", "django-jazzmin>=3", "django-unfold>=0.60", "psycopg[binary]>=3.2"]
+PACKAGES = [
+    "django-debug-toolbar>=6",
+    "django-jazzmin>=3",
+    "django-unfold>=0.60",
+    "psycopg[binary]>=3.2",
+]
 LONDON = {
     "city": {"names": {"en": "London"}},
     "country": {"iso_code": "GB"},

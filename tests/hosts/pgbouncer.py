@@ -1,4 +1,4 @@
-"""A pgbouncer in transaction mode before the PostgreSQL of the tests, with a database of its own."""
+"""A pgbouncer in transaction mode before the tests' PostgreSQL, with a database of its own."""
 
 import os
 import shutil
@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import psycopg
 
 from tests.conftest import is_listening, require
 from tests.support.redis_process import free_port
@@ -59,8 +61,6 @@ def running_pgbouncer() -> Iterator[Mapping[str, str]]:
 
 @contextmanager
 def _database(name: str) -> Iterator[None]:
-    import psycopg
-
     with closing(psycopg.connect(POSTGRES, autocommit=True)) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
         try:

@@ -45,7 +45,9 @@ def host(request: Any, python: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_host__looks_up_flushes_and_opens_each_page(host: Host) -> None:
     report = host.exercise(*PREFIXES.get(host.set_up, ("geo/", "admin/")))
-    failed = {url: status for url, status in (report["pages"] | report["admin"]).items() if status >= 400}
+    failed = {
+        url: status for url, status in (report["pages"] | report["admin"]).items() if status >= 400
+    }
 
     assert "geocache" not in report["check"], report["check"]
     assert [one["country_code"] for one in report["looked_up"]] == ["GB", "SE", ""]

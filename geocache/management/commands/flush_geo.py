@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 from django.core.management.base import CommandError, CommandParser
-from django.utils import timezone
 
+from geocache.instants import utc_now
 from geocache.journal.flush import FlushReport, flush_dirty
 from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json, add_time_limit
@@ -39,7 +39,7 @@ class Command(ShellCommand):
         """Flush once."""
         if problem := database_problem():
             raise CommandError(f"Nothing was flushed: {problem}.")
-        started_at = timezone.now()
+        started_at = utc_now()
         report = flush_dirty(time_limit)
         figures = msgspec.to_builtins(report)
         if lost_count := figures.pop("lost"):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from django.core.management.base import CommandError, CommandParser
-from django.utils import timezone
 
+from geocache.instants import utc_now
 from geocache.jobs import JOBS, Job, JobReport, run_job
 from geocache.jobs.due import read_schedules
 from geocache.jobs.report import FAILED, NOTHING_DUE
@@ -120,7 +120,7 @@ class Command(ShellCommand):
             sys.exit(1)
 
     def _list(self, only: list[str], is_json: bool) -> None:
-        now = timezone.now()
+        now = utc_now()
         schedules = [one for one in read_schedules(now) if one.job.id in only]
         if is_json:
             self.stdout.write(json.dumps({"jobs": [one.to_plain() for one in schedules]}))

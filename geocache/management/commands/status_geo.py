@@ -164,7 +164,7 @@ def _scheduler(status: Status) -> str:
 def _job(run: JobRun) -> str:
     if run.started_at is None:
         return f"{run.job}: never"
-    text = f"{run.job}: {run.state(timezone.now())}, {run.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    text = f"{run.job}: {run.state(utc_now())}, {run.started_at:%Y-%m-%d %H:%M:%S} UTC"
     return f"{text}\n  {run.error}" if run.error else text
 
 

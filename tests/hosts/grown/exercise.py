@@ -17,8 +17,9 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import Client
 from django.urls import get_script_prefix
-from geocache.models import GeoCache
 from visits.models import Visit
+
+from geocache.models import GeoCache
 
 ADDRESSES = ["81.2.69.142", "2a02:6b8::1", "9.9.9.9"]
 # They end the session, or want a script's parameters.

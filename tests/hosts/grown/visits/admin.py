@@ -1,4 +1,5 @@
 from django.contrib import admin
+
 from geocache.integrations.admin_columns import GeoColumns
 from visits.models import Visit
 

@@ -1,10 +1,11 @@
 """The host's own tests, as they were, and two that it wrote for geocache."""
 
 from django.test import TestCase
+from geocache.testing import override_locations
+
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup
 from geocache.models import GeoCache
-from geocache.testing import override_locations
 from visits.models import Visit
 
 

@@ -1,4 +1,5 @@
 from django.shortcuts import render
+
 from geocache.integrations.rows import attach_locations
 from visits.models import Visit
 
