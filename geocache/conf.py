@@ -11,9 +11,11 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Final
 
-from django.conf import settings
+from django.conf import Settings, UserSettingsHolder, settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
+
+from geocache import test_run
 
 DAY_SECONDS: Final = 86_400
 
@@ -168,12 +170,25 @@ def _kind_of(default: object) -> tuple[str, tuple[type, ...]]:
     return "a text", (str,)
 
 
-@cache
 def var_dir() -> Path:
-    """Return the folder for everything that the embedded default writes."""
-    if configured := get("VAR_DIR"):
-        return Path(configured)
-    return Path(getattr(settings, "BASE_DIR", Path.cwd())) / "var"
+    """Return the folder for everything that the embedded default writes.
+
+    In a run of tests it is a folder of its own, unless a test itself names one.
+    """
+    return _var_dir(is_test_run=test_run.has_begun())
+
+
+@cache
+def _var_dir(*, is_test_run: bool) -> Path:
+    _effective()  # says what is wrong with GEOCACHE
+    named = _named_var_dir(settings)
+    is_of_site = is_test_run and named == _named_var_dir(_settings_of_site())
+    return test_run.folder() if is_of_site else named
+
+
+def _named_var_dir(source: Any) -> Path:
+    configured = getattr(source, "GEOCACHE", {}).get("VAR_DIR", DEFAULTS["VAR_DIR"])
+    return Path(configured or Path(getattr(source, "BASE_DIR", Path.cwd())) / "var")
 
 
 def is_debug() -> bool:
@@ -212,10 +227,28 @@ def caches() -> dict[str, dict[str, Any]]:
     return settings.CACHES
 
 
+def names_cache() -> bool:
+    """Tell whether ``CACHES`` names the cache to use; in a run of tests, whether a test does."""
+    alias = get("CACHE_ALIAS")
+    named = caches().get(alias)
+    if named is None or not test_run.has_begun():
+        return named is not None
+    return bool(named != _settings_of_site().CACHES.get(alias))
+
+
+def _settings_of_site() -> Any:
+    """Return the settings without what a test has put over them."""
+    found: Any = getattr(settings, "_wrapped")  # noqa: B009 - Django has no public name for it
+    # Settings without a module, as of ``settings.configure``, are kept in such a holder, too.
+    while isinstance(getattr(found, "default_settings", None), (Settings, UserSettingsHolder)):
+        found = found.default_settings
+    return found
+
+
 def _forget(*, setting: str, **_: object) -> None:
     if setting in ("GEOCACHE", "BASE_DIR"):
         _effective.cache_clear()
-        var_dir.cache_clear()
+        _var_dir.cache_clear()
 
 
 setting_changed.connect(_forget, dispatch_uid="geocache.conf")

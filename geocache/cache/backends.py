@@ -1,6 +1,7 @@
 """Which Django cache holds hot entries and journal; the only user of ``django.core.cache``.
 
-It is the one that ``CACHES`` names under ``GEOCACHE["CACHE_ALIAS"]``, or else an embedded one.
+It is the one that ``CACHES`` names under ``GEOCACHE["CACHE_ALIAS"]``, or else an embedded one. A run of
+tests has an embedded one of its own, unless a test itself names another.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from django.core.cache.backends.memcached import BaseMemcachedCache
 from django.core.cache.backends.redis import RedisCache
 from django.core.signals import setting_changed
 
-from geocache import conf
+from geocache import conf, test_run
 from geocache.cache import probe
 from geocache.cache.circuit_breaker import CircuitBreaker
 from geocache.cache.embedded import EmbeddedCache
@@ -55,7 +56,8 @@ REDIS_NUMBER: Final = re.compile(rb"-?[0-9]{1,19}")
 
 def current() -> BaseCache:
     """Return the cache for hot entries and journal, as this thread has to use it."""
-    return _embedded() or django_caches[conf.get("CACHE_ALIAS")]
+    # Of tests and of the site there may be one each in a process.
+    return _embedded(test_run.has_begun()) or django_caches[conf.get("CACHE_ALIAS")]
 
 
 def opened() -> BaseCache:
@@ -343,15 +345,14 @@ class TextSerializer:
 
 
 @cache
-def _embedded() -> EmbeddedCache | None:
+def _embedded(_is_test_run: bool) -> EmbeddedCache | None:
     """Return the embedded cache, if it is that one: all threads can use it.
 
     Django finds the one of a thread in as much time as it takes to read an entry.
     """
-    alias = conf.get("CACHE_ALIAS")
-    if alias not in conf.caches():
+    if not conf.names_cache():
         return EmbeddedCache(str(conf.var_dir() / "cache"), {"TIMEOUT": 300})
-    backend = django_caches[alias]
+    backend = django_caches[conf.get("CACHE_ALIAS")]
     return backend if isinstance(backend, EmbeddedCache) else None
 
 

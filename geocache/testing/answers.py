@@ -1,0 +1,154 @@
+"""What a test says of addresses and networks: checked when it is written down."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Any, Final, get_type_hints
+
+from msgspec.structs import asdict
+
+from geocache.addresses import WIDEST_PREFIX_LENGTHS, parse_address, parse_network
+from geocache.exceptions import InvalidAddress, ProviderError
+from geocache.location import FIELDS, NOT_FOUND, Location
+from geocache.providers import coercion
+
+# A location, its fields, the code of a country, a failure, or nothing that is known.
+Answer = Location | Mapping[str, Any] | str | Exception | None
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+# What a test can say of an address, and what names the source where it says nothing.
+NAMES: Final = tuple(name for name in FIELDS if name != "address")
+SOURCE: Final = "override_locations"
+KINDS: Final[dict[Any, tuple[str, tuple[type, ...]]]] = {
+    str: ("a text", (str,)),
+    datetime: ("a datetime with a time zone", (datetime,)),
+    int | None: ("a whole number, or None", (int, type(None))),
+    float | None: ("a number, or None", (float, int, type(None))),
+}
+
+
+class Answers:
+    """The answers by network; of several networks around an address the narrowest counts."""
+
+    def __init__(self, given: Mapping[Any, Answer]) -> None:
+        if not isinstance(given, Mapping):
+            raise TypeError(
+                f"override_locations needs a dict of answers by address or network, not {given!r}."
+            )
+        self._answers: dict[tuple[int, int, int], Prepared] = {}
+        for key, answer in given.items():
+            network = _network_of(key)
+            place = _place(network.network_address, network.prefixlen)
+            if place in self._answers:
+                raise ValueError(f"override_locations: {network} is named twice, also as {key!r}.")
+            self._answers[place] = Prepared(str(key), answer, network)
+        self._lengths = {
+            version: sorted({one[1] for one in self._answers if one[0] == version}, reverse=True)
+            for version in (4, 6)
+        }
+
+    def find(self, address: Address) -> "Prepared | None":
+        """Return the answer for an address, or None where it is not named."""
+        places = (_place(address, length) for length in self._lengths[address.version])
+        return next((self._answers[place] for place in places if place in self._answers), None)
+
+
+class Prepared:
+    """One answer, for any address that it stands for."""
+
+    def __init__(self, label: str, answer: Answer, network: Network | None = None) -> None:
+        self._failure = answer if isinstance(answer, Exception) else None
+        self._fields = {} if self._failure else _fields(label, answer)
+        is_network = network is not None and network.prefixlen < network.max_prefixlen
+        if network and is_network and not isinstance(answer, Location):
+            # What is wider no provider is believed about.
+            if network.prefixlen >= WIDEST_PREFIX_LENGTHS[network.version]:
+                self._fields.setdefault("network", str(network))
+
+    def location(self, address: str) -> Location:
+        """Return the location of ``address``; raise ``ProviderError`` where that is the answer."""
+        if isinstance(self._failure, ProviderError):
+            raise self._failure.with_traceback(None)
+        if self._failure:
+            raise ProviderError(str(self._failure) or repr(self._failure)) from self._failure
+        fields = {"resolved_at": datetime.now(UTC), "source": SOURCE, **self._fields}
+        return Location(address=address, **fields)
+
+
+def _network_of(key: object) -> Network:
+    try:
+        if isinstance(key, IPv4Network | IPv6Network) or (isinstance(key, str) and "/" in key):
+            return parse_network(str(key))
+        return ip_network(parse_address(key))  # type: ignore[arg-type]  # others are refused
+    except InvalidAddress as error:
+        said = f"override_locations: {key!r:.60} is neither an IP address nor a network."
+        raise InvalidAddress(said) from error
+
+
+def _place(address: Address, length: int) -> tuple[int, int, int]:
+    return address.version, length, int(address) >> address.max_prefixlen - length
+
+
+def _fields(label: str, answer: object) -> dict[str, Any]:
+    match answer:
+        case None:
+            return {"reason": NOT_FOUND}
+        case Location():
+            return {name: value for name, value in asdict(answer).items() if name != "address"}
+        case str():
+            return {"country_code": _country_code(label, answer)}
+        case Mapping():
+            return _checked(label, answer)
+    hint = " Give an instance of it." if isinstance(answer, type) else ""
+    raise TypeError(
+        f"override_locations: the answer for {label} is {answer!r:.60}; it has to be a Location, a "
+        f"dict of its fields, a country's code of two letters, an exception, or None.{hint}"
+    )
+
+
+def _checked(label: str, fields: Mapping[Any, Any]) -> dict[str, Any]:
+    if unknown := [str(name) for name in fields if name not in NAMES]:
+        raise ValueError(
+            f"override_locations: the answer for {label} has no field {', '.join(unknown)}. "
+            f"Known: {', '.join(NAMES)}."
+        )
+    hints = get_type_hints(Location)
+    for name, value in fields.items():
+        words, types = KINDS[hints[name]]
+        is_right = isinstance(value, types) and not isinstance(value, bool)
+        if isinstance(value, datetime) and value.tzinfo is None:
+            is_right = False
+        if not is_right:
+            said = f"{name} of {label} is {value!r:.60}; it has to be {words}."
+            raise TypeError(f"override_locations: {said}")
+        if not _is_storable(name, value):
+            said = f"{name} of {label} is {value!r:.60}, which no table and no database takes."
+            raise ValueError(f"override_locations: {said}")
+    checked = dict(fields)
+    if code := checked.get("country_code"):
+        checked["country_code"] = _country_code(label, code)
+    return checked
+
+
+def _is_storable(name: str, value: Any) -> bool:
+    """Tell whether the table can take a value: an answer that a provider gives is no other."""
+    if value is None:
+        return True
+    match name:
+        case "latitude":
+            return coercion.number(value, 90) is not None
+        case "longitude":
+            return coercion.number(value, 180) is not None
+        case "accuracy_radius_km":
+            return coercion.integer(value, 2**15 - 1) is not None
+        case "asn":
+            return coercion.integer(value, 2**32 - 1) is not None
+    return not isinstance(value, str) or coercion.text(value) == value
+
+
+def _country_code(label: str, text: str) -> str:
+    if len(text) == 2 and text.isascii() and text.isalpha():
+        return text.upper()
+    said = f"{text!r:.60} of {label} is not a country's code of two letters, such as GB."
+    raise ValueError(f"override_locations: {said}")
