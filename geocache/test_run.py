@@ -1,4 +1,4 @@
-"""Tell a run of tests, which must not touch what the site's cache and its folder hold. No Django."""
+"""Tell a run of tests, which must not touch the site's cache and its folder. Needs no Django."""
 
 import atexit
 import os

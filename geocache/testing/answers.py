@@ -60,11 +60,8 @@ class Prepared:
     def __init__(self, label: str, answer: Answer, network: Network | None = None) -> None:
         self._failure = answer if isinstance(answer, Exception) else None
         self._fields = {} if self._failure else _fields(label, answer)
-        is_network = network is not None and network.prefixlen < network.max_prefixlen
-        if network and is_network and not isinstance(answer, Location):
-            # What is wider no provider is believed about.
-            if network.prefixlen >= WIDEST_PREFIX_LENGTHS[network.version]:
-                self._fields.setdefault("network", str(network))
+        if network and not isinstance(answer, Location) and _is_given_out(network):
+            self._fields.setdefault("network", str(network))
 
     def location(self, address: str) -> Location:
         """Return the location of ``address``; raise ``ProviderError`` where that is the answer."""
@@ -84,6 +81,12 @@ def _network_of(key: object) -> Network:
     except InvalidAddress as error:
         said = f"override_locations: {key!r:.60} is neither an IP address nor a network."
         raise InvalidAddress(said) from error
+
+
+def _is_given_out(network: Network) -> bool:
+    """Tell whether a provider may name this network: not a single address, nor a wider one."""
+    widest = WIDEST_PREFIX_LENGTHS[network.version]
+    return widest <= network.prefixlen < network.max_prefixlen
 
 
 def _place(address: Address, length: int) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""``override_locations``: a context manager and decorator, used as Django's ``override_settings``."""
+"""``override_locations``, used as Django's ``override_settings``: context manager and decorator."""
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
