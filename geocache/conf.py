@@ -178,6 +178,11 @@ def var_dir() -> Path:
     return _var_dir(is_test_run=test_run.has_begun())
 
 
+def site_var_dir() -> Path:
+    """Return the folder that the settings name. A run of tests reads it, and never writes to it."""
+    return _var_dir(is_test_run=False)
+
+
 @cache
 def _var_dir(*, is_test_run: bool) -> Path:
     _effective()  # says what is wrong with GEOCACHE

@@ -1,7 +1,7 @@
 """Which Django cache holds hot entries and journal; the only user of ``django.core.cache``.
 
-It is the one that ``CACHES`` names under ``GEOCACHE["CACHE_ALIAS"]``, or else an embedded one. A run
-of tests has an embedded one of its own, unless a test itself names another.
+It is the one that ``CACHES`` names under ``GEOCACHE["CACHE_ALIAS"]``, or else an embedded one.
+A run of tests has an embedded one of its own, unless a test itself names another.
 """
 
 import hashlib

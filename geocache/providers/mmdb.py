@@ -84,7 +84,10 @@ class MmdbProvider(Provider):
         configured = conf.get("DATABASES") if self._configured is None else self._configured
         if configured:
             return [Path(path) for path in configured]
-        return sorted(conf.var_dir().glob("databases/*.mmdb")) or [fallback_path()]
+        for folder in (conf.var_dir(), conf.site_var_dir()):
+            if found := sorted(folder.glob("databases/*.mmdb")):
+                return found
+        return [fallback_path()]
 
     def opened(self) -> tuple[Database, ...]:
         # One thread looks for newer files; the others go on with what is open.

@@ -23,6 +23,7 @@ from geocache.python_program import module_command, module_environment
 
 log = structlog.get_logger(__name__)
 
+FILE_NAME: Final = "verified_databases.json"
 # A page may wait so long for its first answer.
 FIRST_WAIT_SECONDS: Final = 10.0
 # The processor time that one walk may take. The reader in Python takes ten times as long.
@@ -58,8 +59,10 @@ def require_verified(path: Path, stamp: Stamp, *, is_needed: bool = True) -> Non
     from geocache.providers.mmdb_walk import reader_name  # noqa: PLC0415 - maxminddb takes 45 ms
 
     found = verifications.get(stamp)
-    files = VerifiedFiles(conf.var_dir() / "verified_databases.json", reader_name())
-    if not found and files.has(stamp):
+    files = VerifiedFiles(conf.var_dir() / FILE_NAME, reader_name())
+    # What the site has verified, a run of its tests need not walk through again.
+    of_site = VerifiedFiles(conf.site_var_dir() / FILE_NAME, reader_name())
+    if not found and (files.has(stamp) or of_site.has(stamp)):
         return
     with _lock:
         found = verifications.get(stamp)
