@@ -241,9 +241,9 @@ def names_cache() -> bool:
     return bool(named != _settings_of_site().CACHES.get(alias))
 
 
-def _settings_of_site() -> Any:
+def _settings_of_site(lazy: Any = settings) -> Any:
     """Return the settings without what a test has put over them."""
-    found: Any = getattr(settings, "_wrapped")  # noqa: B009 - Django has no public name for it
+    found = getattr(lazy, "_wrapped")  # noqa: B009 - Django has no public name for it
     # Settings without a module, as of ``settings.configure``, are kept in such a holder, too.
     while isinstance(getattr(found, "default_settings", None), (Settings, UserSettingsHolder)):
         found = found.default_settings
