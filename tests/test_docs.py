@@ -1,4 +1,4 @@
-"""The examples of docs/integration.md, run as they stand there."""
+"""The examples of docs/integration.md and docs/testing.md, run as they stand there."""
 
 import re
 import sys
@@ -14,17 +14,20 @@ from django.utils.module_loading import import_string
 from geocache import client_ip
 from geocache.middleware import GeoMiddleware
 from tests import visits
-from tests.factories import LONDON, use_dummy_provider
+from tests.factories import LONDON
+from tests.support.host_project import PYTEST, HostProject
 from tests.visits.models import Visit
 
 pytestmark = pytest.mark.django_db
-PAGE = (Path(__file__).resolve().parent.parent / "docs/integration.md").read_text()
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE = (DOCS / "integration.md").read_text()
+TESTING = (DOCS / "testing.md").read_text()
 ANSWER = {"country_code": "GB", "city": "London", "organization": "Test <Networks>"}
 
 
-def examples(heading, language):
+def examples(heading, language, page=PAGE):
     """Return the blocks of code in one language below a heading."""
-    section = re.split(r"^## ", PAGE.partition(f"\n## {heading}\n")[2], flags=re.MULTILINE)[0]
+    section = re.split(r"^## ", page.partition(f"\n## {heading}\n")[2], flags=re.MULTILINE)[0]
     return re.findall(rf"^```{language}\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
 
 
@@ -35,8 +38,8 @@ def run(code):
 
 
 @pytest.fixture(autouse=True)
-def site(settings, monkeypatch):
-    use_dummy_provider(settings, answers={LONDON: ANSWER})
+def site(override_locations, monkeypatch):
+    override_locations({LONDON: ANSWER})
     monkeypatch.setitem(sys.modules, "visits", visits)
     monkeypatch.setitem(sys.modules, "visits.models", sys.modules[Visit.__module__])
 
@@ -106,3 +109,18 @@ def test_docs__admin(rf):
         "operator",
         "page",
     ]
+
+
+@pytest.mark.slow
+def test_docs__tests_of_a_host(tmp_path):
+    host = HostProject(tmp_path)
+    counts = []
+    for heading in ("With unittest", "With pytest"):
+        blocks = examples(heading, "python", TESTING)
+        counts.append(len(blocks))
+        for number, block in enumerate(blocks):
+            (tmp_path / f"mysite/{heading[5:]}_{number}.py").write_text(block)
+    assert counts == [3, 2]
+    assert TESTING.count("```python") == sum(counts) + 1
+    assert "Ran 7 tests" in host.run("manage.py", "test", "mysite", "--pattern", "unittest_*.py")
+    assert "4 passed" in host.run(*PYTEST, "mysite/pytest_0.py", "mysite/pytest_1.py")

@@ -7,12 +7,12 @@ from django.urls import path
 from geocache.location import Location
 from geocache.lookup import lookup
 from geocache.middleware import GeoMiddleware
-from tests.factories import LONDON, a_location, use_dummy_provider
+from tests.factories import LONDON, a_location
 
 
 @pytest.fixture(autouse=True)
-def provider(settings):
-    return use_dummy_provider(settings, answers={LONDON: {"country_code": "GB"}})
+def places(override_locations):
+    return override_locations({LONDON: {"country_code": "GB"}})
 
 
 async def country(request):
@@ -26,9 +26,9 @@ def through(view, request):
     return GeoMiddleware(view)(request)
 
 
-def test_geo_middleware__resolves_only_what_is_read(rf, provider):
+def test_geo_middleware__resolves_only_what_is_read(rf, places):
     through(lambda _: HttpResponse(), rf.get("/", REMOTE_ADDR=LONDON))
-    assert provider.asked == []
+    assert places.looked_up == []
 
 
 def test_geo_middleware__is_a_location(rf):

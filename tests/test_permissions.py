@@ -8,7 +8,7 @@ from django.urls import get_resolver
 
 from geocache.models import ImportRun, ImportSource
 from geocache.urls import app_name
-from tests.factories import LONDON, NOON, a_row, a_token, use_dummy_provider
+from tests.factories import LONDON, NOON, a_row, a_token
 from tests.support.assertions import assert_is_page
 
 pytestmark = pytest.mark.django_db
@@ -40,8 +40,8 @@ ALL = PAGES | ADMIN_EXTRAS
 
 
 @pytest.fixture(autouse=True)
-def content(settings):
-    use_dummy_provider(settings, answers={LONDON: {"country_code": "GB"}})
+def content(override_locations):
+    override_locations({LONDON: {"country_code": "GB"}})
     a_row()
     source = ImportSource.objects.create(pk=1, name="ipsum")
     ImportRun.objects.create(pk=1, source=source, started_at=NOON)

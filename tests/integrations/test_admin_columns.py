@@ -4,7 +4,7 @@ from django.urls import path
 
 from geocache.integrations.admin_columns import GeoColumns
 from geocache.lookup import tiers
-from tests.factories import LONDON, use_dummy_provider
+from tests.factories import LONDON
 from tests.support.assertions import no_database_write
 from tests.visits.models import Visit
 
@@ -28,9 +28,9 @@ urlpatterns = [path("admin/", site.urls)]
 
 
 @pytest.fixture(autouse=True)
-def provider(settings):
+def places(override_locations):
     known = {"country_code": "GB", "asn": 64500, "organization": "Test <b>Networks</b>"}
-    return use_dummy_provider(settings, answers={LONDON: known})
+    return override_locations({LONDON: known})
 
 
 def test_geo_columns__stand_behind_their_field_or_at_the_end(rf):

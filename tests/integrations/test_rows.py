@@ -5,21 +5,21 @@ from django.utils.functional import SimpleLazyObject
 
 from geocache.integrations.rows import attach_locations
 from geocache.lookup import tiers
-from tests.factories import LONDON, use_dummy_provider
+from tests.factories import LONDON
 from tests.visits.models import Visit
 
 
 @pytest.fixture(autouse=True)
-def provider(settings):
-    return use_dummy_provider(settings, answers={LONDON: {"country_code": "GB"}})
+def places(override_locations):
+    return override_locations({LONDON: {"country_code": "GB"}})
 
 
-def test_geo_for__gives_each_row_its_answer(provider):
+def test_geo_for__gives_each_row_its_answer(places):
     rows = attach_locations(
         [Visit(ip=LONDON), Visit(ip="8.8.8.8"), Visit(ip=f"::ffff:{LONDON}")], "ip"
     )
     assert [row.geo.country_code for row in rows] == ["GB", "", "GB"]
-    assert sorted(provider.asked) == ["8.8.8.8", LONDON]
+    assert sorted(places.looked_up) == ["8.8.8.8", LONDON]
 
 
 @pytest.mark.parametrize("value", [None, "", "nonsense", "192.0.2.0/24", "\0", 7])

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 HOST = Path(__file__).resolve().parent.parent / "testing" / "host"
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--ds", "mysite.settings")
 PATIENCE_SECONDS = 120
 
 

@@ -40,8 +40,8 @@ def test_geo__tags_escape_what_they_show():
 
 
 @pytest.fixture
-def provider(settings):
-    return use_dummy_provider(settings, answers={LONDON: {"country_code": "GB", "city": "London"}})
+def places(override_locations):
+    return override_locations({LONDON: {"country_code": "GB", "city": "London"}})
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def provider(settings):
         GeoCache(country_code="GB"),
     ],
 )
-@pytest.mark.usefixtures("provider")
+@pytest.mark.usefixtures("places")
 def test_country_filters__take_an_address_or_an_answer(value):
     assert country_flag(value) == "🇬🇧"
     assert country_name(value) == "United Kingdom"
@@ -83,19 +83,19 @@ def test_country_filters__take_an_address_or_an_answer(value):
         "é1",
     ],
 )
-@pytest.mark.usefixtures("provider")
+@pytest.mark.usefixtures("places")
 def test_country_filters__nothing_known_is_no_text(value):
     assert country_flag(value) == country_name(value) == ""
 
 
-def test_country_filters__code_or_answer_costs_no_look_up(provider):
+def test_country_filters__code_or_answer_costs_no_look_up(places):
     for value in ("GB", "", "::", a_location()):
         country_flag(value)
         country_name(value)
-    assert provider.asked == []
+    assert places.looked_up == []
 
 
-@pytest.mark.usefixtures("provider")
+@pytest.mark.usefixtures("places")
 def test_geo_tag__gives_an_answer_or_none():
     page = Template(
         "{% load geo %}{% geo ip as place %}{% if place %}{{ place.city }}{% else %}?{% endif %}"

@@ -5,11 +5,9 @@ import sys
 
 import pytest
 
-from tests.support.host_project import HostProject
+from tests.support.host_project import PYTEST, HostProject
 
 pytestmark = pytest.mark.slow
-
-PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--ds", "mysite.settings")
 
 
 @pytest.fixture(scope="module")
