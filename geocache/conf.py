@@ -15,7 +15,7 @@ from django.conf import Settings, UserSettingsHolder, settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from geocache import test_run
+from geocache import under_test
 
 DAY_SECONDS: Final = 86_400
 
@@ -175,20 +175,20 @@ def var_dir() -> Path:
 
     In a run of tests it is a folder of its own, unless a test itself names one.
     """
-    return _var_dir(is_test_run=test_run.has_begun())
+    return _var_dir(is_under_test=under_test.is_this_process())
 
 
 def site_var_dir() -> Path:
     """Return the folder that the settings name. A run of tests reads it, and never writes to it."""
-    return _var_dir(is_test_run=False)
+    return _var_dir(is_under_test=False)
 
 
 @cache
-def _var_dir(*, is_test_run: bool) -> Path:
+def _var_dir(*, is_under_test: bool) -> Path:
     _effective()  # says what is wrong with GEOCACHE
     named = _named_var_dir(settings)
-    is_of_site = is_test_run and named == _named_var_dir(_settings_of_site())
-    return test_run.folder() if is_of_site else named
+    is_of_site = is_under_test and named == _named_var_dir(settings_of_site())
+    return under_test.folder() if is_of_site else named
 
 
 def _named_var_dir(source: Any) -> Path:
@@ -236,12 +236,12 @@ def names_cache() -> bool:
     """Tell whether ``CACHES`` names the cache to use; in a run of tests, whether a test does."""
     alias = get("CACHE_ALIAS")
     named = caches().get(alias)
-    if named is None or not test_run.has_begun():
+    if named is None or not under_test.is_this_process():
         return named is not None
-    return bool(named != _settings_of_site().CACHES.get(alias))
+    return bool(named != settings_of_site().CACHES.get(alias))
 
 
-def _settings_of_site(lazy: Any = settings) -> Any:
+def settings_of_site(lazy: Any = settings) -> Any:
     """Return the settings without what a test has put over them."""
     found = getattr(lazy, "_wrapped")  # noqa: B009 - Django has no public name for it
     # Settings without a module, as of ``settings.configure``, are kept in such a holder, too.

@@ -25,7 +25,7 @@ from django.core.cache.backends.memcached import BaseMemcachedCache
 from django.core.cache.backends.redis import RedisCache
 from django.core.signals import setting_changed
 
-from geocache import conf, test_run
+from geocache import conf, under_test
 from geocache.cache import probe
 from geocache.cache.circuit_breaker import CircuitBreaker
 from geocache.cache.embedded import EmbeddedCache
@@ -57,7 +57,7 @@ REDIS_NUMBER: Final = re.compile(rb"-?[0-9]{1,19}")
 def current() -> BaseCache:
     """Return the cache for hot entries and journal, as this thread has to use it."""
     # Of tests and of the site there may be one each in a process.
-    return _embedded(test_run.has_begun()) or django_caches[conf.get("CACHE_ALIAS")]
+    return _embedded(under_test.is_this_process()) or django_caches[conf.get("CACHE_ALIAS")]
 
 
 def opened() -> BaseCache:
@@ -345,7 +345,7 @@ class TextSerializer:
 
 
 @cache
-def _embedded(_is_test_run: bool) -> EmbeddedCache | None:
+def _embedded(_is_under_test: bool) -> EmbeddedCache | None:
     """Return the embedded cache, if it is that one: all threads can use it.
 
     Django finds the one of a thread in as much time as it takes to read an entry.

@@ -12,19 +12,22 @@ from typing import Final
 PYTEST_PLUGIN: Final = "geocache.testing.pytest_plugin"
 DJANGO_TESTS: Final = "django.test.utils"
 
-_has_begun = False
+# Once True it stays so: what tests leave behind when they have ended is not the site's.
+is_known = False
+# With the process that has made each.
+made_folders: Final[list[tuple[int, Path]]] = []
 
 
-def has_begun() -> bool:
-    """Tell whether this process runs tests, or did: what they leave behind is not the site's.
+def is_this_process() -> bool:
+    """Tell whether this process runs tests, or did.
 
     So it is with geocache's plug-in of pytest, and once Django's test environment was set up, as by
     ``manage.py test`` and pytest-django. No other process has these modules.
     """
-    global _has_begun  # noqa: PLW0603 - a process that has run tests stays one that has
-    if not _has_begun:
-        _has_begun = PYTEST_PLUGIN in sys.modules or _has_django_set_up()
-    return _has_begun
+    global is_known  # noqa: PLW0603 - as above
+    if not is_known:
+        is_known = PYTEST_PLUGIN in sys.modules or _has_django_set_up()
+    return is_known
 
 
 def _has_django_set_up() -> bool:
@@ -37,11 +40,16 @@ def _has_django_set_up() -> bool:
 def folder() -> Path:
     """Return the folder that stands in for ``VAR_DIR``; it goes with this process."""
     made = Path(tempfile.mkdtemp(prefix="geocache-test-run-"))
-    atexit.register(_remove, made, os.getpid())
+    made_folders.append((os.getpid(), made))
     return made
 
 
-def _remove(made: Path, process_id: int) -> None:
-    # Not at the end of a child that was forked.
-    if os.getpid() == process_id:
-        shutil.rmtree(made, ignore_errors=True)
+def remove_folders() -> None:
+    """Remove what this process has made; a child that was forked leaves it to its parent."""
+    for process_id, made in made_folders:
+        if process_id == os.getpid():
+            shutil.rmtree(made, ignore_errors=True)
+
+
+# With the import, so that it runs at last: modules that are imported later write at the end, too.
+atexit.register(remove_folders)
