@@ -32,8 +32,8 @@ def is_this_process() -> bool:
 
 def _has_django_set_up() -> bool:
     # Django has no public way to ask. ``mail.outbox`` is also there where a site collects its mail.
-    state = getattr(sys.modules.get(DJANGO_TESTS), "_TestState", None)
-    return hasattr(state, "saved_data")
+    utils = sys.modules.get(DJANGO_TESTS)
+    return utils is not None and hasattr(getattr(utils, "_TestState", None), "saved_data")
 
 
 @cache

@@ -1,0 +1,34 @@
+"""What is replaced is what the modules of geocache use."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import geocache
+from geocache.cache.circuit_breaker import CircuitBreaker
+from geocache.log_throttle import LogThrottle
+from geocache.testing import isolation
+
+PACKAGE = Path(geocache.__file__).parent
+# They ask where something is reached, and not where an address belongs.
+REACHING = {"geocache.client_ip", "geocache.downloads.urls"}
+HELD = re.compile(r"^(\w+)(?:: Final)? = (?:LogThrottle|CircuitBreaker)\(", re.MULTILINE)
+
+
+def sources():
+    for path in PACKAGE.rglob("*.py"):
+        name = ".".join(("geocache", *path.relative_to(PACKAGE).with_suffix("").parts))
+        if not name.startswith(("geocache.addresses", "geocache.testing")):
+            yield name, path.read_text()
+
+
+def test_asking__names_each_module_that_asks_whether_an_address_is_special():
+    users = {name for name, text in sources() if re.search(r"import .*\bspecial_reason\b", text)}
+    assert users - REACHING == set(isolation.ASKING)
+
+
+def test_fresh_state__holds_each_throttle_and_breaker_of_a_module():
+    held = {(name, found) for name, text in sources() for found in HELD.findall(text)}
+    assert len(held) >= 10
+    for module, name in held:
+        assert isinstance(getattr(import_module(module), name), LogThrottle | CircuitBreaker)
