@@ -117,7 +117,7 @@ def _replace(stack: ExitStack, owner: Any, name: str, new: Any) -> None:
 @contextmanager
 def _fresh_state() -> Iterator[None]:
     # Their attributes are swapped: other modules hold the objects themselves.
-    states = [*STATES, *_throttles_and_breakers()]
+    states = [*STATES, *throttles_and_breakers()]
     kept = [(state, dict(vars(state))) for state in states]
     for state in states:
         vars(state).update(vars(_as_new(state)))
@@ -136,7 +136,7 @@ def _as_new(state: Any) -> Any:
     return new
 
 
-def _throttles_and_breakers() -> list[Any]:
+def throttles_and_breakers() -> list[Any]:
     """Return those that modules have; those of a provider are its own."""
     modules = [module for name, module in list(sys.modules.items()) if name.startswith("geocache.")]
     found = (value for module in modules for value in list(vars(module).values()))

@@ -5,8 +5,6 @@ from importlib import import_module
 from pathlib import Path
 
 import geocache
-from geocache.cache.circuit_breaker import CircuitBreaker
-from geocache.log_throttle import LogThrottle
 from geocache.testing import isolation
 
 PACKAGE = Path(geocache.__file__).parent
@@ -27,8 +25,8 @@ def test_asking__names_each_module_that_asks_whether_an_address_is_special():
     assert users - REACHING == set(isolation.ASKING)
 
 
-def test_fresh_state__holds_each_throttle_and_breaker_of_a_module():
+def test_throttles_and_breakers__are_all_that_modules_have():
     held = {(name, found) for name, text in sources() for found in HELD.findall(text)}
-    assert len(held) >= 10
-    for module, name in held:
-        assert isinstance(getattr(import_module(module), name), LogThrottle | CircuitBreaker)
+    objects = [getattr(import_module(module), name) for module, name in held]
+    assert len(objects) >= 10
+    assert {id(one) for one in objects} == {id(one) for one in isolation.throttles_and_breakers()}
