@@ -85,20 +85,21 @@ class Host:
 
     def exercise(self, *arguments: str) -> dict[str, Any]:
         """Look up, flush and open all pages; return what happened."""
-        report = json.loads(self._run("exercise.py", *arguments))
+        report = json.loads(self.run("exercise.py", *arguments))
         assert isinstance(report, dict)
         return report
 
     def run_own_tests(self) -> str:
         """Run the tests of the host by Django's own runner."""
-        return self._run("manage.py", "test", "visits", "--verbosity", "0")
+        return self.run("manage.py", "test", "visits", "--verbosity", "0")
 
     @property
     def log(self) -> str:
         """Return what the host's own log has."""
         return (self.folder / "host.log").read_text()
 
-    def _run(self, *arguments: str) -> str:
+    def run(self, *arguments: str) -> str:
+        """Run a program of the host."""
         settings = f"config.setups.{self.set_up}"
         mmdb = str(self.folder / "world.mmdb")
         return run(
@@ -116,5 +117,5 @@ def make_host(set_up: str, python: Path, folder: Path, **variables: str) -> Host
     an_mmdb(folder / "world.mmdb", {"81.2.69.0/24": LONDON, "2a02:6b8::/32": STOCKHOLM})
     host = Host(set_up, python, folder, variables)
     apps = ["visits"] if set_up == "stock_user" else ["accounts", "visits"]
-    host._run("manage.py", "makemigrations", *apps, "--verbosity", "0", "--skip-checks")
+    host.run("manage.py", "makemigrations", *apps, "--verbosity", "0", "--skip-checks")
     return host
