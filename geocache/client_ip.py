@@ -10,7 +10,6 @@ from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, Final
 
-import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
@@ -19,9 +18,10 @@ from geocache import conf
 from geocache.addresses import parse_network, special_reason
 from geocache.addresses.ports import parse_host
 from geocache.exceptions import InvalidAddress
+from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Address = IPv4Address | IPv6Address
 # A machine of a chain; None: a proxy that asks through a Unix socket has no address.

@@ -5,7 +5,6 @@ from datetime import date
 from functools import wraps
 from typing import Any, Final
 
-import structlog
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
@@ -18,6 +17,7 @@ from geocache.api import bodies
 from geocache.api.access import ApiError, admit, rate_exceeded
 from geocache.exceptions import InvalidAddress, RateExceeded
 from geocache.history.spans import answer_on, parse_day
+from geocache.log import get_logger
 from geocache.lookup import lookup, lookup_many
 from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
 from geocache.rate_limit.asker import Asker
@@ -32,7 +32,7 @@ RETRY_SECONDS: Final = 10
 FIRST_DAY: Final = date(1970, 1, 2)
 LAST_DAY: Final = date(2999, 12, 31)
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 View = Callable[..., HttpResponse]
 

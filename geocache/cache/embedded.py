@@ -18,11 +18,11 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import structlog
 from django.core.cache import BaseCache
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
 from geocache.exceptions import CacheUnusable
+from geocache.log import get_logger
 
 FILE_NAME: Final = "cache.sqlite3"
 # Keys per transaction: long enough to pay, short enough that no other writer waits for long.
@@ -87,7 +87,7 @@ NOT_TEXT: Final = "Could not decode to UTF-8"
 # How long a thread that only reads may go on with a file that was removed.
 SEEN_SECONDS: Final = 1.0
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 T = TypeVar("T")
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
@@ -23,10 +22,11 @@ from geocache.jobs.held import held
 from geocache.jobs.report import BUSY, DISABLED, FAILED, NOTHING_DUE, JobReport
 from geocache.jobs.table import Job, find_job, stopping
 from geocache.jobs.work import Outcome, Work
+from geocache.log import get_logger
 from geocache.models import JobRun
 from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # What can go wrong in use. Anything else is a defect, which the scheduler has to show.
 KNOWN_ERRORS: Final = (GeocacheError, ImproperlyConfigured, OSError, *DATABASE_ERRORS)

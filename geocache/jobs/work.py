@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
-import structlog
 from django.apps import apps
 from django.utils import timezone
 
@@ -22,13 +21,14 @@ from geocache.jobs.report import BUSY, DONE, FAILED, NOTHING_DUE, Status
 from geocache.jobs.table import JOBS
 from geocache.journal.backlog import read_backlog
 from geocache.journal.flush import flush_dirty
+from geocache.log import get_logger
 from geocache.maintenance.prune import prune, retention_days
 from geocache.maintenance.refresh import refresh
 from geocache.models import FlushRun
 from geocache.models.connection import DATABASE_ERRORS
 from geocache.statistics.after_flush import after_flush
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 FLUSH: Final = "geo_cache_flush"
 SCHEDULER_APP: Final = "django_apscheduler"

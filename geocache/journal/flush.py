@@ -12,7 +12,6 @@ from datetime import date, datetime
 from itertools import count
 from typing import Final
 
-import structlog
 from msgspec.structs import replace
 
 from geocache import conf
@@ -23,11 +22,12 @@ from geocache.journal.last_seen import LastSeen
 from geocache.journal.reader import ClosedSegment, Position
 from geocache.journal.restore import restore
 from geocache.location import Location, load_locations
+from geocache.log import get_logger
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
 from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
 from geocache.text import storable
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # Answers and segments of one transaction: bounds its memory, whatever the backlog.
 BATCH_ANSWERS: Final = 10_000

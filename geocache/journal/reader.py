@@ -6,15 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-import structlog
-
 from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable
 from geocache.journal import segments
 from geocache.journal.segments import Name
 from geocache.locks.cache_lock import CacheLock
-
-log = structlog.get_logger(__name__)
 
 # Segments in a row without any key after which a lost numbering counts as read to its end.
 EMPTY_SEGMENTS: Final = 64

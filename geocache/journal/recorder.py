@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-import structlog
 from django.core.exceptions import SynchronousOnlyOperation
 
 from geocache.cache import backends
@@ -12,10 +11,11 @@ from geocache.exceptions import AllRefused, CacheUnavailable, JournalUnavailable
 from geocache.journal import spill_buffer, table_writer, writer
 from geocache.journal.spill_buffer import buffer
 from geocache.location import Location
+from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # What refuses to ask a database at all: an event loop, Django's SimpleTestCase, pytest-django.
 FORBIDDEN: Final = (SynchronousOnlyOperation, AssertionError, RuntimeError)

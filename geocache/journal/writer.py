@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final
 
-import structlog
 from django.core.cache import BaseCache
 
 from geocache import conf
@@ -19,8 +18,9 @@ from geocache.exceptions import JournalUnavailable
 from geocache.journal import segments
 from geocache.journal.segments import Name
 from geocache.location import Location, dump_locations
+from geocache.log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 ANSWERS_PER_RECORD: Final = 200
 # A writer hears of losses, and how far the journal is flushed, when it takes a new segment.

@@ -15,7 +15,6 @@ from ipaddress import IPv4Address, IPv6Address
 from math import log2
 from typing import Final
 
-import structlog
 from msgspec.structs import replace
 
 from geocache import conf
@@ -25,10 +24,11 @@ from geocache.cache.backends import ENTRY_KEYS, Entry
 from geocache.cache.guard import guarded
 from geocache.exceptions import CacheUnavailable, UndecodableRecord
 from geocache.location import Location, dump_locations, load_locations
+from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.models.connection import database_id
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # Addresses whose networks are asked for in one trip: an IPv6 address lies in 117 of them.
 NEAR_ADDRESSES: Final = 250

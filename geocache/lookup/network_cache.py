@@ -11,18 +11,18 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-import structlog
 from django.db import connections, transaction
 from msgspec.structs import replace
 
 from geocache import conf
 from geocache.addresses import networks_around, prefix_length
 from geocache.location import Location
+from geocache.log import get_logger
 from geocache.lookup import hot_entries
 from geocache.models import GeoCache, GeoCacheQuerySet
 from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection, reading_alias
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # Addresses whose networks are asked for in one query: an IPv6 address lies in 117 of them, and
 # SQLite takes 32,766 parameters.

@@ -10,13 +10,13 @@ from ipaddress import IPv4Address, IPv6Address
 from itertools import islice
 from typing import Final
 
-import structlog
 from asgiref.sync import sync_to_async
 
 from geocache.addresses import parse_address, public_text, special_reason
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
 from geocache.location import UNAVAILABLE, Location
+from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.lookup import hot_entries
 from geocache.lookup.memory import Asked, memory
@@ -26,7 +26,7 @@ from geocache.lookup.resolution import FreeResolver
 from geocache.providers import factory
 from geocache.providers.base import Provider
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Address = IPv4Address | IPv6Address
 

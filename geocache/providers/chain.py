@@ -4,19 +4,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import Any, Final
 
-import structlog
 from msgspec.structs import replace
 
 from geocache.addresses import prefix_length
 from geocache.cache.circuit_breaker import CircuitBreaker
 from geocache.exceptions import ProviderError
 from geocache.location import FIELDS, Location
+from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.providers import quota
 from geocache.providers.base import Provider, Source, joined_sources
 from geocache.providers.factory import make
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # How long a provider that has failed is left alone by this process, in seconds.
 REST_SECONDS: Final = 10.0

@@ -17,11 +17,10 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from geocache import conf
 from geocache.exceptions import NotVerifiedYet, ProviderError
 from geocache.location import NOT_FOUND, Location
+from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.providers.base import Provider, Source, joined_sources
 from geocache.providers.mmdb_copies import remove_copies
@@ -31,7 +30,7 @@ from geocache.providers.mmdb_verification import waiting_for_verification
 from geocache.providers.mounted_files import is_replaced_outside
 from geocache.providers.verified_files import Stamp
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # How often the files are looked at for a newer one, in seconds. With the longest that an answer
 # stays in the memory of a process it makes a minute.

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 import maxminddb
-import structlog
 
 from geocache.exceptions import ProviderError
+from geocache.log import get_logger
 from geocache.providers.base import Source
 from geocache.providers.coercion import text
 from geocache.providers.mmdb_copies import Pin, copy_of
@@ -20,7 +20,7 @@ from geocache.providers.mmdb_records import record_fields
 from geocache.providers.mmdb_verification import require_verified
 from geocache.providers.verified_files import Stamp
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # Whose files are known by their types; of any other a few records are read.
 MAKERS: Final = ("GeoLite", "GeoIP", "DBIP")

@@ -14,14 +14,13 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Final
 
-import structlog
-
 from geocache import conf
 from geocache.exceptions import NotVerifiedYet, ProviderError
+from geocache.log import get_logger
 from geocache.providers.verified_files import Stamp, VerifiedFiles
 from geocache.python_program import module_command, module_environment
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 FILE_NAME: Final = "verified_databases.json"
 # A page may wait so long for its first answer.

@@ -15,17 +15,17 @@ from hashlib import blake2b
 from math import ceil
 from typing import Final
 
-import structlog
 from django.core.cache import BaseCache
 
 from geocache.cache import backends
 from geocache.cache.guard import guarded
 from geocache.exceptions import CacheUnavailable, ProviderError
 from geocache.location import Location
+from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.providers.base import Provider
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 DAY_SECONDS: Final = 86_400
 # The share of a limit from which one is warned.

@@ -5,7 +5,6 @@ import time
 from collections import Counter
 from typing import Final
 
-import structlog
 from django.core.exceptions import ImproperlyConfigured
 from limits import RateLimitItem, parse_many
 from limits.storage import Storage
@@ -15,9 +14,10 @@ from geocache import conf
 from geocache.cache import backends
 from geocache.cache.guard import guarded
 from geocache.exceptions import CacheUnavailable, RateExceeded
+from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 KEY_PREFIX: Final = "rate"
 SETTINGS: Final = ("LOOKUP_RATE", "PUBLIC_LOOKUP_RATE", "PUBLIC_TOTAL_RATE", "PUBLIC_QUERY_RATE")

@@ -10,20 +10,20 @@ from collections.abc import Callable
 from datetime import UTC
 from typing import Final
 
-import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from django.db import close_old_connections, connections
 from django_apscheduler.models import DjangoJob
 
 from geocache.jobs import JOBS, enabled_jobs, geo_cache_flush, stopping
 from geocache.locks.process_identity import describe, this_holder
+from geocache.log import get_logger
 from geocache.models import SchedulerLease
 from geocache.models.connection import DATABASE_ERRORS
 from geocache.models.scheduler import SCHEDULER_LEASE
 from geocache.scheduler.job_store import MirroredJobStore
 from geocache.scheduler.registration import add_jobs
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # The stand-by takes over within LEASE_SECONDS after the holder was killed.
 LEASE_SECONDS: Final = 30

@@ -3,15 +3,14 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-import structlog
-
 from geocache import conf
 from geocache.instants import utc_now
+from geocache.log import get_logger
 from geocache.models import FlushRun
 from geocache.statistics.lists import count_due
 from geocache.statistics.table import refresh_if_due
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def after_flush() -> None:

@@ -7,10 +7,10 @@ from math import ceil
 from typing import Any, Final
 
 import requests
-import structlog
 
 from geocache.exceptions import ProviderError
 from geocache.location import NOT_FOUND, Location
+from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.providers.base import Source
 from geocache.providers.coercion import POINT, address_text, known, network_around
@@ -20,7 +20,7 @@ from geocache.providers.http.json_fields import READERS, has_path, is_unread, pi
 from geocache.providers.http.json_presets import PRESETS, fitting_presets
 from geocache.providers.http.json_schema import Batch, Service
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 # Raised when the same answers begin to be read differently: older ones are then stale.
 RELEASE: Final = 2

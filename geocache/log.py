@@ -1,0 +1,93 @@
+"""The loggers of this package: structlog's interface above ``logging.getLogger("geocache.…")``.
+
+A host project's ``LOGGING`` decides where a line goes and from which level, whether the project
+knows structlog or not. Nothing is ever printed.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final, cast
+
+import structlog
+from structlog.typing import Processor, ProcessorReturnValue
+
+Event = MutableMapping[str, Any]
+
+# Attributes of a record, which ``extra`` may not replace.
+RESERVED: Final = {*vars(logging.makeLogRecord({})), "asctime", "message", "taskName"}
+# What is for ``logging`` itself, and not part of an event.
+OF_LOGGING: Final = ("exc_info", "stack_info")
+# From the record's own caller to ours: two frames of structlog are between them.
+STACK_LEVEL: Final = 3
+# In a URL of a server, before its name or in its query. An error's text may hold one.
+CREDENTIALS: Final = re.compile(
+    r"(?<=://)[^/\s]+(?=@)|(?<=[?&])(?P<name>\w*(?:key|token|secret|password)=)[^&\s\"']+",
+    re.IGNORECASE,
+)
+HIDDEN: Final = "[hidden]"
+# A value that stands in a line as it is; any other is quoted, its line breaks escaped.
+PLAIN: Final = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f]+")
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """Return the logger of a module, by its ``__name__``; it is built when it is first used."""
+    return cast(
+        structlog.stdlib.BoundLogger,
+        structlog.wrap_logger(
+            logging.getLogger(name),
+            processors=[_process],
+            wrapper_class=structlog.stdlib.BoundLogger,
+            context_class=dict,
+            cache_logger_on_first_use=True,
+        ),
+    )
+
+
+def _process(logger: Any, method: str, event: Event) -> ProcessorReturnValue:
+    """Make of an event what ``logger`` is called with."""
+    result: ProcessorReturnValue = event
+    for processor in _processors():
+        result = processor(logger, method, cast(Event, result))
+    return result
+
+
+def _processors() -> list[Processor]:
+    """Return those of the host if it sends structlog's events to ``logging``, else our own.
+
+    The processors of a host that prints events may return what ``logging`` cannot take.
+    """
+    configured = structlog.get_config()
+    if isinstance(configured["logger_factory"], structlog.stdlib.LoggerFactory):
+        return cast(list[Processor], configured["processors"])
+    return OWN
+
+
+def _to_record(_: Any, __: str, event: Event) -> Mapping[str, Any]:
+    """Return the arguments of a call to ``logging``: a readable line, and its values as extra."""
+    arguments = {name: event.pop(name) for name in OF_LOGGING if name in event}
+    name = event.pop("event")
+    values = {key: _without_credentials(value) for key, value in event.items()}
+    line = " ".join([str(name), *(f"{key}={_shown(value)}" for key, value in values.items())])
+    extra = {f"{key}_" if key in RESERVED else key: value for key, value in values.items()}
+    return {"msg": line, "extra": extra, "stacklevel": STACK_LEVEL, **arguments}
+
+
+def _without_credentials(value: Any) -> Any:
+    if isinstance(value, str):
+        return CREDENTIALS.sub(lambda match: (match["name"] or "") + HIDDEN, value)
+    return value
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+OWN: Final[list[Processor]] = [
+    # First: what is not logged costs nothing more.
+    structlog.stdlib.filter_by_level,
+    structlog.contextvars.merge_contextvars,
+    _to_record,
+]
