@@ -19,8 +19,9 @@ Event = MutableMapping[str, Any]
 RESERVED: Final = {*vars(logging.makeLogRecord({})), "asctime", "message", "taskName"}
 # What is for ``logging`` itself, and not part of an event.
 OF_LOGGING: Final = ("exc_info", "stack_info")
-# From the record's own caller to ours: two frames of structlog are between them.
-STACK_LEVEL: Final = 3
+# How far the caller is above ``logging``: three frames of structlog are in between, which the class
+# of loggers that structlog may set passes over by itself.
+STACK_LEVEL: Final = 4
 # In a URL of a server, before its name or in its query. An error's text may hold one.
 CREDENTIALS: Final = re.compile(
     r"(?<=://)[^/\s]+(?=@)|(?<=[?&])(?P<name>\w*(?:key|token|secret|password)=)[^&\s\"']+",
@@ -64,14 +65,20 @@ def _processors() -> list[Processor]:
     return OWN
 
 
-def _to_record(_: Any, __: str, event: Event) -> Mapping[str, Any]:
+def _to_record(logger: Any, _: str, event: Event) -> Mapping[str, Any]:
     """Return the arguments of a call to ``logging``: a readable line, and its values as extra."""
     arguments = {name: event.pop(name) for name in OF_LOGGING if name in event}
     name = event.pop("event")
     values = {key: _without_credentials(value) for key, value in event.items()}
     line = " ".join([str(name), *(f"{key}={_shown(value)}" for key, value in values.items())])
     extra = {f"{key}_" if key in RESERVED else key: value for key, value in values.items()}
-    return {"msg": line, "extra": extra, "stacklevel": STACK_LEVEL, **arguments}
+    is_plain = type(logger).findCaller is logging.Logger.findCaller
+    return {
+        "msg": line,
+        "extra": extra,
+        "stacklevel": STACK_LEVEL if is_plain else 1,
+        **arguments,
+    }
 
 
 def _without_credentials(value: Any) -> Any:
