@@ -189,7 +189,7 @@ def test_get_logger__an_error_has_its_traceback(records: list[logging.LogRecord]
     try:
         raise ValueError("no")
     except ValueError:
-        log.error("geo_thing", exc_info=True)
+        log.exception("geo_thing")
     record = only(records)
     assert record.exc_info
     assert record.exc_info[0] is ValueError

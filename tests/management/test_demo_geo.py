@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth import authenticate
+from django.contrib.auth import authenticate, get_user_model
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.http import HttpRequest
@@ -21,7 +21,7 @@ from geocache.addresses import parse_address, special_reason
 from geocache.management import address_input
 from geocache.management.commands.demo_geo import SAMPLE, check_port
 from geocache.models import GeoCache
-from tests.factories import LONDON, MOSCOW_V6, use_dummy_provider
+from tests.factories import LONDON, MOSCOW_V6, a_location, a_row, use_dummy_provider
 from tests.support.commands import run, start
 
 READY = "Ctrl-C ends it."
@@ -67,10 +67,13 @@ def password(out: str) -> str:
     return match[1]
 
 
-def test_sample__is_a_few_thousand_public_addresses() -> None:
+def sample() -> list[str]:
     with address_input.opened(str(SAMPLE)) as file:
-        read = list(address_input.from_file(file))
-    found = [parse_address(line.address) for line in read]
+        return [line.address for line in address_input.from_file(file)]
+
+
+def test_sample__is_a_few_thousand_public_addresses() -> None:
+    found = list(map(parse_address, sample()))
     assert len(set(found)) == len(found) == 3000
     assert not any(map(special_reason, found))
     assert {address.version for address in found} == {4, 6}
@@ -149,6 +152,42 @@ def test_demo_geo__a_taken_port_is_said_before_the_work(taken_port: int) -> None
     # Without django_db: touching the database would fail the test.
     with pytest.raises(CommandError, match="Address already in use"):
         call_command("demo_geo", f"--port={taken_port}")
+
+
+# --- whose table is it? ------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_demo_geo__a_table_with_rows_of_its_own_stays_as_it_is(
+    settings: Any, addresses: str
+) -> None:
+    use_dummy_provider(settings)
+    a_row("1.1.1.1")
+    with pytest.raises(CommandError, match=r"the table has rows of its own.* --force\.$"):
+        demonstrated("--addresses", addresses)
+    assert [row.address for row in GeoCache.objects.all()] == ["1.1.1.1"]
+    assert not get_user_model().objects.exists()
+    demonstrated("--force", "--addresses", addresses)
+    assert GeoCache.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_demo_geo__rows_of_another_demo_are_none_of_its_own(settings: Any, addresses: str) -> None:
+    use_dummy_provider(settings)
+    GeoCache.objects.upsert([a_location(one) for one in sample()[:3000:500]])
+    demonstrated("--addresses", addresses)
+    assert GeoCache.objects.count() == 8
+
+
+@pytest.mark.django_db(transaction=True)
+def test_demo_geo__after_look_ups_on_its_pages_it_can_be_run_again(
+    settings: Any, addresses: str
+) -> None:
+    use_dummy_provider(settings)
+    demonstrated("--addresses", addresses)
+    a_row("1.1.1.1")
+    demonstrated("--addresses", addresses)
+    assert GeoCache.objects.count() == 3
 
 
 # --- with real processes -----------------------------------------------------------------------

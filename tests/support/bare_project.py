@@ -68,12 +68,14 @@ class BareProject:
 
     @classmethod
     def make(cls, folder: Path, settings: str = "", **modules: str) -> "BareProject":
-        """Write its files; ``settings`` follow the usual ones."""
+        """Write its files; ``settings`` follow the usual ones, ``modules`` may be in packages."""
         folder.mkdir(parents=True, exist_ok=True)
         usual = SETTINGS % {"templates": str(ROOT / "templates")}
         sources = {"host_settings": usual + settings, "host_urls": URLS, **modules}
         for name, text in sources.items():
-            folder.joinpath(f"{name}.py").write_text(text)
+            path = folder / f"{name}.py"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
         return cls(folder)
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:

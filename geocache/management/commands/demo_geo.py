@@ -14,7 +14,7 @@ from django.urls import NoReverseMatch, reverse
 
 import geocache
 from geocache import conf
-from geocache.management import address_input, demo_admin, progress
+from geocache.management import address_input, demo_admin, demo_table, progress
 from geocache.management.base_command import ShellCommand
 from geocache.management.demo_run import Trial
 from geocache.management.options import add_json
@@ -26,6 +26,10 @@ from geocache.providers import factory
 HOST: Final = "127.0.0.1"
 SAMPLE: Final = Path(geocache.__file__).with_name("data") / "sample_addresses.txt"
 START_SECONDS: Final = 30.0
+MIXED: Final = (
+    "Nothing was done: the table has rows of its own, and the demo would add up to {count:,}. "
+    "Run it on a database of its own, or with --force."
+)
 PAGES: Final = (
     ("Dashboard", "geocache:dashboard"),
     ("Look-up page", "geocache:lookup"),
@@ -62,22 +66,35 @@ class Command(ShellCommand):
             help="end after the figures, without scheduler and web server",
         )
         parser.add_argument(
+            "--force",
+            action="store_true",
+            dest="is_forced",
+            help="write also into a table that has rows of its own",
+        )
+        parser.add_argument(
             "--port", type=port_number, default=8000, help=f"port on {HOST} (default: 8000)"
         )
         add_json(parser, "the figures as one JSON object on stdout, all else on stderr")
 
     def handle(
-        self, *, addresses: str, is_serving: bool, port: int, is_json: bool, **_: Any
+        self,
+        *,
+        addresses: str,
+        is_serving: bool,
+        is_forced: bool,
+        port: int,
+        is_json: bool,
+        **_: Any,
     ) -> None:
         """Run until the end, Ctrl-C or SIGTERM, all of which are a success."""
         self.is_json = is_json
         try:
             with stopping_signals(signal.default_int_handler):
-                self._run(addresses, port if is_serving else None)
+                self._run(addresses, port if is_serving else None, is_forced=is_forced)
         except KeyboardInterrupt:
             self._say("Stopped.")
 
-    def _run(self, path: str, port: int | None) -> None:
+    def _run(self, path: str, port: int | None, *, is_forced: bool) -> None:
         # What can be found wrong is found before the work starts.
         if not conf.is_debug():
             raise CommandError("The demo makes an admin user: it runs with DEBUG=true only.")
@@ -85,6 +102,9 @@ class Command(ShellCommand):
             check_port(port)
         factory.current().build()
         addresses = self._read(path)
+        # Before anything is migrated.
+        if not is_forced and demo_table.would_mix(addresses, self._sample()):
+            raise CommandError(MIXED.format(count=len(set(addresses))))
         self._prepare()
         self._show(self._try(addresses))
         if port is not None:
@@ -104,13 +124,14 @@ class Command(ShellCommand):
             raise CommandError(f"{path!r} has no addresses.")
         return addresses
 
+    def _sample(self) -> list[str]:
+        with address_input.opened(str(SAMPLE)) as file:
+            return [line.address for line in address_input.from_file(file)]
+
     def _prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         self._say("The database is ready.")
-        if password := demo_admin.one_time_password():
-            self._say(f"Admin user {demo_admin.NAME}, with the one-time password {password}")
-        else:
-            self._say(f"There is a user {demo_admin.NAME} already; its password stays as it is.")
+        self._say(str(demo_admin.prepare()))
 
     def _try(self, addresses: list[str]) -> Trial:
         trial = Trial()
