@@ -28,6 +28,7 @@ from geocache.exceptions import BanError, CacheUnavailable, CacheUnusable, Provi
 from geocache.maintenance import prune
 from geocache.models import JournalHead
 from geocache.providers import factory
+from geocache.providers.mmdb_verification import writing_nothing
 
 # None of volatile-* evicts a record, which has no time to live; but a seal has one. Where it goes
 # before its minute is over, a slow writer can append behind the head, where no flush looks again.
@@ -45,12 +46,18 @@ Check = Callable[..., list[CheckMessage]]
 
 
 def check_of_settings(*tags: str, deploy: bool = False) -> Callable[[Check], Check]:
-    """Register a check that reads ``GEOCACHE``: silent where ``check_settings`` refuses that."""
+    """Register a check that reads ``GEOCACHE``: silent where ``check_settings`` refuses that.
+
+    No check writes a file: it may run as another user, or where the disk is read-only.
+    """
 
     def decorate(check: Check) -> Check:
         @wraps(check)
         def checked(**options: Any) -> list[CheckMessage]:
-            return [] if conf.problems() else check(**options)
+            if conf.problems():
+                return []
+            with writing_nothing():
+                return check(**options)
 
         register(checked, *tags, deploy=deploy)
         return checked
@@ -366,6 +373,28 @@ def check_is_scheduled(**_: Any) -> list[CheckMessage]:
             "have cron, a systemd timer or Kubernetes run manage.py run_geo, or use Celery: see "
             "docs/scheduling.md.",
             id="geocache.I002",
+        )
+    ]
+
+
+@check_of_settings(deploy=True)
+def check_machines(**_: Any) -> list[CheckMessage]:
+    """Tell that the embedded cache is of one machine, which a site in production may not be."""
+    if conf.is_debug():
+        return []
+    try:
+        backend = backends.current()
+    except Exception:  # noqa: BLE001 - check_journal says what is wrong with the settings
+        return []
+    if not isinstance(backend, EmbeddedCache):
+        return []
+    return [
+        Info(
+            f"The cache is the embedded one in {backend.path.parent}: it is of one machine, and "
+            "answers that are not flushed yet are lost with its disk.",
+            hint="Where the site has several machines, or containers whose disks are not kept: "
+            f"use Redis or Valkey. {_own_cache()}",
+            id="geocache.I060",
         )
     ]
 

@@ -29,10 +29,10 @@ from geocache.providers.quota import Usage
 
 # A database of places is old when so many addresses have moved that one should fetch a newer one.
 OLD_DAYS: Final = 90
-# The flush is left to no scheduler when it has not run for so many of its intervals; and that of a
-# timer may be longer than the setting says.
+# A flush within this time shows that something flushes regularly, if only cron each hour.
+RECENT_FLUSH: Final = timedelta(hours=2)
 MISSED_INTERVALS: Final = 3
-LONGEST_INTERVAL_SECONDS: Final = 900
+SCHEDULER_APP: Final = "django_apscheduler"
 UNMIGRATED: Final = "the database is not migrated; run manage.py migrate"
 
 
@@ -40,7 +40,7 @@ UNMIGRATED: Final = "the database is not migrated; run manage.py migrate"
 class Status:
     """The state of all parts; None where one could not be read, and ``problems`` then says why."""
 
-    pending_count: int | None = None
+    read_at: datetime
     oldest_pending_seconds: float | None = None
     last_flush: FlushRun | None = None
     row_count: int | None = None
@@ -67,6 +67,13 @@ class Status:
     # None as well where nothing is banned and nothing shall be.
     bans: BanOverview | None = None
     problems: tuple[str, ...] = ()
+
+    @property
+    def is_scheduler_missing(self) -> bool:
+        """Tell whether one should be started: answers wait that nothing flushes, or nothing ever did."""
+        if self.is_flush_scheduled is not False:
+            return False
+        return self.last_flush is None or self.pending_count != 0
 
     def to_plain(self) -> dict[str, Any]:
         """Return everything as plain JSON types."""
@@ -242,8 +249,8 @@ def _read_scheduler(at: datetime) -> dict[str, Any]:
 
 
 def _patience() -> timedelta:
-    interval_seconds = max(conf.get("FLUSH_INTERVAL_SECONDS"), LONGEST_INTERVAL_SECONDS)
-    return timedelta(seconds=MISSED_INTERVALS * interval_seconds)
+    interval = timedelta(seconds=conf.get("FLUSH_INTERVAL_SECONDS"))
+    return max(MISSED_INTERVALS * interval, RECENT_FLUSH)
 
 
 def _read_lists(at: datetime) -> dict[str, Any]:

@@ -2,6 +2,7 @@ import inspect
 import os
 import re
 import time
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,12 @@ from geocache.cache.embedded import FILE_NAME, EmbeddedCache
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup
 from geocache.models import checks as database_checks
-from tests.factories import use_dummy_provider
+from geocache.providers import mmdb_verification
+from geocache.providers.mmdb import MmdbProvider
+from geocache.providers.mmdb_verification import Verification
+from geocache.providers.mmdb_walk import reader_name
+from geocache.providers.verified_files import Stamp, VerifiedFiles
+from tests.factories import CITY_RECORD, LONDON, an_mmdb, use_dummy_provider
 from tests.support.tcp_proxy import a_black_hole
 
 TEXT_SERIALIZER = "geocache.cache.backends.TextSerializer"
@@ -62,7 +68,9 @@ def test_check_location__a_password_may_not_cut_the_url(
     assert ("geocache.E044" in ids()) is is_wrong
 
 
-def test_check_database_age__tells_on_deploy_that_the_fallback_is_old() -> None:
+def test_check_database_age__tells_on_deploy_that_the_fallback_is_old(settings: Any) -> None:
+    # Without DEBUG there is more to tell of the embedded cache.
+    settings.DEBUG = True
     assert ids(deploy=True) == {"geocache.I001"}
 
 
@@ -168,8 +176,60 @@ def test_check_journal__makes_no_file_of_the_embedded_cache(settings: Any, tmp_p
     settings.GEOCACHE = {**settings.GEOCACHE, "VAR_DIR": tmp_path / "var"}
 
     assert ids() == set()
-    assert ids(deploy=True) == {"geocache.I001"}
+    assert ids(deploy=True) == {"geocache.I001", "geocache.I060"}
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def city_only(settings: Any, tmp_path: Path) -> Iterator[Path]:
+    """A project with a database file of its own, and an empty folder for all that is written."""
+    city = an_mmdb(tmp_path / "city.mmdb", {"81.2.69.0/24": CITY_RECORD})
+    settings.CACHES = {"default": settings.CACHES["default"]}
+    settings.GEOCACHE = {
+        **settings.GEOCACHE,
+        "VAR_DIR": tmp_path / "var",
+        "DATABASES": [str(city)],
+    }
+    mmdb_verification.verifications.clear()
+    yield city
+    mmdb_verification.verifications.clear()
+
+
+def test_check_provider__makes_no_file_of_a_database(city_only: Path, tmp_path: Path) -> None:
+    assert ids() == set()
+    assert ids(deploy=True) == {"geocache.I060"}
+    assert list(tmp_path.iterdir()) == [city_only]
+
+
+def test_check_provider__what_it_verified_is_remembered_by_the_first_look_up(
+    city_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ids() == set()
+    # Not walked through again, which takes 25 seconds for 60 MB.
+    monkeypatch.setattr(Verification, "find_problem", lambda _: pytest.fail("verified again"))
+    assert MmdbProvider([city_only]).resolve(LONDON).city == "Testville"
+    var = tmp_path / "var"
+    verified = VerifiedFiles(var / "verified_databases.json", reader_name())
+    assert verified.has(Stamp.of(city_only))
+    assert len(list(var.glob("opened_databases/*"))) == 1
+
+
+def test_check_journal__leaves_a_damaged_cache_to_who_uses_it(
+    settings: Any, tmp_path: Path
+) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"no database")
+    embedded = "geocache.cache.embedded.EmbeddedCache"
+    use_cache(settings, {"BACKEND": embedded, "LOCATION": str(tmp_path)})
+    assert "geocache.W001" in ids()
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+def test_check_machines__a_server_or_a_developer_has_nothing_to_be_told(settings: Any) -> None:
+    settings.DEBUG = True
+    assert "geocache.I060" not in ids(deploy=True)
+    settings.DEBUG = False
+    use_cache(settings, LOCMEM)
+    assert "geocache.I060" not in ids(deploy=True)
 
 
 def test_check_journal__warns_of_a_folder_that_cannot_be_made(
@@ -404,6 +464,7 @@ def test_check_retention__what_is_no_number_of_days_is_an_error(settings: Any, d
 
 
 def test_checks__another_provider_has_nothing_to_tell(settings: Any) -> None:
+    settings.DEBUG = True
     use_dummy_provider(settings)
 
     assert ids(deploy=True) == set()

@@ -105,15 +105,38 @@ class EmbeddedCache(BaseCache):
         self.connection()
 
     def check(self) -> None:
-        """Raise ``CacheUnusable`` if the file cannot be opened, or made where there is none."""
-        if self.path.exists():
-            self.open()
+        """Raise ``CacheUnusable`` if the file cannot be read, or made where there is none.
+
+        Nothing is written: neither the files of a connection, nor a new file for a damaged one.
+        """
+        if not self.path.exists():
+            if not self._is_makeable():
+                folder = self._existing_folder()
+                raise CacheUnusable(
+                    f"{self.path} cannot be opened: {folder} is not a writable folder"
+                )
             return
-        folder = next(folder for folder in self.path.parents if folder.exists())
-        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-            raise CacheUnusable(f"{self.path} cannot be opened: {folder} is not a writable folder")
+        try:
+            with closing(sqlite3.connect(f"{self.path.as_uri()}?immutable=1", uri=True)) as file:
+                file.execute("SELECT name FROM sqlite_schema").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise CacheUnusable(f"{self.path.parent} cannot be opened: {error}") from error
+
+    def _existing_folder(self) -> Path:
+        return next(folder for folder in self.path.parents if folder.exists())
+
+    def _is_makeable(self) -> bool:
+        folder = self._existing_folder()
+        return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+    def _is_unused(self) -> bool:
+        """Tell whether there is no file yet, which is not made to read from it."""
+        is_new = self._mine.connection is None and not self.path.exists()
+        return is_new and self._is_makeable()
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
+        if self._mine.connection is None and self._is_unused():
+            return default
         named = (self.make_key(key, version), time.time())
         # Not by _reading(), which takes as long as the rest.
         connection = self._for_reading()
@@ -126,6 +149,8 @@ class EmbeddedCache(BaseCache):
     def get_many(self, keys: Iterable[str], version: int | None = None) -> dict[str, Any]:
         names = {self.make_key(key, version): key for key in keys}
         found: dict[str, Any] = {}
+        if self._is_unused():
+            return found
         for some in _batches(list(names)):
             with self._reading() as connection:
                 rows = connection.execute(_for(GET_MANY, some), (*some, time.time()))
@@ -168,7 +193,7 @@ class EmbeddedCache(BaseCache):
     def names(self, beginning: str) -> Iterator[str]:
         """Give the keys, with prefix and version, that begin so and have not expired."""
         last = beginning
-        while True:
+        while not self._is_unused():
             named = (last, beginning + chr(0x10FFFF), time.time(), TRANSACTION_KEYS)
             with self._reading() as connection:
                 page = [name for (name,) in connection.execute(NAMES, named)]

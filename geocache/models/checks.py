@@ -4,6 +4,7 @@ What Django itself checks is not repeated: ``mysql.W002`` finds a server that cu
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from django.apps import apps
@@ -11,6 +12,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 from django.db import router
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
 
 from geocache import conf
 from geocache.models.connection import writing_alias, writing_connection
@@ -43,7 +45,7 @@ ENCODINGS: Final = {
 def check_routers(**_: Any) -> list[CheckMessage]:
     """Check that no transaction of ours, and no foreign key, spans two databases."""
     tables = set(apps.get_app_config("geocache").get_models()) - {ApiToken}
-    alias, user = writing_alias(), apps.get_model(conf.user_model())
+    alias, user = writing_alias(), _users()
     elsewhere = sorted(one.__name__ for one in tables if router.db_for_write(one) != alias)
     found: list[CheckMessage] = []
     if elsewhere:
@@ -55,7 +57,7 @@ def check_routers(**_: Any) -> list[CheckMessage]:
                 id="geocache.E021",
             )
         )
-    if router.db_for_write(ApiToken) != router.db_for_write(user):
+    if user and router.db_for_write(ApiToken) != router.db_for_write(user):
         found.append(
             Error(
                 f"A router writes ApiToken to {router.db_for_write(ApiToken)!r}, and its users to "
@@ -65,6 +67,27 @@ def check_routers(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+@register()
+def check_users(**_: Any) -> list[CheckMessage]:
+    """Check that there is a model of users, who have permissions and tokens."""
+    if _users():
+        return []
+    return [
+        Error(
+            f"geocache needs a model of users, but {conf.user_model()} is not installed.",
+            hint='Add "django.contrib.auth" and "django.contrib.contenttypes" to INSTALLED_APPS, '
+            "or set AUTH_USER_MODEL to a model of your own.",
+            id="geocache.E060",
+        )
+    ]
+
+
+def _users() -> type[Model] | None:
+    with suppress(LookupError):
+        return apps.get_model(conf.user_model())
+    return None
 
 
 @register()

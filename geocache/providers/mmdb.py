@@ -26,7 +26,7 @@ from geocache.providers.base import Provider, Source, joined_sources
 from geocache.providers.mmdb_copies import remove_copies
 from geocache.providers.mmdb_files import Database, open_database, stamp_of
 from geocache.providers.mmdb_records import record_fields
-from geocache.providers.mmdb_verification import waiting_for_verification
+from geocache.providers.mmdb_verification import is_writing, waiting_for_verification
 from geocache.providers.mounted_files import is_replaced_outside
 from geocache.providers.verified_files import Stamp
 
@@ -89,6 +89,9 @@ class MmdbProvider(Provider):
         return [fallback_path()]
 
     def opened(self) -> tuple[Database, ...]:
+        if not is_writing():
+            # Not kept: what is open for longer than this call has copies.
+            return self._databases or tuple(map(_opened, self._paths()))
         # One thread looks for newer files; the others go on with what is open.
         if self._databases and time.monotonic() - self.rechecked_at < RECHECK_SECONDS:
             return self._databases

@@ -17,7 +17,7 @@ from geocache.providers.base import Source
 from geocache.providers.coercion import text
 from geocache.providers.mmdb_copies import Pin, copy_of
 from geocache.providers.mmdb_records import record_fields
-from geocache.providers.mmdb_verification import require_verified
+from geocache.providers.mmdb_verification import is_writing, require_verified
 from geocache.providers.verified_files import Stamp
 
 log = get_logger(__name__)
@@ -138,7 +138,7 @@ def _pinned(path: Path, stamp: Stamp, *, is_fallback: bool) -> tuple[Pin, Path]:
         pin = Pin(path)
     except OSError as error:
         raise ProviderError(f"{path}: {error.strerror or error}") from error
-    if is_fallback:
+    if is_fallback or not is_writing():
         return pin, path
     try:
         return pin, copy_of(path, stamp)

@@ -15,7 +15,8 @@ from stat import S_ISREG
 from typing import Final
 
 from geocache import conf
-from geocache.exceptions import NotVerifiedYet, ProviderError
+from geocache.exceptions import GeocacheError, NotVerifiedYet, ProviderError
+from geocache.locks.file_lock import exclusive_lock
 from geocache.log import get_logger
 from geocache.providers.verified_files import Stamp, VerifiedFiles
 from geocache.python_program import module_command, module_environment
@@ -36,8 +37,24 @@ UNREADABLE: Final = "not a readable MaxMind DB file"
 OUT_OF_TIME: Final = "not read to its end in time: it is endless, or this machine is busy"
 
 _wait_seconds = ContextVar("wait_seconds", default=FIRST_WAIT_SECONDS)
+_is_writing = ContextVar("is_writing", default=True)
 verifications: dict[Stamp, "Verification"] = {}
 _lock = threading.Lock()
+
+
+@contextmanager
+def writing_nothing() -> Iterator[None]:
+    """Let no verification in this block be remembered on the disk, and no file be copied."""
+    token = _is_writing.set(False)
+    try:
+        yield
+    finally:
+        _is_writing.reset(token)
+
+
+def is_writing() -> bool:
+    """Tell whether what opens a file may write."""
+    return _is_writing.get()
 
 
 @contextmanager
@@ -66,7 +83,7 @@ def require_verified(path: Path, stamp: Stamp, *, is_needed: bool = True) -> Non
     with _lock:
         found = verifications.get(stamp)
         if found is None or found.is_outdated():
-            found = verifications[stamp] = Verification(path, files.path)
+            found = verifications[stamp] = Verification(path, files.path, is_kept=is_writing())
     wait_seconds = _wait_seconds.get() if is_needed else min(1.0, _wait_seconds.get())
     # Counted from its beginning: of many threads none begins to wait when another has waited.
     remaining = found.began_at + wait_seconds - time.monotonic()
@@ -74,14 +91,19 @@ def require_verified(path: Path, stamp: Stamp, *, is_needed: bool = True) -> Non
         raise NotVerifiedYet(f"{path}: is being verified, as it is new here; try again in a minute")
     if found.problem:
         raise ProviderError(f"{path}: {found.problem}")
+    if is_writing() and found.sha256:
+        found.keep(stamp, files)
 
 
 class Verification:
     """A process that walks through one file, and a thread that waits for it."""
 
-    def __init__(self, path: Path, verified: Path) -> None:
+    def __init__(self, path: Path, verified: Path, *, is_kept: bool = True) -> None:
         self.path = path
         self.verified = verified
+        self.is_kept = is_kept
+        # Of a file that was verified by a check, which writes nothing: to be kept later.
+        self.sha256 = ""
         self.problem = "cannot be verified"
         self.began_at = time.monotonic()
         self.done = threading.Event()
@@ -91,6 +113,16 @@ class Verification:
         """Tell whether it failed so long ago that another attempt may succeed."""
         is_failed = self.done.is_set() and bool(self.problem)
         return is_failed and time.monotonic() - self.began_at > RETRY_SECONDS
+
+    def keep(self, stamp: Stamp, files: VerifiedFiles) -> None:
+        """Remember for all processes what was found when nothing could be written."""
+        sha256, self.sha256 = self.sha256, ""
+        busy = GeocacheError("another process verifies a file")
+        try:
+            with exclusive_lock(files.path.with_suffix(".lock"), busy=busy, wait_seconds=1.0):
+                files.add(stamp, sha256)
+        except (OSError, GeocacheError):
+            log.warning("geo_database_verified_for_this_process_only", path=str(self.path))
 
     def _run(self) -> None:
         try:
@@ -104,13 +136,19 @@ class Verification:
         """Return what is wrong with the file, or the empty text."""
         import subprocess  # noqa: PLC0415 - most processes find all their files verified
 
+        from geocache.providers.mmdb_walk import (  # noqa: PLC0415 - maxminddb takes 45 ms
+            WRITES,
+            WRITES_NOT,
+        )
+
         status = self.path.stat()
         if not S_ISREG(status.st_mode):
             return UNREADABLE
         if status.st_size >= LARGE_BYTES:
             log.info("geo_database_is_being_verified", path=str(self.path))
         seconds = BASE_SECONDS + SECONDS_PER_MEGABYTE * status.st_size // 2**20
-        arguments = (str(self.path), str(self.verified), str(seconds))
+        writes = WRITES if self.is_kept else WRITES_NOT
+        arguments = (str(self.path), str(self.verified), str(seconds), writes)
         try:
             ended = subprocess.run(  # noqa: S603 - Python and a module of this package
                 module_command("geocache.providers.mmdb_walk", *arguments),
@@ -138,7 +176,11 @@ class Verification:
             # The kernel ends by either what has used up its processor time.
             is_over = -code in (getattr(signal, "SIGXCPU", None), getattr(signal, "SIGKILL", None))
             return OUT_OF_TIME if is_over else f"damaged: its reader crashes (signal {-code})"
-        return output or f"cannot be verified (exit code {code})" if code else ""
+        if code:
+            return output or f"cannot be verified (exit code {code})"
+        if not self.is_kept:
+            self.sha256 = output
+        return ""
 
 
 def _after_fork() -> None:

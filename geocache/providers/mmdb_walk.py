@@ -1,8 +1,9 @@
 """Walk through a whole database file with its reader, in a process that may end by it.
 
 The C reader ends the process on some damaged files, and an endless tree keeps it busy for as long
-as it may. ``python -m geocache.providers.mmdb_walk FILE VERIFIED_FILES CPU_SECONDS`` prints what is
-wrong with the file; nothing, when it is remembered as verified. Knows nothing of Django.
+as it may. ``python -m geocache.providers.mmdb_walk FILE VERIFIED_FILES CPU_SECONDS WRITES`` prints
+what is wrong with the file; or, with exit code 0, its SHA-256, when it is verified and remembered
+as such. With ``no`` for WRITES nothing is written. Knows nothing of Django.
 """
 
 import sys
@@ -22,6 +23,7 @@ UNREADABLE: Final = "not a readable MaxMind DB file"
 MEMORY_BYTES: Final = 2**30
 # The exit code for a good file that could not be remembered.
 NOT_KEPT: Final = 3
+WRITES, WRITES_NOT = "yes", "no"
 
 
 def reader_name() -> str:
@@ -51,21 +53,23 @@ def walk(path: Path) -> str:
     return ""
 
 
-def main(file: str, verified: str, cpu_seconds: str) -> int:
-    """Verify a file unless its content is known; print what is wrong, and return the exit code."""
+def main(file: str, verified: str, cpu_seconds: str, writes: str = WRITES) -> int:
+    """Verify a file unless its content is known; print what was found, and return the exit code."""
     path, seconds = Path(file), int(cpu_seconds)
     limit_resources(path.stat().st_size, seconds)
     files = VerifiedFiles(Path(verified), reader_name())
+    if writes != WRITES:
+        return _verify(path, files, is_kept=False)
     busy = GeocacheError("another process verifies a file")
     with ExitStack() as stack:
         # Of many processes that start together one walks, and the others find its result.
         with suppress(OSError, GeocacheError):
             lock = exclusive_lock(files.path.with_suffix(".lock"), busy=busy, wait_seconds=seconds)
             stack.enter_context(lock)
-        return _verify(path, files)
+        return _verify(path, files, is_kept=True)
 
 
-def _verify(path: Path, files: VerifiedFiles) -> int:
+def _verify(path: Path, files: VerifiedFiles, *, is_kept: bool) -> int:
     stamp = Stamp.of(path)
     if files.has(stamp):
         return 0
@@ -76,10 +80,12 @@ def _verify(path: Path, files: VerifiedFiles) -> int:
     if problem:
         sys.stdout.write(problem)
         return 1
-    try:
-        files.add(stamp, sha256)
-    except OSError:
-        return NOT_KEPT
+    sys.stdout.write(sha256)
+    if is_kept:
+        try:
+            files.add(stamp, sha256)
+        except OSError:
+            return NOT_KEPT
     return 0
 
 

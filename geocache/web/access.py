@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
@@ -26,6 +25,9 @@ def permission_required(*permissions: str) -> Callable[[View], View]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
+                # Without a model of users it cannot be imported, and the checks say so.
+                from django.contrib.auth.views import redirect_to_login  # noqa: PLC0415 - see above
+
                 return redirect_to_login(request.get_full_path())
             if lacking := missing(request.user, *permissions):
                 said = _("Your account lacks: %(names)s.")

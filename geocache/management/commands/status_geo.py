@@ -156,7 +156,7 @@ def _scheduler(status: Status) -> str:
         return UNKNOWN
     if status.is_scheduler_alive:
         return f"running, {status.scheduler_holder}"
-    if status.is_flush_scheduled:
+    if not status.is_scheduler_missing:
         return "another one runs the jobs, as cron or Celery do"
     return "none is running: start manage.py schedule_geo, or run manage.py run_geo by another one"
 
