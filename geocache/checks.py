@@ -29,6 +29,7 @@ from geocache.maintenance import prune
 from geocache.models import JournalHead
 from geocache.providers import factory
 from geocache.providers.mmdb_verification import writing_nothing
+from geocache.status import SCHEDULER_APP
 
 # None of volatile-* evicts a record, which has no time to live; but a seal has one. Where it goes
 # before its minute is over, a slow writer can append behind the head, where no flush looks again.
@@ -39,7 +40,6 @@ KEEPING_POLICIES: Final = ("noeviction", "volatile-lru")
 HOST_ALIAS: Final = "default"
 # How long a check waits for the cache: it is made before each command.
 CACHE_SECONDS: Final = 2.0
-SCHEDULER_APP = "django_apscheduler"
 
 
 Check = Callable[..., list[CheckMessage]]

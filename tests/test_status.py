@@ -12,7 +12,7 @@ from geocache.lookup import lookup_many
 from geocache.models import FlushRun, JournalHead, RejectedEntry, SchedulerLease
 from geocache.providers import factory
 from geocache.providers.base import Source
-from geocache.status import database_problem, first_line, is_old, read_status
+from geocache.status import Status, database_problem, first_line, is_old, read_status
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, use_dummy_provider
 from tests.support.assertions import WRITES
 from tests.support.ban_actions import RecordingAction, use_action
@@ -128,6 +128,36 @@ def test_read_status__scheduler_is_alive_while_its_lease_lasts(
     status = read_status(NOON)
     assert status.is_scheduler_alive is is_alive
     assert status.scheduler_holder == ("host:1" if is_alive else "")
+
+
+# Hours since the last flush, or None where there was none; answers that wait; a scheduler's lease.
+@pytest.mark.parametrize(
+    ("hours", "pending_count", "is_alive", "is_missing"),
+    [
+        (None, 0, False, True),
+        (None, 5, False, True),
+        (1, 5, False, False),
+        (3, 5, False, True),
+        (3, 0, False, False),
+        (3, None, False, True),
+        (None, 5, True, False),
+        (None, 5, None, False),
+    ],
+)
+def test_is_scheduler_missing__only_where_nothing_else_flushes(
+    hours: int | None, pending_count: int | None, is_alive: bool | None, is_missing: bool
+) -> None:
+    run = None if hours is None else FlushRun(started_at=NOON - timedelta(hours=hours))
+    status = Status(
+        read_at=NOON, last_flush=run, pending_count=pending_count, is_scheduler_alive=is_alive
+    )
+    assert status.is_scheduler_missing is is_missing
+
+
+def test_is_scheduler_missing__not_without_its_app(settings: Any) -> None:
+    installed = [app for app in settings.INSTALLED_APPS if app != "django_apscheduler"]
+    settings.INSTALLED_APPS = installed
+    assert not Status(read_at=NOON, is_scheduler_alive=False).is_scheduler_missing
 
 
 def test_read_status__another_lease_is_no_scheduler() -> None:

@@ -261,6 +261,13 @@ def test_dashboard_page__scheduler_that_does_not_run(viewer):
     assert "not running" in see(viewer)
 
 
+def test_dashboard_page__says_nothing_of_a_scheduler_where_cron_flushes(viewer):
+    a_run(started_at=timezone.now() - timedelta(minutes=5), flushed=7)
+    text = see(viewer)
+    assert "<dt>Scheduler</dt>" not in text
+    assert "<dt>Last flush</dt>" in text
+
+
 def test_dashboard_page__flushes_are_a_chart_and_a_table(viewer):
     now = timezone.now()
     for minutes in range(40):
