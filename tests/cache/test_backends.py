@@ -518,6 +518,17 @@ def test_embedded__a_new_thread_reads_while_another_process_writes(embedded):
         other.rollback()
 
 
+def test_embedded__is_made_by_the_first_write_and_not_by_a_read(tmp_path):
+    backend = EmbeddedCache(str(tmp_path / "cache"), {"KEY_PREFIX": "p"})
+    assert backend.get("a", "none") == "none"
+    assert backend.get_many(["a", "b"]) == {}
+    assert list(backend.names("p")) == []
+    assert list(tmp_path.iterdir()) == []
+    backend.set("a", "kept")
+    assert backend.get("a") == "kept"
+    assert backend.get_many(["a", "b"]) == {"a": "kept"}
+
+
 def test_embedded__on_a_read_only_disk_can_be_read(tmp_path, monkeypatch):
     backend = EmbeddedCache(str(tmp_path / "cache"), {})
     backend.set_many({"a": "kept", "t": 1}, timeout=None)
