@@ -157,11 +157,13 @@ class Unshown:
 
 @pytest.mark.usefixtures("unconfigured")
 def test_get_logger__a_level_that_is_off_formats_nothing(
-    records: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
+    records: list[logging.LogRecord],
 ) -> None:
-    monkeypatch.setattr(PLAIN_LOGGER, "level", logging.ERROR)
-    PLAIN_LOGGER.manager._clear_cache()  # type: ignore[attr-defined]  # of isEnabledFor
-    log.warning("geo_thing", value=Unshown())
+    PLAIN_LOGGER.setLevel(logging.ERROR)
+    try:
+        log.warning("geo_thing", value=Unshown())
+    finally:
+        PLAIN_LOGGER.setLevel(logging.NOTSET)
     assert records == []
 
 

@@ -35,7 +35,7 @@ def prepare() -> DemoAdmin:
 
     model: Any = get_user_model()
     try:
-        with transaction.atomic(router.db_for_write(model)):
+        with transaction.atomic(using=router.db_for_write(model)):
             return _prepare(model)
     except Exception as error:  # noqa: BLE001 - whatever a project's own model and manager raise
         reason = " ".join(str(error).split()) or type(error).__name__
