@@ -70,7 +70,7 @@ class Status:
 
     @property
     def is_scheduler_missing(self) -> bool:
-        """Tell whether one should be started: answers wait that nothing flushes, or nothing ever did."""
+        """Tell whether one should be started: nothing flushes what waits, or nothing ever did."""
         if self.is_flush_scheduled is not False:
             return False
         return self.last_flush is None or self.pending_count != 0

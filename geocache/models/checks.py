@@ -79,7 +79,7 @@ def check_users(**_: Any) -> list[CheckMessage]:
             f"geocache needs a model of users, but {conf.user_model()} is not installed.",
             hint='Add "django.contrib.auth" and "django.contrib.contenttypes" to INSTALLED_APPS, '
             "or set AUTH_USER_MODEL to a model of your own.",
-            id="geocache.E060",
+            id="geocache.E064",
         )
     ]
 

@@ -47,7 +47,7 @@ def test_check__without_users_is_one_error_and_no_traceback(tmp_path: Path) -> N
     host = HostProject.make(tmp_path, 'INSTALLED_APPS = ["geocache"]\nMIDDLEWARE = []\n')
     done = host.manage("check")
     assert done.returncode == 1
-    assert "(geocache.E060) geocache needs a model of users, but auth.User is not installed." in (
+    assert "(geocache.E064) geocache needs a model of users, but auth.User is not installed." in (
         done.stderr
     )
     assert "Traceback" not in done.stderr
