@@ -4,6 +4,7 @@ Those of the databases are in ``geocache.models.checks``.
 """
 
 import re
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial, wraps
@@ -15,8 +16,9 @@ from django.core.checks import CheckMessage, Error, Info, Tags, register
 from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import router
+from django.urls import get_resolver
 
-from geocache import client_ip, conf
+from geocache import client_ip, conf, extras
 from geocache.bans import apply as bans
 from geocache.bans.own_addresses import read_own_addresses
 from geocache.bans.protection import read_protection
@@ -40,6 +42,8 @@ KEEPING_POLICIES: Final = ("noeviction", "volatile-lru")
 HOST_ALIAS: Final = "default"
 # How long a check waits for the cache: it is made before each command.
 CACHE_SECONDS: Final = 2.0
+# Without these the pages show less.
+PAGE_PACKAGES: Final = ("django_countries", "pygal_maps_world", "tzdata")
 
 
 Check = Callable[..., list[CheckMessage]]
@@ -314,16 +318,61 @@ def check_proxy_is_trusted(**_: Any) -> list[CheckMessage]:
 @check_of_settings()
 def check_rates(**_: Any) -> list[CheckMessage]:
     """Check that the limits of look-ups can be read."""
-    from geocache.rate_limit import limiter  # noqa: PLC0415 - its library takes 0.1 s to import
+    if not extras.is_installed("limits"):
+        # They count on pages and in the API alone, whose check says so.
+        return []
+    from geocache.rate_limit import asker, limiter  # noqa: PLC0415 - their library takes 0.1 s
 
     errors: list[CheckMessage] = []
-    for setting in limiter.SETTINGS:
+    for setting in asker.SETTINGS:
         try:
             limiter.limits_of(setting)
         except ImproperlyConfigured as error:
             hint = 'Write it as "120/minute" or "120/minute; 1000/2 hours"; None for no limit.'
             errors.append(Error(str(error), hint=hint, id="geocache.E011"))
     return errors
+
+
+@check_of_settings()
+def check_pages(**_: Any) -> list[CheckMessage]:
+    """Check that what the pages need is installed, in a project that has them."""
+    absent = extras.missing("pages", "limits", *PAGE_PACKAGES)
+    if absent is None or not _has_pages():
+        return []
+    from geocache.rate_limit.asker import SETTINGS  # noqa: PLC0415 - where pages are, it is loaded
+
+    if not extras.is_installed("limits") and any(map(conf.get, SETTINGS)):
+        hint = f"Or, where nothing has to limit look-ups, set {', '.join(SETTINGS)} to None."
+        return [Error(f"geocache.urls: {absent}", hint=hint, id="geocache.E060")]
+    hint = "Until then the pages show no map, or codes instead of the names of countries."
+    return [Caution(f"geocache.urls: {absent}", hint=hint, id="geocache.W061")]
+
+
+def _has_pages() -> bool:
+    """Tell whether the project's URLs include those of geocache."""
+    get_resolver().url_patterns  # noqa: B018 - loads them, as a check of Django's own does
+    return "geocache.urls" in sys.modules
+
+
+@check_of_settings()
+def check_downloads(**_: Any) -> list[CheckMessage]:
+    """Check that what is to be fetched can be fetched."""
+    absent = extras.missing("web", "requests")
+    if absent is None:
+        return []
+    lists = [name for name, place in conf.get("IMPORT_SOURCES").items() if "://" in str(place)]
+    wants = {
+        f"IMPORT_SOURCES names URLs ({', '.join(lists)})": lists,
+        "schedule_geo updates databases": apps.is_installed(SCHEDULER_APP)
+        and conf.get("UPDATE_DAYS")
+        and not conf.get("DATABASES"),
+    }
+    hint = "Or name files, and set UPDATE_DAYS to 0."
+    return [
+        Caution(f"{reason}, but {absent}", hint=hint, id="geocache.W062")
+        for reason, is_wanted in wants.items()
+        if is_wanted
+    ]
 
 
 @check_of_settings()
@@ -447,13 +496,18 @@ def check_own_addresses_are_known(**_: Any) -> list[CheckMessage]:
     """Tell what of this machine bans cannot keep clear of, as it cannot be read."""
     if not conf.get("BAN_ACTION"):
         return []
+    try:
+        problems = read_own_addresses().problems
+    except BanError:
+        # check_bans has said so.
+        return []
     return [
         Caution(
             f"Of this machine's addresses, which are never banned, {problem}.",
             hint="Name them in NEVER_BAN.",
             id="geocache.W043",
         )
-        for problem in read_own_addresses().problems
+        for problem in problems
     ]
 
 

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Final
 from unicodedata import combining, normalize
 
-import django_countries
 from django.utils.translation import get_language, override, to_locale
-from django_countries import countries
+
+from geocache import extras
 
 # From a capital letter to its "regional indicator symbol"; two of them make a flag.
 FLAG_OFFSET: Final = ord("\N{REGIONAL INDICATOR SYMBOL LETTER A}") - ord("A")
 # In use everywhere, though not (yet) in ISO 3166-1.
 UNLISTED: Final = {"XK": "Kosovo"}
-LOCALES: Final = Path(django_countries.__file__).with_name("locale")
 # Where the language of a locale without translations is written in more than one script.
 SCRIPTS: Final = {"zh_TW": "zh_Hant", "zh_HK": "zh_Hant", "zh_MO": "zh_Hant", "zh_SG": "zh_Hans"}
 
@@ -29,8 +28,11 @@ def flag(code: str) -> str:
 def name(code: str) -> str:
     """Return the name of an ISO 3166-1 code in the reader's language, the empty text if unknown.
 
-    A name in the project's ``COUNTRIES_OVERRIDE`` is returned as it stands there.
+    A name in the project's ``COUNTRIES_OVERRIDE`` is returned as it stands there. Without
+    ``django_countries``, which the extra "pages" brings, the code is its own name.
     """
+    if not extras.is_installed("django_countries"):
+        return UNLISTED.get(code) or (code if flag(code) else "")
     return _name_in(code, get_language())
 
 
@@ -42,6 +44,8 @@ def sort_key(word: str) -> str:
 # All countries in several languages: one list names hundreds, and the library translates slowly.
 @lru_cache(maxsize=2_000)
 def _name_in(code: str, language: str | None) -> str:
+    from django_countries import countries  # noqa: PLC0415 - may be absent
+
     overridden = countries.get_option("override") or {}
     found = str(countries.name(code))
     if code in overridden:
@@ -63,12 +67,19 @@ def _name_in(code: str, language: str | None) -> str:
 def _catalog(language: str) -> gettext.NullTranslations:
     """Return the library's translations, which Django loads only for an app of the project."""
     locale = to_locale(language)
-    return gettext.translation("django", LOCALES, [_folder(locale)], fallback=True)
+    folder = _locales()
+    return gettext.translation("django", folder, [_folder(folder, locale)], fallback=True)
 
 
-def _folder(locale: str) -> str:
+def _locales() -> Path:
+    import django_countries  # noqa: PLC0415 - may be absent
+
+    return Path(django_countries.__file__).with_name("locale")
+
+
+def _folder(locales: Path, locale: str) -> str:
     """Return the folder of a locale: ``ko`` has its translations in ``ko_KR``."""
-    present = sorted(path.name for path in LOCALES.iterdir() if "@" not in path.name)
+    present = sorted(path.name for path in locales.iterdir() if "@" not in path.name)
     base = locale.partition("_")[0]
     wanted = (locale, SCRIPTS.get(locale, base), f"{base}_{base.upper()}")
     variants = (one for one in present if one.startswith(f"{base}_"))

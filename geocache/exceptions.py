@@ -8,6 +8,13 @@ class GeocacheError(Exception):
     """Base of every error that this app raises on purpose."""
 
 
+class MissingExtra(GeocacheError, ImportError):
+    """A package is not installed that an extra of geocache brings."""
+
+    def __init__(self, module: str, extra: str) -> None:
+        super().__init__(f'{module} is not installed; install geocache with the extra "{extra}"')
+
+
 class InvalidAddress(GeocacheError, ValueError):
     """The text is not one IPv4 or IPv6 address (or network, where one is wanted)."""
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from django.utils.module_loading import import_string
 
-from geocache import conf
+from geocache import conf, extras
 from geocache.bans import compared
 from geocache.bans.base import BanAction
 from geocache.bans.pending import (
@@ -69,8 +69,9 @@ def current() -> BanAction | None:
 
 
 def check() -> None:
-    """Raise ``BanError`` when the settings for bans make no sense."""
-    current()
+    """Raise ``BanError`` when the settings for bans make no sense, or nothing can be banned."""
+    if current() and (absent := extras.missing("bans", "ifaddr")):
+        raise BanError(str(absent))
     check_settings()
 
 

@@ -12,11 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-import ifaddr
-
-from geocache import conf
+from geocache import conf, extras
 from geocache.addresses import parse_address
-from geocache.exceptions import InvalidAddress
+from geocache.exceptions import BanError, InvalidAddress, MissingExtra
 
 Address = IPv4Address | IPv6Address
 
@@ -37,7 +35,8 @@ def read_own_addresses() -> OwnAddresses:
     """Return what this machine is reached by and reaches others by, as far as it can be told.
 
     Interfaces, gateways, resolvers, and the addresses that ``ALLOWED_HOSTS`` names: behind a
-    translating router the public one is on no interface.
+    translating router the public one is on no interface. Raises ``BanError`` where the library that
+    knows the interfaces is missing: without it nothing is banned.
     """
     found, problems = set[Address](), list[str]()
     parts: dict[str, Callable[[], Iterator[Address]]] = {
@@ -55,6 +54,11 @@ def read_own_addresses() -> OwnAddresses:
 
 
 def _interfaces() -> Iterator[Address]:
+    try:
+        with extras.needed("bans"):
+            import ifaddr  # noqa: PLC0415 - for bans alone
+    except MissingExtra as error:
+        raise BanError(str(error)) from error
     for adapter in ifaddr.get_adapters():
         for one in adapter.ips:
             # Of IPv6 a tuple, with the zone.

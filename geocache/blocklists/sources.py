@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from django.utils.crypto import salted_hmac
@@ -23,14 +24,16 @@ from geocache.blocklists.spool import (
     temporary_file,
     temporary_folder,
 )
-from geocache.downloads.client import Client, Fetched, Progress
 from geocache.downloads.limits import Deadline
 from geocache.downloads.statuses import LIST
 from geocache.downloads.urls import host_of, read_url
-from geocache.exceptions import ImportFailed, UpdateError
+from geocache.exceptions import ImportFailed, MissingExtra, UpdateError
 from geocache.models import ImportSource
 from geocache.models.connection import writing_alias
 from geocache.standard_input import STANDARD_INPUT, open_input
+
+if TYPE_CHECKING:
+    from geocache.downloads.client import Fetched, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Content:
     """What came from an origin, and how the service will know whether it has changed."""
 
     spooled: Spooled
-    fetched: Fetched | None = None
+    fetched: "Fetched | None" = None
 
 
 def shown_place(place: str) -> str:
@@ -97,7 +100,7 @@ def content_of(
     *,
     is_conditional: bool = True,
     is_stopped: Callable[[], bool] = lambda: False,
-    progress: Progress = lambda *_: None,
+    progress: "Progress" = lambda *_: None,
 ) -> Iterator[Content | None]:
     """Give the content of a list for a while, None when its service says that it is the same.
 
@@ -138,8 +141,12 @@ def _fetched(
     folder: str,
     is_conditional: bool,
     is_stopped: Callable[[], bool],
-    progress: Progress,
+    progress: "Progress",
 ) -> Iterator[Content | None]:
+    try:
+        from geocache.downloads.client import Client  # noqa: PLC0415 - its library takes 0.1 s, and may be absent
+    except MissingExtra as error:
+        raise ImportFailed(str(error)) from error
     _refuse_host(origin.place)
     client = Client(
         None,
@@ -171,7 +178,7 @@ def _fetched(
             yield Content(kept, fetched)
 
 
-def remember(origin: Origin, fetched: Fetched) -> None:
+def remember(origin: Origin, fetched: "Fetched") -> None:
     """Remember by what the service knows the content that the table holds now."""
     ImportSource.objects.filter(name=origin.name).update(
         url_digest=_digest(fetched.url, origin.options),

@@ -1,7 +1,7 @@
 """Maps of the world as SVG: how many addresses in each country, and where places are.
 
 What they look like is up to the stylesheet. What they say stands in a table beside them, too, for
-those who cannot see them.
+those who cannot see them. Without the extra "pages" there is nothing to draw, and no map.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
 from geocache import countries
-from geocache.charts.outlines import outlines
+from geocache.charts.outlines import are_there, outlines
 from geocache.charts.projection import HEIGHT, LEFT, WIDTH, Point, project
 
 # Strengths of colour: the classes level-1 to level-5.
@@ -77,7 +77,7 @@ class Step(NamedTuple):
 
 def legend(counts: Mapping[str, int]) -> list[Step]:
     """Return what the colours of ``world_map`` mean: equal steps of the logarithm."""
-    found = [count for count in counts.values() if count > 0]
+    found = [count for count in counts.values() if count > 0] if are_there() else []
     if not found:
         return []
     least, most = min(found), max(found)
@@ -97,6 +97,8 @@ def world_map(counts: Mapping[str, int], url_of: Callable[[str], str] | None = N
     ``counts`` are by ISO 3166-1 code. A country with addresses is a link to ``url_of`` its code,
     which the Tab key passes over, as there may be hundreds: a table beside the map has them, too.
     """
+    if not are_there():
+        return SafeString()
     steps = legend(counts)
     land = [path for code, path in _paths().items() if not counts.get(code)]
     shown = [
@@ -113,7 +115,7 @@ def world_map(counts: Mapping[str, int], url_of: Callable[[str], str] | None = N
 
 
 def places_map(places: Iterable[Place]) -> SafeString:
-    """Return a map with a dot for each place, or nothing when it is not known where any is.
+    """Return a map with a dot for each place, or nothing when none can be drawn.
 
     It shows as much of the world as the dots need. Near places are one dot.
     """
@@ -122,7 +124,7 @@ def places_map(places: Iterable[Place]) -> SafeString:
         for place in places
         if place.latitude is not None and place.longitude is not None
     ]
-    if not located:
+    if not located or not are_there():
         return SafeString()
     view = _view([point for point, _ in located])
     dots = sorted(_merged(located, view), key=lambda dot: -len(dot[1]))

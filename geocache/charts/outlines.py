@@ -13,6 +13,7 @@ from math import hypot
 from typing import Final
 from xml.etree import ElementTree
 
+from geocache import extras
 from geocache.charts.projection import Point, project
 
 Ring = list[Point]
@@ -40,6 +41,15 @@ ARGUMENT_COUNTS: Final = {"m": 2, "l": 2, "h": 1, "v": 1, "s": 4, "c": 6}
 TOKEN: Final = re.compile(r"[a-z]|-?[0-9]*\.?[0-9]+")
 # ISO 6709, as the list of time zones has it: degrees, minutes, and sometimes seconds.
 DEGREES: Final = re.compile(r"([+-])(\d{2})(\d{2})(?:\d{2})?([+-])(\d{3})(\d{2})(?:\d{2})?")
+
+
+# The drawing, and the list of time zones.
+LIBRARIES: Final = ("pygal_maps_world", "tzdata")
+
+
+def are_there() -> bool:
+    """Tell whether there is anything to draw with: the extra "pages" brings it."""
+    return all(map(extras.is_installed, LIBRARIES))
 
 
 @cache

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from geocache import conf
 from geocache.databases import install
@@ -18,10 +18,12 @@ from geocache.databases.archives import unpack
 from geocache.databases.editions import Edition, wanted_editions
 from geocache.databases.update_state import UpdateState, UpdateStates
 from geocache.databases.verify import read_source, verify
-from geocache.downloads.client import Client, Fetched
 from geocache.downloads.limits import Deadline
 from geocache.exceptions import NotPublished, TooOften, UpdateBusy, UpdateError
 from geocache.locks.file_lock import exclusive_lock
+
+if TYPE_CHECKING:
+    from geocache.downloads.client import Fetched
 
 INSTALLED: Final = "installed"
 UNCHANGED: Final = "unchanged"
@@ -66,7 +68,7 @@ def update_databases(
 
     ``is_only_due`` leaves out what was looked at within ``UPDATE_DAYS``; ``is_forced`` asks also
     where a service was asked too often. Raises ``UpdateBusy``, ``UpdateError`` when the settings
-    make no sense, and ``OSError`` when the folder cannot be written to.
+    make no sense, ``MissingExtra``, and ``OSError`` when the folder cannot be written to.
     """
     deadline = Deadline(time.monotonic() + conf.get("UPDATE_TIME_LIMIT_SECONDS"), is_stopped)
     wanted = wanted_editions()
@@ -115,6 +117,8 @@ class Update:
     def __init__(
         self, edition: Edition, states: UpdateStates, deadline: Deadline, watch: Watch
     ) -> None:
+        from geocache.downloads.client import Client  # noqa: PLC0415 - its library takes 0.1 s, and may be absent
+
         self.edition = edition
         self.states = states
         self.deadline = deadline
@@ -166,7 +170,7 @@ class Update:
                 raise
             return ""
 
-    def _fetch(self, target: Path, *, is_conditional: bool) -> Fetched | None:
+    def _fetch(self, target: Path, *, is_conditional: bool) -> "Fetched | None":
         *others, last = self.edition.urls
         for url in others:
             try:
@@ -175,7 +179,7 @@ class Update:
                 continue
         return self._fetch_one(last, target, is_conditional)
 
-    def _fetch_one(self, url: str, target: Path, is_conditional: bool) -> Fetched | None:
+    def _fetch_one(self, url: str, target: Path, is_conditional: bool) -> "Fetched | None":
         with target.open("wb") as file:
             return self.client.fetch(
                 url,
@@ -184,7 +188,7 @@ class Update:
                 progress=lambda count, total: self.watch(self.edition.name, count, total),
             )
 
-    def _done(self, status: str, detail: str, fetched: Fetched | None = None) -> Outcome:
+    def _done(self, status: str, detail: str, fetched: "Fetched | None" = None) -> Outcome:
         self.remember(
             checked_at=datetime.now(UTC).isoformat(),
             retry_at="",

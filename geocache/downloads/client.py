@@ -9,10 +9,7 @@ from hashlib import sha256
 from typing import IO, Final
 from urllib.parse import urljoin
 
-import requests
-import urllib3
-
-from geocache import conf
+from geocache import conf, extras
 from geocache.downloads.checksums import sha256_of
 from geocache.downloads.connections import BoundedAdapter
 from geocache.downloads.limits import CHUNK_BYTES, Deadline, check_size
@@ -26,6 +23,10 @@ from geocache.downloads.urls import (
     refuse_redirect,
 )
 from geocache.exceptions import TooOften, UpdateError
+
+with extras.needed("web"):
+    import requests
+    import urllib3
 
 # Seconds to wait for a connection, and for the next bytes.
 TIMEOUTS: Final = (10, 30)

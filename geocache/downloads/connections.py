@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
-
+from geocache import extras
 from geocache.downloads.limits import Deadline
 from geocache.downloads.urls import NOTHING_ALLOWED, Allowed, refuse_inside
 from geocache.exceptions import UpdateError
+
+with extras.needed("web"):
+    from requests.adapters import HTTPAdapter
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.connection import HTTPConnection, HTTPSConnection
 
 POLL_SECONDS: Final = 0.2
 

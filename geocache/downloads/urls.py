@@ -7,11 +7,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 from typing import Final
 from urllib.parse import urlsplit
 
-import requests
-import urllib3
-
+from geocache import extras
 from geocache.addresses import parse_address, special_reason
-from geocache.exceptions import InvalidAddress, UpdateError
+from geocache.exceptions import InvalidAddress, MissingExtra, UpdateError
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 PORTS: Final = {"https": 443, "http": 80}
@@ -79,6 +77,9 @@ def read_url(text: str) -> Place:
 
     ``http://`` is accepted for this machine only.
     """
+    with extras.needed("web"):
+        import requests  # noqa: PLC0415 - files are read without it
+        import urllib3  # noqa: PLC0415 - as above
     if not is_plain(text):
         raise UpdateError("a URL with a space, a backslash or a control character is not asked")
     try:
@@ -107,6 +108,11 @@ def read_url(text: str) -> Place:
 
 def host_of(text: str) -> str:
     """Return the host of any URL, for people to see, or the empty text."""
+    try:
+        with extras.needed("web"):
+            import urllib3  # noqa: PLC0415 - as above
+    except MissingExtra:
+        return ""
     try:
         return (urllib3.util.parse_url(text).host or "").lower()
     except urllib3.exceptions.HTTPError:

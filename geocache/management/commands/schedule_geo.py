@@ -5,6 +5,7 @@ from typing import Any
 from django.apps import apps
 from django.core.management.base import CommandError
 
+from geocache import extras
 from geocache.management.base_command import ShellCommand
 from geocache.management.subprocesses import stopping_signals
 from geocache.status import UNMIGRATED, database_problem
@@ -26,6 +27,8 @@ class Command(ShellCommand):
 
     def handle(self, **_: Any) -> None:
         """Run until a signal comes."""
+        if absent := extras.missing("scheduler", "django_apscheduler"):
+            raise absent
         if not apps.is_installed("django_apscheduler"):
             raise CommandError('Add "django_apscheduler" to INSTALLED_APPS, then run migrate.')
         # A database that is away is waited for; tables do not come by themselves.

@@ -9,15 +9,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
-import aiohttp
-import requests
-
+from geocache import extras
 from geocache.exceptions import ProviderError
 from geocache.location import Location
 from geocache.providers.base import Provider, Source, joined_sources
 from geocache.providers.http.bounded_aiohttp import CONNECTIONS, LeftAlone
 from geocache.providers.http.bounded_requests import Resting, TooLarge
 from geocache.providers.http.rest import Rest
+
+with extras.needed("web"):
+    import aiohttp
+    import requests
 
 Client = TypeVar("Client")
 

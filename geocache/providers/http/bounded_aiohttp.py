@@ -12,11 +12,13 @@ from contextlib import suppress
 from functools import cache
 from typing import Any, Final
 
-import aiohttp
-import requests
-
+from geocache import extras
 from geocache.providers.http.bounded_requests import CHUNK_BYTES, MAX_BODY_BYTES, TooLarge
 from geocache.providers.http.rest import Rest
+
+with extras.needed("web"):
+    import aiohttp
+    import requests
 
 # Questions at once: more would look like an attack to a service that counts by the second.
 CONNECTIONS: Final = 8

@@ -8,11 +8,13 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import Timeout
-
+from geocache import extras
 from geocache.providers.http.rest import Rest
+
+with extras.needed("web"):
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3 import Timeout
 
 MAX_BODY_BYTES: Final = 2**20
 # Between reads of a body the clock is looked at; each read takes what has come.

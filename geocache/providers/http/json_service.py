@@ -6,8 +6,7 @@ from contextlib import suppress
 from math import ceil
 from typing import Any, Final
 
-import requests
-
+from geocache import extras
 from geocache.exceptions import ProviderError
 from geocache.location import NOT_FOUND, Location
 from geocache.log import get_logger
@@ -19,6 +18,9 @@ from geocache.providers.http.bounded_requests import bound
 from geocache.providers.http.json_fields import READERS, has_path, is_unread, pick
 from geocache.providers.http.json_presets import PRESETS, fitting_presets
 from geocache.providers.http.json_schema import Batch, Service
+
+with extras.needed("web"):
+    import requests
 
 log = get_logger(__name__)
 

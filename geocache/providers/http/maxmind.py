@@ -13,15 +13,7 @@ from functools import partial
 from math import ceil
 from typing import Any, Final
 
-import geoip2.webservice
-from geoip2.errors import (
-    AddressNotFoundError,
-    AuthenticationError,
-    GeoIP2Error,
-    OutOfQueriesError,
-    PermissionRequiredError,
-)
-
+from geocache import extras
 from geocache.exceptions import ProviderError
 from geocache.location import NOT_FOUND, Location
 from geocache.providers.base import Source
@@ -42,6 +34,16 @@ from geocache.providers.http.bounded_aiohttp import (
 )
 from geocache.providers.http.bounded_requests import bound
 from geocache.providers.http.rest import Rest
+
+with extras.needed("web"):
+    import geoip2.webservice
+    from geoip2.errors import (
+        AddressNotFoundError,
+        AuthenticationError,
+        GeoIP2Error,
+        OutOfQueriesError,
+        PermissionRequiredError,
+    )
 
 GEOLITE_HOST: Final = "geolite.info"
 # There is no batch endpoint: from so many addresses on, several are asked about at a time. Below,
