@@ -261,7 +261,7 @@ def check_doubts(**_: Any) -> list[CheckMessage]:
     """Check that the provider answers what its settings mean."""
     try:
         doubts = factory.current().doubts()
-    except ImproperlyConfigured:
+    except (ImproperlyConfigured, ProviderError):
         # check_provider has said so.
         return []
     return [Caution(doubt, id="geocache.W048") for doubt in doubts]

@@ -112,10 +112,18 @@ def host_of(text: str) -> str:
         with extras.needed("web"):
             import urllib3  # noqa: PLC0415 - as above
     except MissingExtra:
-        return ""
+        # Nothing is asked then.
+        return _host_of_parts(text)
     try:
         return (urllib3.util.parse_url(text).host or "").lower()
     except urllib3.exceptions.HTTPError:
+        return ""
+
+
+def _host_of_parts(text: str) -> str:
+    try:
+        return urlsplit(text).hostname or ""
+    except ValueError:
         return ""
 
 

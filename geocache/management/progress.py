@@ -10,6 +10,8 @@ from geocache import extras
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    Bar = tqdm[Any]
+
 
 class HiddenBar:
     """All that the commands ask of a bar, where none is shown."""
@@ -35,10 +37,10 @@ class HiddenBar:
 
 def bar(
     *, total: int | None, label: str, unit: str, is_wanted: bool = True, delay_seconds: float = 0
-) -> "tqdm[Any]":
+) -> "Bar":
     """Return a bar to ``update()``; what is done within ``delay_seconds`` shows none."""
     if not (is_wanted and sys.stderr.isatty() and extras.is_installed("tqdm")):
-        return cast("tqdm[Any]", HiddenBar())
+        return cast("Bar", HiddenBar())
     from tqdm import tqdm  # noqa: PLC0415 - only where a bar is shown
 
     return tqdm(

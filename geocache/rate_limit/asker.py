@@ -24,26 +24,30 @@ class Asker:
 
         ``count`` includes the ``spent`` that were counted for the same request before.
         """
-        from geocache.rate_limit import limiter  # noqa: PLC0415 - its library takes 0.1 s, and may be absent
-
         cost = count - spent
         if cost <= 0:
             return
         if not self.is_visitor:
-            limiter.spend("LOOKUP_RATE", self.key, cost, spent=spent)
+            _spend("LOOKUP_RATE", self.key, cost, spent=spent)
             return
-        limiter.spend("PUBLIC_LOOKUP_RATE", self.key, cost, spent=spent)
+        _spend("PUBLIC_LOOKUP_RATE", self.key, cost, spent=spent)
         if conf.get("PUBLIC_LOOKUP"):
-            limiter.spend("PUBLIC_TOTAL_RATE", ALL_VISITORS, cost, spent=spent)
+            _spend("PUBLIC_TOTAL_RATE", ALL_VISITORS, cost, spent=spent)
 
     def spend_queries(self, addresses: Iterable[str]) -> None:
         """Count the queries that visitors are about to have paid for; raise ``RateExceeded``."""
-        from geocache.rate_limit import limiter  # noqa: PLC0415 - as above
-
-        if not self.is_visitor or not limiter.limits_of("PUBLIC_QUERY_RATE"):
+        if not self.is_visitor or not conf.get("PUBLIC_QUERY_RATE"):
             return
         if count := payable_count(addresses):
-            limiter.spend("PUBLIC_QUERY_RATE", ALL_VISITORS, count)
+            _spend("PUBLIC_QUERY_RATE", ALL_VISITORS, count)
+
+
+def _spend(setting: str, asker: str, cost: int, *, spent: int = 0) -> None:
+    if not conf.get(setting):
+        return
+    from geocache.rate_limit import limiter  # noqa: PLC0415 - its library takes 0.1 s, and may be absent
+
+    limiter.spend(setting, asker, cost, spent=spent)
 
 
 def asker_of(user: Any, network: str | None) -> Asker:

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from django.core.management.base import CommandError, CommandParser
@@ -16,9 +16,6 @@ from geocache.management import progress
 from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json
 from geocache.models.connection import DATABASE_ERRORS
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 
 class Command(ShellCommand):
@@ -92,7 +89,7 @@ class Bars:
 
     def __init__(self) -> None:
         self.name = ""
-        self.bar: tqdm[Any] | None = None
+        self.bar: progress.Bar | None = None
 
     def show(self, name: str, count: int, total: int | None) -> None:
         """Show how far the download of ``name`` is."""
