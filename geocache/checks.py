@@ -1,6 +1,7 @@
 """System checks: a wrong set-up is found by ``manage.py check``, with an id and what to do.
 
-Those of the databases are in ``geocache.models.checks``.
+Those of the databases are in ``geocache.models.checks``. Each process loads this module when it
+starts, so what only one check needs is imported by that check.
 """
 
 import re
@@ -18,16 +19,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import router
 from django.urls import get_resolver
 
-from geocache import client_ip, conf, extras
-from geocache.bans import apply as bans
-from geocache.bans.own_addresses import read_own_addresses
-from geocache.bans.protection import read_protection
-from geocache.blocklists.names import name_problem
+from geocache import conf, extras
 from geocache.cache import backends
 from geocache.cache.embedded import EmbeddedCache
 from geocache.cache.guard import guarded
 from geocache.exceptions import BanError, CacheUnavailable, CacheUnusable, ProviderError
-from geocache.maintenance import prune
 from geocache.models import JournalHead
 from geocache.providers import factory
 from geocache.providers.mmdb_verification import writing_nothing
@@ -270,6 +266,8 @@ def check_doubts(**_: Any) -> list[CheckMessage]:
 @check_of_settings(Tags.security)
 def check_trusted_proxies(**_: Any) -> list[CheckMessage]:
     """Check that the trusted proxies are networks: each request of a visitor asks for them."""
+    from geocache import client_ip  # noqa: PLC0415 - for this check alone
+
     try:
         client_ip.networks(tuple(conf.get("TRUSTED_PROXIES")))
     except ImproperlyConfigured as error:
@@ -281,6 +279,8 @@ def check_trusted_proxies(**_: Any) -> list[CheckMessage]:
 @check_of_settings(Tags.security)
 def check_client_ip_header(**_: Any) -> list[CheckMessage]:
     """Check that the header of visitors can be read, and that a proxy is believed about it."""
+    from geocache import client_ip  # noqa: PLC0415 - for this check alone
+
     setting = conf.get("CLIENT_IP_HEADER")
     try:
         client_ip.hops_of(setting)
@@ -378,6 +378,8 @@ def check_downloads(**_: Any) -> list[CheckMessage]:
 @check_of_settings()
 def check_retention(**_: Any) -> list[CheckMessage]:
     """Check that the days are a number after which rows are pruned."""
+    from geocache.maintenance import prune  # noqa: PLC0415 - for this check alone
+
     try:
         prune.retention_days()
     except ImproperlyConfigured as error:
@@ -388,6 +390,8 @@ def check_retention(**_: Any) -> list[CheckMessage]:
 @check_of_settings()
 def check_names(**_: Any) -> list[CheckMessage]:
     """Check that names that settings give fit the columns that they are stored in."""
+    from geocache.blocklists.names import name_problem  # noqa: PLC0415 - for this check alone
+
     names, alias = conf.get("IMPORT_SOURCES"), conf.get("CACHE_ALIAS")
     problems = [f"IMPORT_SOURCES: {one}" for one in map(name_problem, names) if one]
     longest: Any = JournalHead._meta.get_field("alias").max_length
@@ -470,6 +474,8 @@ def check_database_age(**_: Any) -> list[CheckMessage]:
 @check_of_settings()
 def check_bans(**_: Any) -> list[CheckMessage]:
     """Check that what bans can be loaded, and what is never banned can be read."""
+    from geocache.bans import apply as bans  # noqa: PLC0415 - for checks of bans alone
+
     try:
         bans.check()
     except BanError as error:
@@ -481,6 +487,8 @@ def check_bans(**_: Any) -> list[CheckMessage]:
 @check_of_settings()
 def check_ban_action(**_: Any) -> list[CheckMessage]:
     """Check that what bans can ban, and end, all that lists hold."""
+    from geocache.bans import apply as bans  # noqa: PLC0415 - for checks of bans alone
+
     try:
         action = bans.current()
     except BanError:
@@ -496,6 +504,8 @@ def check_own_addresses_are_known(**_: Any) -> list[CheckMessage]:
     """Tell what of this machine bans cannot keep clear of, as it cannot be read."""
     if not conf.get("BAN_ACTION"):
         return []
+    from geocache.bans.own_addresses import read_own_addresses  # noqa: PLC0415 - for this check alone
+
     try:
         problems = read_own_addresses().problems
     except BanError:
@@ -532,6 +542,8 @@ def check_something_can_be_banned(**_: Any) -> list[CheckMessage]:
     """Tell that settings protect a whole version of IP, so that no ban of it is ever applied."""
     if not conf.get("BAN_ACTION"):
         return []
+    from geocache.bans.protection import read_protection  # noqa: PLC0415 - for this check alone
+
     try:
         found = read_protection().covered_versions()
     except BanError:

@@ -26,6 +26,7 @@ from geocache.models.connection import DATABASE_ERRORS, writing_connection
 from geocache.providers import factory, quota
 from geocache.providers.base import Source
 from geocache.providers.quota import Usage
+from geocache.text import first_line
 
 # A database of places is old when so many addresses have moved that one should fetch a newer one.
 OLD_DAYS: Final = 90
@@ -151,12 +152,6 @@ def plain_source(source: Source) -> dict[str, Any]:
         "is_fallback": source.is_fallback,
         "attribution": source.attribution,
     }
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's text; database drivers add pages to it."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def _plain_run(run: FlushRun) -> dict[str, Any]:

@@ -47,3 +47,9 @@ def unescaped(text: str) -> str:
 def terminal_safe(text: str) -> str:
     """Return ``text`` with a question mark for each character that could move a cursor."""
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text; database drivers add pages to it."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,4 +1,7 @@
-"""What can be done with the addresses that are chosen on the list."""
+"""What can be done with the addresses that are chosen on the list.
+
+Every process loads the admin, so what an action alone needs is imported by that action.
+"""
 
 from typing import Any
 
@@ -13,11 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from geocache.admin.flush_now import FLUSH_NOW_SECONDS
 from geocache.admin.parameters import CHOSEN_LIMIT
 from geocache.exceptions import FlushError, InvalidAddress, ProviderError
-from geocache.exports import download
-from geocache.maintenance.forget import forget
-from geocache.maintenance.resolve_again import resolve_again
 from geocache.models import GeoCache
-from geocache.statistics.after_flush import after_flush
 
 Rows = QuerySet[GeoCache]
 
@@ -30,12 +29,16 @@ def export_chosen(_: Any, request: HttpRequest, queryset: Rows) -> StreamingHttp
 
 def export(request: HttpRequest, rows: Any) -> StreamingHttpResponse:
     """Answer with a CSV file, made while it is sent."""
+    from geocache.exports import download  # noqa: PLC0415 - see above
+
     return download(request, rows.stream(), "csv", "addresses")
 
 
 @admin.action(description=_("Resolve the selected addresses again"), permissions=["renew"])
 def resolve_chosen_again(_: Any, request: HttpRequest, queryset: Rows) -> None:
     """Ask the provider anew and say how many answers are new."""
+    from geocache.maintenance.resolve_again import resolve_again  # noqa: PLC0415 - see above
+
     addresses = _addresses(queryset)
     try:
         answer_count = len(resolve_again(addresses))
@@ -68,6 +71,9 @@ def forget_chosen(model_admin: Any, request: HttpRequest, queryset: Rows) -> Tem
 
 def forget_confirmed(model_admin: Any, request: HttpRequest) -> None:
     """Forget what was confirmed, write it to the admin's history, and say how many there were."""
+    from geocache.maintenance.forget import forget  # noqa: PLC0415 - see above
+    from geocache.statistics.after_flush import after_flush  # noqa: PLC0415 - see above
+
     model_admin.check_keys(request)
     chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)[:CHOSEN_LIMIT]
     rows = list(GeoCache.objects.filter(pk__in=chosen))

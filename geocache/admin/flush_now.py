@@ -1,7 +1,7 @@
 """The button "Flush now", and how much waits for it."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import messages
 from django.db import connections, transaction
@@ -12,8 +12,9 @@ from django.utils.translation import gettext
 
 from geocache.exceptions import FlushError, JournalUnavailable
 from geocache.journal.backlog import Backlog, read_backlog
-from geocache.journal.flush import FlushReport, flush_dirty
-from geocache.statistics.after_flush import after_flush
+
+if TYPE_CHECKING:
+    from geocache.journal.flush import FlushReport
 
 # How long a flush may keep somebody waiting who pressed a button.
 FLUSH_NOW_SECONDS: Final = 20.0
@@ -30,6 +31,9 @@ def outside_transactions(view: View) -> View:
 
 def flush_now(request: HttpRequest) -> None:
     """Flush, and leave a message of what was done."""
+    from geocache.journal.flush import flush_dirty  # noqa: PLC0415 - each process loads the admin
+    from geocache.statistics.after_flush import after_flush  # noqa: PLC0415 - as above
+
     try:
         report = flush_dirty(FLUSH_NOW_SECONDS)
     except FlushError as error:
@@ -48,8 +52,10 @@ def pending() -> Backlog | None:
         return None
 
 
-def _said(report: FlushReport) -> str:
+def _said(report: "FlushReport") -> str:
     """Return one line on what a flush did."""
+    from geocache.journal.flush import FlushReport  # noqa: PLC0415 - as above
+
     if report == FlushReport(seconds=report.seconds):
         return gettext("Nothing was waiting to be flushed.")
     said = gettext(

@@ -5,15 +5,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from django.core.management.base import CommandError
 
-from geocache.addresses import normalise, text_files
-from geocache.addresses.extraction import find_addresses
-from geocache.addresses.handed_in import LineWithout, line_without
+from geocache.addresses import normalise
 from geocache.exceptions import InvalidAddress, UnreadableText
 from geocache.standard_input import open_input
+
+if TYPE_CHECKING:
+    from geocache.addresses import text_files
+    from geocache.addresses.handed_in import LineWithout
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ def from_file(file: BinaryIO, watch: Callable[[int], object] = lambda _: None) -
 
     Raises ``CommandError`` when the file can be opened but not read.
     """
+    from geocache.addresses import text_files  # noqa: PLC0415 - for files alone
+
     try:
         for number, parts in groupby(text_files.lines(file, watch), key=attrgetter("number")):
             yield from _lines(number, parts)
@@ -59,7 +63,10 @@ def from_file(file: BinaryIO, watch: Callable[[int], object] = lambda _: None) -
         raise _unreadable(str(file.name), error) from error
 
 
-def _lines(number: int, parts: Iterable[text_files.Line]) -> Iterator[Line]:
+def _lines(number: int, parts: "Iterable[text_files.Line]") -> Iterator[Line]:
+    from geocache.addresses.extraction import find_addresses  # noqa: PLC0415 - for files alone
+    from geocache.addresses.handed_in import line_without  # noqa: PLC0415 - as above
+
     without: LineWithout | None = None
     has_address = False
     for part in parts:
@@ -71,7 +78,7 @@ def _lines(number: int, parts: Iterable[text_files.Line]) -> Iterator[Line]:
         yield Line(problem=_problem(without) if without.is_entry else "")
 
 
-def _problem(line: LineWithout) -> str:
+def _problem(line: "LineWithout") -> str:
     if line.is_network:
         return f"line {line.number}: {line.word!r} is a network; give one address of it"
     return f"line {line.number}: {line.shown!r} is not an IP address"

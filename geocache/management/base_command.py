@@ -18,7 +18,7 @@ from django.core.management.base import (
 from geocache.exceptions import GeocacheError
 from geocache.models.connection import DATABASE_ERRORS
 from geocache.providers.mmdb_verification import waiting_for_verification
-from geocache.status import first_line
+from geocache.text import first_line
 
 INTERRUPTED = 130
 

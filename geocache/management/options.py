@@ -8,7 +8,6 @@ from typing import Final
 from django.core.management.base import CommandParser
 
 from geocache.history.spans import parse_day
-from geocache.maintenance.prune import MAX_DAYS
 
 MAX_SECONDS: Final = 86_400
 
@@ -41,6 +40,8 @@ def seconds(text: str) -> float:
 
 def days(text: str) -> int:
     """Return a number of days; raise ``ArgumentTypeError`` unless it is 1 to 100 years."""
+    from geocache.maintenance.prune import MAX_DAYS  # noqa: PLC0415 - not for each command
+
     value = int(text) if text.isascii() and text.isdecimal() and len(text) < 13 else 0
     if not 0 < value <= MAX_DAYS:
         raise ArgumentTypeError(f"{text!r} is not a number of days from 1 to {MAX_DAYS}")

@@ -7,9 +7,10 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 
-from geocache.admin import actions, parameters
+from geocache.admin import parameters
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import hot_entries, lookup
+from geocache.maintenance import resolve_again as again
 from geocache.models import GeoCache
 from geocache.providers import factory
 from geocache.providers.dummy import DummyProvider
@@ -141,7 +142,7 @@ def test_resolve_again__provider_that_fails_is_said(superuser, provider):
 def test_resolve_again__fewer_answers_than_were_chosen_are_a_warning(superuser, monkeypatch):
     a_row()
     a_row(OTHER)
-    monkeypatch.setattr(actions, "resolve_again", lambda _: {LONDON: None})
+    monkeypatch.setattr(again, "resolve_again", lambda _: {LONDON: None})
     [message] = act(superuser, "resolve_chosen_again", LONDON, OTHER).context["messages"]
     assert message.level_tag == "warning"
 

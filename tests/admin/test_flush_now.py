@@ -5,8 +5,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 
-from geocache.admin import flush_now
-from geocache.journal import reader, writer
+from geocache.journal import flush, reader, writer
 from geocache.journal.flush import FlushReport
 from geocache.models import GeoCache, JournalHead
 from geocache.statistics.table import read_statistics
@@ -120,7 +119,7 @@ def test_flush_now__rejected_entries_are_a_warning(superuser):
 @pytest.mark.django_db(transaction=True)
 def test_flush_now__time_limit_is_said(superuser, monkeypatch):
     report = FlushReport(flushed=5, pending=7, timed_out=True, seconds=20.04)
-    monkeypatch.setattr(flush_now, "flush_dirty", lambda _: report)
+    monkeypatch.setattr(flush, "flush_dirty", lambda _: report)
     [message] = superuser.post(FLUSH, follow=True).context["messages"]
     assert message.level_tag == "warning"
     assert str(message) == (

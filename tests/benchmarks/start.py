@@ -19,12 +19,19 @@ def measure(effort: Effort) -> list[Answer]:
                     folder, ["lookup_geo", *supply.take(1)], BENCHMARK_APP="geocache"
                 ),
                 "diffsettings, without geocache": lambda: _run(folder, ["diffsettings"]),
+                "diffsettings, with geocache": lambda: _run(
+                    folder, ["diffsettings"], BENCHMARK_APP="geocache"
+                ),
             },
             effort.scaled(max(10, effort.rounds), 1),
         )
-    own, peer = figures.values()
-    bars = [more("more than Django's bare command", own, peer, 0.15)]
-    return [Answer("A management command from start to end, processor time", [own, peer], bars)]
+    own, peer, beside = figures.values()
+    bars = [
+        more("more than Django's bare command", own, peer, 0.15),
+        more("more than one in the same project", own, beside, 0.15),
+    ]
+    question = "A management command from start to end, processor time"
+    return [Answer(question, list(figures.values()), bars)]
 
 
 def _run(folder: str, arguments: list[str], **environment: str) -> float:

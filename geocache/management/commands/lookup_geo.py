@@ -14,7 +14,6 @@ from geocache.management.answer_output import PastWriter, Writer
 from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json, past_day
 from geocache.providers import factory
-from geocache.status import database_problem
 
 
 class Command(ShellCommand):
@@ -88,6 +87,8 @@ class Command(ShellCommand):
             # One line now instead of a million answers that are all "not available".
             factory.current().build()
             return Writer(self, is_json=is_json)
+        from geocache.status import database_problem  # noqa: PLC0415 - for the past alone
+
         if problem := database_problem():
             raise CommandError(f"Nothing was looked up: {problem}.")
         return PastWriter(self, on, is_json=is_json)
