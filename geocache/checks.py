@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial, wraps
+from importlib import import_module
 from threading import Thread
 from typing import Any, Final
 
@@ -17,7 +18,6 @@ from django.core.checks import CheckMessage, Error, Info, Tags, register
 from django.core.checks import Warning as Caution
 from django.core.exceptions import ImproperlyConfigured
 from django.db import router
-from django.urls import get_resolver
 
 from geocache import conf, extras
 from geocache.cache import backends
@@ -318,13 +318,16 @@ def check_proxy_is_trusted(**_: Any) -> list[CheckMessage]:
 @check_of_settings()
 def check_rates(**_: Any) -> list[CheckMessage]:
     """Check that the limits of look-ups can be read."""
-    if not extras.is_installed("limits"):
-        # They count on pages and in the API alone, whose check says so.
+    from geocache.rate_limit.asker import SETTINGS  # noqa: PLC0415 - for checks of rates alone
+
+    given = [one for one in SETTINGS if conf.get(one) != conf.DEFAULTS[one]]
+    # Without the library check_pages says so where they count: on pages and in the API alone.
+    if not given or not extras.is_installed("limits"):
         return []
-    from geocache.rate_limit import asker, limiter  # noqa: PLC0415 - their library takes 0.1 s
+    from geocache.rate_limit import limiter  # noqa: PLC0415 - its library takes 0.1 s to import
 
     errors: list[CheckMessage] = []
-    for setting in asker.SETTINGS:
+    for setting in given:
         try:
             limiter.limits_of(setting)
         except ImproperlyConfigured as error:
@@ -339,7 +342,7 @@ def check_pages(**_: Any) -> list[CheckMessage]:
     absent = extras.missing("pages", "limits", *PAGE_PACKAGES)
     if absent is None or not _has_pages():
         return []
-    from geocache.rate_limit.asker import SETTINGS  # noqa: PLC0415 - where pages are, it is loaded
+    from geocache.rate_limit.asker import SETTINGS  # noqa: PLC0415 - for checks of rates alone
 
     if not extras.is_installed("limits") and any(map(conf.get, SETTINGS)):
         hint = f"Or, where nothing has to limit look-ups, set {', '.join(SETTINGS)} to None."
@@ -350,7 +353,9 @@ def check_pages(**_: Any) -> list[CheckMessage]:
 
 def _has_pages() -> bool:
     """Tell whether the project's URLs include those of geocache."""
-    get_resolver().url_patterns  # noqa: B018 - loads them, as a check of Django's own does
+    if name := conf.urls_module():
+        # As a check of Django's own does, which may come later.
+        import_module(name)
     return "geocache.urls" in sys.modules
 
 

@@ -227,6 +227,11 @@ def user_model() -> str:
     return settings.AUTH_USER_MODEL
 
 
+def urls_module() -> str:
+    """Return the name of the project's module of URLs, or the empty text."""
+    return getattr(settings, "ROOT_URLCONF", "")
+
+
 def caches() -> dict[str, dict[str, Any]]:
     """Return the project's ``CACHES``."""
     return settings.CACHES
