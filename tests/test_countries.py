@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.utils.translation import override
 
-from geocache import countries
+from geocache import countries, extras
 
 
 @pytest.mark.parametrize(("code", "flag"), [("GB", "🇬🇧"), ("de", "🇩🇪"), ("XK", "🇽🇰")])
@@ -80,7 +80,7 @@ from django.conf import settings
 settings.configure(INSTALLED_APPS={apps}, COUNTRIES_OVERRIDE={overridden})
 django.setup()
 from django.utils.translation import override
-from geocache import countries
+from geocache import countries, extras
 with override("de"):
     print(*(countries.name(code) for code in ("DE", "XK", "TW")), sep=";")
 """
@@ -101,6 +101,14 @@ def test_name__of_another_project_is_what_it_sets(apps, overridden, expected):
         [sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True
     )
     assert ran.stdout.strip() == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [("DE", "DE"), ("XK", "Kosovo"), ("", ""), ("<b>", ""), ("GBR", "")]
+)
+def test_name__without_the_library_is_the_code(monkeypatch, code, name):
+    monkeypatch.setattr(extras, "is_installed", lambda _: False)
+    assert countries.name(code) == name
 
 
 def test_sort_key__letters_with_marks_stand_among_those_without():

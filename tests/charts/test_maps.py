@@ -4,6 +4,7 @@ from itertools import pairwise
 import pytest
 from django.utils.translation import override
 
+from geocache import extras
 from geocache.charts.maps import WHOLE, legend, places_map, world_map
 from tests.factories import a_location
 
@@ -164,3 +165,10 @@ def test_places_map__view_stays_on_the_map(latitude, longitude):
     assert y >= 0
     assert x + width <= WHOLE.x + WHOLE.width + 1
     assert y + height <= WHOLE.height + 1
+
+
+@pytest.mark.parametrize("absent", ["pygal_maps_world", "tzdata"])
+def test_maps__without_a_drawing_there_is_none(monkeypatch, absent):
+    monkeypatch.setattr(extras, "is_installed", lambda module: module != absent)
+    assert world_map({"BG": 3}) == places_map([a_location(**SOFIA)]) == ""
+    assert legend({"BG": 3, "PE": 9}) == []

@@ -1,0 +1,52 @@
+import io
+import sys
+from contextlib import ExitStack
+
+import pytest
+
+from geocache import extras
+from geocache.management import progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    made = Terminal()
+    monkeypatch.setattr(sys, "stderr", made)
+    return made
+
+
+def use_bar() -> None:
+    """Do all that commands do with a bar."""
+    with ExitStack() as stack:
+        bar = stack.enter_context(progress.bar(total=3, label="Reading", unit="B"))
+        bar.update(1)
+        bar.total = 4
+        bar.update(2 - bar.n)
+        with progress.cleared():
+            pass
+        bar.reset(5)
+        bar.close()
+
+
+def test_bar__is_shown_on_a_terminal(terminal: Terminal) -> None:
+    use_bar()
+    assert "Reading" in terminal.getvalue()
+
+
+def test_bar__without_its_library_shows_nothing(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "is_installed", lambda _: False)
+    use_bar()
+    assert terminal.getvalue() == ""
+
+
+def test_bar__elsewhere_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", made := io.StringIO())
+    use_bar()
+    assert made.getvalue() == ""
