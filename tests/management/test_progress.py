@@ -13,11 +13,12 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    made = Terminal()
-    monkeypatch.setattr(sys, "stderr", made)
-    return made
+def shown(monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO) -> str:
+    """Return what a bar writes to standard error."""
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stderr)
+        use_bar()
+    return stderr.getvalue()
 
 
 def use_bar() -> None:
@@ -33,20 +34,14 @@ def use_bar() -> None:
         bar.close()
 
 
-def test_bar__is_shown_on_a_terminal(terminal: Terminal) -> None:
-    use_bar()
-    assert "Reading" in terminal.getvalue()
+def test_bar__is_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Reading" in shown(monkeypatch, Terminal())
 
 
-def test_bar__without_its_library_shows_nothing(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bar__without_its_library_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras, "is_installed", lambda _: False)
-    use_bar()
-    assert terminal.getvalue() == ""
+    assert shown(monkeypatch, Terminal()) == ""
 
 
 def test_bar__elsewhere_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stderr", made := io.StringIO())
-    use_bar()
-    assert made.getvalue() == ""
+    assert shown(monkeypatch, io.StringIO()) == ""
