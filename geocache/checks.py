@@ -23,7 +23,13 @@ from geocache import conf, extras
 from geocache.cache import backends
 from geocache.cache.embedded import EmbeddedCache
 from geocache.cache.guard import guarded
-from geocache.exceptions import BanError, CacheUnavailable, CacheUnusable, ProviderError
+from geocache.exceptions import (
+    BanError,
+    CacheUnavailable,
+    CacheUnusable,
+    MissingExtra,
+    ProviderError,
+)
 from geocache.models import JournalHead
 from geocache.providers import factory
 from geocache.providers.mmdb_verification import writing_nothing
@@ -82,8 +88,11 @@ def check_journal(**_: Any) -> list[CheckMessage]:
         problem = _journal_problem()
     except CacheUnusable as error:
         return [Caution(f"The cache cannot be opened: {error}", id="geocache.W001")]
-    except CacheUnavailable:
-        return []
+    except CacheUnavailable as error:
+        if not isinstance(error.__cause__, MissingExtra):
+            return []
+        said = f"{error}. Until then every new answer is written to the database at once."
+        return [Caution(f"The cache cannot be used: {said}", id="geocache.W063")]
     if not problem:
         return []
     return [

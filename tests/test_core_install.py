@@ -1,6 +1,7 @@
 """The wheel without any extra: what works, and what says which extra is missing."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ SETTINGS = """
 import json, os
 INSTALLED_APPS = [*INSTALLED_APPS, "geocache"]
 GEOCACHE = {"DATABASES": [BASE_DIR / "city.mmdb"], **json.loads(os.environ.get("GIVEN", "{}"))}
+if "WITH_REDIS" in os.environ:
+    BACKEND = "django.core.cache.backends.redis.RedisCache"
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CACHES["geocache"] = {"BACKEND": BACKEND, "LOCATION": "redis://127.0.0.1:1"}
 SILENCED_SYSTEM_CHECKS = ["geocache.W004"]
 """
 URLS = """
@@ -187,6 +192,13 @@ def test_core__pages_without_limits_show_codes_and_no_map(site: Site) -> None:
     assert {statuses[page] for page in pages} == {200}
     assert warned.returncode == 0
     assert "geocache.W061" in warned.stderr
+
+
+def test_core__a_cache_in_redis_names_its_extra(site: Site) -> None:
+    warned = site.manage("check", WITH_REDIS="1")
+    assert warned.returncode == 0
+    assert re.search(r'geocache.W063.*with the extra "redis"', warned.stderr)
+    assert 'with the extra "redis"' in line_of(site, "flush_geo", WITH_REDIS="1")
 
 
 def test_core__lists_of_urls_are_doubted(site: Site) -> None:

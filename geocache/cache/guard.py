@@ -8,7 +8,7 @@ from django.core.cache import BaseCache
 
 from geocache.cache import backends
 from geocache.cache.circuit_breaker import CircuitBreaker
-from geocache.exceptions import CacheUnavailable, GeocacheError
+from geocache.exceptions import CacheUnavailable, GeocacheError, MissingExtra
 
 
 def guarded(*, fails_fast: bool = True) -> "Guarded":
@@ -48,7 +48,10 @@ class Guarded:
             return
         if self._breaker is not None:
             self._breaker.record_failure(self._started)
-        if not isinstance(error, GeocacheError):
+        # Django imports it when its cache is first used.
+        if isinstance(error, ModuleNotFoundError) and error.name == "redis":
+            error = MissingExtra("redis", "redis")
+        if not isinstance(error, GeocacheError) or isinstance(error, MissingExtra):
             raise CacheUnavailable(str(error)) from error
 
 
