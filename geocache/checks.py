@@ -33,7 +33,6 @@ from geocache.exceptions import (
 from geocache.models import JournalHead
 from geocache.providers import factory
 from geocache.providers.mmdb_verification import writing_nothing
-from geocache.status import SCHEDULER_APP
 
 # None of volatile-* evicts a record, which has no time to live; but a seal has one. Where it goes
 # before its minute is over, a slow writer can append behind the head, where no flush looks again.
@@ -44,6 +43,7 @@ KEEPING_POLICIES: Final = ("noeviction", "volatile-lru")
 HOST_ALIAS: Final = "default"
 # How long a check waits for the cache: it is made before each command.
 CACHE_SECONDS: Final = 2.0
+SCHEDULER_APP: Final = "django_apscheduler"
 # Without these the pages show less.
 PAGE_PACKAGES: Final = ("django_countries", "pygal_maps_world", "tzdata")
 

@@ -33,7 +33,6 @@ OLD_DAYS: Final = 90
 # A flush within this time shows that something flushes regularly, if only cron each hour.
 RECENT_FLUSH: Final = timedelta(hours=2)
 MISSED_INTERVALS: Final = 3
-SCHEDULER_APP: Final = "django_apscheduler"
 UNMIGRATED: Final = "the database is not migrated; run manage.py migrate"
 
 
@@ -41,7 +40,7 @@ UNMIGRATED: Final = "the database is not migrated; run manage.py migrate"
 class Status:
     """The state of all parts; None where one could not be read, and ``problems`` then says why."""
 
-    read_at: datetime
+    pending_count: int | None = None
     oldest_pending_seconds: float | None = None
     last_flush: FlushRun | None = None
     row_count: int | None = None
@@ -233,19 +232,22 @@ def _read_runs(_: datetime) -> dict[str, Any]:
 
 def _read_scheduler(at: datetime) -> dict[str, Any]:
     lease, runs = SchedulerLease.held_at(at), JobRun.last_runs()
-    flush = runs.get("geo_cache_flush")
     return {
         "job_runs": tuple(runs.values()),
-        "is_flush_scheduled": lease is not None
-        or (flush is not None and flush.has_begun_since(at - _patience())),
+        "is_flush_scheduled": lease is not None or _has_flushed(runs, at),
         "is_scheduler_alive": lease is not None,
         "scheduler_holder": describe(lease.holder) if lease else "",
     }
 
 
-def _patience() -> timedelta:
+def _has_flushed(runs: dict[str, JobRun], at: datetime) -> bool:
     interval = timedelta(seconds=conf.get("FLUSH_INTERVAL_SECONDS"))
-    return max(MISSED_INTERVALS * interval, RECENT_FLUSH)
+    since = at - max(MISSED_INTERVALS * interval, RECENT_FLUSH)
+    job = runs.get("geo_cache_flush")
+    # A flush with nothing to do leaves a run of the job only; one that a host calls, the other.
+    return (job is not None and job.has_begun_since(since)) or (
+        FlushRun.objects.filter(started_at__gte=since).exists()
+    )
 
 
 def _read_lists(at: datetime) -> dict[str, Any]:

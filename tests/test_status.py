@@ -130,34 +130,39 @@ def test_read_status__scheduler_is_alive_while_its_lease_lasts(
     assert status.scheduler_holder == ("host:1" if is_alive else "")
 
 
-# Hours since the last flush, or None where there was none; answers that wait; a scheduler's lease.
 @pytest.mark.parametrize(
-    ("hours", "pending_count", "is_alive", "is_missing"),
+    ("hours", "is_scheduled"), [(None, False), (1, True), (1.9, True), (2.1, False)]
+)
+def test_is_flush_scheduled__by_a_flush_of_the_last_two_hours(
+    hours: float | None, is_scheduled: bool
+) -> None:
+    if hours is not None:
+        FlushRun.objects.create(started_at=NOON - timedelta(hours=hours), seconds=0)
+    assert read_status(NOON).is_flush_scheduled is is_scheduled
+
+
+@pytest.mark.parametrize(
+    ("is_flush_scheduled", "last_flush", "pending_count", "is_missing"),
     [
-        (None, 0, False, True),
-        (None, 5, False, True),
-        (1, 5, False, False),
-        (3, 5, False, True),
-        (3, 0, False, False),
-        (3, None, False, True),
-        (None, 5, True, False),
-        (None, 5, None, False),
+        (False, None, 0, True),
+        (False, None, 5, True),
+        (False, FlushRun(), 5, True),
+        (False, FlushRun(), 0, False),
+        (False, FlushRun(), None, True),
+        (True, None, 5, False),
+        (None, None, 5, False),
     ],
 )
 def test_is_scheduler_missing__only_where_nothing_else_flushes(
-    hours: int | None, pending_count: int | None, is_alive: bool | None, is_missing: bool
+    is_flush_scheduled: bool | None,
+    last_flush: FlushRun | None,
+    pending_count: int | None,
+    is_missing: bool,
 ) -> None:
-    run = None if hours is None else FlushRun(started_at=NOON - timedelta(hours=hours))
     status = Status(
-        read_at=NOON, last_flush=run, pending_count=pending_count, is_scheduler_alive=is_alive
+        is_flush_scheduled=is_flush_scheduled, last_flush=last_flush, pending_count=pending_count
     )
     assert status.is_scheduler_missing is is_missing
-
-
-def test_is_scheduler_missing__not_without_its_app(settings: Any) -> None:
-    installed = [app for app in settings.INSTALLED_APPS if app != "django_apscheduler"]
-    settings.INSTALLED_APPS = installed
-    assert not Status(read_at=NOON, is_scheduler_alive=False).is_scheduler_missing
 
 
 def test_read_status__another_lease_is_no_scheduler() -> None:

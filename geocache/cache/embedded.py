@@ -135,7 +135,7 @@ class EmbeddedCache(BaseCache):
         return is_new and self._is_makeable()
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
-        if self._mine.connection is None and self._is_unused():
+        if self._is_unused():
             return default
         named = (self.make_key(key, version), time.time())
         # Not by _reading(), which takes as long as the rest.

@@ -5,15 +5,10 @@ Imported where the Celery app is made, before Django's apps are loaded.
 
 from typing import Any, Final
 
-try:
-    from celery import shared_task
-except ImportError as error:
-    raise ImportError(
-        'geocache.integrations.celery needs Celery: pip install "celery>=5.4", which is also '
-        "geocache's extra celery"
-    ) from error
+from geocache import extras, jobs
 
-from geocache import jobs
+with extras.needed("celery"):
+    from celery import shared_task
 
 # What a run may take beyond its time limit before Celery ends it: the batch at hand, and counting.
 GRACE_SECONDS: Final = 300

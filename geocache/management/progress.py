@@ -31,6 +31,9 @@ class HiddenBar:
     def reset(self, total: float | None = None) -> None:
         """Show nothing."""
 
+    def set_description(self, _: str | None = None) -> None:
+        """Show nothing."""
+
     def close(self) -> None:
         """Show nothing."""
 

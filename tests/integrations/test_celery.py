@@ -58,7 +58,7 @@ def test_integration__without_celery_is_one_clear_line() -> None:
     code = "import sys; sys.modules['celery'] = None; import geocache.integrations.celery"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (
-        'ImportError: geocache.integrations.celery needs Celery: pip install "celery'
+        'celery is not installed; install geocache with the extra "celery"'
         in (done.stderr.splitlines()[-1])
     )
 

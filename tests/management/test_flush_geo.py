@@ -62,6 +62,7 @@ def test_flush_geo__a_time_limit_that_leaves_some_is_75(monkeypatch: Any) -> Non
     assert json.loads(flushed("--json"))["pending"] == 0
 
 
+@pytest.mark.django_db
 def test_flush_geo__passes_the_time_limit_on(monkeypatch: Any) -> None:
     given: list[float | None] = []
 

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db
 URL = "/"
 # The session and its user; the statistics; nine for the state of all parts, one of them to see
 # which tables there are; the last flushes.
-QUERIES = 14
+QUERIES = 15
 MANY = {"country_code": "DE", "asn": 64500, "organization": "Test <Networks>"}
 
 # What the list of addresses will be.
