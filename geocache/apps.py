@@ -16,3 +16,4 @@ class GeocacheConfig(AppConfig):
         # Models must be loaded before.
         from geocache import checks  # noqa: F401, PLC0415
         from geocache.models import checks as database_checks  # noqa: F401, PLC0415
+        from geocache.web import checks as page_checks  # noqa: F401, PLC0415

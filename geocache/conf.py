@@ -44,8 +44,12 @@ DEFAULTS: Final[dict[str, Any]] = {
     "BACKLOG_LIMIT": 1_000_000,
     # Days that runs of the flush and of the scheduler's jobs are kept.
     "HISTORY_DAYS": 30,
-    # True: the look-up page and the API are open to everybody. False: to staff with a permission.
+    # True: the look-up page and the API are open to everybody. False: to users with the permission
+    # geocache.view_geocache.
     "PUBLIC_LOOKUP": False,
+    # The project's template that the pages stand in, with the blocks "title", "extra_head" and
+    # "content". None: a frame of their own.
+    "BASE_TEMPLATE": None,
     # Networks and addresses of proxies that are believed about visitors; "unix": one that asks
     # through a Unix socket. Empty: a visitor's address is that of the connection.
     "TRUSTED_PROXIES": [],
@@ -115,6 +119,7 @@ DEFAULTS: Final[dict[str, Any]] = {
 OPTIONAL: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
     "VAR_DIR": ("a path, or None", (str, PathLike, NoneType)),
     "BAN_ACTION": ("a dict, or None", (dict, NoneType)),
+    "BASE_TEMPLATE": ("the name of a template, or None", (str, NoneType)),
 } | {name: ("a text, or None", (str, NoneType)) for name in DEFAULTS if name.endswith("_RATE")}
 
 
@@ -220,6 +225,11 @@ def uses_time_zones() -> bool:
 def time_zone() -> str:
     """Return the name of the project's time zone."""
     return settings.TIME_ZONE
+
+
+def log_in_url() -> str:
+    """Return where the project has users log in: a path, a URL or the name of a view."""
+    return str(settings.LOGIN_URL)
 
 
 def user_model() -> str:

@@ -1,4 +1,4 @@
-"""Which permission shows what: those of Django's admin, and besides one has to be staff."""
+"""Which permission shows what: those of the models, as in Django's admin."""
 
 from typing import Any, Final
 
@@ -10,11 +10,10 @@ CHANGE_LISTS: Final = "geocache.change_importsource"
 
 
 def missing(user: Any, *permissions: str) -> list[str]:
-    """Return what ``user`` lacks: ``is_staff`` alone, or names of permissions.
+    """Return which of the permissions ``user`` lacks; one need not be staff to have them.
 
-    Those that a user has are read from the database once a request.
+    They are asked for as everywhere in Django, so that an authentication backend of the project
+    decides. Those that a user has are read from the database once a request.
     """
-    # A model of the project's own need not have it.
-    if not getattr(user, "is_staff", False):
-        return ["is_staff"]
-    return [name for name in permissions if not user.has_perm(name)]
+    has_permission = getattr(user, "has_perm", None)  # a project's model of users may lack it
+    return [one for one in permissions if has_permission is None or not has_permission(one)]

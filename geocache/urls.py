@@ -1,19 +1,21 @@
-"""The pages."""
+"""The pages, and the API below them."""
 
 from typing import Any
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, include, path
 
+from geocache.api import urls as api_urls
 from geocache.api import views
+from geocache.mounts import PAGES, endpoint
 from geocache.web.uploads import bounded_uploads
 from geocache.web.views import addresses, blocklists, dashboard, lookup, moves
 
-app_name = "geocache"
+app_name = PAGES
 
 
 def page(route: str, view: Any, name: str) -> URLPattern:
     """Return the address of a page: also one without a form is sent some."""
-    return path(route, bounded_uploads(view), name=name)
+    return endpoint(route, bounded_uploads(view), name=name)
 
 
 urlpatterns = [
@@ -28,9 +30,6 @@ urlpatterns = [
     page("lists/<int:pk>/", blocklists.list_page, name="list"),
     page("lists/<int:pk>/import/", blocklists.import_now, name="import_now"),
     page("lists/imports/<int:pk>/", blocklists.run_page, name="import_run"),
-    path("api/lookup", views.lookup_several, name="api-lookup-several"),
-    path("api/lookup/<path:address>", views.lookup_one, name="api-lookup"),
-    path("api", views.nothing_here),
-    path("api/", views.nothing_here),
-    path("api/<path:path>", views.nothing_here),
+    endpoint("api", views.nothing_here),
+    path("api/", include(api_urls.urlpatterns)),
 ]

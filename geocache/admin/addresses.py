@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -31,6 +31,7 @@ from geocache.admin.pagination import LimitedPaginator, QuickChangeList
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.exceptions import InvalidAddress
 from geocache.models import GeoCache
+from geocache.mounts import page_url
 
 
 @admin.register(GeoCache)
@@ -85,10 +86,7 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
 
     def view_on_site(self, row: GeoCache) -> str | None:
         """Return the page of the address, where the project has these pages."""
-        try:
-            return reverse("geocache:address", args=[row.address])
-        except NoReverseMatch:
-            return None
+        return page_url("address", address=row.address) or None
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:  # noqa: ARG002 - Django's signature
         """Return the list that reads no more than a page needs."""

@@ -7,6 +7,7 @@ from django import template
 from geocache.exceptions import JournalUnavailable
 from geocache.journal.backlog import Backlog, read_backlog
 from geocache.models import FlushRun
+from geocache.permissions import VIEW_ADDRESSES, missing
 
 register = template.Library()
 
@@ -19,6 +20,7 @@ def geo_panel(context: template.RequestContext) -> dict[str, Any]:
         return {}
     return {
         "may_view": True,
+        "may_open_pages": not missing(user, VIEW_ADDRESSES),
         "may_flush": user.has_perm("geocache.change_geocache"),
         "backlog": _backlog(),
         "last_flush": FlushRun.objects.order_by("-started_at").first(),

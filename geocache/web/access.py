@@ -1,4 +1,4 @@
-"""Who may see a page: staff with its permission; the look-up also others, if a project says so."""
+"""Who may see a page: users with its permission; the look-up also others, if a project says so."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,25 +10,24 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from geocache import conf
+from geocache.mounts import page_url
 from geocache.permissions import VIEW_ADDRESSES, missing
+from geocache.web.log_in import ask_to_log_in
 
 View = Callable[..., HttpResponseBase]
 
 
 def permission_required(*permissions: str) -> Callable[[View], View]:
-    """Ask strangers to log in, and refuse those who are not staff with these permissions.
+    """Ask strangers to log in, and refuse those who lack one of these permissions.
 
-    Django's own decorator neither asks for staff nor says what is missing.
+    Django's own decorator does not say what is missing, and needs a ``LOGIN_URL``.
     """
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                # Without a model of users it cannot be imported, and the checks say so.
-                from django.contrib.auth.views import redirect_to_login  # noqa: PLC0415 - see above
-
-                return redirect_to_login(request.get_full_path())
+                return ask_to_log_in(request)
             if lacking := missing(request.user, *permissions):
                 said = _("Your account lacks: %(names)s.")
                 raise PermissionDenied(said % {"names": ", ".join(lacking)})
@@ -46,7 +45,7 @@ def permitted_or_lookup(view: View) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if conf.get("PUBLIC_LOOKUP") and missing(request.user, VIEW_ADDRESSES):
-            return redirect("geocache:lookup")
+            return redirect(page_url("lookup", request))
         return for_permitted(request, *args, **kwargs)
 
     return guarded

@@ -5,6 +5,7 @@ import json
 import math
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from geocache.management.options import add_json
 from geocache.management.source_output import describe_source
 from geocache.management.subprocesses import Children, stopping_signals
 from geocache.management.text_tables import pairs
+from geocache.mounts import page_url
 from geocache.providers import factory
 
 HOST: Final = "127.0.0.1"
@@ -29,11 +31,6 @@ START_SECONDS: Final = 30.0
 MIXED: Final = (
     "Nothing was done: the table has rows of its own, and the demo would add up to {count:,}. "
     "Run it on a database of its own, or with --force."
-)
-PAGES: Final = (
-    ("Dashboard", "geocache:dashboard"),
-    ("Look-up page", "geocache:lookup"),
-    ("Admin", "admin:index"),
 )
 
 
@@ -224,10 +221,8 @@ def _figures(trial: Trial) -> list[tuple[str, str]]:
 
 def _pages(port: int) -> list[tuple[str, str]]:
     """Return the pages that this project has."""
-    found = []
-    for name, view in PAGES:
-        try:
-            found.append((name, f"http://{HOST}:{port}{reverse(view)}"))
-        except NoReverseMatch:
-            continue
+    paths = [("Dashboard", page_url("dashboard")), ("Look-up page", page_url("lookup"))]
+    with suppress(NoReverseMatch):
+        paths.append(("Admin", reverse("admin:index")))
+    found = [(name, f"http://{HOST}:{port}{path}") for name, path in paths if path]
     return found or [("Site", f"http://{HOST}:{port}/")]

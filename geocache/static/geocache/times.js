@@ -11,8 +11,8 @@ const form = new Intl.DateTimeFormat(document.documentElement.lang || undefined,
   timeZoneName: "short",
 });
 
-// A date without a time of day is the same in every zone.
-for (const time of document.querySelectorAll('time[datetime*="T"]')) {
+// A date without a time of day is the same in every zone. Around our part are a project's own.
+for (const time of document.querySelectorAll('.geocache time[datetime*="T"]')) {
   const instant = new Date(time.dateTime);
   if (Number.isNaN(instant.valueOf())) {
     continue;

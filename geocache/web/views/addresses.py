@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -18,11 +18,13 @@ from geocache.instants import utc_now
 from geocache.location import Location
 from geocache.lookup import explain
 from geocache.models import GeoCache, ListedAddress
+from geocache.mounts import page_url
 from geocache.permissions import VIEW_ADDRESSES, VIEW_HISTORY, VIEW_LISTED, VIEW_LISTS
 from geocache.statistics.table import read_statistics
 from geocache.text import strip_unprintable
 from geocache.web.access import permission_required
 from geocache.web.filters import AddressFilter, DayForm
+from geocache.web.frame import render_page
 from geocache.web.pagination import Page, read_page
 
 Address = IPv4Address | IPv6Address
@@ -50,7 +52,7 @@ def address_list(request: HttpRequest) -> HttpResponse:
         "answers": [row.to_location() for row in page.rows],
         "kinds": LISTED_KINDS,
     }
-    return render(request, "geocache/addresses.html", context)
+    return render_page(request, "geocache/addresses.html", context)
 
 
 @require_safe
@@ -78,9 +80,9 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
             "problem": _("“%(text)s” is not an IP address.")
             % {"text": strip_unprintable(address[:40])}
         }
-        return render(request, "geocache/no_address.html", said, status=HTTPStatus.NOT_FOUND)
+        return render_page(request, "geocache/no_address.html", said, status=HTTPStatus.NOT_FOUND)
     if str(parsed) != address:
-        return redirect("geocache:address", str(parsed))
+        return redirect(page_url("address", request, address=str(parsed)))
     reason = special_reason(parsed)
     known = explain.trace(parsed)
     answer = known.answer()
@@ -98,7 +100,7 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
         "neighbours": [row.to_location() for row in rows],
     }
     status = HTTPStatus.OK if answer is not None or reason else HTTPStatus.NOT_FOUND
-    return render(request, "geocache/address.html", context, status=status)
+    return render_page(request, "geocache/address.html", context, status=status)
 
 
 def _network_of(answer: Location | None) -> IPv4Network | IPv6Network | None:

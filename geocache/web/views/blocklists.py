@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -16,11 +16,13 @@ from geocache.blocklists.request import ask_for
 from geocache.charts import maps
 from geocache.exceptions import InvalidCursor
 from geocache.models import ImportRun, ImportSource, ListedAddress
+from geocache.mounts import page_url
 from geocache.permissions import CHANGE_LISTS, VIEW_LISTED, VIEW_LISTS
 from geocache.statistics.lists import geography_of
 from geocache.statistics.table import Operator, read_statistics
 from geocache.web.access import permission_required
 from geocache.web.entries import EntryFilter, read_entries
+from geocache.web.frame import render_page
 
 SHOWN_RUNS: Final = 30
 SHOWN_SOURCES: Final = 200
@@ -37,7 +39,7 @@ def list_overview(request: HttpRequest) -> HttpResponse:
         "runs": ImportRun.objects.select_related("source")[:SHOWN_RUNS],
         "has_schedule": bool(conf.get("IMPORT_SOURCES")),
     }
-    return render(request, "geocache/lists.html", context)
+    return render_page(request, "geocache/lists.html", context)
 
 
 @require_safe
@@ -72,7 +74,7 @@ def list_page(request: HttpRequest, pk: int) -> HttpResponse:
                 others,
             ),
         }
-    return render(request, "geocache/list.html", context)
+    return render_page(request, "geocache/list.html", context)
 
 
 @require_safe
@@ -85,7 +87,7 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
         raise Http404
     entries = run.added.all() if kind == "added" else run.removed.all()
     context = {"run": run, "kind": kind, **_entries(request, entries, show=kind)}
-    return render(request, "geocache/import_run.html", context)
+    return render_page(request, "geocache/import_run.html", context)
 
 
 @require_POST
@@ -94,10 +96,13 @@ def import_now(request: HttpRequest, pk: int) -> HttpResponse:
     """Have the scheduler import a list within a minute."""
     source = get_object_or_404(ImportSource, pk=pk)
     if ask_for(source):
-        messages.success(request, _("The scheduler imports this list within a minute."))
+        said, level = _("The scheduler imports this list within a minute."), messages.SUCCESS
     else:
-        messages.error(request, _("This list is not in the settings: nobody knows from where."))
-    return redirect("geocache:list", source.pk)
+        said = _("This list is not in the settings: nobody knows from where.")
+        level = messages.ERROR
+    # A project need not have the app of messages.
+    messages.add_message(request, level, said, fail_silently=True)
+    return redirect(page_url("list", request, pk=source.pk))
 
 
 def _entries(

@@ -5,9 +5,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.safestring import SafeString
@@ -20,9 +18,11 @@ from geocache.charts import maps
 from geocache.charts.bars import Bar
 from geocache.instants import utc_now
 from geocache.models import FlushRun
+from geocache.mounts import page_url
 from geocache.statistics.table import Snapshot, read_statistics
 from geocache.status import Status, is_old, read_status
 from geocache.web.access import permitted_or_lookup
+from geocache.web.frame import render_page
 
 # Those of half an hour, if there was something to do each minute.
 SHOWN_RUNS: Final = 30
@@ -51,9 +51,9 @@ def dashboard_page(request: HttpRequest) -> HttpResponse:
         **_backlog(status, now),
         "counts": snapshot
         and snapshot.row_count
-        and _counts(snapshot, get_language() or "", reverse("geocache:addresses")),
+        and _counts(snapshot, get_language() or "", page_url("addresses", request)),
     }
-    return render(request, "geocache/dashboard.html", context)
+    return render_page(request, "geocache/dashboard.html", context)
 
 
 def _backlog(status: Status, now: datetime) -> dict[str, Any]:

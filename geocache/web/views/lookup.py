@@ -6,8 +6,7 @@ from math import ceil
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.shortcuts import redirect
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -19,11 +18,13 @@ from geocache.client_ip import address_of, network_of
 from geocache.exceptions import ProviderError, RateExceeded
 from geocache.location import Location
 from geocache.lookup import lookup_many
+from geocache.mounts import page_url
 from geocache.providers import factory
 from geocache.providers.base import Source
 from geocache.rate_limit.asker import Asker, asker_of
 from geocache.web.access import permitted_unless_public
 from geocache.web.forms import LookupForm
+from geocache.web.frame import render_page
 
 ANSWERED_KINDS: Final = ("csv", "json")
 # Countries, and operators, whose answers are counted on the page.
@@ -53,7 +54,7 @@ def lookup_page(request: HttpRequest) -> HttpResponseBase:
         "sources": sources,
         "provider_error": provider_error,
     }
-    response = render(request, "geocache/lookup.html", context)
+    response = render_page(request, "geocache/lookup.html", context)
     if wait_seconds:
         response.status_code = HTTPStatus.TOO_MANY_REQUESTS
         response["Retry-After"] = str(wait_seconds)
@@ -66,7 +67,7 @@ def lookup_page(request: HttpRequest) -> HttpResponseBase:
 def my_address(request: HttpRequest) -> HttpResponse:
     """Lead visitors to the answer for their own address."""
     address = address_of(request)
-    url = reverse("geocache:lookup")
+    url = page_url("lookup", request)
     return redirect(f"{url}?ip={address}#answers" if address else url)
 
 

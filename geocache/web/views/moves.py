@@ -1,7 +1,6 @@
 """The list of addresses whose country, city or operator changed."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -9,6 +8,7 @@ from geocache.exceptions import InvalidCursor
 from geocache.permissions import VIEW_HISTORY
 from geocache.web.access import permission_required
 from geocache.web.filters import MoveFilter
+from geocache.web.frame import render_page
 from geocache.web.pagination import MOVE_ORDER, Page, read_page
 
 
@@ -17,7 +17,7 @@ from geocache.web.pagination import MOVE_ORDER, Page, read_page
 def move_list(request: HttpRequest) -> HttpResponse:
     """List the moves that the query asks for, newest first, a page at a time."""
     form = MoveFilter(request.GET)
-    return render(request, "geocache/moves.html", {"form": form, "page": _page(form)})
+    return render_page(request, "geocache/moves.html", {"form": form, "page": _page(form)})
 
 
 def _page(form: MoveFilter) -> Page:

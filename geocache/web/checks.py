@@ -1,0 +1,40 @@
+"""System checks of what the pages need from the project that they are a part of."""
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Caution
+from django.urls import get_resolver
+
+from geocache import conf
+from geocache.mounts import page_url
+from geocache.web import frame, log_in
+
+
+@register(Tags.templates)
+def check_base_template(**_: Any) -> list[CheckMessage]:
+    """Check that the project's template for the pages is there, and has the blocks they fill."""
+    if conf.problems():
+        return []
+    problem = frame.problem()
+    hint = 'See "In the frame of your site" in docs/integration.md.'
+    said = f'GEOCACHE["BASE_TEMPLATE"]: {problem}.'
+    return [Error(said, hint=hint, id="geocache.E060")] if problem else []
+
+
+@register(Tags.urls)
+def check_log_in(**_: Any) -> list[CheckMessage]:
+    """Check that somebody who has to log in can be sent somewhere."""
+    if not _has_pages():
+        return []
+    problem = log_in.problem()
+    hint = "Set LOGIN_URL to the project's page to log in, or include the addresses of the admin."
+    return [Caution(f"{problem}.", hint=hint, id="geocache.W060")] if problem else []
+
+
+def _has_pages() -> bool:
+    """Tell whether the project includes the pages; Django's own checks say what cannot be read."""
+    try:
+        return bool(get_resolver().url_patterns and page_url("lookup"))
+    except Exception:  # noqa: BLE001 - a URL configuration may fail in any way when it is imported
+        return False
