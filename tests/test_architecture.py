@@ -33,6 +33,7 @@ WEB_USERS = {
     "integrations",
     "management",
     "middleware",
+    "mounts",
     "templatetags",
     "urls",
     "web",

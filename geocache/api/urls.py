@@ -1,7 +1,7 @@
 """The addresses of the API, also to be included without the pages.
 
-Below ``i18n_patterns`` a program that asks without a language is redirected: a project with these
-includes the API outside of them.
+Where Django puts a language before an address (``i18n_patterns``) a program that asks without one
+is redirected: such a project includes these outside, and ``geocache.web.urls`` inside.
 """
 
 from geocache.api import views

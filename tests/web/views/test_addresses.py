@@ -62,7 +62,8 @@ def test_addresses__anonymous_is_sent_to_log_in_also_where_the_lookup_is_public(
 @pytest.mark.parametrize("url", [LIST, ONE, *DOWNLOADS])
 def test_addresses__stranger_is_refused(client, url):
     client.force_login(a_stranger())
-    with no_database_write(max_queries=2):
+    # Session, user, and the permissions of the user and of the groups.
+    with no_database_write(max_queries=4):
         assert_is_page(client.get(url), 403)
 
 

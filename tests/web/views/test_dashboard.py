@@ -109,7 +109,8 @@ def test_dashboard_page__anonymous_is_sent_to_log_in(client):
 
 def test_dashboard_page__stranger_is_refused(client):
     client.force_login(a_stranger())
-    with no_database_write(max_queries=2):
+    # Session, user, and the permissions of the user and of the groups.
+    with no_database_write(max_queries=4):
         assert_is_page(client.get(URL), HTTPStatus.FORBIDDEN)
 
 

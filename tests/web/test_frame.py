@@ -1,0 +1,205 @@
+"""The pages in a frame of their own, and in the template of a project."""
+
+import pytest
+from django.core.checks import run_checks
+from django.template.loader import get_template
+
+from geocache.web.frame import BLOCKS
+from tests.factories import LONDON, a_row, use_dummy_provider
+from tests.support.assertions import assert_is_page, assert_no_inline_code, assert_valid_html
+
+pytestmark = pytest.mark.django_db
+
+HOST = """{% load static %}<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{% block title %}{% endblock %} - Shop</title>
+{% block extra_head %}<meta name="shop" content="1">{% endblock %}</head>
+<body><header>Shop of {{ request.user }}</header>
+<main>{% block content %}{% endblock %}</main><footer>Imprint</footer></body></html>
+"""
+PAGES = ["/", f"/lookup/?ip={LONDON}", "/addresses/", f"/addresses/{LONDON}/", "/moves/", "/lists/"]
+LOADERS = {
+    "cached": [("django.template.loaders.cached.Loader", ["{locmem}", "{apps}"])],
+    "plain": ["{locmem}", "{apps}"],
+}
+
+
+@pytest.fixture(autouse=True)
+def content(settings):
+    answer = {"country_code": "GB", "city": "London"}
+    use_dummy_provider(settings, answers={LONDON: answer})
+    a_row()
+
+
+@pytest.fixture
+def templates(settings):
+    """Return a function that gives the project templates of its own, and the pages one of them."""
+
+    def use(base, is_cached=True, **sources):
+        (given,) = settings.TEMPLATES
+        files = {f"{name}.html": text for name, text in sources.items()}
+        loaders = [
+            ("django.template.loaders.locmem.Loader", files),
+            ("django.template.loaders.filesystem.Loader", given["DIRS"]),
+            "django.template.loaders.app_directories.Loader",
+        ]
+        if is_cached:
+            loaders = [("django.template.loaders.cached.Loader", loaders)]
+        # No context processor: the pages need none of the project's.
+        options = {"loaders": loaders}
+        settings.TEMPLATES = [
+            {"BACKEND": given["BACKEND"], "DIRS": [], "APP_DIRS": False, "OPTIONS": options}
+        ]
+        settings.GEOCACHE = {**settings.GEOCACHE, "BASE_TEMPLATE": base}
+
+    return use
+
+
+def problems():
+    return [one for one in run_checks() if one.id == "geocache.E060"]
+
+
+@pytest.mark.parametrize("url", PAGES)
+def test_page__base_html_of_the_project_is_not_asked(templates, viewer, url):
+    templates(None, base="the project's own")
+    response = viewer.get(url)
+    assert_is_page(response)
+    assert "the project's own" not in response.text
+    assert "geocache/geocache.css" in response.text
+    assert 'class="site-nav"' in response.text
+
+
+def test_wheel__has_no_template_outside_of_its_own_folder(templates):
+    from tests.support.processes import ROOT
+
+    included = (ROOT / "pyproject.toml").read_text().partition("wheel.force-include]\n")[2]
+    lines = included.partition("\n\n")[0].splitlines()
+    assert lines == ['"templates/geocache" = "geocache/templates/geocache"']
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+@pytest.mark.parametrize("url", PAGES)
+def test_page__in_the_frame_of_the_project(templates, viewer, url, is_cached):
+    templates("base.html", is_cached, base=HOST)
+    assert problems() == []
+    response = viewer.get(url)
+    text = response.text
+    assert response.status_code == 200
+    assert_no_inline_code(assert_valid_html(response))
+    assert "Shop of viewer" in text
+    assert "Imprint" in text
+    assert "· Geocache - Shop</title>" in text
+    assert '<meta name="shop"' in text
+    assert "geocache/geocache.css" in text.partition("</head>")[0]
+    assert text.count("<main") == text.count("<h1") == text.count("<!doctype") == 1
+    # What is ours comes along: the way to the other pages, and all of it inside one element.
+    inside = text.partition("<main>")[2].partition("</main>")[0].strip()
+    assert inside.startswith('<section class="geocache is-hosted" aria-label="Geocache">')
+    assert inside.endswith("</section>")
+    assert 'href="/addresses/"' in inside
+    # Logging in and out is the project's.
+    assert "Log out" not in text
+
+
+def test_page__in_the_frame_has_the_attribution(templates, viewer, monkeypatch, settings):
+    from geocache.providers import factory
+    from geocache.providers.base import Source
+
+    source = Source(name="Some City", built_at=None, attribution="By Some https://some.example")
+    monkeypatch.setattr(type(factory.current()), "sources", lambda _: [source])
+    for base in (None, "base.html"):
+        templates(base, base=HOST)
+        for url in PAGES:
+            assert viewer.get(url).text.count("By Some") == 1, (base, url)
+
+
+def test_page__stands_in_a_template_of_several_levels(templates, viewer):
+    templates(
+        "section.html",
+        base="<html><head><title>{% block title %}{% endblock %}</title>"
+        "{% block extra_head %}{% endblock %}</head><body>{% block body %}{% endblock %}</body>",
+        middle="{% extends 'base.html' %}{% block body %}<nav>middle</nav>"
+        "{% block main %}{% endblock %}{% endblock %}",
+        section="{% extends 'middle.html' %}{% block main %}<main>{% block content %}{% endblock %}"
+        "</main>{% endblock %}",
+    )
+    assert problems() == []
+    text = viewer.get("/addresses/").text
+    assert "<nav>middle</nav>" in text
+    assert 'class="geocache is-hosted"' in text
+
+
+def test_page__adapter_of_three_lines_renames_blocks(templates, viewer):
+    templates(
+        "geo.html",
+        base="<title>{% block page_title %}{% endblock %}</title>{% block head %}{% endblock %}"
+        "<main>{% block main %}{% endblock %}</main>",
+        geo="{% extends 'base.html' %}"
+        "{% block page_title %}{% block title %}{% endblock %}{% endblock %}"
+        "{% block head %}{% block extra_head %}{% endblock %}{% endblock %}"
+        "{% block main %}{% block content %}{% endblock %}{% endblock %}",
+    )
+    assert problems() == []
+    assert "<title>Addresses · Geocache</title>" in viewer.get("/addresses/").text
+
+
+WHOLE = "".join(f"{{% block {name} %}}{{% endblock %}}" for name in BLOCKS)
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        ({}, "there is no Django template host.html"),
+        ({"host": "{% extends 'gone.html' %}"}, "host.html extends gone.html, which is not there"),
+        ({"host": "{% nonsense %}"}, "host.html cannot be used: Invalid block tag"),
+        ({"host": "<p>"}, "does not show the block title, extra_head, content"),
+        ({"host": WHOLE.replace("extra_head", "head")}, "does not show the block extra_head"),
+        # A block that the one below does not have is never shown.
+        ({"host": "{% extends 'a.html' %}" + WHOLE, "a": "{% block title %}{% endblock %}"},
+         "does not show the block extra_head, content"),
+        # One that is inside of what is replaced is not shown either.
+        ({"host": "{% extends 'a.html' %}{% block body %}{% endblock %}",
+          "a": "{% block body %}" + WHOLE + "{% endblock %}"},
+         "does not show the block title, extra_head, content"),
+    ],
+)
+def test_check__says_what_the_template_lacks(templates, sources, said):
+    templates("host.html", **sources)
+    (problem,) = problems()
+    assert said in problem.msg
+    assert "\n" not in problem.msg
+    assert "docs/integration.md" in problem.hint
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {"host": "{% extends 'a.html' %}{% block body %}{{ block.super }}{% endblock %}",
+         "a": "{% block body %}" + WHOLE + "{% endblock %}"},
+        {"host": "{% if request %}{% with a=1 %}" + WHOLE + "{% endwith %}{% endif %}"},
+        # Only a request tells.
+        {"host": "{% extends layout %}"},
+        {"host": "{% extends layout|default:'a.html' %}"},
+    ],
+)
+def test_check__is_silent_about_what_may_be_right(templates, sources):
+    templates("host.html", **sources)
+    assert problems() == []
+
+
+def test_check__wants_a_name(settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "BASE_TEMPLATE": ["base.html"]}
+    (problem,) = [one for one in run_checks() if one.id == "geocache.E003"]
+    assert "BASE_TEMPLATE" in problem.msg
+
+
+def test_import_now__without_the_app_of_messages(settings, superuser):
+    from geocache.models import ImportSource
+
+    settings.MIDDLEWARE = [one for one in settings.MIDDLEWARE if "messages" not in one]
+    source = ImportSource.objects.create(name="test")
+    assert superuser.post(f"/lists/{source.pk}/import/").status_code == 302
+
+
+def test_own_frame__is_not_one_of_the_project(templates):
+    templates(None, base=HOST)
+    assert get_template("geocache/frame.html").render()
