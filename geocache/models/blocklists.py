@@ -15,7 +15,7 @@ from geocache.addresses import networks_around
 from geocache.addresses.blocks import Entry
 from geocache.instants import InstantField, stored
 from geocache.locks.lease import Lease
-from geocache.models.connection import atomic, writing_connection
+from geocache.models.connection import SqliteRows, atomic, writing_connection
 from geocache.text import unescaped
 
 # Rows that one statement writes.
@@ -233,7 +233,7 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
                 adapt = connection.ops.adapt_datetimefield_value
                 rows = f"VALUES ({', '.join(['%s'] * len(ADDED))}, TRUE, NULL)"
                 at = adapt(stored(values[0][5], connection)) if values else None
-                adapted = [(*row[:5], at, *row[6:]) for row in values]
+                adapted = SqliteRows((*row[:5], at, *row[6:]) for row in values)
                 cursor.executemany(sql.format(rows=rows), adapted)
 
     def mark_removed(self, entries: Iterable[Entry], run: ImportRun, at: datetime) -> None:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from functools import cache, lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from django.apps import apps
@@ -22,6 +22,18 @@ DATABASE_ERRORS: Final = (DatabaseError, InterfaceError)
 
 # A database in memory belongs to one process.
 _PROCESS: Final = uuid.uuid4().hex
+
+
+class SqliteRows(list[tuple[Any, ...]]):
+    """Rows for ``executemany`` on SQLite, where they are written although they look like none.
+
+    The SQL panel of django-debug-toolbar (8.0, its issue 1069) fills rows into the statement that
+    it shows as if they were the values of one, and fails. It leaves alone what is false; SQLite's
+    driver iterates. MariaDB's driver would write nothing.
+    """
+
+    def __bool__(self) -> bool:
+        return False
 
 
 @cache

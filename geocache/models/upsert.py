@@ -12,6 +12,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from geocache.instants import stored
+from geocache.models.connection import SqliteRows
 
 Row = tuple[Any, ...]
 
@@ -96,7 +97,9 @@ class Upsert:
     def _write_many(self, rows: Sequence[Row]) -> None:
         marks = ", ".join(["%s"] * len(self.fields))
         with self.connection.cursor() as cursor:
-            cursor.executemany(self.statement(f"VALUES ({marks})"), self.adapted(rows))
+            cursor.executemany(
+                self.statement(f"VALUES ({marks})"), SqliteRows(self.adapted(rows))
+            )
 
     def _write_duplicates(self, rows: Sequence[Row]) -> None:
         # Decided row by row inside the one statement: a row that is read first can be inserted by

@@ -7,9 +7,10 @@ from django.db import DataError, IntegrityError, connection, transaction
 
 from geocache.exceptions import InvalidAddress
 from geocache.location import NEVER_SEEN
-from geocache.models import GeoCache
+from geocache.models import GeoCache, ListedAddress
 from geocache.models import upsert as upsert_module
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, many_locations
+from tests.support.blocklists import imported
 
 pytestmark = pytest.mark.django_db
 
@@ -226,3 +227,22 @@ def test_upsert__without_the_right_to_temporary_tables_writes_all_the_same():
         cursor.execute(f'SET LOCAL ROLE "{user}"')
         assert GeoCache.objects.count() == 600
         transaction.set_rollback(True)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="others keep what they have sent")
+def test_upsert__a_tool_that_shows_statements_is_not_an_error():
+    """As the SQL panel of django-debug-toolbar does, for one row and for many."""
+    shown = []
+
+    def show(execute, sql, params, many, context):
+        try:
+            return execute(sql, params, many, context)
+        finally:
+            shown.append(connection.ops.last_executed_query(context["cursor"], sql, params))
+
+    with connection.execute_wrapper(show):
+        GeoCache.objects.upsert([a_location(), a_location("20.0.0.1")])
+        imported("20.0.0.1", "20.0.0.2")
+    assert GeoCache.objects.count() == 2
+    assert ListedAddress.objects.count() == 2
+    assert any("ON CONFLICT" in one for one in shown)

@@ -17,11 +17,6 @@ HOST = """{% load static %}<!doctype html>
 <main>{% block content %}{% endblock %}</main><footer>Imprint</footer></body></html>
 """
 PAGES = ["/", f"/lookup/?ip={LONDON}", "/addresses/", f"/addresses/{LONDON}/", "/moves/", "/lists/"]
-LOADERS = {
-    "cached": [("django.template.loaders.cached.Loader", ["{locmem}", "{apps}"])],
-    "plain": ["{locmem}", "{apps}"],
-}
-
 
 @pytest.fixture(autouse=True)
 def content(settings):
@@ -34,8 +29,9 @@ def content(settings):
 def templates(settings):
     """Return a function that gives the project templates of its own, and the pages one of them."""
 
-    def use(base, is_cached=True, **sources):
-        (given,) = settings.TEMPLATES
+    (given,) = settings.TEMPLATES
+
+    def use(base, is_cached=True, /, **sources):
         files = {f"{name}.html": text for name, text in sources.items()}
         loaders = [
             ("django.template.loaders.locmem.Loader", files),
