@@ -3,16 +3,20 @@
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib import admin
+from django.core.checks import run_checks
 from django.template import Context, Template
 from django.test import AsyncRequestFactory
+from django.utils import translation
 from django.utils.module_loading import import_string
 
 from geocache import client_ip
 from geocache.middleware import GeoMiddleware
+from geocache.mounts import api_url, page_url
 from tests import visits
 from tests.factories import LONDON
 from tests.support.host_project import PYTEST, HostProject
@@ -46,8 +50,8 @@ def site(override_locations, monkeypatch):
 
 def test_docs__every_example_is_run_here():
     blocks = re.findall(r"^```(\w+)$", PAGE, re.MULTILINE)
-    assert (blocks.count("python"), blocks.count("django")) == (6, 2)
-    assert len(blocks) == 8
+    assert (blocks.count("python"), blocks.count("django")) == (9, 3)
+    assert len(blocks) == 12
 
 
 def test_docs__middleware_and_views(rf):
@@ -124,3 +128,38 @@ def test_docs__tests_of_a_host(tmp_path):
     assert TESTING.count("```python") == sum(counts) + 1
     assert "Ran 7 tests" in host.run("manage.py", "test", "mysite", "--pattern", "unittest_*.py")
     assert "4 passed" in host.run(*PYTEST, "mysite/pytest_0.py", "mysite/pytest_1.py")
+
+
+def test_docs__pages(settings):
+    settings.ROOT_URLCONF = ModuleType("documented_urls")
+    for code, language, api in [
+        (examples("The pages", "python")[0], "", "/geo/api/lookup/1.1.1.1"),
+        (examples("The pages", "python")[1], "/de", "/geo/api/lookup/1.1.1.1"),
+    ]:
+        settings.ROOT_URLCONF = ModuleType("documented_urls")
+        settings.ROOT_URLCONF.urlpatterns = run(code)["urlpatterns"]
+        with translation.override("de"):
+            assert page_url("lookup") == f"{language}/geo/lookup/"
+            assert api_url("api-lookup", address="1.1.1.1") == api
+
+
+def test_docs__frame_of_the_site(settings, viewer):
+    code, (template,) = examples("The pages", "python")[2], examples("The pages", "django")
+    base = (
+        "<title>{% block page_title %}{% endblock %}</title>{% block styles %}{% endblock %}"
+        "<body>Shop<main>{% block main %}{% endblock %}</main>"
+    )
+    files = {"shop/base.html": base, "shop/geo.html": template}
+    (given,) = settings.TEMPLATES
+    loaders = [
+        ("django.template.loaders.locmem.Loader", files),
+        ("django.template.loaders.filesystem.Loader", given["DIRS"]),
+    ]
+    options = {**given["OPTIONS"], "loaders": loaders}
+    settings.TEMPLATES = [{**given, "APP_DIRS": False, "OPTIONS": options}]
+    settings.GEOCACHE = {**settings.GEOCACHE, **run(code)["GEOCACHE"]}
+    assert not [one for one in run_checks() if one.id == "geocache.E060"]
+    page = viewer.get("/addresses/").text
+    assert "<title>Addresses · Geocache</title>" in page
+    assert "geocache/geocache.css" in page.partition("<body>")[0]
+    assert '<section class="geocache is-hosted"' in page.partition("<main>")[2]

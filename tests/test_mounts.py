@@ -240,45 +240,45 @@ def test_page_url__request_for_other_urls(rf, urlconf):
 
 
 @pytest.mark.usefixtures("content")
-def test_admin__has_no_dead_link_without_the_pages(urlconf, client, superuser):
+def test_admin__has_no_dead_link_without_the_pages(urlconf, superuser):
     urlconf([])
     assert page_url("lookup") == api_url("api-lookup", address=LONDON) == ""
-    index = client.get("/admin/")
+    index = superuser.get("/admin/")
     assert "Dashboard" not in index.text
     for url in ("/admin/geocache/geocache/", f"/admin/geocache/geocache/{quoted(LONDON)}/change/"):
-        response = client.get(url)
+        response = superuser.get(url)
         assert response.status_code == 200
         assert 'href=""' not in response.text
         assert "View on site" not in response.text
 
 
 @pytest.mark.usefixtures("content")
-def test_admin__links_into_a_namespace(urlconf, client, superuser):
+def test_admin__links_into_a_namespace(urlconf, superuser):
     urlconf([nested("ops/", "ops", path("geo/", GEO))])
-    assert 'href="/ops/geo/"' in client.get("/admin/").text
-    page = client.get(f"/admin/geocache/geocache/{quoted(LONDON)}/change/").text
+    assert 'href="/ops/geo/"' in superuser.get("/admin/").text
+    page = superuser.get(f"/admin/geocache/geocache/{quoted(LONDON)}/change/").text
     assert f'href="/ops/geo/addresses/{LONDON}/"' in page
 
 
 @pytest.mark.usefixtures("content")
-def test_api__by_itself_outside_of_languages(urlconf, client, superuser):
+def test_api__by_itself_outside_of_languages(urlconf, superuser):
     urlconf(
         [
             path("geo/api/", include("geocache.api.urls")),
             *i18n_patterns(path("geo/", include("geocache.web.urls"))),
         ]
     )
-    response = client.get(f"/geo/api/lookup/{LONDON}")
+    response = superuser.get(f"/geo/api/lookup/{LONDON}")
     assert (response.status_code, response.json()["country_code"]) == (200, "GB")
-    assert client.get("/geo/api/nothing").json()["error"]["code"] == "not_found"
+    assert superuser.get("/geo/api/nothing").json()["error"]["code"] == "not_found"
     with translation.override("de"):
         assert api_url("api-lookup", address=LONDON) == f"/geo/api/lookup/{LONDON}"
         assert page_url("lookup") == "/de/geo/lookup/"
 
 
-def test_api__is_shown_with_a_new_token(urlconf, client, superuser):
+def test_api__is_shown_with_a_new_token(urlconf, superuser):
     urlconf([nested("ops/", "ops", path("geo/", GEO))])
-    response = client.post("/admin/geocache/apitoken/add/", {"name": "a program", "user": 1})
+    response = superuser.post("/admin/geocache/apitoken/add/", {"name": "a program", "user": 1})
     assert "GET /ops/geo/api/lookup/192.0.2.1" in response.text
 
 
@@ -286,7 +286,8 @@ def test_api__is_shown_with_a_new_token(urlconf, client, superuser):
 def test_page__decides_itself_who_may_see_it(url, urlconf, settings, client):
     """Django's middleware would send a program with a token to a page to log in."""
     settings.MIDDLEWARE = [
-        *settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"
+        *settings.MIDDLEWARE,
+        "django.contrib.auth.middleware.LoginRequiredMiddleware",
     ]
     use_dummy_provider(settings, answers={LONDON: {"country_code": "GB"}})
     settings.GEOCACHE = {**settings.GEOCACHE, "PUBLIC_LOOKUP": True}

@@ -130,11 +130,11 @@ def test_permission__is_asked_of_the_backends_of_the_project(settings):
 class OperatorsSeeAll:
     """How a project with ideas of its own decides: with a backend, as for all of Django."""
 
-    def has_perm(self, user_obj, perm, obj=None):
+    def has_perm(self, user_obj, perm, obj=None):  # noqa: ARG002 - Django's signature
         return ".view_" in perm and user_obj.email.endswith("@operators.example.org")
 
 
-def test_permission__who_is_not_staff_has_no_links_to_the_admin(settings):
+def test_permission__who_is_not_staff_has_no_links_to_the_admin():
     client = logged_in(a_user(*(f"view_{name}" for name in VIEWED), is_staff=False))
     for url in ("/", f"/addresses/{LONDON}/", "/lists/1/"):
         response = client.get(url)

@@ -1,4 +1,4 @@
-"""Who may use the API: a token's holder, the session of a user with the permission, or everybody."""
+"""Who may use the API: users with the permission, by token or session, or everybody."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn

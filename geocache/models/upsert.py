@@ -97,9 +97,7 @@ class Upsert:
     def _write_many(self, rows: Sequence[Row]) -> None:
         marks = ", ".join(["%s"] * len(self.fields))
         with self.connection.cursor() as cursor:
-            cursor.executemany(
-                self.statement(f"VALUES ({marks})"), SqliteRows(self.adapted(rows))
-            )
+            cursor.executemany(self.statement(f"VALUES ({marks})"), SqliteRows(self.adapted(rows)))
 
     def _write_duplicates(self, rows: Sequence[Row]) -> None:
         # Decided row by row inside the one statement: a row that is read first can be inserted by

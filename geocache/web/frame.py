@@ -81,7 +81,7 @@ def _extends(template: Template) -> ExtendsNode | None:
 
 def _literal(extends: ExtendsNode) -> str | None:
     """Return the name that a template extends, None where it is a variable."""
-    parent = extends.parent_name
+    parent: Any = extends.parent_name
     return str(parent.var) if isinstance(parent.var, str) and not parent.filters else None
 
 
@@ -89,10 +89,7 @@ def _shown_blocks(chain: Sequence[Template]) -> frozenset[str]:
     """Return the names of the blocks that a page can fill; all where that cannot be told."""
     if not chain:
         return frozenset(BLOCKS)
-    overrides = [
-        {one.name: one for one in template.nodelist.get_nodes_by_type(BlockNode)}
-        for template in chain
-    ]
+    overrides = [_blocks_of(template) for template in chain]
     found: set[str] = set()
     waiting = list(_blocks_in(chain[-1].nodelist))
     while waiting:
@@ -118,6 +115,12 @@ def _blocks_in(nodes: Iterable[Node]) -> Iterator[BlockNode]:
             yield from _blocks_in(getattr(node, inner, None) or ())
 
 
+def _blocks_of(template: Template) -> dict[str, BlockNode]:
+    """Return all blocks of one template, also those inside of others."""
+    found: Any = template.nodelist.get_nodes_by_type(BlockNode)
+    return {one.name: one for one in found}
+
+
 def _shows_super(block: BlockNode) -> bool:
-    nodes = block.nodelist.get_nodes_by_type(VariableNode)
-    return any("block.super" in str(one.filter_expression.token) for one in nodes)
+    shown: Any = block.nodelist.get_nodes_by_type(VariableNode)
+    return any("block.super" in str(one.filter_expression.token) for one in shown)

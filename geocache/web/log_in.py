@@ -45,7 +45,7 @@ def ask_to_log_in(request: HttpRequest) -> HttpResponse:
 
 def problem() -> str:
     """Return why nobody can be sent to log in, or the empty text."""
-    url, is_found = _project_url()
+    _, is_found = _project_url()
     if is_found or _reversed("admin:login"):
         return ""
     return f"LOGIN_URL is {conf.log_in_url()}, which no address of the project answers"

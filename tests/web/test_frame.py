@@ -4,9 +4,13 @@ import pytest
 from django.core.checks import run_checks
 from django.template.loader import get_template
 
+from geocache.models import ImportSource
+from geocache.providers import factory
+from geocache.providers.base import Source
 from geocache.web.frame import BLOCKS
 from tests.factories import LONDON, a_row, use_dummy_provider
 from tests.support.assertions import assert_is_page, assert_no_inline_code, assert_valid_html
+from tests.support.processes import ROOT
 
 pytestmark = pytest.mark.django_db
 
@@ -17,6 +21,7 @@ HOST = """{% load static %}<!doctype html>
 <main>{% block content %}{% endblock %}</main><footer>Imprint</footer></body></html>
 """
 PAGES = ["/", f"/lookup/?ip={LONDON}", "/addresses/", f"/addresses/{LONDON}/", "/moves/", "/lists/"]
+
 
 @pytest.fixture(autouse=True)
 def content(settings):
@@ -64,9 +69,7 @@ def test_page__base_html_of_the_project_is_not_asked(templates, viewer, url):
     assert 'class="site-nav"' in response.text
 
 
-def test_wheel__has_no_template_outside_of_its_own_folder(templates):
-    from tests.support.processes import ROOT
-
+def test_wheel__has_no_template_outside_of_its_own_folder():
     included = (ROOT / "pyproject.toml").read_text().partition("wheel.force-include]\n")[2]
     lines = included.partition("\n\n")[0].splitlines()
     assert lines == ['"templates/geocache" = "geocache/templates/geocache"']
@@ -96,10 +99,7 @@ def test_page__in_the_frame_of_the_project(templates, viewer, url, is_cached):
     assert "Log out" not in text
 
 
-def test_page__in_the_frame_has_the_attribution(templates, viewer, monkeypatch, settings):
-    from geocache.providers import factory
-    from geocache.providers.base import Source
-
+def test_page__in_the_frame_has_the_attribution(templates, viewer, monkeypatch):
     source = Source(name="Some City", built_at=None, attribution="By Some https://some.example")
     monkeypatch.setattr(type(factory.current()), "sources", lambda _: [source])
     for base in (None, "base.html"):
@@ -150,12 +150,18 @@ WHOLE = "".join(f"{{% block {name} %}}{{% endblock %}}" for name in BLOCKS)
         ({"host": "<p>"}, "does not show the block title, extra_head, content"),
         ({"host": WHOLE.replace("extra_head", "head")}, "does not show the block extra_head"),
         # A block that the one below does not have is never shown.
-        ({"host": "{% extends 'a.html' %}" + WHOLE, "a": "{% block title %}{% endblock %}"},
-         "does not show the block extra_head, content"),
+        (
+            {"host": "{% extends 'a.html' %}" + WHOLE, "a": "{% block title %}{% endblock %}"},
+            "does not show the block extra_head, content",
+        ),
         # One that is inside of what is replaced is not shown either.
-        ({"host": "{% extends 'a.html' %}{% block body %}{% endblock %}",
-          "a": "{% block body %}" + WHOLE + "{% endblock %}"},
-         "does not show the block title, extra_head, content"),
+        (
+            {
+                "host": "{% extends 'a.html' %}{% block body %}{% endblock %}",
+                "a": "{% block body %}" + WHOLE + "{% endblock %}",
+            },
+            "does not show the block title, extra_head, content",
+        ),
     ],
 )
 def test_check__says_what_the_template_lacks(templates, sources, said):
@@ -169,8 +175,10 @@ def test_check__says_what_the_template_lacks(templates, sources, said):
 @pytest.mark.parametrize(
     "sources",
     [
-        {"host": "{% extends 'a.html' %}{% block body %}{{ block.super }}{% endblock %}",
-         "a": "{% block body %}" + WHOLE + "{% endblock %}"},
+        {
+            "host": "{% extends 'a.html' %}{% block body %}{{ block.super }}{% endblock %}",
+            "a": "{% block body %}" + WHOLE + "{% endblock %}",
+        },
         {"host": "{% if request %}{% with a=1 %}" + WHOLE + "{% endwith %}{% endif %}"},
         # Only a request tells.
         {"host": "{% extends layout %}"},
@@ -189,8 +197,6 @@ def test_check__wants_a_name(settings):
 
 
 def test_import_now__without_the_app_of_messages(settings, superuser):
-    from geocache.models import ImportSource
-
     settings.MIDDLEWARE = [one for one in settings.MIDDLEWARE if "messages" not in one]
     source = ImportSource.objects.create(name="test")
     assert superuser.post(f"/lists/{source.pk}/import/").status_code == 302
