@@ -28,6 +28,7 @@ from geocache.providers.mmdb_verification import Verification
 from geocache.providers.mmdb_walk import reader_name
 from geocache.providers.verified_files import Stamp, VerifiedFiles
 from tests.factories import CITY_RECORD, LONDON, an_mmdb, use_dummy_provider
+from geocache.web import checks as page_checks
 from tests.support.tcp_proxy import a_black_hole
 
 TEXT_SERIALIZER = "geocache.cache.backends.TextSerializer"
@@ -416,7 +417,7 @@ def test_check_settings__what_is_not_of_its_kind_is_one_error(settings: Any, giv
 
 def test_checks__no_two_share_an_id_and_each_is_documented() -> None:
     uses: dict[str, set[str]] = {}
-    for module in (journal_checks, database_checks):
+    for module in (journal_checks, database_checks, page_checks):
         for name, check in vars(module).items():
             if name.startswith("check_") and check.__module__ == module.__name__:
                 for one in re.findall(r"geocache\.[EWI]\d{3}", inspect.getsource(check)):

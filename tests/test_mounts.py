@@ -299,10 +299,10 @@ def test_page__decides_itself_who_may_see_it(url, urlconf, settings, client):
 
 def test_demo__names_the_pages_wherever_they_are(urlconf):
     urlconf([nested("ops/", "ops", path("geo/", GEO))])
-    assert demo_geo._pages(8000) == [
+    assert demo_geo.pages_on(8000) == [
         ("Dashboard", "http://127.0.0.1:8000/ops/geo/"),
         ("Look-up page", "http://127.0.0.1:8000/ops/geo/lookup/"),
         ("Admin", "http://127.0.0.1:8000/admin/"),
     ]
     urlconf([])
-    assert demo_geo._pages(8000) == [("Admin", "http://127.0.0.1:8000/admin/")]
+    assert demo_geo.pages_on(8000) == [("Admin", "http://127.0.0.1:8000/admin/")]

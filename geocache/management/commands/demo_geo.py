@@ -165,7 +165,7 @@ class Command(ShellCommand):
         children.start("The scheduler", ["schedule_geo"], GEOCACHE_UPDATE_DAYS="0")
         children.start("The web server", ["runserver", "--noreload", f"{HOST}:{port}"])
         if children.wait_until(lambda: is_listening(port), START_SECONDS):
-            self._say(f"\n{pairs(_pages(port))}\n\nCtrl-C ends it.")
+            self._say(f"\n{pairs(pages_on(port))}\n\nCtrl-C ends it.")
             children.wait_until(lambda: False, math.inf)
         elif not (children.stop_count or children.ended()):
             return f"The web server did not answer within {START_SECONDS:.0f} seconds."
@@ -219,7 +219,7 @@ def _figures(trial: Trial) -> list[tuple[str, str]]:
     ]
 
 
-def _pages(port: int) -> list[tuple[str, str]]:
+def pages_on(port: int) -> list[tuple[str, str]]:
     """Return the pages that this project has."""
     paths = [("Dashboard", page_url("dashboard")), ("Look-up page", page_url("lookup"))]
     with suppress(NoReverseMatch):
