@@ -27,8 +27,8 @@ from geocache.providers.mmdb import MmdbProvider
 from geocache.providers.mmdb_verification import Verification
 from geocache.providers.mmdb_walk import reader_name
 from geocache.providers.verified_files import Stamp, VerifiedFiles
-from tests.factories import CITY_RECORD, LONDON, an_mmdb, use_dummy_provider
 from geocache.web import checks as page_checks
+from tests.factories import CITY_RECORD, LONDON, an_mmdb, use_dummy_provider
 from tests.support.tcp_proxy import a_black_hole
 
 TEXT_SERIALIZER = "geocache.cache.backends.TextSerializer"

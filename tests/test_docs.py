@@ -158,7 +158,7 @@ def test_docs__frame_of_the_site(settings, viewer):
     options = {**given["OPTIONS"], "loaders": loaders}
     settings.TEMPLATES = [{**given, "APP_DIRS": False, "OPTIONS": options}]
     settings.GEOCACHE = {**settings.GEOCACHE, **run(code)["GEOCACHE"]}
-    assert not [one for one in run_checks() if one.id == "geocache.E060"]
+    assert not [one for one in run_checks() if one.id == "geocache.E065"]
     page = viewer.get("/addresses/").text
     assert "<title>Addresses · Geocache</title>" in page
     assert "geocache/geocache.css" in page.partition("<body>")[0]

@@ -19,7 +19,7 @@ def check_base_template(**_: Any) -> list[CheckMessage]:
     problem = frame.problem()
     hint = 'See "In the frame of your site" in docs/integration.md.'
     said = f'GEOCACHE["BASE_TEMPLATE"]: {problem}.'
-    return [Error(said, hint=hint, id="geocache.E060")] if problem else []
+    return [Error(said, hint=hint, id="geocache.E065")] if problem else []
 
 
 @register(Tags.urls)

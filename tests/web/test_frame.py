@@ -56,7 +56,7 @@ def templates(settings):
 
 
 def problems():
-    return [one for one in run_checks() if one.id == "geocache.E060"]
+    return [one for one in run_checks() if one.id == "geocache.E065"]
 
 
 @pytest.mark.parametrize("url", PAGES)
