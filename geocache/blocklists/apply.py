@@ -18,7 +18,7 @@ from typing import Final
 
 from django.db.models import F
 
-from geocache import conf
+from geocache import conf, signals
 from geocache.addresses.blocks import Entry
 from geocache.bans import apply as bans
 from geocache.blocklists import sources
@@ -37,7 +37,7 @@ from geocache.instants import utc_now
 from geocache.lookup import lookup_many
 from geocache.lookup.memory import memory
 from geocache.models import ImportRun, ImportSource, ListedAddress
-from geocache.models.connection import atomic, writing_alias
+from geocache.models.connection import after_commit, atomic, writing_alias
 
 # Differences that are looked up together and written in one transaction.
 BATCH_ENTRIES: Final = 2_000
@@ -73,6 +73,8 @@ def import_list(
         with failing(run, holder):
             report = done.apply()
     run.refresh_from_db(using=writing_alias())
+    if run.added_count or run.removed_count or run.changed_count:
+        after_commit(lambda: _announce(name, run))
     return Outcome(
         name=name,
         status=APPLIED,
@@ -85,6 +87,18 @@ def import_list(
         unbanned_count=report.unbanned,
         skipped_counts=report.skipped,
         seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def _announce(name: str, run: ImportRun) -> None:
+    signals.send(
+        signals.blocklist_changed,
+        ImportSource,
+        name=name,
+        added_count=run.added_count,
+        removed_count=run.removed_count,
+        changed_count=run.changed_count,
+        run_id=run.pk,
     )
 
 

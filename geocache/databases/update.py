@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from geocache import conf
+from geocache import conf, signals
 from geocache.databases import install
 from geocache.databases.archives import unpack
 from geocache.databases.editions import Edition, wanted_editions
@@ -21,6 +21,7 @@ from geocache.databases.verify import read_source, verify
 from geocache.downloads.limits import Deadline
 from geocache.exceptions import NotPublished, TooOften, UpdateBusy, UpdateError
 from geocache.locks.file_lock import exclusive_lock
+from geocache.providers.base import Source
 
 if TYPE_CHECKING:
     from geocache.downloads.client import Fetched
@@ -73,13 +74,34 @@ def update_databases(
     deadline = Deadline(time.monotonic() + conf.get("UPDATE_TIME_LIMIT_SECONDS"), is_stopped)
     wanted = wanted_editions()
     busy = UpdateBusy("another update is at work; it does the same")
-    with exclusive_lock(folder() / ".lock", busy=busy):
-        install.sweep(folder())
-        states = UpdateStates(folder())
-        return [
-            _outcome(Update(edition, states, deadline, watch), is_forced, is_only_due)
-            for edition in wanted
-        ]
+    outcomes: list[Outcome] = []
+    try:
+        with exclusive_lock(folder() / ".lock", busy=busy):
+            install.sweep(folder())
+            states = UpdateStates(folder())
+            for edition in wanted:
+                update = Update(edition, states, deadline, watch)
+                outcomes.append(_outcome(update, is_forced, is_only_due))
+    finally:
+        # Also of those that were installed before the others were interrupted.
+        _announce(outcomes)
+    return outcomes
+
+
+def _announce(outcomes: list[Outcome]) -> None:
+    for one in outcomes:
+        if one.status == INSTALLED:
+            signals.send(
+                signals.database_updated,
+                Source,
+                name=one.name,
+                path=_path_of(one.name),
+                build=one.detail,
+            )
+
+
+def _path_of(name: str) -> Path:
+    return folder() / f"{name}.mmdb"
 
 
 def _outcome(update: "Update", is_forced: bool, is_only_due: bool) -> Outcome:
@@ -124,7 +146,7 @@ class Update:
         self.deadline = deadline
         self.watch = watch
         self.client = Client(edition.auth, deadline)
-        self.target = folder() / f"{edition.name}.mmdb"
+        self.target = _path_of(edition.name)
 
     @property
     def state(self) -> UpdateState:

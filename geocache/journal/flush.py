@@ -14,10 +14,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from geocache import conf
+from geocache import conf, signals
 from geocache.exceptions import AllRefused, FlushError, JournalUnavailable, UndecodableRecord
 from geocache.instants import utc_now
 from geocache.journal import backlog, last_seen, reader, segments, table_writer
+from geocache.journal.announcements import send_changes
 from geocache.journal.last_seen import LastSeen
 from geocache.journal.reader import ClosedSegment, Position
 from geocache.journal.restore import restore
@@ -25,6 +26,7 @@ from geocache.location import Location, load_locations
 from geocache.log import get_logger
 from geocache.models import FlushRun, GeoCache, JournalHead, RejectedEntry
 from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
+from geocache.signals import LocationChange
 from geocache.text import storable
 
 log = get_logger(__name__)
@@ -112,21 +114,32 @@ def flush_dirty(
         time_limit_seconds = conf.get("FLUSH_TIME_LIMIT_SECONDS")
     started_at, started = utc_now(), time.monotonic()
     flush = _Flush(started + time_limit_seconds, is_stopped)
-    problem = ""
+    try:
+        problem = _run(flush, time_limit_seconds)
+        flush.report.seconds = round(time.monotonic() - started, 3)
+        _keep_account(started_at, flush.report, problem)
+    finally:
+        # Of an interrupted flush, too, some batches have committed. The lock is released by now.
+        for changes in flush.changes:
+            send_changes(changes)
+    signals.send(signals.flush_finished, FlushRun, error=problem, **asdict(flush.report))
+    if problem:
+        raise FlushError(problem)
+    return flush.report
+
+
+def _run(flush: "_Flush", time_limit_seconds: float) -> str:
+    """Flush alone, and return what was wrong; the empty text when nothing was."""
     try:
         with reader.lock(time_limit_seconds):
             flush.run()
     except (JournalUnavailable, AllRefused) as error:
-        problem = str(error)
+        return str(error)
     except DATABASE_ERRORS as error:
         drop_broken_connection()
         # On one line: PostgreSQL adds hints on others.
-        problem = f"the database cannot be written: {' '.join(str(error).split())}"
-    flush.report.seconds = round(time.monotonic() - started, 3)
-    _keep_account(started_at, flush.report, problem)
-    if problem:
-        raise FlushError(problem)
-    return flush.report
+        return f"the database cannot be written: {' '.join(str(error).split())}"
+    return ""
 
 
 class _Flush:
@@ -138,6 +151,8 @@ class _Flush:
         self.is_stopped = is_stopped
         self.report = FlushReport()
         self.deleted_through = 0
+        # Of each transaction, if anything receives them.
+        self.changes: list[list[LocationChange]] = []
 
     def run(self) -> None:
         # In this order: another flusher moves the database's head before it tells the cache.
@@ -164,6 +179,10 @@ class _Flush:
         JournalHead.written().filter(alias=self.journal).update(flush_number=number)
         self.report.pending = backlog.recount(self._publish())
 
+    def _note_changes(self, changes: list[LocationChange]) -> None:
+        if changes and signals.location_changed.receivers:
+            self.changes.append(changes)
+
     def _publish(self) -> int:
         """Tell the cache how far the journal is flushed, and return it."""
         head = JournalHead.of(self.journal)
@@ -178,7 +197,7 @@ class _Flush:
         missing_count = published.written_count - head.written_count
         if missing_count <= 0 or published.flushed_through <= head.flushed_through:
             return
-        restored_count = restore()
+        restored_count = restore(self._note_changes)
         lost_count = max(missing_count - restored_count, 0)
         self.report.flushed += restored_count
         self.report.lost += lost_count
@@ -260,6 +279,7 @@ class _Flush:
         written = table_writer.write(
             list(batch.newest.values()), in_same_transaction, is_durable=True
         )
+        self._note_changes(written.changes)
         # Before the records go: a database that fails over now lacks them, and has to be found out.
         self._publish()
         reader.forget(batch.records)

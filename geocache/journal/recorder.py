@@ -9,6 +9,7 @@ from geocache.cache import backends
 from geocache.cache.backends import Entry
 from geocache.exceptions import AllRefused, CacheUnavailable, JournalUnavailable
 from geocache.journal import spill_buffer, table_writer, writer
+from geocache.journal.announcements import announce_changes, announce_recorded
 from geocache.journal.spill_buffer import buffer
 from geocache.location import Location
 from geocache.log import get_logger
@@ -53,6 +54,7 @@ def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
         buffer.put(earlier, dropped_count)
         raise
     _report(dropped_count)
+    announce_recorded([*locations, *earlier])
     return is_set
 
 
@@ -67,6 +69,7 @@ def _write(answers: Sequence[Location], entry: Entry | None, *, are_new: bool) -
             log.warning("geo_answers_rejected", rejected=written.refused_count)
         if written_through.is_due():
             log.warning("geo_cache_written_through", reason=str(unavailable))
+        announce_changes(written.changes)
         return False
 
 

@@ -1,6 +1,6 @@
 """Write hot entries to a database that was restored to a state from before they were flushed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from operator import attrgetter
 from typing import Final
@@ -11,12 +11,15 @@ from geocache.journal.backlog import readable
 from geocache.location import Location
 from geocache.models import GeoCache
 from geocache.models.connection import database_id, writing_alias
+from geocache.signals import LocationChange
 
 BATCH_ENTRIES: Final = 1_000
 
 
-def restore() -> int:
+def restore(note_changes: Callable[[list[LocationChange]], object] = lambda _: None) -> int:
     """Write the answers of hot entries that the table lacks; return how many.
+
+    ``note_changes`` is told the rows that each transaction has changed.
 
     Without a time limit: a walk that is cut short would begin again with each flush. Raises
     ``JournalUnavailable`` and what ``table_writer.write`` raises.
@@ -26,7 +29,9 @@ def restore() -> int:
     while batch := list(islice(keys, BATCH_ENTRIES)):
         missing = list(_missing(batch))
         if missing:
-            restored += table_writer.write(missing, is_durable=True).accepted_count
+            written = table_writer.write(missing, is_durable=True)
+            note_changes(written.changes)
+            restored += written.accepted_count
     return restored
 
 

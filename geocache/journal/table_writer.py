@@ -5,7 +5,7 @@ deadlock ended is tried once more.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
 
@@ -17,6 +17,7 @@ from geocache.journal.forgotten import without_forgotten
 from geocache.location import EPOCH, Location, dump_locations
 from geocache.models import GeoCache, JournalHead, RejectedEntry
 from geocache.models.connection import atomic, writing_alias, writing_connection
+from geocache.signals import LocationChange
 from geocache.text import storable
 
 # An answer of ordinary values, for an address that is never looked up. A database that refuses it
@@ -50,10 +51,11 @@ LOCK_SECONDS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many answers the database accepted and refused."""
+    """How many answers the database accepted and refused, and which rows these have changed."""
 
     accepted_count: int
     refused_count: int
+    changes: list[LocationChange] = field(default_factory=list)
 
 
 def write(
@@ -75,6 +77,7 @@ def write(
 
     def attempt() -> Written:
         refused: list[RejectedEntry] = []
+        changes: list[LocationChange] = []
         with atomic(is_durable=is_durable):
             if is_outermost:
                 _limit_waiting(connection)
@@ -82,10 +85,10 @@ def write(
             if not are_new:
                 JournalHead.lock()
                 wanted = without_forgotten(locations)
-            accepted_count = _upsert(wanted, refused)
+            accepted_count = _upsert(wanted, refused, changes)
             RejectedEntry.objects.bulk_create(refused)
             in_same_transaction()
-        return Written(accepted_count, len(refused))
+        return Written(accepted_count, len(refused), changes)
 
     try:
         return attempt()
@@ -112,11 +115,17 @@ def _is_retryable(error: DatabaseError) -> bool:
 
 
 def _upsert(
-    locations: list[Location], refused: list[RejectedEntry], accepted_count: int = 0
+    locations: list[Location],
+    refused: list[RejectedEntry],
+    changes: list[LocationChange],
+    accepted_count: int = 0,
 ) -> int:
-    """Return how many answers were accepted; those refused are found by bisection and appended."""
+    """Return how many answers were accepted; those refused are found by bisection and appended.
+
+    So are the rows that the others have changed.
+    """
     try:
-        GeoCache.objects.upsert(locations)
+        changes += GeoCache.objects.upsert(locations)
         return accepted_count + len(locations)
     except (*REFUSALS, OperationalError) as error:
         if not _is_refusal(error):
@@ -129,8 +138,8 @@ def _upsert(
     # One half below the other: the order in which two flushers wait for rows is that of the whole.
     locations = sorted(locations, key=attrgetter("address"))
     middle = len(locations) // 2
-    accepted_count = _upsert(locations[:middle], refused, accepted_count)
-    return _upsert(locations[middle:], refused, accepted_count)
+    accepted_count = _upsert(locations[:middle], refused, changes, accepted_count)
+    return _upsert(locations[middle:], refused, changes, accepted_count)
 
 
 def _probe() -> None:

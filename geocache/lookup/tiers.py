@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 from geocache.addresses import parse_address, public_text, special_reason
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
+from geocache.journal.announcements import held_back
 from geocache.location import UNAVAILABLE, Location
 from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
@@ -70,9 +71,11 @@ def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
     locations = {asked: known for asked, known in held.items() if known is not None}
     # All of them before any is paid for: what is not an address ends the call.
     unknown = {asked: parse_address(asked) for asked in held if asked not in locations}
-    left = iter(unknown.items())
-    while batch := dict(islice(left, BATCH_ADDRESSES)):
-        locations |= locate_batch(batch)
+    if unknown:
+        left = iter(unknown.items())
+        with held_back():
+            while batch := dict(islice(left, BATCH_ADDRESSES)):
+                locations |= locate_batch(batch)
     return {asked: locations[asked] for asked in held}
 
 
@@ -120,12 +123,19 @@ def _locate_one(asked: Asked) -> Location:
     else:
         known = hot_entries.get(build, text)
         if known is None:
-            location = _resolve_missing(provider, build, {text: parse_address(text)})[text]
-        else:
-            last_seen.tracker.add_one(text)
-            location = known
+            return _resolve_one(asked, text, provider, build)
+        last_seen.tracker.add_one(text)
+        location = known
     if location.reason != UNAVAILABLE:
         memory.put(((asked, location),))
+    return location
+
+
+def _resolve_one(asked: Asked, text: str, provider: Provider, build: str) -> Location:
+    with held_back():
+        location = _resolve_missing(provider, build, {text: parse_address(text)})[text]
+        if location.reason != UNAVAILABLE:
+            memory.put(((asked, location),))
     return location
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from geocache.addresses import AddressLike, parse_address, special_reason
+from geocache.journal.announcements import held_back
 from geocache.journal.recorder import record
 from geocache.location import Location
 from geocache.lookup import hot_entries
@@ -26,6 +27,11 @@ def resolve_again(addresses: Iterable[AddressLike], *, is_hot: bool = True) -> d
     public = {str(address) for address in parsed if not special_reason(address)}
     if not public:
         return {}
+    with held_back():
+        return _resolve(public, is_hot=is_hot)
+
+
+def _resolve(public: Iterable[str], *, is_hot: bool) -> dict[str, Location]:
     provider = factory.current()
     build = provider.build()
     new: dict[str, Location] = {}

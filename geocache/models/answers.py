@@ -25,6 +25,7 @@ from geocache.models.columns import AnswerFields
 from geocache.models.connection import atomic, reading_alias, writing_alias, writing_connection
 from geocache.models.history import find_changed, keep_changed, midnight
 from geocache.models.upsert import Upsert
+from geocache.signals import LocationChange
 
 
 class Reason(models.TextChoices):
@@ -167,17 +168,20 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
             return self.in_network(parse_network(text))
         return self.filter(address=str(parse_address(text)))
 
-    def upsert(self, locations: Iterable[Location]) -> None:
+    def upsert(self, locations: Iterable[Location]) -> list[LocationChange]:
         """Write the newest answer for each address; an older never replaces a newer one.
 
-        What a newer one replaces is kept as a ``AnswerHistory`` if it is another place or operator.
+        What a newer one replaces is kept as a ``AnswerHistory`` if it is another place or operator;
+        these changes are returned.
         In one transaction, or a savepoint of the one that is open. Raises what the database raises,
         and ``InvalidAddress``.
         """
         rows: dict[str, tuple[Any, ...]] = {}
+        newest: dict[str, Location] = {}
         for location in sorted(locations, key=lambda one: one.resolved_at):
             row = row_of(location)
-            rows[row[0]] = row
+            rows[row[0]], newest[row[0]] = row, location
+        replaced: list[GeoCache] = []
         connection = writing_connection()
         upsert = Upsert(
             connection=connection,
@@ -195,8 +199,9 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
             upsert.write([first[address] for address in sorted(first)])
             if changed:
                 until = {address: rows[address][RESOLVED_AT] for address in changed}
-                keep_changed(connection, self.model, changed, until)
+                replaced = keep_changed(connection, self.model, changed, until)
                 upsert.write([rows[address] for address in changed])
+        return [LocationChange(row.pk, row.to_location(), newest[row.pk]) for row in replaced]
 
 
 class GeoCache(AnswerFields):

@@ -11,11 +11,18 @@ from django.db.models import Q
 from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
+from geocache import signals
 from geocache.addresses import networks_around
 from geocache.addresses.blocks import Entry
 from geocache.instants import InstantField, stored
 from geocache.locks.lease import Lease
-from geocache.models.connection import SqliteRows, atomic, writing_connection
+from geocache.models.connection import (
+    SqliteRows,
+    after_commit,
+    atomic,
+    writing_alias,
+    writing_connection,
+)
 from geocache.text import unescaped
 
 # Rows that one statement writes.
@@ -60,11 +67,25 @@ class ImportSource(Lease):
 
         Bans that it alone has end with the scheduler's next look, or with ``manage.py ban_geo``.
         """
+        listed = self.entries.using(writing_alias()).listed()
         with atomic():
+            listed_count = listed.count() if signals.blocklist_changed.receivers else 0
             # First the entries, of which there are many: nothing refers to them.
             self.entries.all().delete()
             self.runs.all().delete()
             self.delete()
+        after_commit(lambda: self._announce_end(listed_count))
+
+    def _announce_end(self, listed_count: int) -> None:
+        signals.send(
+            signals.blocklist_changed,
+            type(self),
+            name=self.name,
+            added_count=0,
+            removed_count=listed_count,
+            changed_count=0,
+            run_id=None,
+        )
 
 
 class ImportRun(models.Model):

@@ -5,6 +5,7 @@ read to decide what is written, is read where it is written.
 """
 
 import uuid
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache, lru_cache
 from hashlib import blake2b
@@ -58,6 +59,16 @@ def atomic(*, is_durable: bool = False) -> AbstractContextManager[None]:
     ``is_durable`` refuses to run inside a transaction of the caller.
     """
     return transaction.atomic(using=writing_alias(), durable=is_durable)
+
+
+def after_commit(act: Callable[[], object]) -> None:
+    """Call ``act`` once the transaction that is open, if there is any, has committed."""
+    connection = writing_connection()
+    if connection.in_atomic_block or connection.get_autocommit():
+        transaction.on_commit(act, using=connection.alias)
+    else:
+        # A host that commits by hand: Django does not know when.
+        act()
 
 
 def database_id() -> str:

@@ -118,12 +118,13 @@ def keep_changed(
     model: type[Any],
     new: Mapping[str, Sequence[Any]],
     until: Mapping[str, datetime],
-) -> None:
+) -> list[Any]:
     """Keep the answers in the table of ``model`` that ``new``, by address, is about to replace.
 
-    ``new`` is what ``find_changed`` found, ``until`` when each was resolved. In the transaction
+    Return their rows. ``new`` is what ``find_changed`` found, ``until`` when each was resolved. In the transaction
     that holds the rows already and replaces them next. Raises what the database raises.
     """
+    replaced: list[Any] = []
     for chunk in _chunks(list(new)):
         # A read that locks sees what another flusher wrote before we held the row, whatever the
         # isolation: that is what is replaced now.
@@ -135,6 +136,8 @@ def keep_changed(
             and has_moved([getattr(row, name) for name in COMPARED], new[row.pk])
         ]
         _keep(connection.alias, old_rows, until, new)
+        replaced += old_rows
+    return replaced
 
 
 def _held(
