@@ -5,6 +5,7 @@ import os
 import signal as os_signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -30,33 +31,24 @@ from geocache.signals import flush_finished, location_changed, location_recorded
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, use_dummy_provider
 from tests.support import processes
 from tests.support.metered_provider import asked, configured
+from tests.support.receivers import connected, receiving
 
 pytestmark = pytest.mark.django_db
 
 ROME = "2.32.0.1"
 
 
-class Heard(list[dict[str, Any]]):
-    """The values of each signal that was sent."""
-
-    def __call__(self, sender: Any, signal: Signal, **values: Any) -> None:
-        self.append({"sender": sender, **values})
-
-
 @pytest.fixture
 def receive() -> Iterator[Callable[..., Any]]:
     """Connect receivers until the end of the test."""
-    connected = []
+    with ExitStack() as stack:
 
-    def receive(signal: Signal, receiver: Any = None) -> Any:
-        receiver = Heard() if receiver is None else receiver
-        signal.connect(receiver, weak=False)
-        connected.append((signal, receiver))
-        return receiver
+        def receive(signal: Signal, receiver: Any = None) -> Any:
+            if receiver is None:
+                return stack.enter_context(receiving(signal))
+            return stack.enter_context(connected(signal, receiver))
 
-    yield receive
-    for signal, receiver in connected:
-        signal.disconnect(receiver)
+        yield receive
 
 
 @pytest.fixture(autouse=True)

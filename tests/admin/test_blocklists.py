@@ -8,10 +8,12 @@ from django.utils import timezone
 from geocache.bans import apply as bans
 from geocache.models import Ban, ImportRun, ImportSource, ListedAddress, SchedulerLease
 from geocache.models.scheduler import SCHEDULER_LEASE
+from geocache.signals import blocklist_changed
 from tests.factories import a_viewer, an_admin, use_dummy_provider
 from tests.support.assertions import assert_valid_html, no_database_write
 from tests.support.ban_actions import RecordingAction, use_action
 from tests.support.blocklists import an_entry, imported, imported_entries
+from tests.support.receivers import receiving
 
 pytestmark = pytest.mark.django_db
 SOURCES = "/admin/geocache/importsource/"
@@ -173,3 +175,30 @@ def test_bans__deleted_one_is_applied_again_by_the_next_import(client: Client) -
     assert [ban.entry for ban in Ban.objects.all()] == ["5.6.7.0/24"]
     imported("1.1.1.1", "5.6.7.0/24")
     assert RecordingAction.asked[-1] == ("ban", ["1.1.1.1"])
+
+
+@pytest.mark.parametrize("is_action", [True, False])
+def test_deleted_list__is_announced_after_the_commit(
+    client: Client, django_capture_on_commit_callbacks: Any, is_action: bool
+) -> None:
+    client.force_login(an_admin())
+    imported("1.1.1.1")  # the network is not listed any more
+    source = ImportSource.objects.get()
+    url, form = f"{SOURCES}{source.pk}/delete/", {"post": "yes"}
+    if is_action:
+        url = SOURCES
+        form |= {"action": "delete_selected", "_selected_action": str(source.pk)}
+    with receiving(blocklist_changed) as heard:
+        with django_capture_on_commit_callbacks(execute=True):
+            assert client.post(url, form).status_code == 302
+            assert heard == []
+        assert heard == [
+            {
+                "sender": ImportSource,
+                "name": "test",
+                "added_count": 0,
+                "removed_count": 1,
+                "changed_count": 0,
+                "run_id": None,
+            }
+        ]

@@ -11,8 +11,10 @@ from geocache.blocklists.sources import Origin
 from geocache.exceptions import ImportBusy, ImportFailed
 from geocache.journal.flush import flush_dirty
 from geocache.models import GeoCache, ImportRun, ImportSource, ListedAddress
+from geocache.signals import blocklist_changed, location_recorded
 from tests.factories import LONDON, use_dummy_provider
-from tests.support.blocklists import a_list, imported, kept, listed
+from tests.support.blocklists import a_list, an_entry, imported, imported_entries, kept, listed
+from tests.support.receivers import connected, receiving
 
 pytestmark = pytest.mark.django_db
 
@@ -210,3 +212,66 @@ def test_warm__looks_up_and_applies_nothing() -> None:
     flush_dirty()
     assert GeoCache.objects.get().address == LONDON
     assert not ImportRun.objects.exists()
+
+
+# --- signals -------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_import_list__is_announced_when_it_has_changed_something() -> None:
+    with receiving(blocklist_changed) as heard, receiving(location_recorded) as recorded:
+        imported(LONDON, NETWORK, "20.0.0.1")
+        imported(LONDON, NETWORK, "20.0.0.1")
+        # In another order and with a comment: nothing changes.
+        imported(NETWORK, LONDON, "20.0.0.1", "# none")
+        imported_entries(an_entry(LONDON, 9.0), an_entry(NETWORK), name="test")
+    counts = [tuple(one[f"{kind}_count"] for kind in KINDS) for one in heard]
+    assert counts == [(3, 0, 0), (0, 1, 1)]
+    assert {(one["sender"], one["name"]) for one in heard} == {(ImportSource, "test")}
+    first, last = (ImportRun.objects.get(pk=one["run_id"]) for one in heard)
+    assert first.started_at < last.started_at
+    assert [set(one["locations"]) for one in recorded] == [{LONDON, "20.0.0.1"}]
+
+
+KINDS = ("added", "removed", "changed")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_import_list__receiver_holds_neither_list_nor_transaction() -> None:
+    states = []
+
+    def receiver(run_id: int | None, **_: Any) -> None:
+        states.append((connection.in_atomic_block, run_id is None))
+        if run_id:
+            imported(NETWORK)
+        raise ValueError("of the project")
+
+    with connected(blocklist_changed, receiver):
+        assert imported(LONDON).added_count == 1
+        ImportSource.objects.get().forget()
+    assert states == [(False, False), (False, False), (False, True)]
+
+
+def test_import_list__in_a_transaction_of_the_caller_is_announced_after_it(
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    with receiving(blocklist_changed) as heard:
+        with django_capture_on_commit_callbacks(execute=True):
+            imported(LONDON)
+            assert heard == []
+        assert len(heard) == 1
+
+
+def test_import_list__what_fails_is_not_announced(
+    monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    def failing(*_: Any) -> None:
+        raise ImportFailed("stopped")
+
+    with receiving(blocklist_changed) as heard, django_capture_on_commit_callbacks(execute=True):
+        with monkeypatch.context() as patched, pytest.raises(ImportFailed):
+            patched.setattr(apply.Import, "complete", failing)
+            imported(LONDON)
+        assert imported(LONDON).added_count == 1
+    # What the first attempt wrote is counted by the one that completes it.
+    assert [one["added_count"] for one in heard] == [1]

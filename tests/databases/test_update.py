@@ -20,11 +20,14 @@ from geocache.databases.update import FAILED, INSTALLED, NOT_DUE, UNCHANGED, Out
 from geocache.databases.update_state import FILE_NAME, UpdateStates
 from geocache.exceptions import UpdateBusy, UpdateError
 from geocache.locks.file_lock import exclusive_lock
+from geocache.providers.base import Source
 from geocache.providers.mmdb import MmdbProvider
 from geocache.providers.mmdb_verification import Verification
+from geocache.signals import database_updated
 from tests.factories import CITY_RECORD, an_mmdb
 from tests.support import commands, processes
 from tests.support.database_server import NETWORKS, NEW, NEWER, OLD, Service, a_database, a_tar
+from tests.support.receivers import connected, receiving
 
 PATH = "/city.mmdb"
 
@@ -103,6 +106,46 @@ def test_update__keeps_the_previous_one(service: Service, folder: Path, tmp_path
     assert update().status == INSTALLED
     assert built_at(folder) == NEWER
     assert built_at(folder, "city.mmdb.previous") == NEW
+
+
+def test_update__is_announced_once_it_is_installed(
+    service: Service, folder: Path, tmp_path: Path, use: Callable[..., None]
+) -> None:
+    use(UPDATE_URLS=[service.url + "/a.mmdb", service.put(PATH, a_database(tmp_path))])
+    built = []
+
+    def receiver(path: Path, **_: Any) -> None:
+        built.append(built_at(path.parent, path.name))
+        # The lock is released: this asks again, and finds nothing newer.
+        databases_update.update_databases(is_forced=True)
+        raise ValueError("of the project")
+
+    with receiving(database_updated) as heard, connected(database_updated, receiver):
+        databases_update.update_databases(is_forced=True)
+    assert built == [NEW]
+    assert heard == [
+        {
+            "sender": Source,
+            "name": "city",
+            "path": folder / "city.mmdb",
+            "build": "GeoLite2-City 2025-06-15",
+        }
+    ]
+
+
+@pytest.mark.usefixtures("folder")
+def test_update__what_is_installed_is_announced_when_the_rest_is_interrupted(
+    service: Service, tmp_path: Path, use: Callable[..., None]
+) -> None:
+    def interrupt(name: str, *_: Any) -> None:
+        if name == "b":
+            raise KeyboardInterrupt
+
+    database = a_database(tmp_path)
+    use(UPDATE_URLS=[service.put(PATH, database), service.put("/b.mmdb", database)])
+    with receiving(database_updated) as heard, pytest.raises(KeyboardInterrupt):
+        databases_update.update_databases(watch=interrupt)
+    assert [one["name"] for one in heard] == ["city"]
 
 
 def test_update__several_databases_one_of_which_fails(
