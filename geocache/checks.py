@@ -294,25 +294,38 @@ def check_client_ip_header(**_: Any) -> list[CheckMessage]:
     try:
         client_ip.hops_of(setting)
     except ImproperlyConfigured as error:
-        hint = (
-            'Write a header as "X-Real-IP", or the path of a callable as "mysite.visitors.address".'
-        )
+        hint = 'Write a header as "X-Real-IP".'
         return [Error(str(error), hint=hint, id="geocache.E043")]
-    if conf.get("TRUSTED_PROXIES") or setting == conf.DEFAULTS["CLIENT_IP_HEADER"]:
+    if setting == conf.DEFAULTS["CLIENT_IP_HEADER"]:
         return []
-    return [
-        Caution(
-            f"CLIENT_IP_HEADER is {setting}, but TRUSTED_PROXIES is empty: it never counts.",
-            hint='Name the proxy that sets it in TRUSTED_PROXIES, or "unix" for a Unix socket.',
-            id="geocache.W046",
-        )
-    ]
+    if conf.get("VISITOR_ADDRESS"):
+        reason, hint = "VISITOR_ADDRESS decides alone", "Remove one of the two."
+    elif not conf.get("TRUSTED_PROXIES"):
+        reason = "TRUSTED_PROXIES is empty"
+        hint = 'Name the proxy that sets it in TRUSTED_PROXIES, or "unix" for a Unix socket.'
+    else:
+        return []
+    said = f"CLIENT_IP_HEADER is {setting}, but {reason}: it never counts."
+    return [Caution(said, hint=hint, id="geocache.W046")]
+
+
+@check_of_settings(Tags.security)
+def check_visitor_address(**_: Any) -> list[CheckMessage]:
+    """Check that the callable which tells whose request it is can be called."""
+    try:
+        if path := conf.get("VISITOR_ADDRESS"):
+            client_ip.visitor_address(path)
+    except ImproperlyConfigured as error:
+        hint = 'Name a function as "mysite.visitors.address", which takes the request; or None.'
+        return [Error(str(error), hint=hint, id="geocache.E047")]
+    return []
 
 
 @check_of_settings(Tags.security, deploy=True)
 def check_proxy_is_trusted(**_: Any) -> list[CheckMessage]:
     """Check that a proxy which the settings tell of is trusted: else all visitors are one."""
-    if conf.get("TRUSTED_PROXIES") or not conf.is_behind_proxy():
+    is_told = conf.get("VISITOR_ADDRESS") or conf.get("TRUSTED_PROXIES")
+    if is_told or not conf.is_behind_proxy():
         return []
     return [
         Caution(

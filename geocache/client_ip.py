@@ -1,5 +1,7 @@
 """Whose request is this? The visitor's own address, also behind proxies that are trusted.
 
+A project that knows better names a callable in ``VISITOR_ADDRESS``, which then decides alone.
+
 python-ipware answers another question: it looks at the header alone, never at who sent it, so that
 without a proxy in between anybody can name any address.
 """
@@ -10,6 +12,7 @@ from functools import cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, Final
 
+from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
@@ -28,9 +31,13 @@ Address = IPv4Address | IPv6Address
 Hop = Address | None
 # What is asked for the hops of a request: those that the nearest proxy has written come first.
 HopsOf = Callable[[HttpRequest], Iterator[str]]
+# What a project may say about a request: an address, as text or as an object, or None.
+AddressOf = Callable[[HttpRequest], object]
 UNIX_SOCKET: Final = "unix"
 HEADER_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)*")
 FORWARDED: Final = "forwarded"
+# Characters of an error of the project's callable that are logged.
+ERROR_LENGTH: Final = 200
 # ``for=192.0.2.1`` or ``for="[2001:db8::1]:4711"`` among the parameters of one proxy (RFC 7239).
 FOR: Final = re.compile(r"""(?:^|;)\s*for\s*=\s*("[^"]*"|[^\s;"]*)\s*(?=;|\Z)""", re.IGNORECASE)
 
@@ -41,9 +48,19 @@ callable_failed = LogThrottle(seconds=3600)
 def address_of(request: HttpRequest) -> str | None:
     """Return the address of the visitor, or None when it cannot be told.
 
-    It is the right-most one that no trusted proxy has: what stands left of it in the header was
-    sent by the visitor. No other header than ``CLIENT_IP_HEADER`` counts, as a proxy that sets one
-    hands on what the visitor wrote into another.
+    The callable in ``VISITOR_ADDRESS`` decides, if there is one.
+    """
+    if path := conf.get("VISITOR_ADDRESS"):
+        return _told(visitor_address(path), request)
+    return address_by_proxies(request)
+
+
+def address_by_proxies(request: HttpRequest) -> str | None:
+    """Return the address that no trusted proxy has, whatever ``VISITOR_ADDRESS`` is, or None.
+
+    It is the right-most one: what stands left of it in the header was sent by the visitor. No other
+    header than ``CLIENT_IP_HEADER`` counts, as a proxy that sets one hands on what the visitor
+    wrote into another.
     """
     peer = _peer(request)
     # Most requests come directly or through one proxy: the header is read only as far as it counts.
@@ -67,21 +84,31 @@ def address_of(request: HttpRequest) -> str | None:
 
 @cache
 def hops_of(setting: str) -> HopsOf:
-    """Return what reads the hops of a request, for a setting; raise ``ImproperlyConfigured``.
-
-    The setting is the name of a header, or the dotted path of a callable that takes the request and
-    returns the address of the visitor as text, or None.
-    """
-    if "." in setting:
-        return _called(_imported(setting))
+    """Return what reads the hops of a request from a header; raise ``ImproperlyConfigured``."""
     if not HEADER_NAME.fullmatch(setting):
+        elsewhere = "; a callable is named in VISITOR_ADDRESS" if "." in setting else ""
         raise ImproperlyConfigured(
-            f'GEOCACHE["CLIENT_IP_HEADER"]: {setting[:40]!r} is neither the name of a header, as '
-            "X-Real-IP, nor a dotted path."
+            f'GEOCACHE["CLIENT_IP_HEADER"]: {setting[:40]!r} is not the name of a header, as '
+            f"X-Real-IP{elsewhere}."
         )
     key = _meta_key(setting)
     read = _forwarded if setting.lower() == FORWARDED else _listed
     return lambda request: read(request.META.get(key, ""))
+
+
+@cache
+def visitor_address(path: str) -> AddressOf:
+    """Return the callable at a dotted path; raise ``ImproperlyConfigured``."""
+    try:
+        found = import_string(path)
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise ImproperlyConfigured(f'GEOCACHE["VISITOR_ADDRESS"]: {said}.') from error
+    if not callable(found):
+        raise ImproperlyConfigured(f'GEOCACHE["VISITOR_ADDRESS"]: {path} is not callable.')
+    if iscoroutinefunction(found) or iscoroutinefunction(type(found).__call__):
+        raise ImproperlyConfigured(f'GEOCACHE["VISITOR_ADDRESS"]: {path} must not be async.')
+    return found  # type: ignore[no-any-return]  # whatever a project names
 
 
 def network_of(request: HttpRequest) -> str | None:
@@ -157,28 +184,18 @@ def _only_for(element: str) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-def _called(find: Callable[[HttpRequest], Any]) -> HopsOf:
-    def hops(request: HttpRequest) -> Iterator[str]:
-        try:
-            found = find(request)
-        except Exception as error:  # noqa: BLE001 - the project's own code, at each request
-            if callable_failed.is_due():
-                log.error("geo_client_ip_failed", error=f"{type(error).__name__}: {error}")
-            return
-        if found:
-            yield str(found)
-
-    return hops
-
-
-def _imported(path: str) -> Callable[[HttpRequest], Any]:
+def _told(find: AddressOf, request: HttpRequest) -> str | None:
+    """Return what the project's callable says, read as an element of a header is."""
     try:
-        found = import_string(path)
-    except Exception as error:
-        raise ImproperlyConfigured(f'GEOCACHE["CLIENT_IP_HEADER"]: {error}.') from error
-    if not callable(found):
-        raise ImproperlyConfigured(f'GEOCACHE["CLIENT_IP_HEADER"]: {path} is not callable.')
-    return found  # type: ignore[no-any-return]  # whatever a project names
+        found = find(request)
+        # None, and the empty text of a header that is not there.
+        visitor = _hop(str(found)) if found else None
+    except Exception as error:  # noqa: BLE001 - the project's own code, at each request
+        if callable_failed.is_due():
+            said = f"{type(error).__name__}: {error}"
+            log.error("geo_visitor_address_failed", error=said[:ERROR_LENGTH])
+        return None
+    return str(visitor) if visitor else None
 
 
 def _meta_key(name: str) -> str:
@@ -187,8 +204,7 @@ def _meta_key(name: str) -> str:
 
 def _warn_untrusted(request: HttpRequest, peer: Hop) -> None:
     """Log that a header is not believed which most likely a proxy of this site has written."""
-    setting = conf.get("CLIENT_IP_HEADER")
-    if "." in setting or _meta_key(setting) not in request.META:
+    if _meta_key(conf.get("CLIENT_IP_HEADER")) not in request.META:
         return
     is_near = peer is None or bool(special_reason(peer))
     if is_near and proxy_untrusted.is_due():

@@ -50,12 +50,14 @@ DEFAULTS: Final[dict[str, Any]] = {
     # The project's template that the pages stand in, with the blocks "title", "extra_head" and
     # "content". None: a frame of their own.
     "BASE_TEMPLATE": None,
+    # Whose request it is: the dotted path of a callable that takes the request and returns the
+    # visitor's address as text, or None. None: told by the connection and the next two settings.
+    "VISITOR_ADDRESS": None,
     # Networks and addresses of proxies that are believed about visitors; "unix": one that asks
     # through a Unix socket. Empty: a visitor's address is that of the connection.
     "TRUSTED_PROXIES": [],
-    # What these proxies name the visitor in: a header, also "Forwarded", "X-Real-IP" or
-    # "CF-Connecting-IP"; or the dotted path of a callable, which takes a request and returns an
-    # address as text, or None.
+    # The header that these proxies name the visitor in, also "Forwarded", "X-Real-IP" or
+    # "CF-Connecting-IP".
     "CLIENT_IP_HEADER": "X-Forwarded-For",
     # How many addresses may be looked up on the page and by the API together, of each limit
     # "<count>/<number> <second, minute, hour or day>"; several with ";" in between. None: any.
@@ -120,6 +122,7 @@ OPTIONAL: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
     "VAR_DIR": ("a path, or None", (str, PathLike, NoneType)),
     "BAN_ACTION": ("a dict, or None", (dict, NoneType)),
     "BASE_TEMPLATE": ("the name of a template, or None", (str, NoneType)),
+    "VISITOR_ADDRESS": ("a dotted path, or None", (str, NoneType)),
 } | {name: ("a text, or None", (str, NoneType)) for name in DEFAULTS if name.endswith("_RATE")}
 
 

@@ -76,6 +76,7 @@ GEOCACHE = {
     "PROVIDER": environment.geocache_provider(),
     "DATABASES": environment.listed("GEOCACHE_DATABASES"),
     "PUBLIC_LOOKUP": environment.flag("GEOCACHE_PUBLIC_LOOKUP", default=False),
+    "VISITOR_ADDRESS": environment.env.str("GEOCACHE_VISITOR_ADDRESS", default=""),
     "TRUSTED_PROXIES": environment.listed("GEOCACHE_TRUSTED_PROXIES"),
     "CLIENT_IP_HEADER": environment.env.str("GEOCACHE_CLIENT_IP_HEADER", default="X-Forwarded-For"),
     "LOOKUP_RATE": environment.env.str("GEOCACHE_LOOKUP_RATE", default="60000/minute"),

@@ -435,7 +435,7 @@ def test_check_trusted_proxies__what_is_no_network_is_an_error(settings: Any) ->
     assert ids() == {"geocache.E010"}
 
 
-@pytest.mark.parametrize("header", ["HTTP_X_REAL_IP", "", "no.such.callable"])
+@pytest.mark.parametrize("header", ["HTTP_X_REAL_IP", "", "tests.support.visitors.told"])
 def test_check__header_of_visitors_that_cannot_be_read(settings: Any, header: str) -> None:
     settings.GEOCACHE = {**settings.GEOCACHE, "CLIENT_IP_HEADER": header}
     assert ids() == {"geocache.E043"}
@@ -446,6 +446,25 @@ def test_check__header_of_visitors_that_never_counts(settings: Any) -> None:
     assert ids() == {"geocache.W046"}
     settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["unix"]}
     assert ids() == set()
+    settings.GEOCACHE = {**settings.GEOCACHE, "VISITOR_ADDRESS": "tests.support.visitors.told"}
+    assert ids() == {"geocache.W046"}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("tests.support.visitors.told", set()),
+        ("", set()),
+        (None, set()),
+        ("tests.support.visitors.TEXT", {"geocache.E047"}),
+        ("tests.support.visitors.is_async", {"geocache.E047"}),
+        ("no.such.callable", {"geocache.E047"}),
+        (print, {"geocache.E003"}),
+    ],
+)
+def test_check_visitor_address(settings: Any, path: Any, expected: set[str]) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "VISITOR_ADDRESS": path}
+    assert ids() == expected
 
 
 @pytest.mark.parametrize(
@@ -543,8 +562,14 @@ def test_check_proxy_is_trusted__proxy_in_the_settings_has_to_be_named(
     setattr(settings, name, value)
     assert "geocache.W020" in ids(deploy=True)
     assert "geocache.W020" not in ids()
-    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["10.0.0.0/8"]}
-    assert "geocache.W020" not in ids(deploy=True)
+    named = {
+        "TRUSTED_PROXIES": ["10.0.0.0/8"],
+        "VISITOR_ADDRESS": "tests.support.visitors.told",
+    }
+    before = settings.GEOCACHE
+    for name_of_setting, given in named.items():
+        settings.GEOCACHE = {**before, name_of_setting: given}
+        assert "geocache.W020" not in ids(deploy=True)
 
 
 # --- bans ----------------------------------------------------------------------------------------

@@ -11,16 +11,20 @@ from structlog.testing import capture_logs
 
 from geocache.addresses import parse_address
 from geocache.client_ip import (
+    address_by_proxies,
     address_of,
+    callable_failed,
     hops_of,
     is_trusted,
     network_of,
     networks,
     proxy_untrusted,
+    visitor_address,
 )
 
 PROXIES = ["10.0.0.0/8", "2001:db8:a::/48"]
 VISITOR = "81.2.69.142"
+HERE = "tests.support.visitors"
 
 
 @pytest.fixture(autouse=True)
@@ -182,28 +186,12 @@ def test_address_of__forwarded(settings, value, visitor):
     assert ask("9.9.9.9", HTTP_FORWARDED=value) == "9.9.9.9"
 
 
-@pytest.mark.parametrize(
-    ("path", "visitor"),
-    [
-        ("told", VISITOR),
-        ("told_with_port", VISITOR),
-        ("not_told", "10.0.0.1"),
-        ("fails", "10.0.0.1"),
-    ],
-)
-def test_address_of__callable_of_the_project(settings, path, visitor):
-    use_header(settings, f"tests.support.visitors.{path}")
-    assert ask("10.0.0.1", "1.1.1.1") == visitor
-    assert ask("8.8.8.8", "1.1.1.1") == "8.8.8.8"
-
-
-@pytest.mark.parametrize(
-    "setting", ["", "X Real IP", "HTTP_X_REAL_IP", "none.at.all", "tests.support.visitors.TEXT"]
-)
+@pytest.mark.parametrize("setting", ["", "X Real IP", "HTTP_X_REAL_IP", "mysite.visitors.address"])
 def test_hops_of__nonsense_is_said(setting):
     with pytest.raises(ImproperlyConfigured, match="CLIENT_IP_HEADER") as error:
         hops_of(setting)
     assert "\n" not in str(error.value)
+    assert ("VISITOR_ADDRESS" in str(error.value)) is ("." in setting)
 
 
 def test_address_of__no_address_in_the_environment(rf):
@@ -221,6 +209,91 @@ def test_address_of__other_headers_do_not_count():
     }
     assert ask("10.0.0.1", VISITOR, **others) == VISITOR
     assert ask("10.0.0.1", **others) == "10.0.0.1"
+
+
+# --- a callable of the project -------------------------------------------------------------------
+
+
+def use_callable(settings, name):
+    path = f"{HERE}.{name}"
+    settings.GEOCACHE = {**settings.GEOCACHE, "VISITOR_ADDRESS": path}
+
+
+@pytest.mark.parametrize("remote", ["10.0.0.1", "8.8.8.8", "", "unix:"])
+@pytest.mark.parametrize(
+    ("said", "visitor"),
+    [
+        (VISITOR, VISITOR),
+        (f" {VISITOR}:443", VISITOR),
+        (f'"{VISITOR}"', VISITOR),
+        ("[2A02:6B8::1]:443", "2a02:6b8::1"),
+        ("2a02:6b8::1:58340", "2a02:6b8::1"),
+        (f"::ffff:{VISITOR}", VISITOR),
+        ("64:ff9b::909:909", "9.9.9.9"),
+        ("10.0.0.9", "10.0.0.9"),
+        ("", None),
+        ("unix:", None),
+    ],
+)
+def test_address_of__callable_decides_alone(settings, remote, said, visitor):
+    use_callable(settings, "told")
+    callable_failed.reset()
+    with capture_logs() as logs:
+        assert ask(remote, "1.1.1.1", HTTP_TOLD=said) == visitor
+    assert logs == []
+
+
+def test_address_of__callable_may_return_an_object_or_nothing(settings):
+    use_callable(settings, "told_as_object")
+    assert ask("10.0.0.1", HTTP_TOLD=f"::ffff:{VISITOR}") == VISITOR
+    use_callable(settings, "not_told")
+    assert ask("10.0.0.1", "1.1.1.1") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "why"),
+    [
+        ("fails", "", "RuntimeError: of the project"),
+        ("told_as_object", "nonsense", "ValueError: "),
+        ("told", "nonsense", "InvalidAddress: "),
+        ("told", f"{VISITOR}, 10.0.0.1", "InvalidAddress: "),
+        ("told", "1" * 9000, "InvalidAddress: "),
+        ("told", " ", "InvalidAddress: "),
+    ],
+)
+def test_address_of__callable_that_fails_is_logged_once(settings, name, said, why):
+    use_callable(settings, name)
+    callable_failed.reset()
+    with capture_logs() as logs:
+        found = [ask(remote, VISITOR, HTTP_TOLD=said) for remote in ("10.0.0.1", "8.8.8.8")]
+    assert found == [None, None]
+    (line,) = logs
+    assert line["event"] == "geo_visitor_address_failed"
+    assert line["error"].startswith(why)
+    assert len(line["error"]) <= 200
+
+
+def test_network_of__callable(settings, rf):
+    use_callable(settings, "told")
+    assert network_of(rf.get("/", HTTP_TOLD="2a02:6b8:1:2:3:4:5:6")) == "2a02:6b8:1:2::"
+
+
+def test_address_by_proxies__is_told_without_the_callable(settings, rf):
+    use_callable(settings, "fails")
+    request = rf.get("/", REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR=VISITOR)
+    assert address_by_proxies(request) == VISITOR
+
+
+@pytest.mark.parametrize(
+    "path", ["none", "none.at.all", *(f"{HERE}.{one}" for one in ("TEXT", "is_async", "async_called", "no"))]
+)
+def test_visitor_address__nonsense_is_said(path):
+    with pytest.raises(ImproperlyConfigured, match="VISITOR_ADDRESS") as error:
+        visitor_address(path)
+    assert "\n" not in str(error.value)
+
+
+# --- networks that are counted -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,14 @@ def test_geo_middleware__under_asgi(settings):
     assert async_to_sync(AsyncClient().get)("/", headers=headers).text == "GB"
 
 
+@pytest.mark.django_db
+@pytest.mark.urls("tests.test_middleware")
+def test_geo_middleware__under_asgi_by_a_callable_of_the_project(settings):
+    settings.MIDDLEWARE = ["geocache.middleware.GeoMiddleware"]
+    settings.GEOCACHE = {**settings.GEOCACHE, "VISITOR_ADDRESS": "tests.support.visitors.told"}
+    assert async_to_sync(AsyncClient().get)("/", headers={"told": f"{LONDON}:80"}).text == "GB"
+
+
 def test_geo_middleware__sync_stays_sync(rf):
     middleware = GeoMiddleware(lambda _: HttpResponse())
     assert not iscoroutinefunction(middleware)
