@@ -285,7 +285,12 @@ def test_address_by_proxies__is_told_without_the_callable(settings, rf):
 
 
 @pytest.mark.parametrize(
-    "path", ["none", "none.at.all", *(f"{HERE}.{one}" for one in ("TEXT", "is_async", "async_called", "no"))]
+    "path",
+    [
+        "none",
+        "none.at.all",
+        *(f"{HERE}.{one}" for one in ("TEXT", "is_async", "async_called", "no")),
+    ],
 )
 def test_visitor_address__nonsense_is_said(path):
     with pytest.raises(ImproperlyConfigured, match="VISITOR_ADDRESS") as error:

@@ -1,7 +1,6 @@
 """What receivers are told of what happens, and what they cannot break."""
 
 import asyncio
-import os
 import signal as os_signal
 import threading
 from collections.abc import Callable, Iterator
@@ -106,7 +105,7 @@ def test_location_recorded__not_of_what_is_known_or_is_not_recorded(
     assert heard == []
 
 
-def test_location_recorded__resolved_again_is_marked(receive: Any, settings: Any) -> None:
+def test_location_recorded__resolved_again_is_marked(receive: Any) -> None:
     a_row(resolved_at=NOON - timedelta(days=400))
     heard = receive(location_recorded)
     resolve_again([LONDON])
@@ -118,12 +117,12 @@ def test_location_recorded__resolved_again_is_marked(receive: Any, settings: Any
 def test_location_recorded__what_is_resolved_before_a_failure(
     receive: Any, monkeypatch: pytest.MonkeyPatch, provider: Any
 ) -> None:
-    def fail_later(new: dict[str, Location], addresses: Any) -> None:
+    def fail_later(_: Any, new: dict[str, Location], *__: Any) -> None:
         new[LONDON] = a_location()
         raise ProviderError("no more today")
 
     heard = receive(location_recorded)
-    monkeypatch.setattr(type(provider), "resolve_into", lambda _, *asked: fail_later(*asked))
+    monkeypatch.setattr(type(provider), "resolve_into", fail_later)
     with pytest.raises(ProviderError):
         resolve_again([LONDON, ROME])
     assert [list(one["locations"]) for one in heard] == [[LONDON]]
@@ -167,7 +166,7 @@ def test_location_recorded__receiver_looks_up(receive: Any, provider: Any) -> No
 
 
 def test_location_recorded__no_circle_without_any_memory(
-    receive: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, provider: Any
+    receive: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.GEOCACHE = {**settings.GEOCACHE, "MEMORY_TTL_SECONDS": 0}
     monkeypatch.setattr("geocache.lookup.hot_entries.get", lambda *_: None)
@@ -241,7 +240,7 @@ def test_send__slow_receiver_is_logged(receive: Any, monkeypatch: pytest.MonkeyP
 def test_send__async_receiver_runs_in_the_loop_of_the_caller(receive: Any) -> None:
     loops, found = [], []
 
-    async def receiver(locations: Any, **_: Any) -> None:
+    async def receiver(**_: Any) -> None:
         loops.append(asyncio.get_running_loop())
         found.append(await alookup(ROME))
 
@@ -384,7 +383,7 @@ def test_flush_finished__failing_receiver_leaves_the_flush_as_it_is(receive: Any
     assert [one["signal"] for one in logs] == ["flush_finished"]
 
 
-# --- a process that is killed by a receiver --------------------------------------------------------
+# --- a process that is killed by a receiver ------------------------------------------------------
 
 KILLED = """
 import os, signal

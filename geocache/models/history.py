@@ -121,8 +121,9 @@ def keep_changed(
 ) -> list[Any]:
     """Keep the answers in the table of ``model`` that ``new``, by address, is about to replace.
 
-    Return their rows. ``new`` is what ``find_changed`` found, ``until`` when each was resolved. In the transaction
-    that holds the rows already and replaces them next. Raises what the database raises.
+    Return their rows. ``new`` is what ``find_changed`` found, ``until`` when each was resolved. In
+    the transaction that holds the rows already and replaces them next. Raises what the database
+    raises.
     """
     replaced: list[Any] = []
     for chunk in _chunks(list(new)):

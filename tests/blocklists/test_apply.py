@@ -269,9 +269,10 @@ def test_import_list__what_fails_is_not_announced(
         raise ImportFailed("stopped")
 
     with receiving(blocklist_changed) as heard, django_capture_on_commit_callbacks(execute=True):
-        with monkeypatch.context() as patched, pytest.raises(ImportFailed):
+        with monkeypatch.context() as patched:
             patched.setattr(apply.Import, "complete", failing)
-            imported(LONDON)
+            with pytest.raises(ImportFailed):
+                imported(LONDON)
         assert imported(LONDON).added_count == 1
     # What the first attempt wrote is counted by the one that completes it.
     assert [one["added_count"] for one in heard] == [1]

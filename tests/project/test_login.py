@@ -115,6 +115,16 @@ def test_log_in__behind_a_proxy_it_is_the_visitor_who_waits(client, settings):
     assert log_in(client, headers={"X-Forwarded-For": "8.8.8.8"}).status_code == 302
 
 
+def test_log_in__visitor_that_a_callable_of_the_project_names(client, settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "VISITOR_ADDRESS": "tests.support.visitors.told"}
+    a_viewer()
+    fail(client, times=LIMIT, headers={"Told": "2a02:6b8::1"})
+    assert log_in(client, headers={"Told": "[2a02:6b8::2]:443"}).status_code == 429
+    # Unknown: counted by name.
+    assert fail(client, times=LIMIT, names=["other"]).status_code == 429
+    assert log_in(client).status_code == 302
+
+
 def test_log_in__forged_header_helps_nobody(client):
     a_viewer()
     for n in range(LIMIT):

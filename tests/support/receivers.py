@@ -10,8 +10,9 @@ from django.dispatch import Signal
 class Heard(list[dict[str, Any]]):
     """The values of each signal that was sent."""
 
-    def __call__(self, sender: Any, signal: Signal, **values: Any) -> None:
-        self.append({"sender": sender, **values})
+    def __call__(self, **values: Any) -> None:
+        del values["signal"]
+        self.append(values)
 
 
 @contextmanager
