@@ -7,6 +7,7 @@ holds a transaction, or a lock of its own, unless its text says so.
 
 import time
 from collections import defaultdict
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -64,10 +65,13 @@ NAMES: Final = {
     database_updated: "database_updated",
     flush_finished: "flush_finished",
 }
+# Sent of each call, whatever it did: a receiver that calls the same again would never end.
+NEVER_NESTED: Final = (flush_finished,)
 # Receivers of one signal that take longer than this, in seconds, are logged.
 SLOW_SECONDS: Final = 1.0
 THROTTLE_SECONDS: Final = 60.0
 
+_running: Final[ContextVar[tuple[Signal, ...]]] = ContextVar("geocache_running", default=())
 # By signal and receiver: a receiver of look-ups may fail at each of them.
 throttles: Final[defaultdict[tuple[str, str], LogThrottle]] = defaultdict(
     partial(LogThrottle, seconds=THROTTLE_SECONDS)
@@ -85,9 +89,11 @@ class LocationChange:
 
 def send(signal: Signal, sender: type[Any], **values: Any) -> None:
     """Send ``signal`` to its receivers; log those that fail. The caller holds no lock."""
-    if not signal.receivers:
+    running = _running.get()
+    if not signal.receivers or (signal in running and signal in NEVER_NESTED):
         return
     name, started = NAMES[signal], time.monotonic()
+    token = _running.set((*running, signal))
     try:
         responses = signal.send_robust(sender, **values)
     except Exception as error:  # noqa: BLE001 - Django could not run the async receivers
@@ -96,6 +102,8 @@ def send(signal: Signal, sender: type[Any], **values: Any) -> None:
         for receiver, response in responses:
             if isinstance(response, Exception):
                 _report_failure(name, _name_of(receiver), response)
+    finally:
+        _running.reset(token)
     seconds = time.monotonic() - started
     if seconds > SLOW_SECONDS and throttles[name, ""].is_due():
         log.warning("geo_signal_receivers_slow", signal=name, seconds=round(seconds, 3))

@@ -1,7 +1,10 @@
-"""The examples of docs/integration.md and docs/testing.md, run as they stand there."""
+"""The examples of docs/integration.md, signals.md and testing.md, run as they stand there."""
 
+import logging
 import re
 import sys
+import types
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 
@@ -9,16 +12,20 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib import admin
 from django.core.checks import run_checks
+from django.contrib.auth.signals import user_logged_in
 from django.template import Context, Template
 from django.test import AsyncRequestFactory
 from django.utils import translation
 from django.utils.module_loading import import_string
 
 from geocache import client_ip
+from geocache.journal.flush import flush_dirty
+from geocache.journal.recorder import record
 from geocache.middleware import GeoMiddleware
 from geocache.mounts import api_url, page_url
+from geocache.signals import location_changed
 from tests import visits
-from tests.factories import LONDON
+from tests.factories import LONDON, NOON, a_location, a_row, a_viewer
 from tests.support.host_project import PYTEST, HostProject
 from tests.visits.models import Visit
 
@@ -26,6 +33,8 @@ pytestmark = pytest.mark.django_db
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = (DOCS / "integration.md").read_text()
 TESTING = (DOCS / "testing.md").read_text()
+SIGNALS = (DOCS / "signals.md").read_text()
+PARIS = "2.0.0.1"
 ANSWER = {"country_code": "GB", "city": "London", "organization": "Test <Networks>"}
 
 
@@ -36,22 +45,23 @@ def examples(heading, language, page=PAGE):
 
 
 def run(code):
-    names = {}
-    exec(compile(code, "docs/integration.md", "exec"), names)
+    names = {"__name__": "visits.example"}
+    exec(compile(code, "docs", "exec"), names)
     return names
 
 
 @pytest.fixture(autouse=True)
 def site(override_locations, monkeypatch):
-    override_locations({LONDON: ANSWER})
+    override_locations({LONDON: ANSWER, PARIS: {"country_code": "FR"}})
     monkeypatch.setitem(sys.modules, "visits", visits)
     monkeypatch.setitem(sys.modules, "visits.models", sys.modules[Visit.__module__])
 
 
 def test_docs__every_example_is_run_here():
     blocks = re.findall(r"^```(\w+)$", PAGE, re.MULTILINE)
-    assert (blocks.count("python"), blocks.count("django")) == (9, 3)
-    assert len(blocks) == 12
+    assert (blocks.count("python"), blocks.count("django")) == (11, 3)
+    assert len(blocks) == 14
+    assert re.findall(r"^```(\w+)$", SIGNALS, re.MULTILINE) == ["python"] * 3
 
 
 def test_docs__middleware_and_views(rf):
@@ -70,10 +80,47 @@ def test_docs__middleware_and_views(rf):
 
 
 def test_docs__trusted_proxies():
-    for code in examples("Whose request", "python"):
+    for code in examples("Whose request", "python")[:2]:
         geocache = run(code)["GEOCACHE"]
         assert len(client_ip.networks(tuple(geocache["TRUSTED_PROXIES"]))) == 2
     assert client_ip.hops_of(geocache["CLIENT_IP_HEADER"])
+
+
+def test_docs__visitor_address(rf, settings, monkeypatch):
+    *_, settings_code, code = examples("Whose request", "python")
+    path = run(settings_code)["GEOCACHE"]["VISITOR_ADDRESS"]
+    module = types.ModuleType("mysite.visitors")
+    vars(module).update(run(code))
+    monkeypatch.setitem(sys.modules, "mysite.visitors", module)
+    settings.GEOCACHE = {**settings.GEOCACHE, "VISITOR_ADDRESS": path}
+    named = {"REMOTE_ADDR": "8.8.8.8", "HTTP_CF_CONNECTING_IP": LONDON}
+    assert client_ip.address_of(rf.get("/", HTTP_X_FRONT_SECRET="made-up", **named)) == LONDON
+    assert client_ip.address_of(rf.get("/", **named)) == "8.8.8.8"
+
+
+def test_docs__receiver(caplog):
+    settings_code, code = examples("Connect a receiver", "python", SIGNALS)
+    assert run(settings_code)["VisitsConfig"].name == "visits"
+    receiver = run(code)["log_moves"]
+    a_row(country_code="FR")
+    record([a_location(resolved_at=NOON + timedelta(days=1))])
+    with caplog.at_level(logging.INFO, "visits.example"):
+        flush_dirty()
+    assert location_changed.disconnect(receiver)
+    assert f"{LONDON} is in GB now" in caplog.messages
+
+
+def test_docs__new_country_at_log_in(rf, mailoutbox):
+    (code,) = examples("New country at log-in", "python", SIGNALS)
+    receiver = run(code)["warn_of_new_country"]
+    user = a_viewer()
+    user.email = "viewer@example.org"
+    # A private address, the first country, the same again, and another one.
+    for address in ["10.0.0.1", LONDON, LONDON, PARIS, LONDON]:
+        user_logged_in.send(type(user), request=rf.get("/", REMOTE_ADDR=address), user=user)
+    assert user_logged_in.disconnect(receiver)
+    assert [one.body for one in mailoutbox] == ["You have logged in from FR."]
+    assert Visit.objects.count() == 4
 
 
 def test_docs__template(rf):

@@ -375,6 +375,16 @@ def test_flush_finished__figures(receive: Any) -> None:
     assert second["flushed"] == 0
 
 
+def test_flush_finished__receiver_that_flushes_is_called_once(receive: Any) -> None:
+    reports = []
+    receive(flush_finished, lambda **_: reports.append(flush_dirty()))
+    record([a_location()])
+    assert flush_dirty().flushed == 1
+    assert [one.flushed for one in reports] == [0]
+    flush_dirty()
+    assert len(reports) == 2
+
+
 def test_flush_finished__failing_receiver_leaves_the_flush_as_it_is(receive: Any) -> None:
     receive(flush_finished, fails)
     record([a_location()])
