@@ -114,6 +114,18 @@ def test_location_recorded__resolved_again_is_marked(receive: Any) -> None:
     assert all(one["locations"][LONDON].is_renewed for one in heard)
 
 
+def test_location_recorded__receiver_of_what_is_resolved_again_finds_the_new_answer(
+    receive: Any, provider: Any
+) -> None:
+    lookup(LONDON)
+    provider.answers = {LONDON: {"country_code": "FR"}}
+    found = []
+    receive(location_recorded, lambda **_: found.append(lookup(LONDON).country_code))
+    a_row()
+    resolve_again([LONDON])
+    assert found == ["FR"]
+
+
 def test_location_recorded__what_is_resolved_before_a_failure(
     receive: Any, monkeypatch: pytest.MonkeyPatch, provider: Any
 ) -> None:
@@ -169,9 +181,11 @@ def test_location_recorded__no_circle_without_any_memory(
     receive: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.GEOCACHE = {**settings.GEOCACHE, "MEMORY_TTL_SECONDS": 0}
+    provider = use_dummy_provider(settings, answers={LONDON: {"country_code": "GB"}})
     monkeypatch.setattr("geocache.lookup.hot_entries.get", lambda *_: None)
     receive(location_recorded, lambda locations, **_: [lookup(one) for one in locations])
     assert lookup(LONDON).country_code == "GB"
+    assert provider.asked == [LONDON, LONDON]
 
 
 def test_location_recorded__paid_query_holds_no_lock(
@@ -296,6 +310,13 @@ def test_location_changed__by_a_flush(receive: Any) -> None:
     assert AnswerHistory.objects.get().new_city == "London"
     flush_dirty()
     assert len(heard) == 1
+
+
+def test_location_changed__is_the_newest_of_several_answers() -> None:
+    a_row(city="Paris")
+    later = [a_location(city=f"{n}", resolved_at=NOON + timedelta(days=n)) for n in (2, 3, 1)]
+    (change,) = GeoCache.objects.upsert(later)
+    assert (change.before.city, change.after.city) == ("Paris", "3")
 
 
 def test_location_changed__written_through_after_the_commit_of_the_caller(
