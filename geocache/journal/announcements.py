@@ -4,7 +4,7 @@ Without a receiver all of it is one test of an attribute for each new answer.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -40,6 +40,7 @@ class Announcements:
             _announced.reset(token)
 
 
+UNHEARD: Final = nullcontext()
 _held_back: Final[ContextVar[Announcements | None]] = ContextVar("geocache_held", default=None)
 # Addresses whose receivers are running.
 _announced: Final[ContextVar[frozenset[str]]] = ContextVar(
@@ -47,11 +48,16 @@ _announced: Final[ContextVar[frozenset[str]]] = ContextVar(
 )
 
 
-@contextmanager
-def held_back() -> Iterator[None]:
+def held_back() -> AbstractContextManager[None]:
     """Send what is announced in the block together, and at its end, also when it raises."""
-    is_heard = signals.location_recorded.receivers or signals.location_changed.receivers
-    if not is_heard or _held_back.get() is not None:
+    if signals.location_recorded.receivers or signals.location_changed.receivers:
+        return _holding_back()
+    return UNHEARD
+
+
+@contextmanager
+def _holding_back() -> Iterator[None]:
+    if _held_back.get() is not None:
         yield
         return
     announcements = Announcements()

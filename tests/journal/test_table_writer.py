@@ -28,10 +28,11 @@ def fail_once_with(monkeypatch: pytest.MonkeyPatch, *causes: Exception) -> None:
     """Have the next upserts fail, one for each cause."""
     real, left = GeoCacheQuerySet.upsert, iter(causes)
 
-    def upsert(self: GeoCacheQuerySet, locations: Any) -> None:
-        real(self, locations)
+    def upsert(self: GeoCacheQuerySet, locations: Any) -> Any:
+        changes = real(self, locations)
         if cause := next(left, None):
             raise OperationalError("in the way") from cause
+        return changes
 
     monkeypatch.setattr(GeoCacheQuerySet, "upsert", upsert)
 
@@ -55,9 +56,10 @@ def test_write__halves_are_written_in_the_order_of_addresses(
 ) -> None:
     real, written = GeoCacheQuerySet.upsert, []
 
-    def upsert(self: GeoCacheQuerySet, locations: Any) -> None:
-        real(self, locations)
+    def upsert(self: GeoCacheQuerySet, locations: Any) -> Any:
+        changes = real(self, locations)
         written.extend(sorted(one.address for one in locations))
+        return changes
 
     monkeypatch.setattr(GeoCacheQuerySet, "upsert", upsert)
     table_writer.write([REFUSED, *reversed(many_locations(20))])
