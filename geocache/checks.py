@@ -312,6 +312,8 @@ def check_client_ip_header(**_: Any) -> list[CheckMessage]:
 @check_of_settings(Tags.security)
 def check_visitor_address(**_: Any) -> list[CheckMessage]:
     """Check that the callable which tells whose request it is can be called."""
+    from geocache import client_ip  # noqa: PLC0415 - for this check alone
+
     try:
         if path := conf.get("VISITOR_ADDRESS"):
             client_ip.visitor_address(path)

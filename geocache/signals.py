@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from django.dispatch import Signal
 
-from geocache.log import get_logger
 from geocache.location import Location
+from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 
 log = get_logger(__name__)

@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib import admin
-from django.core.checks import run_checks
 from django.contrib.auth.signals import user_logged_in
+from django.core.checks import run_checks
 from django.template import Context, Template
 from django.test import AsyncRequestFactory
 from django.utils import translation
