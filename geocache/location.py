@@ -6,10 +6,13 @@ the exact type of each field. A later release may append fields: a reader ignore
 know and fills in what it misses.
 """
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final
+from functools import lru_cache
+from typing import Annotated, Any, Final, TypedDict, cast
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec.structs import asdict, replace
@@ -23,6 +26,33 @@ NEVER_SEEN: Final = EPOCH.date()
 
 NOT_FOUND: Final = "not_found"
 UNAVAILABLE: Final = "unavailable"
+# The mean radius R1 of the Earth. Source: IUGG, Geodetic Reference System 1980 (H. Moritz).
+EARTH_RADIUS_KM: Final = 6371.0088
+# Not all files of the zone folder are places: "localtime" is the zone of this machine, "right/" and
+# "posix/" hold the same zones again, and "Factory" stands for one that is not set.
+ZONE_NAME: Final = re.compile(r"(?!Factory\Z)[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
+
+
+class LocationDict(TypedDict):
+    """A ``Location`` in JSON: ``to_plain()``, the API, ``lookup_geo --json`` and JSON downloads."""
+
+    address: str
+    resolved_at: str
+    network: str
+    country_code: str
+    region: str
+    city: str
+    postal_code: str
+    latitude: float | None
+    longitude: float | None
+    accuracy_radius_km: int | None
+    time_zone: str
+    asn: int | None
+    organization: str
+    source: str
+    reason: str
+    found: bool
+    stale: bool
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -61,15 +91,114 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
         """Return the day of UTC on which it was asked for; the first of all when it was not."""
         return NEVER_SEEN if self.is_renewed else self.resolved_at.astimezone(UTC).date()
 
-    def to_plain(self) -> dict[str, Any]:
+    @property
+    def country_name(self) -> str:
+        """Return the country's name in the reader's language, empty if no country is known."""
+        from geocache import countries  # noqa: PLC0415 - needs Django, as an answer does not
+
+        return countries.name(self.country_code) or self.country_code
+
+    @property
+    def flag(self) -> str:
+        """Return the flag emoji of the country, empty if no country is known."""
+        from geocache import countries  # noqa: PLC0415 - as above
+
+        return countries.flag(self.country_code)
+
+    @property
+    def continent(self) -> str:
+        """Return the code of the country's continent: AF AN AS EU NA OC SA, or empty."""
+        from geocache import continents  # noqa: PLC0415 - as above
+
+        return continents.continent_of(self.country_code)
+
+    @property
+    def continent_name(self) -> str:
+        """Return the continent's name in the reader's language, empty if it is not known."""
+        from geocache import continents  # noqa: PLC0415 - as above
+
+        return continents.name(self.continent)
+
+    @property
+    def zone_info(self) -> ZoneInfo | None:
+        """Return the time zone, None if it is not known or this machine does not have it."""
+        return _zone_info(self.time_zone)
+
+    def distance_km(self, other: "Location") -> float | None:
+        """Return the great-circle distance to another answer, None if one has no coordinates.
+
+        On a sphere: up to 0.5 % from that on the ellipsoid, and no answer is as exact as that.
+        Raises ``TypeError`` when ``other`` is not a ``Location``.
+        """
+        if not isinstance(other, Location):
+            raise TypeError(f"distance_km takes a Location, not {type(other).__name__}")
+        here, there = self._point(), other._point()
+        return _great_circle_km(here, there) if here and there else None
+
+    def to_geojson(self) -> dict[str, Any]:
+        """Return a GeoJSON Feature (RFC 7946): a point, or no geometry, and the fields."""
+        point = self._point()
+        return {
+            "type": "Feature",
+            # Longitude first.
+            "geometry": {"type": "Point", "coordinates": [*reversed(point)]} if point else None,
+            "properties": self.to_plain(),
+        }
+
+    def to_plain(self) -> LocationDict:
         """Return the fields by name as plain JSON types, and ``found`` and ``stale``."""
         plain = {name: getattr(self, name) for name in FIELDS}
         plain["resolved_at"] = self.resolved_at.isoformat()
-        return plain | {"found": bool(self), "stale": self.is_stale}
+        return cast("LocationDict", plain | {"found": bool(self), "stale": self.is_stale})
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> "Location":
+        """Return the answer that ``to_plain`` has made plain; what it does not know, it ignores.
+
+        Raises ``UndecodableRecord`` when a field is missing or has another type.
+        """
+        try:
+            row = [plain[name] for name in FIELDS]
+            return msgspec.convert([*row, False, plain.get("stale", False)], cls)
+        except (LookupError, TypeError, AttributeError, msgspec.ValidationError) as error:
+            raise UndecodableRecord(f"this is not a location: {error}") from error
+
+    def _point(self) -> tuple[float, float] | None:
+        """Return latitude and longitude, None unless both are known."""
+        latitude, longitude = self.latitude, self.longitude
+        if latitude is None or longitude is None:
+            return None
+        is_finite = math.isfinite(latitude) and math.isfinite(longitude)
+        return (latitude, longitude) if is_finite else None
 
 
 # Of the answer itself: what a row has, and what pages and files show.
 FIELDS: Final = Location.__struct_fields__[: Location.__struct_fields__.index("is_renewed")]
+
+
+def _great_circle_km(here: tuple[float, float], there: tuple[float, float]) -> float:
+    """Return the distance of two points in degrees, also of nearly equal and opposite ones.
+
+    The special case of Vincenty's formula for a sphere. Source: T. Vincenty, Survey Review 23
+    (1975).
+    """
+    (lat1, lon1), (lat2, lon2) = (map(math.radians, point) for point in (here, there))
+    turn = lon2 - lon1
+    across = math.cos(lat2) * math.sin(turn)
+    along = math.cos(lat1) * math.sin(lat2) - math.sin(lat1) * math.cos(lat2) * math.cos(turn)
+    inward = math.sin(lat1) * math.sin(lat2) + math.cos(lat1) * math.cos(lat2) * math.cos(turn)
+    return EARTH_RADIUS_KM * math.atan2(math.hypot(across, along), inward)
+
+
+# Of about 400 zones; and a name that does not exist makes no search of the disk each time.
+@lru_cache(maxsize=1_000)
+def _zone_info(name: str) -> ZoneInfo | None:
+    if not ZONE_NAME.fullmatch(name):
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
 
 
 class _Record(msgspec.Struct):
