@@ -4,14 +4,12 @@ For metered providers. An answer holds for the network that came with it, found 
 networks the narrowest answers, and of several answers for one network the newest.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-from django.db import connections, transaction
 from msgspec.structs import replace
 
 from geocache import conf
@@ -20,7 +18,11 @@ from geocache.location import Location
 from geocache.log import get_logger
 from geocache.lookup import hot_entries
 from geocache.models import GeoCache, GeoCacheQuerySet
-from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection, reading_alias
+from geocache.models.connection import (
+    DATABASE_ERRORS,
+    drop_broken_connection,
+    savepoint_for_reading,
+)
 
 log = get_logger(__name__)
 
@@ -57,7 +59,7 @@ def find_known(build: str, missing: Public) -> Known:
 def old_rows(missing: Public) -> dict[str, Location]:
     """Return rows of any age, which say that they are old, for when the provider fails."""
     try:
-        with _savepoint():
+        with savepoint_for_reading():
             rows = GeoCache.objects.in_bulk(missing)
     except DATABASE_ERRORS:
         drop_broken_connection()
@@ -73,7 +75,7 @@ def _from_rows(missing: Public) -> Known:
     )
     known = Known()
     try:
-        with _savepoint():
+        with savepoint_for_reading():
             known.by_address = {
                 text: row.to_location() for text, row in rows.in_bulk(missing).items()
             }
@@ -101,14 +103,3 @@ def _from_networks(rows: GeoCacheQuerySet, missing: Public) -> dict[str, Locatio
 
 def _precision(location: Location) -> tuple[int, datetime]:
     return prefix_length(location.network), location.resolved_at
-
-
-@contextmanager
-def _savepoint() -> Iterator[None]:
-    """Let a query fail without breaking the transaction that the caller may have open."""
-    using = reading_alias()
-    if connections[using].in_atomic_block:
-        with transaction.atomic(using=using):
-            yield
-    else:
-        yield

@@ -5,8 +5,8 @@ read to decide what is written, is read where it is written.
 """
 
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache, lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -69,6 +69,17 @@ def after_commit(act: Callable[[], object]) -> None:
     else:
         # A host that commits by hand: Django does not know when.
         act()
+
+
+@contextmanager
+def savepoint_for_reading() -> Iterator[None]:
+    """Let a query fail without breaking the transaction that the caller may have open."""
+    using = reading_alias()
+    if connections[using].in_atomic_block:
+        with transaction.atomic(using=using):
+            yield
+    else:
+        yield
 
 
 def database_id() -> str:
