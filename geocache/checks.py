@@ -6,7 +6,7 @@ starts, so what only one check needs is imported by that check.
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial, wraps
 from importlib import import_module
@@ -46,6 +46,9 @@ CACHE_SECONDS: Final = 2.0
 SCHEDULER_APP: Final = "django_apscheduler"
 # Without these the pages show less.
 PAGE_PACKAGES: Final = ("django_countries", "pygal_maps_world", "tzdata")
+GEO: Final = "geocache.middleware.GeoMiddleware"
+TIME_ZONE: Final = "geocache.middleware.TimeZoneMiddleware"
+PAGE_CACHE: Final = "django.middleware.cache.UpdateCacheMiddleware"
 
 
 Check = Callable[..., list[CheckMessage]]
@@ -438,6 +441,33 @@ def check_import_options(**_: Any) -> list[CheckMessage]:
 
     hint = "See IMPORT_OPTIONS in docs/blocklists.md."
     return [Error(one, hint=hint, id="geocache.E045") for one in import_options.problems()]
+
+
+@register()
+def check_time_zone_middleware(**_: Any) -> list[CheckMessage]:
+    """Check that the time zone of visitors is activated where they are known and pages cached."""
+    problem = _order_problem(conf.middleware())
+    if not problem:
+        return []
+    hint = f'Write "{GEO}", then "{TIME_ZONE}", first in MIDDLEWARE.'
+    return [Caution(problem, hint=hint, id="geocache.W060")]
+
+
+def _order_problem(names: Sequence[str]) -> str:
+    """Return what is wrong with the place of ``TimeZoneMiddleware``, or the empty text."""
+    if TIME_ZONE not in names:
+        return ""
+    place = names.index(TIME_ZONE)
+    if GEO not in names:
+        return "MIDDLEWARE has TimeZoneMiddleware without GeoMiddleware: no zone is activated."
+    if names.index(GEO) > place:
+        return "MIDDLEWARE has TimeZoneMiddleware before GeoMiddleware: no zone is activated."
+    if PAGE_CACHE in names[:place]:
+        return (
+            "MIDDLEWARE has TimeZoneMiddleware after UpdateCacheMiddleware: pages of one time zone "
+            "are stored for all."
+        )
+    return ""
 
 
 # What follows is no fault, and would be said before every command: on deploy only.

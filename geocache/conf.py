@@ -245,6 +245,11 @@ def urls_module() -> str:
     return getattr(settings, "ROOT_URLCONF", "")
 
 
+def middleware() -> list[str]:
+    """Return the dotted paths of the project's middleware, outermost first."""
+    return list(settings.MIDDLEWARE)
+
+
 def caches() -> dict[str, dict[str, Any]]:
     """Return the project's ``CACHES``."""
     return settings.CACHES

@@ -153,13 +153,16 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "Location":
-        """Return the answer that ``to_plain`` has made plain; what it does not know, it ignores.
+        """Return the answer that ``to_plain`` has made plain, perhaps in another release.
 
-        Raises ``UndecodableRecord`` when a field is missing or has another type.
+        What it does not know it ignores, and what it misses it fills in. Raises
+        ``UndecodableRecord`` when that is not an answer, or a field has another type.
         """
         try:
-            row = [plain[name] for name in FIELDS]
-            return msgspec.convert([*row, False, plain.get("stale", False)], cls)
+            known = asdict(_EMPTY) | {name: plain[name] for name in FIELDS if name in plain}
+            known |= {"address": plain["address"], "resolved_at": plain["resolved_at"]}
+            known["is_stale"] = plain.get("stale", False)
+            return msgspec.convert([*known.values()], cls)
         except (LookupError, TypeError, AttributeError, msgspec.ValidationError) as error:
             raise UndecodableRecord(f"this is not a location: {error}") from error
 
@@ -174,6 +177,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
 
 # Of the answer itself: what a row has, and what pages and files show.
 FIELDS: Final = Location.__struct_fields__[: Location.__struct_fields__.index("is_renewed")]
+_EMPTY: Final = Location(address="", resolved_at=EPOCH)
 
 
 def _great_circle_km(here: tuple[float, float], there: tuple[float, float]) -> float:

@@ -50,7 +50,7 @@ def answers_for(asked: Iterable[Asked]) -> tuple[dict[Asked, Location], set[Aske
     wanted = set(asked)
     past = _former({(address, at) for address, at in wanted if at is not None})
     present = lookup_many({address for address, at in wanted if (address, at) not in past})
-    answers: dict[Asked, Location] = dict(past)
+    answers: dict[Asked, Location] = {**past}
     for address, at in wanted - set(past):
         if present[address].reason != UNAVAILABLE:
             answers[address, at] = present[address]
@@ -102,13 +102,13 @@ def _locate(objects: list[Any]) -> None:
             objects[number].country_code = country_of(answers[asked])
 
 
-def _former(asked: set[tuple[str, datetime]]) -> dict[Asked, Location]:
+def _former(asked: set[tuple[str, datetime]]) -> dict[tuple[str, datetime], Location]:
     """Return what held at those moments and was replaced; nothing while the tables are away."""
     if not asked:
         return {}
     try:
         with savepoint_for_reading():
-            return {**former_answers(asked)}
+            return former_answers(asked)
     except DATABASE_ERRORS as error:
         log.error("geo_history_unavailable", error=str(error))
         return {}

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
+from django.db.models.base import ModelBase
 from django.utils.translation import gettext_lazy as _
 
 from geocache.client_ip import address_of
@@ -43,7 +44,7 @@ class LocatedModel(models.Model):
     def save_base(
         self,
         raw: bool = False,
-        force_insert: bool | tuple[type[models.Model], ...] = False,
+        force_insert: bool | tuple[ModelBase, ...] = False,
         force_update: bool = False,
         using: str | None = None,
         update_fields: Iterable[str] | None = None,
@@ -53,7 +54,7 @@ class LocatedModel(models.Model):
         Here and not in ``save()``, which leaves out deferred fields first. Fixtures are saved by
         Django's own method, as they are.
         """
-        if update_fields is None or self.geo_address_field in update_fields:
+        if not raw and (update_fields is None or self.geo_address_field in update_fields):
             before = (self.country_code, self.location)
             locate_objects([self])
             if update_fields is not None and before != (self.country_code, self.location):
