@@ -1,11 +1,15 @@
 import json
+import math
 import random
 import sys
 from datetime import UTC, date, datetime, timedelta, timezone
 from math import inf, nan
+from zoneinfo import ZoneInfo, available_timezones
 
+import msgspec
 import pytest
 from django.utils.safestring import mark_safe
+from django.utils.translation import override
 from msgspec.structs import replace
 
 from geocache.exceptions import UndecodableRecord
@@ -16,6 +20,7 @@ from geocache.location import (
     RECORD_VERSION,
     UNAVAILABLE,
     Location,
+    LocationDict,
     count_locations,
     dump_locations,
     load_locations,
@@ -331,3 +336,163 @@ def test_asked_on__is_the_day_of_utc_unless_nobody_asked():
     at = datetime(2026, 3, 4, 23, 30, tzinfo=timezone(timedelta(hours=-2)))
     assert a_location(resolved_at=at).last_seen_on == date(2026, 3, 5)
     assert a_location(is_renewed=True).last_seen_on == NEVER_SEEN
+
+
+# Latitude and longitude; the distances below are published ones, rounded to kilometres.
+CITIES = {
+    "London": (51.5074, -0.1278),
+    "Paris": (48.8566, 2.3522),
+    "New York": (40.7128, -74.0060),
+    "Sydney": (-33.8688, 151.2093),
+    "Suva": (-18.1248, 178.4501),
+    "Apia": (-13.8507, -171.7514),
+}
+
+
+def in_city(name):
+    latitude, longitude = CITIES[name]
+    return a_location(latitude=latitude, longitude=longitude)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "km"),
+    [
+        ("London", "Paris", 344),
+        ("London", "New York", 5570),
+        ("New York", "London", 5570),
+        ("London", "Sydney", 16993),
+        # Across the 180th meridian.
+        ("Suva", "Apia", 1151),
+        ("Paris", "Paris", 0),
+    ],
+)
+def test_distance_km__of_known_cities(here, there, km):
+    assert in_city(here).distance_km(in_city(there)) == pytest.approx(km, rel=0.002, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "degrees"),
+    [
+        ((0, 0), (0, 180), 180),
+        ((90, 0), (-90, 77), 180),
+        ((0, 0), (0, 1e-9), 1e-9),
+        ((0, 0), (0, 90), 90),
+    ],
+)
+def test_distance_km__of_far_and_near_points(here, there, degrees):
+    one, other = (a_location(latitude=lat, longitude=lon) for lat, lon in (here, there))
+    assert one.distance_km(other) == pytest.approx(6371.0088 * math.radians(degrees), rel=1e-12)
+
+
+@pytest.mark.parametrize("missing", [{"latitude": None}, {"longitude": None}, {"latitude": nan}])
+def test_distance_km__without_coordinates_is_none(missing):
+    known, unknown = a_location(latitude=0.0, longitude=0.0), replace(FULL, **missing)
+    assert known.distance_km(unknown) is unknown.distance_km(known) is None
+    assert known.distance_km(known) == 0
+
+
+@pytest.mark.parametrize("other", [None, LONDON, (51.5, 0), {"latitude": 1, "longitude": 1}])
+def test_distance_km__of_something_else_is_a_type_error(other):
+    with pytest.raises(TypeError, match=r"^distance_km takes a Location, not "):
+        FULL.distance_km(other)
+
+
+def test_to_geojson__is_a_feature_with_a_point():
+    feature = FULL.to_geojson()
+    assert feature == json.loads(json.dumps(feature))
+    assert feature["type"] == "Feature"
+    assert feature["geometry"] == {"type": "Point", "coordinates": [-0.0931, 51.5142]}
+    assert feature["properties"] == FULL.to_plain()
+
+
+def test_to_geojson__without_coordinates_has_no_geometry():
+    assert EMPTY.to_geojson()["geometry"] is None
+
+
+def test_zone_info__is_that_of_the_place():
+    assert FULL.zone_info == ZoneInfo("Europe/London")
+    assert a_location(time_zone="America/Argentina/Buenos_Aires").zone_info is not None
+    assert a_location(time_zone="Etc/GMT+5").zone_info is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "Nowhere/Town",
+        "Europe",
+        "Europe/London/",
+        "Europe//London",
+        "../../etc/passwd",
+        "Europe/../UTC",
+        "/etc/localtime",
+        "localtime",
+        "right/UTC",
+        "Factory",
+        "zone.tab",
+        "a\0b",
+        "Europe/\ud800",
+        "x" * 5000,
+        "X" * 5000,
+        "Köln",
+        "Europe/London\n",
+        "C:\\zones",
+    ],
+)
+def test_zone_info__what_is_no_zone_is_none(name):
+    assert a_location(time_zone=name).zone_info is None
+
+
+def test_zone_info__every_zone_of_the_library_is_known():
+    names = available_timezones() - {"localtime", "Factory"}
+    assert [one for one in names if a_location(time_zone=one).zone_info is None] == []
+
+
+def test_country__name_flag_and_continent_are_those_of_the_reader():
+    with override("de"):
+        assert FULL.country_name == "Vereinigtes Königreich"
+    assert (FULL.country_name, FULL.flag, FULL.continent) == ("United Kingdom", "🇬🇧", "EU")
+    assert FULL.continent_name == "Europe"
+
+
+def test_country__what_is_not_known_is_empty():
+    assert (EMPTY.country_name, EMPTY.flag, EMPTY.continent, EMPTY.continent_name) == ("",) * 4
+    strange = a_location(country_code="QQ")
+    assert (strange.country_name, strange.continent) == ("QQ", "")
+
+
+def test_to_plain__is_a_location_dict():
+    for location in (FULL, EMPTY, replace(FULL, is_stale=True, latitude=51)):
+        plain = location.to_plain()
+        assert msgspec.convert(plain, LocationDict) == plain
+        assert list(plain) == list(LocationDict.__annotations__)
+
+
+def test_from_plain__reads_what_to_plain_has_written():
+    for location in (FULL, EMPTY, replace(FULL, is_stale=True)):
+        assert Location.from_plain(json.loads(json.dumps(location.to_plain()))) == location
+
+
+def test_from_plain__fields_of_another_release():
+    plain = {"address": LONDON, "resolved_at": NOON.isoformat(), "later": 7}
+    assert Location.from_plain(plain) == Location(address=LONDON, resolved_at=NOON)
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        None,
+        7,
+        "text",
+        [],
+        {},
+        {"address": LONDON},
+        FULL.to_plain() | {"latitude": "north"},
+        FULL.to_plain() | {"address": None},
+        FULL.to_plain() | {"resolved_at": "yesterday"},
+        FULL.to_plain() | {"resolved_at": "2026-01-02T12:00:00"},
+    ],
+)
+def test_from_plain__anything_else_is_undecodable(plain):
+    with pytest.raises(UndecodableRecord, match="this is not a location"):
+        Location.from_plain(plain)

@@ -50,7 +50,7 @@ def answers_for(asked: Iterable[Asked]) -> tuple[dict[Asked, Location], set[Aske
     wanted = set(asked)
     past = _former({(address, at) for address, at in wanted if at is not None})
     present = lookup_many({address for address, at in wanted if (address, at) not in past})
-    answers: dict[Asked, Location] = {**past}
+    answers: dict[Asked, Location] = dict(past.items())
     for address, at in wanted - set(past):
         if present[address].reason != UNAVAILABLE:
             answers[address, at] = present[address]
