@@ -446,14 +446,14 @@ def check_import_options(**_: Any) -> list[CheckMessage]:
 @register()
 def check_time_zone_middleware(**_: Any) -> list[CheckMessage]:
     """Check that the time zone of visitors is activated where they are known and pages cached."""
-    problem = _order_problem(conf.middleware())
+    problem = order_problem(conf.middleware())
     if not problem:
         return []
     hint = f'Write "{GEO}", then "{TIME_ZONE}", first in MIDDLEWARE.'
     return [Caution(problem, hint=hint, id="geocache.W060")]
 
 
-def _order_problem(names: Sequence[str]) -> str:
+def order_problem(names: Sequence[str]) -> str:
     """Return what is wrong with the place of ``TimeZoneMiddleware``, or the empty text."""
     if TIME_ZONE not in names:
         return ""

@@ -36,6 +36,11 @@ def name(code: str) -> str:
     return _name_in(code, get_language())
 
 
+def label(code: str) -> str:
+    """Return flag and name of a code, the code itself where no name is known."""
+    return f"{flag(code)} {name(code) or code}".strip()
+
+
 def sort_key(word: str) -> str:
     """Return what sorts ``word`` as a dictionary does: Ägypten stands among the words with A."""
     return "".join(one for one in normalize("NFKD", word) if not combining(one)).casefold()

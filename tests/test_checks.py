@@ -20,6 +20,7 @@ from geocache.bans import own_addresses
 from geocache.cache import backends
 from geocache.cache.embedded import FILE_NAME, EmbeddedCache
 from geocache.journal.flush import flush_dirty
+from geocache.located import checks as located_checks
 from geocache.lookup import lookup
 from geocache.models import checks as database_checks
 from geocache.providers import mmdb_verification
@@ -417,7 +418,7 @@ def test_check_settings__what_is_not_of_its_kind_is_one_error(settings: Any, giv
 
 def test_checks__no_two_share_an_id_and_each_is_documented() -> None:
     uses: dict[str, set[str]] = {}
-    for module in (journal_checks, database_checks, page_checks):
+    for module in (journal_checks, database_checks, located_checks, page_checks):
         for name, check in vars(module).items():
             if name.startswith("check_") and check.__module__ == module.__name__:
                 for one in re.findall(r"geocache\.[EWI]\d{3}", inspect.getsource(check)):
@@ -620,3 +621,25 @@ def test_check_something_can_be_banned__settings_that_protect_everything(
 ) -> None:
     settings.GEOCACHE = {**settings.GEOCACHE, "BAN_ACTION": ACTION, **given}
     assert ids() == said
+
+
+GEO = "geocache.middleware.GeoMiddleware"
+TIME_ZONE = "geocache.middleware.TimeZoneMiddleware"
+PAGE_CACHE = "django.middleware.cache.UpdateCacheMiddleware"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ([], ""),
+        ([GEO], ""),
+        ([GEO, TIME_ZONE, PAGE_CACHE], ""),
+        ([TIME_ZONE], "without GeoMiddleware"),
+        ([TIME_ZONE, GEO], "before GeoMiddleware"),
+        ([PAGE_CACHE, GEO, TIME_ZONE], "after UpdateCacheMiddleware"),
+    ],
+)
+def test_check_time_zone_middleware__its_place(settings: Any, names: list[str], said: str) -> None:
+    settings.MIDDLEWARE = [*names, *settings.MIDDLEWARE]
+    found = [one for one in checks.run_checks() if one.id == "geocache.W060"]
+    assert [said in one.msg for one in found] == [True] * bool(said)

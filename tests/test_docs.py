@@ -1,5 +1,6 @@
 """The examples of docs/integration.md, signals.md and testing.md, run as they stand there."""
 
+import io
 import logging
 import re
 import sys
@@ -7,18 +8,22 @@ import types
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
+from zoneinfo import ZoneInfo
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib import admin
 from django.contrib.auth.signals import user_logged_in
 from django.core.checks import run_checks
+from django.core.management import call_command
 from django.template import Context, Template
 from django.test import AsyncRequestFactory
+from django.test.utils import isolate_apps
 from django.utils import translation
 from django.utils.module_loading import import_string
 
 from geocache import client_ip
+from geocache.checks import order_problem
 from geocache.journal.flush import flush_dirty
 from geocache.journal.recorder import record
 from geocache.middleware import GeoMiddleware
@@ -27,7 +32,7 @@ from geocache.signals import location_changed
 from tests import visits
 from tests.factories import LONDON, NOON, a_location, a_row, a_viewer
 from tests.support.host_project import PYTEST, HostProject
-from tests.visits.models import Visit
+from tests.visits.models import Login, Visit
 
 pytestmark = pytest.mark.django_db
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -59,8 +64,9 @@ def site(override_locations, monkeypatch):
 
 def test_docs__every_example_is_run_here():
     blocks = re.findall(r"^```(\w+)$", PAGE, re.MULTILINE)
-    assert (blocks.count("python"), blocks.count("django")) == (11, 3)
-    assert len(blocks) == 14
+    assert (blocks.count("python"), blocks.count("django")) == (16, 3)
+    assert blocks.count("console") == 1
+    assert len(blocks) == 20
     assert re.findall(r"^```(\w+)$", SIGNALS, re.MULTILINE) == ["python"] * 3
 
 
@@ -77,6 +83,57 @@ def test_docs__middleware_and_views(rf):
     request = AsyncRequestFactory().get("/")
     request.META["REMOTE_ADDR"] = LONDON
     assert async_to_sync(awelcome)(request).text == "Hello, GB!"
+
+
+def test_docs__typed_request(rf):
+    (code,) = examples("A typed request", "python")
+    city = GeoMiddleware(run(code)["city"])
+    assert city(rf.get("/", REMOTE_ADDR=LONDON)).text == "London"
+
+
+def test_docs__what_an_answer_tells(override_locations):
+    places = {
+        LONDON: ANSWER | {"latitude": 51.5074, "longitude": -0.1278, "time_zone": "Europe/London"},
+        "81.2.69.160": {"latitude": 48.8566, "longitude": 2.3522},
+    }
+    override_locations(places)
+    (code,) = examples("What an answer tells", "python")
+    names = run(code)
+    place = names["place"]
+    for line in code.splitlines():
+        expression, _, said = line.partition("  # ")
+        if said.startswith(('"', "ZoneInfo")):
+            expected = eval(re.match(r'"[^"]*"(, "[^"]*")*|ZoneInfo\(.*\)', said)[0])
+            assert isinstance(expected, str | tuple | ZoneInfo)
+            assert eval(expression, names) == expected
+    assert round(place.distance_km(names["lookup"]("81.2.69.160")), 1) == 343.6
+    assert place.to_geojson()["type"] == "Feature"
+    assert place.to_plain()["city"] == "London"
+
+
+@isolate_apps("tests.visits")
+def test_docs__located_model():
+    code, bulk = examples("Country and location kept with an object", "python")
+    comment = run(code)["Comment"]
+    assert comment.check() == []
+    assert [one.country_code for one in run(bulk)["keep"]([LONDON, None])] == ["GB", ""]
+
+
+def test_docs__commands():
+    Login.objects.bulk_create([Login(ip=LONDON)])
+    section = "Country and location kept with an object"
+    (commands,) = examples(section, "console")
+    for line in commands.splitlines():
+        call_command(*line.partition("manage.py ")[2].split(), stdout=io.StringIO())
+    assert Login.objects.get().country_code == "GB"
+
+
+def test_docs__time_zone_middleware():
+    (code,) = examples("The visitor's time zone", "python")
+    names = [one for one in run(code)["MIDDLEWARE"] if one is not ...]
+    assert order_problem(names) == ""
+    for name in names:
+        assert import_string(name)
 
 
 def test_docs__trusted_proxies():

@@ -20,8 +20,7 @@ class AnswerColumns:
         """Return flag and name, or why there is none."""
         if row.reason:
             return f"({row.get_reason_display()})"
-        name = countries.name(row.country_code) or row.country_code
-        return f"{countries.flag(row.country_code)} {name}".strip()
+        return countries.label(row.country_code)
 
     @admin.display(description=_("address"), ordering="sort_key")
     def address_text(self, row: GeoCache) -> str:
@@ -61,6 +60,6 @@ class AnswerColumns:
 
 
 def _line(answer: Location) -> str:
-    country = countries.name(answer.country_code) or answer.country_code
+    country = answer.country_name or gettext("Nothing known")
     operator = f"AS{answer.asn} {answer.organization}" if answer.asn else answer.organization
-    return ", ".join(filter(None, (country or gettext("Nothing known"), answer.city, operator)))
+    return ", ".join(filter(None, (country, answer.city, operator)))

@@ -54,8 +54,7 @@ def _country_of(field: str) -> Column:
             return ""
         if answer.reason:
             return f"({Reason.label_of(answer.reason)})"
-        name = countries.name(answer.country_code) or answer.country_code
-        return f"{countries.flag(answer.country_code)} {name}".strip()
+        return countries.label(answer.country_code)
 
     return country
 

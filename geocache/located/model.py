@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
-from django.core.checks import CheckMessage, Error
-from django.core.exceptions import FieldDoesNotExist
+from django.core.checks import CheckMessage
 from django.db import models
 from django.db.models.base import ModelBase
 from django.utils.translation import gettext_lazy as _
 
 from geocache.client_ip import address_of
+from geocache.located.checks import check_names
 from geocache.located.field import LocationField
 from geocache.located.locate import locate_objects
 
@@ -64,38 +64,4 @@ class LocatedModel(models.Model):
     @classmethod
     def check(cls, **options: Any) -> list[CheckMessage]:
         """Check that the attributes name fields."""
-        hint = "See LocatedModel in docs/integration.md."
-        problems = [
-            Error(f"{cls.__name__}.{problem}", obj=cls, hint=hint, id="geocache.E060")
-            for problem in _problems(cls)
-        ]
-        return [*super().check(**options), *problems]
-
-
-def _problems(model: type[LocatedModel]) -> list[str]:
-    problems = []
-    if not isinstance(model._meta.get_field("location"), LocationField):
-        problems.append("location is a field of another kind: LocatedModel needs this name.")
-    address = _field(model, model.geo_address_field)
-    if address is None or address.is_relation:
-        problems.append(
-            f"geo_address_field is {model.geo_address_field!r}: name the field of the model that "
-            "holds an IP address."
-        )
-    if model.geo_time_field and not isinstance(
-        _field(model, model.geo_time_field), models.DateTimeField
-    ):
-        problems.append(
-            f"geo_time_field is {model.geo_time_field!r}: name a DateTimeField of the model, or "
-            "leave it out."
-        )
-    return problems
-
-
-def _field(model: type[models.Model], name: str) -> Any:
-    """Return the field of a column, or None."""
-    try:
-        found = model._meta.get_field(name)
-    except FieldDoesNotExist:
-        return None
-    return found if found.concrete else None
+        return [*super().check(**options), *check_names(cls)]

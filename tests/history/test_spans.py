@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from geocache.history.spans import answer_on, parse_day, past_spans
+from geocache.history.spans import answer_on, former_answers, parse_day, past_spans
 from tests.factories import LONDON, NOON, a_row
 
 pytestmark = pytest.mark.django_db
@@ -74,3 +74,18 @@ def test_parse_day__as_iso_writes_it() -> None:
 def test_parse_day__refuses_all_else(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_day(text)
+
+
+@pytest.mark.usefixtures("moved")
+def test_former_answers__what_held_at_each_moment(django_assert_num_queries: Any) -> None:
+    moments = [NOON + days * DAY for days in (-1, 0, 4, 5, 9, 20)]
+    with django_assert_num_queries(1):
+        found = former_answers([("8.8.8.8", NOON), *((LONDON, at) for at in moments)])
+    cities = {at: answer.city for (_, at), answer in found.items()}
+    # Before the first nothing was known, and the last still holds.
+    assert list(map(cities.get, moments)) == [None, "London", "London", "Leeds", None, None]
+
+
+def test_former_answers__of_nothing_ask_nothing(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        assert former_answers([]) == {}

@@ -18,6 +18,7 @@ from geocache.located.backfill import (
     located_models,
     unlocated,
 )
+from geocache.located.checks import name_problems
 from geocache.located.model import LocatedModel
 from geocache.management import options, progress
 from geocache.management.base_command import ShellCommand
@@ -115,9 +116,8 @@ def _model(label: str) -> type[LocatedModel]:
     models = located_models()
     found = {name.lower(): model for name, model in models.items()}.get(label.lower())
     if found is not None:
-        problems = [one.msg for one in found.check() if one.id == "geocache.E060"]
-        if problems:
-            raise CommandError(problems[0])
+        if problems := name_problems(found):
+            raise CommandError(f"{found.__name__}.{problems[0]}")
         return found
     if not models:
         raise CommandError("No model of this project is a LocatedModel: see docs/integration.md.")

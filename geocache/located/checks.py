@@ -1,0 +1,47 @@
+"""The system check of a ``LocatedModel``: what its attributes name is there."""
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Error
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+
+from geocache.located.field import LocationField
+
+
+def check_names(model: type[Any]) -> list[CheckMessage]:
+    """Check that the attributes of a ``LocatedModel`` name fields of the right kind."""
+    hint = "See LocatedModel in docs/integration.md."
+    return [
+        Error(f"{model.__name__}.{problem}", obj=model, hint=hint, id="geocache.E060")
+        for problem in name_problems(model)
+    ]
+
+
+def name_problems(model: type[Any]) -> list[str]:
+    """Return what is wrong with the names, each in one line."""
+    problems = []
+    if not isinstance(_column(model, "location"), LocationField):
+        problems.append("location is a field of another kind: LocatedModel needs this name.")
+    address = _column(model, model.geo_address_field)
+    if address is None or address.is_relation:
+        problems.append(
+            f"geo_address_field is {model.geo_address_field!r}: name the field of the model that "
+            "holds an IP address."
+        )
+    moment = _column(model, model.geo_time_field)
+    if model.geo_time_field and not isinstance(moment, models.DateTimeField):
+        problems.append(
+            f"geo_time_field is {model.geo_time_field!r}: name a DateTimeField of the model, or "
+            "leave it out."
+        )
+    return problems
+
+
+def _column(model: type[Any], name: str) -> Any:
+    """Return the field of a column, or None."""
+    try:
+        found = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+    return found if found.concrete else None
