@@ -450,7 +450,7 @@ def check_time_zone_middleware(**_: Any) -> list[CheckMessage]:
     if not problem:
         return []
     hint = f'Write "{GEO}", then "{TIME_ZONE}", first in MIDDLEWARE.'
-    return [Caution(problem, hint=hint, id="geocache.W060")]
+    return [Caution(problem, hint=hint, id="geocache.W066")]
 
 
 def order_problem(names: Sequence[str]) -> str:

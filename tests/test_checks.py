@@ -641,5 +641,5 @@ PAGE_CACHE = "django.middleware.cache.UpdateCacheMiddleware"
 )
 def test_check_time_zone_middleware__its_place(settings: Any, names: list[str], said: str) -> None:
     settings.MIDDLEWARE = [*names, *settings.MIDDLEWARE]
-    found = [one for one in checks.run_checks() if one.id == "geocache.W060"]
+    found = [one for one in checks.run_checks() if one.id == "geocache.W066"]
     assert [said in one.msg for one in found] == [True] * bool(said)

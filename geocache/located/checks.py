@@ -13,7 +13,7 @@ def check_names(model: type[Any]) -> list[CheckMessage]:
     """Check that the attributes of a ``LocatedModel`` name fields of the right kind."""
     hint = "See LocatedModel in docs/integration.md."
     return [
-        Error(f"{model.__name__}.{problem}", obj=model, hint=hint, id="geocache.E060")
+        Error(f"{model.__name__}.{problem}", obj=model, hint=hint, id="geocache.E066")
         for problem in name_problems(model)
     ]
 

@@ -7,9 +7,9 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.fields.json import KeyTransform
 
-from geocache.log import get_logger
 from geocache.exceptions import UndecodableRecord
 from geocache.location import Location
+from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from typing import Any, Final, TypeVar
 
 from django.utils import timezone
 
-from geocache.log import get_logger
 from geocache.addresses import normalise
 from geocache.exceptions import InvalidAddress
 from geocache.history.spans import former_answers
 from geocache.location import UNAVAILABLE, Location
+from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.lookup import lookup_many
 from geocache.models.connection import DATABASE_ERRORS, savepoint_for_reading

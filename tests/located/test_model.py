@@ -262,6 +262,6 @@ def test_check__wrong_names_are_one_line(names, said):
         class Meta:
             app_label = "visits"
 
-    (problem,) = [one for one in Wrong.check() if one.id == "geocache.E060"]
+    (problem,) = [one for one in Wrong.check() if one.id == "geocache.E066"]
     assert problem.msg.startswith(f"Wrong.{said}")
     assert "\n" not in problem.msg
