@@ -137,7 +137,14 @@ def test_is_flush_scheduled__by_a_flush_of_the_last_two_hours(
     hours: float | None, is_scheduled: bool
 ) -> None:
     if hours is not None:
-        FlushRun.objects.create(started_at=NOON - timedelta(hours=hours), seconds=0)
+        FlushRun.objects.create(
+            started_at=NOON - timedelta(hours=hours),
+            seconds=1,
+            flushed=1,
+            rejected=0,
+            pending=0,
+            timed_out=False,
+        )
     assert read_status(NOON).is_flush_scheduled is is_scheduled
 
 

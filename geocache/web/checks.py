@@ -8,7 +8,6 @@ from django.urls import get_resolver
 
 from geocache import conf
 from geocache.mounts import page_url
-from geocache.web import frame, log_in
 
 
 @register(Tags.templates)
@@ -16,6 +15,9 @@ def check_base_template(**_: Any) -> list[CheckMessage]:
     """Check that the project's template for the pages is there, and has the blocks they fill."""
     if conf.problems():
         return []
+    # What these need is loaded by processes that show pages, and by the checks alone.
+    from geocache.web import frame  # noqa: PLC0415 - see above
+
     problem = frame.problem()
     hint = 'See "In the frame of your site" in docs/integration.md.'
     said = f'GEOCACHE["BASE_TEMPLATE"]: {problem}.'
@@ -27,6 +29,8 @@ def check_log_in(**_: Any) -> list[CheckMessage]:
     """Check that somebody who has to log in can be sent somewhere."""
     if not _has_pages():
         return []
+    from geocache.web import log_in  # noqa: PLC0415 - see above
+
     problem = log_in.problem()
     hint = "Set LOGIN_URL to the project's page to log in, or include the addresses of the admin."
     return [Caution(f"{problem}.", hint=hint, id="geocache.W060")] if problem else []

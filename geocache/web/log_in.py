@@ -3,7 +3,6 @@
 from typing import Final
 from urllib.parse import urlsplit
 
-from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
 from django.utils.translation import get_language
@@ -40,6 +39,9 @@ def ask_to_log_in(request: HttpRequest) -> HttpResponse:
     # Another host is given the whole address to come back to, as by Django's own decorator.
     is_here = not urlsplit(url).netloc
     back = request.get_full_path() if is_here else request.build_absolute_uri()
+    # Without a model of users it cannot be imported, and the checks say so.
+    from django.contrib.auth.views import redirect_to_login  # noqa: PLC0415 - see above
+
     return redirect_to_login(back, url)
 
 
