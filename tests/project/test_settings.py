@@ -1,3 +1,4 @@
+import ast
 import os
 import stat
 import subprocess
@@ -69,6 +70,37 @@ def test_settings__nonsense_is_refused_in_one_line(tmp_path, variables, words):
     done = manage(tmp_path, "check", **variables)
     assert_refused(done, *words)
     assert "hunter2" not in done.stderr
+
+
+def test_settings__no_later_line_replaces_a_setting():
+    syntax = ast.parse((ROOT / "project/settings.py").read_text())
+    assigned = [
+        target.id
+        for node in ast.walk(syntax)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
+    assert sorted(assigned) == sorted(set(assigned))
+
+
+@pytest.mark.parametrize(
+    ("url", "is_silenced"), [("mysql://root@127.0.0.1:3306/geo", True), ("sqlite:///x", False)]
+)
+def test_settings__missing_partial_indexes_are_silenced_for_mariadb_alone(
+    tmp_path, url, is_silenced
+):
+    done = manage(
+        tmp_path,
+        "shell",
+        "--no-imports",
+        "-c",
+        "from django.conf import settings; print(*settings.SILENCED_SYSTEM_CHECKS)",
+        DATABASE_URL=url,
+    )
+    silenced = done.stdout.split()
+    assert ("models.W037" in silenced) is is_silenced, done.stderr
+    assert {"security.W005", "security.W021"} <= set(silenced)
 
 
 def test_settings__a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path):
