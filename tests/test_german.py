@@ -31,7 +31,7 @@ from tests.support.assertions import assert_valid_html
 from tests.support.blocklists import an_entry, imported, imported_entries
 from tests.support.processes import ROOT
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.any_services, pytest.mark.django_db]
 
 GERMAN = {"accept-language": "de-AT,de;q=0.9,en;q=0.5"}
 # What people read, or have read to them.

@@ -17,7 +17,7 @@ from geocache.models import AnswerHistory, FlushRun, RejectedEntry
 from tests.factories import ASN_RECORD, CITY_RECORD, LONDON, a_location, a_token, an_admin, an_mmdb
 from tests.support.assertions import assert_no_inline_code, assert_valid_html
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.any_services, pytest.mark.django_db]
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 ADMIN_PAGES = [
     "/admin/",

@@ -20,6 +20,7 @@ from tests.support.blocklists import imported
 
 # Not in one transaction: a text that PostgreSQL refuses would end it.
 pytestmark = [
+    pytest.mark.cache_decides,
     pytest.mark.django_db(transaction=True),
     # A date without a time is one without a time zone.
     pytest.mark.filterwarnings("ignore:DateTimeField:RuntimeWarning"),

@@ -17,7 +17,7 @@ from tests.support.ban_actions import use_action
 from tests.support.blocklists import imported
 from tests.support.fail2ban_server import JAIL, Jail, a_jail, has_networks
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db]
+pytestmark = [pytest.mark.any_services, pytest.mark.slow, pytest.mark.django_db]
 
 LOSSY = """\
 [INCLUDES]

@@ -24,6 +24,8 @@ from tests.factories import use_dummy_provider
 from tests.support.ban_actions import many_entries, use_action
 from tests.support.blocklists import imported
 
+pytestmark = pytest.mark.any_services
+
 ENTRIES = ["1.1.1.1", "1.1.1.0/24", "5.6.7.8", "2a02:6b8::/32", "2a02:6b8::1"]
 
 

@@ -16,6 +16,8 @@ from tests.factories import many_locations
 from tests.support import processes
 from tests.support.blocklists import kept
 
+pytestmark = pytest.mark.any_services
+
 FLUSH = "geo_cache_flush"
 READER = b"geocache.blocklists.reader"
 # What Python runs first in each process: the reader of lists does nothing else any more.

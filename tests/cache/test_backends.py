@@ -22,6 +22,8 @@ from geocache.cache.embedded import FILE_NAME, TRANSACTION_KEYS, EmbeddedCache
 from geocache.exceptions import CacheUnusable
 from tests.conftest import require
 
+pytestmark = pytest.mark.cache_decides
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 

@@ -6,6 +6,8 @@ from geocache.cache import circuit_breaker
 from geocache.cache.circuit_breaker import CircuitBreaker
 from geocache.exceptions import CacheSilent, ProviderError
 
+pytestmark = pytest.mark.cache_decides
+
 
 class Clock:
     now = 0.001

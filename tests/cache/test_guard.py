@@ -11,6 +11,8 @@ from geocache.journal import segments
 from geocache.location import load_locations
 from tests.support.redis_server import a_redis_server
 
+pytestmark = pytest.mark.cache_decides
+
 
 @pytest.mark.parametrize(
     "error", [OSError("gone"), RedisConnectionError("gone"), sqlite3.OperationalError("gone")]

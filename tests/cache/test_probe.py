@@ -17,6 +17,8 @@ from tests.conftest import require
 from tests.support import cache_set_ups
 from tests.support.cache_set_ups import SET_UPS, djangos, two_servers, with_django_redis
 
+pytestmark = pytest.mark.any_services
+
 
 class Cache(EmbeddedCache):
     """A cache that does as it should, but is not the app's own."""

@@ -29,6 +29,8 @@ from tests.support import commands, processes
 from tests.support.database_server import NETWORKS, NEW, NEWER, OLD, Service, a_database, a_tar
 from tests.support.receivers import connected, receiving
 
+pytestmark = pytest.mark.any_services
+
 PATH = "/city.mmdb"
 
 

@@ -24,6 +24,8 @@ from geocache.downloads.urls import Allowed
 from geocache.exceptions import UpdateError
 from tests.support.database_server import Service
 
+pytestmark = pytest.mark.any_services
+
 AUTH = ("1234", "key")
 
 

@@ -14,7 +14,7 @@ from tests.support import processes
 from tests.support.redis_server import a_redis_server
 from tests.support.wall_clock import WallClock
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.any_services, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 HOUR = 3600
 

@@ -23,7 +23,7 @@ from geocache.models import GeoCache, RejectedEntry
 from tests.factories import use_dummy_provider
 from tests.support import processes
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.any_services, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from tests.conftest import is_listening, require
 from tests.faults import pairs
 from tests.support.cache_set_ups import SET_UPS, has_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.any_services, pytest.mark.slow]
 
 ROOT = Path(__file__).parent.parent.parent
 # The place where a server of each kind usually listens.

@@ -18,7 +18,7 @@ from tests.factories import a_location, use_dummy_provider
 from tests.support import processes
 from tests.support.redis_server import a_redis_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.cache_decides, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 WRITERS = 200
 KINDS = re.compile(r"^.*?:1:(?:[0-9a-f]{6}:)?(?P<kind>[a-z]+)(:|$)")

@@ -27,7 +27,7 @@ from tests.factories import NOON, a_location, many_locations, use_dummy_provider
 from tests.support import processes
 from tests.support.redis_server import a_redis_server, free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.cache_decides, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 HOUR = 3600 * 10**9
 PROVIDER = """

@@ -20,7 +20,7 @@ from geocache.models import GeoCache
 from tests.factories import a_location, many_locations, use_dummy_provider
 from tests.support.redis_server import RedisServer, a_redis_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db]
+pytestmark = [pytest.mark.cache_decides, pytest.mark.slow, pytest.mark.django_db]
 
 
 @pytest.fixture

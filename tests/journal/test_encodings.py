@@ -14,7 +14,7 @@ from tests.conftest import is_listening, require
 from tests.faults.pairs import MARIADB_URL, PAIRS, POSTGRES_URL, scratch
 from tests.support.processes import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.any_services, pytest.mark.slow]
 
 CITIES = ["London", "Zürich", "Łódź", "東京", "😀"]
 FLUSH = f"""

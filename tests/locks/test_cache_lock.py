@@ -11,6 +11,8 @@ from geocache.locks.cache_lock import CacheLock
 from project import environment
 from tests.support.processes import start_script, stop
 
+pytestmark = pytest.mark.any_services
+
 
 @pytest.fixture(params=["embedded", "redis"], autouse=True)
 def cache(request, settings, monkeypatch):

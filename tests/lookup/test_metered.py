@@ -24,7 +24,7 @@ from tests.factories import LONDON, MOSCOW_V6, a_location, a_row
 from tests.support.metered_provider import asked, configured, use_tallying_provider
 from tests.support.processes import start_script, stop, wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.cache_decides, pytest.mark.django_db(transaction=True)]
 
 NEIGHBOUR = "81.2.69.7"
 

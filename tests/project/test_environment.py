@@ -14,6 +14,8 @@ from geocache.providers.http.maxmind import MaxMindProvider
 from project import environment
 from tests.support.tcp_proxy import a_black_hole
 
+pytestmark = pytest.mark.any_services
+
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch):

@@ -14,7 +14,7 @@ from project.lockout import NETWORK_FAILURE_LIMIT, WIDE_FAILURE_LIMIT
 from tests.factories import LONDON, a_viewer, an_admin
 from tests.support.assertions import WRITES, assert_is_page
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.any_services, pytest.mark.django_db]
 PAGES = ["/login/", "/admin/login/"]
 LIMIT = 10
 

@@ -20,6 +20,8 @@ from geocache.providers.mmdb_copies import FOLDER, copy_of, remove_copies
 from geocache.providers.verified_files import Stamp
 from tests.factories import CITY_RECORD, LONDON, an_mmdb
 
+pytestmark = pytest.mark.any_services
+
 NETWORK = "81.2.69.0/24"
 
 

@@ -19,6 +19,8 @@ from geocache.providers.mmdb_verification import Verification, waiting_for_verif
 from geocache.providers.verified_files import KEPT_FILES, Stamp, VerifiedFiles
 from tests.factories import CITY_RECORD, LONDON, an_mmdb
 
+pytestmark = pytest.mark.any_services
+
 NETWORK = "81.2.69.0/24"
 
 

@@ -13,6 +13,8 @@ from geocache.providers.mounted_files import is_replaced_outside
 from tests.conftest import require
 from tests.factories import CITY_RECORD, an_mmdb
 
+pytestmark = pytest.mark.any_services
+
 MOUNTING = shutil.which("unshare") and os.geteuid() == 0
 PROGRAM = """
 import sys

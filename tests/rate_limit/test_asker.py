@@ -9,7 +9,7 @@ from geocache.lookup.plan import payable_count
 from tests.factories import LONDON, a_row, a_stranger, a_token, a_viewer, use_dummy_provider
 from tests.support.assertions import assert_is_page
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.cache_decides, pytest.mark.django_db]
 
 
 @pytest.fixture(autouse=True)

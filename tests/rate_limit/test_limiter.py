@@ -7,6 +7,8 @@ from geocache.cache import backends
 from geocache.exceptions import RateExceeded
 from geocache.rate_limit import limiter
 
+pytestmark = pytest.mark.cache_decides
+
 
 def use_rate(settings, rate):
     settings.GEOCACHE = {**settings.GEOCACHE, "LOOKUP_RATE": rate}

@@ -22,6 +22,8 @@ from geocache.scheduler.job_store import MirroredJobStore
 from tests.factories import a_location, many_locations
 from tests.support import processes
 
+pytestmark = pytest.mark.cache_decides
+
 FLUSH = "geo_cache_flush"
 
 
