@@ -48,22 +48,24 @@ def ours() -> list[str]:
 PAGES = [*ours(), f"/lookup/?ip={LONDON}", *ADMIN_PAGES]
 
 
-@pytest.fixture
-def hostile(settings, tmp_path, client):
-    """A database whose every name is hostile, an answer of it in the table, and an admin."""
+@pytest.fixture(scope="module")
+def hostile_databases(tmp_path_factory):
+    """Databases whose every name is hostile: one file each, as each is verified by a process."""
+    folder = tmp_path_factory.mktemp("hostile")
     place: Any = json.loads(json.dumps(CITY_RECORD))
     place["city"]["names"] = place["subdivisions"][0]["names"] = {"en": HOSTILE}
     place["postal"]["code"] = place["location"]["time_zone"] = HOSTILE
     operator = {**ASN_RECORD, "autonomous_system_organization": HOSTILE}
-    settings.GEOCACHE = {
-        **settings.GEOCACHE,
-        "DATABASES": [
-            an_mmdb(tmp_path / "city.mmdb", {"81.2.69.0/24": place}),
-            an_mmdb(
-                tmp_path / "asn.mmdb", {"81.2.69.0/24": operator}, database_type="GeoLite2-ASN"
-            ),
-        ],
-    }
+    return [
+        an_mmdb(folder / "city.mmdb", {"81.2.69.0/24": place}),
+        an_mmdb(folder / "asn.mmdb", {"81.2.69.0/24": operator}, database_type="GeoLite2-ASN"),
+    ]
+
+
+@pytest.fixture
+def hostile(settings, hostile_databases, client):
+    """A hostile answer in the table, and an admin."""
+    settings.GEOCACHE = {**settings.GEOCACHE, "DATABASES": hostile_databases}
     assert lookup(LONDON).organization == HOSTILE
     flush_dirty(10)
     record([a_location(resolved_at=datetime.now(UTC), city=f"Other {HOSTILE}")])

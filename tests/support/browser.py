@@ -1,7 +1,15 @@
 """The real browser that tests and screenshots drive."""
 
+import atexit
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -21,11 +29,41 @@ ARGUMENTS = [
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run a browser. While its event loop runs, Django refuses the ORM in this thread."""
+    """Give a browser. While its event loop runs, Django refuses the ORM here.
+
+    One Chromium serves all tests of a process: a connection has windows and cookies of its own.
+    """
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.connect(_endpoint())
         yield browser
         browser.close()
+
+
+@cache
+def _endpoint() -> str:
+    """Start a Chromium, and return where it listens."""
+    options = {"executablePath": str(CHROMIUM), "args": ARGUMENTS}
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as config:
+        json.dump(options, config)
+        config.flush()
+        command = [sys.executable, "-m", "playwright", "launch-server"]
+        server = subprocess.Popen(
+            [*command, "--browser", "chromium", "--config", config.name],
+            stdout=subprocess.PIPE,
+            text=True,
+            # A group of its own: the server is a child of this command, and ends with it.
+            start_new_session=True,
+        )
+        assert server.stdout
+        listening = server.stdout.readline().strip()
+    assert listening.startswith("ws://"), listening
+    atexit.register(_stop, server)
+    return listening
+
+
+def _stop(server: subprocess.Popen[str]) -> None:
+    os.killpg(server.pid, signal.SIGTERM)
+    server.communicate(timeout=30)
 
 
 def log_in(page: Page, url: str = "/login/") -> None:
