@@ -59,6 +59,8 @@ PAIRS = [
 ]
 OLDEST, NEWEST = PAIRS[0], PAIRS[-1]
 UNIT = ("-m", "not slow and not browser")
+# What waits is stolen: slow tests stand together, and one process would be left with them.
+SPREAD = ("-n", "auto", "--dist", "worksteal", "--durations=5")
 
 
 def install(session: nox.Session, django: str, *more: str) -> None:
@@ -71,7 +73,7 @@ def install(session: nox.Session, django: str, *more: str) -> None:
 def run_with_services(session: nox.Session, database: str, marker: str) -> None:
     """Run what this database, or Redis, can change."""
     session.run(
-        "pytest", "-n", "auto", "--durations=5", "--services-only", "-m", marker, *session.posargs,
+        "pytest", *SPREAD, "--services-only", "-m", marker, *session.posargs,
         env={"DATABASE_URL": database, "CACHE_URL": REDIS},
     )  # fmt: skip
 
@@ -133,7 +135,7 @@ def tests(session: nox.Session) -> None:
     """Run everything on SQLite and the embedded cache; other servers are started, or asked for."""
     # mysqlclient is built from C: the tests of the reliability of MariaDB have both its drivers.
     install(session, OLDEST[1], "--group", "mariadb")
-    session.run("pytest", "-n", "auto", "--durations=5", *session.posargs)
+    session.run("pytest", *SPREAD, *session.posargs)
 
 
 @nox.session(python=NEWEST[0])

@@ -179,6 +179,7 @@ def test_page__is_german_where_the_provider_fails(german, settings):
     assert "vielleicht veraltet" in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 def test_page__of_a_list_is_german(german, settings):
     settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_SOURCES": {"ipsum": "/srv/ipsum"}}
@@ -244,6 +245,7 @@ def test_failure__is_german(german, monkeypatch):
     assert_is_german(german.get("/"), status=500)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("full")
 def test_admin__what_is_done_is_told_in_german(german):
     page = assert_is_german(german.post("/admin/geocache/geocache/flush/", follow=True))

@@ -191,6 +191,7 @@ SHAPES = [
 SHAPES += ["%20", "9[.]", "\\", "::1:99999 ", "1:2:3:4:5:6:7:8:9 ", "+a/1.1.1.1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_find__hostile_text_takes_at_most_a_few_times_as_long_as_a_list(shape):
     # Shapes that took up to 35 times as long; a factor of six leaves room for a busy machine.

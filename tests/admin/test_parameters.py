@@ -20,6 +20,7 @@ from tests.support.blocklists import imported
 
 # Not in one transaction: a text that PostgreSQL refuses would end it.
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.cache_decides,
     pytest.mark.django_db(transaction=True),
     # A date without a time is one without a time zone.
@@ -75,7 +76,6 @@ def lookups_of(name: str) -> list[str]:
     return [f"{column}{suffix}" for column in columns for suffix in suffixes] + own
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_lists__any_parameter_is_no_error_of_the_server(
     admin: Client, name: str, rf: RequestFactory
@@ -171,7 +171,6 @@ any_text = (
 )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @hypothesis_settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None

@@ -12,6 +12,8 @@ from django.core import checks
 from geocache.bans.fail2ban import CALL_ENTRIES, Fail2banAction
 from geocache.exceptions import NotInForce
 
+pytestmark = pytest.mark.slow
+
 CLIENT = """\
 #!/usr/bin/env python3
 import os, pathlib, sys

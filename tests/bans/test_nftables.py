@@ -157,6 +157,7 @@ def test_nftables__500_000_entries_load_in_time(tmp_path: Path, nft: list[str]) 
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.slow
 def test_nftables__memory_is_flat(tmp_path: Path) -> None:
     tracemalloc.start()
     NftablesAction(path=str(tmp_path / "b.nft")).replace(many_entries(50_000))

@@ -48,6 +48,7 @@ def test_entries__options_reach_the_reader() -> None:
     assert "there is no format 'x'" in failure("9.9.9.9\n", options=Options(format_name="x"))
 
 
+@pytest.mark.slow
 def test_entries__progress_adds_up() -> None:
     read = list[int]()
     with kept("9.9.9.9\n" * 150_000) as content:
@@ -79,6 +80,7 @@ def test_entries__reader_that_ends_is_one_line(what: str, said: str) -> None:
     assert failure(what) == said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bad_reader")
 @pytest.mark.parametrize("what", ["sleep", "work", "chatter"])
 def test_entries__reader_that_takes_too_long_is_ended(what: str) -> None:
@@ -98,6 +100,7 @@ def test_entries__reader_is_ended_at_once_when_asked_to_stop() -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGXCPU"), reason="only POSIX limits processor time")
 @pytest.mark.usefixtures("bad_reader")
 def test_entries__reader_is_ended_by_the_kernel_as_well() -> None:

@@ -3,6 +3,7 @@ import math
 from collections.abc import Iterator
 from itertools import islice
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +57,7 @@ def test_write_entries__scores_and_comments_of_any_kind() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_read_entries__several_take_turns() -> None:
     def many() -> Iterator[Entry]:
         yield from (entry(f"20.0.{number >> 8}.{number & 255}") for number in range(20_000))

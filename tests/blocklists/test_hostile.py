@@ -16,7 +16,7 @@ from tests.factories import many_locations
 from tests.support import processes
 from tests.support.blocklists import kept
 
-pytestmark = pytest.mark.any_services
+pytestmark = [pytest.mark.any_services, pytest.mark.slow]
 
 FLUSH = "geo_cache_flush"
 READER = b"geocache.blocklists.reader"
@@ -67,7 +67,6 @@ def readers(parent: int) -> list[int]:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
 @pytest.mark.django_db(transaction=True)
 def test_schedule_geo__flushes_beside_a_list_that_never_ends(

@@ -202,6 +202,7 @@ def test_read_bans__settings_that_make_no_sense(settings: Any) -> None:
         read_bans()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [10, 3000])
 def test_read_bans__reads_no_row_for_each_entry(
     settings: Any, monkeypatch: pytest.MonkeyPatch, count: int

@@ -192,6 +192,7 @@ def test_watch__is_told_how_far_it_is() -> None:
     assert told == sorted(told)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     ["\u200b" * 2**18, "a\u200b" * 2**18, "\u200b\n" * 2**18, "\0" * 2**18, "\r" * 2**18],

@@ -29,7 +29,7 @@ from tests.support import commands, processes
 from tests.support.database_server import NETWORKS, NEW, NEWER, OLD, Service, a_database, a_tar
 from tests.support.receivers import connected, receiving
 
-pytestmark = pytest.mark.any_services
+pytestmark = [pytest.mark.any_services, pytest.mark.slow]
 
 PATH = "/city.mmdb"
 
@@ -636,7 +636,6 @@ def test_is_used__only_where_the_provider_looks(folder: Path, use: Callable[...,
 # --- real processes ------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_update__killed_in_the_middle_leaves_the_present_file(
     service: Service, folder: Path, tmp_path: Path, held: str
 ) -> None:
@@ -654,7 +653,6 @@ def test_update__killed_in_the_middle_leaves_the_present_file(
     assert files(folder) == [".lock", "city.mmdb", "city.mmdb.previous", FILE_NAME]
 
 
-@pytest.mark.slow
 def test_update__two_processes_at_once_fetch_once(
     service: Service, folder: Path, tmp_path: Path, held: str
 ) -> None:
@@ -699,7 +697,6 @@ print("; ".join(sorted(seen)))
 """
 
 
-@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_update__under_load_no_answer_is_wrong_or_missing(
     service: Service, folder: Path, tmp_path: Path, use: Callable[..., None]

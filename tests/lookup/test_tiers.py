@@ -270,6 +270,7 @@ def few_variables():
     connection.connection.setlimit(which, before)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.usefixtures("few_variables")
 def test_lookup_many__metered_knows_the_networks_of_any_number_of_addresses(metered):

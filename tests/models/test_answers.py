@@ -41,6 +41,7 @@ def test_label_of__unknown_reason_is_shown_as_it_is(reason):
     assert Reason.label_of(reason) == reason
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("connection.vendor == 'mysql'", reason="its driver reads all rows at once")
 def test_stream__holds_a_few_rows_at_once():
     count = 20_000

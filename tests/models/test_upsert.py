@@ -90,6 +90,7 @@ def test_upsert__of_one_batch_each_row_is_judged_for_itself():
     assert cities == {"20.0.0.1": "Kept", "20.0.0.2": "Given", "20.0.0.3": "Given"}
 
 
+@pytest.mark.slow
 def test_upsert__more_rows_than_any_chunk():
     count = upsert_module.CHUNK_ROWS * 2 + 1
     GeoCache.objects.upsert(many_locations(count, resolved_at=EARLIER))

@@ -67,6 +67,7 @@ def test_log_in__another_address_of_the_same_64_is(client):
     assert log_in(client, REMOTE_ADDR="2001:db8:0:1::1").status_code == 302
 
 
+@pytest.mark.slow
 def test_log_in__behind_an_untrusted_proxy_wrong_passwords_lock_out_their_name_only(client):
     """Ten wrong passwords of anyone locked everyone out: all had the proxy's address."""
     a_viewer()
@@ -82,6 +83,7 @@ def test_log_in__one_who_guesses_does_not_lock_out_the_office(client):
     assert log_in(client, REMOTE_ADDR=LONDON).status_code == 302
 
 
+@pytest.mark.slow
 def test_log_in__many_names_from_one_network_have_to_wait(client):
     a_viewer()
     names = [f"name{n}" for n in range(NETWORK_FAILURE_LIMIT)]
@@ -91,6 +93,7 @@ def test_log_in__many_names_from_one_network_have_to_wait(client):
     assert log_in(client, REMOTE_ADDR="81.2.69.143").status_code == 302
 
 
+@pytest.mark.slow
 def test_log_in__networks_of_one_48_together_have_to_wait(client):
     """A /48 had 65,536 times nine attempts."""
     a_viewer()

@@ -166,6 +166,7 @@ def test_no_room__the_file_itself_is_open_and_the_log_says_so(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.usefixtures("full")
 def test_no_room__what_is_written_over_fails_and_is_not_stored(
