@@ -65,7 +65,8 @@ SPREAD = ("-n", "auto", "--dist", "worksteal", "--durations=5")
 
 def install(session: nox.Session, django: str, *more: str) -> None:
     """Install this checkout with the tools of its development, and this Django."""
-    session.install("--editable", ".", "--group", "dev", f"django~={django}.0", *more)
+    given = ("--editable", ".[all,sample]", "--group", "dev", "--group", "project")
+    session.install(*given, f"django~={django}.0", *more)
     session.run("python", "--version")
     session.run("python", "-m", "django", "--version")
 
