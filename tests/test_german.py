@@ -216,7 +216,7 @@ def test_page__that_is_not_there_is_german(german, url):
 
 def test_login__is_german(client, settings):
     page = assert_is_german(client.get("/login/?next=/", headers=GERMAN))
-    assert "Die gewünschte Seite ist dem Team vorbehalten." in page
+    assert "Die gewünschte Seite ist für Benutzer mit einer Berechtigung." in page
     settings.AXES_FAILURE_LIMIT = 1
     wrong = {"username": "admin", "password": "wrong"}
     page = assert_is_german(client.post("/login/", wrong, headers=GERMAN), status=429)
