@@ -3,4 +3,4 @@
 ``docs/public-api.md`` lists what other projects may import; all other modules are internal.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
