@@ -167,7 +167,8 @@ def canonical(texts: Sequence[str]) -> set[str]:
 @given(
     ENTRIES,
     st.sampled_from(["\n", "\r\n", "\r", "\n\n", " \n"]),
-    st.sampled_from(["", "\t9", " # x", " ; SBL1", ","]),
+    # A count that is not the length of a prefix, about which the reader would ask.
+    st.sampled_from(["", "\t999", " # x", " ; SBL1", ","]),
 )
 @settings(deadline=None)
 def test_plain__what_is_written_is_read(entries: list[str], end: str, rest: str) -> None:
