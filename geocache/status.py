@@ -67,6 +67,8 @@ class Status:
     # None as well where nothing is banned and nothing shall be.
     bans: BanOverview | None = None
     problems: tuple[str, ...] = ()
+    # The names of the parts that could not be read.
+    failed_parts: tuple[str, ...] = ()
 
     @property
     def is_scheduler_missing(self) -> bool:
@@ -108,15 +110,15 @@ def read_status(at: datetime | None = None, *, is_counting_rows: bool = True) ->
     fields: dict[str, Any] = {"database_vendor": writing_connection().vendor}
     database = database_problem()
     problems = [database] if database else []
-    parts = [*UNSTORED_PARTS, *(() if database else STORED_PARTS)]
-    if is_counting_rows and not database:
-        parts += COUNTED_PARTS
-    for name, read in parts:
+    stored = [*STORED_PARTS, *(COUNTED_PARTS if is_counting_rows else ())]
+    failed = [name for name, _ in stored] if database else []
+    for name, read in [*UNSTORED_PARTS, *([] if database else stored)]:
         try:
             fields |= read(at)
         except Exception as error:  # noqa: BLE001 - one part's failure must not hide the others
             problems.append(f"{name}: {first_line(error)}")
-    return Status(**fields, problems=tuple(problems))
+            failed.append(name)
+    return Status(**fields, problems=tuple(problems), failed_parts=tuple(failed))
 
 
 def database_problem() -> str:

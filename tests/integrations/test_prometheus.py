@@ -1,0 +1,378 @@
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+import prometheus_client
+import pytest
+from django.db import OperationalError, connection, connections
+from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parsed
+
+from geocache import status
+from geocache.instants import utc_now
+from geocache.integrations import prometheus
+from geocache.integrations.prometheus import GeocacheCollector, register
+from geocache.jobs import Status as JobStatus
+from geocache.journal import writer
+from geocache.lookup import lookup_many
+from geocache.models import FlushRun, ImportSource, JobRun, RejectedEntry
+from geocache.providers import factory
+from geocache.providers.base import Source
+from geocache.providers.dummy import DummyProvider
+from geocache.statistics.table import refresh_statistics
+from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, use_dummy_provider
+from tests.support.assertions import WRITES
+from tests.support.blocklists import imported
+from tests.support.documents import examples
+from tests.support.processes import ROOT
+
+pytestmark = pytest.mark.django_db
+PAGE = (ROOT / "docs/metrics.md").read_text()
+# A sample that each part has in a full site.
+OF_PART = {
+    "provider": "source_build_timestamp_seconds",
+    "queries": "provider_queries_today",
+    "journal": "dirty_entries",
+    "flushes": "last_flush_rows",
+    "scheduler": "job_state",
+    "lists": "blocklist_entries",
+    "table": "rows",
+}
+Samples = dict[tuple[str, str], float]
+
+
+def a_registry() -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=True)
+    register(registry)
+    return registry
+
+
+def families() -> dict[str, Metric]:
+    """Scrape; the parser refuses what is not OpenMetrics."""
+    text = openmetrics(a_registry()).decode()
+    return {family.name: family for family in parsed(text)}
+
+
+def scraped() -> Samples:
+    """Return the values by name without prefix, and the labels."""
+    return {
+        (
+            sample.name.removeprefix("geocache_"),
+            " ".join(sorted(sample.labels.values())),
+        ): sample.value
+        for family in families().values()
+        for sample in family.samples
+    }
+
+
+def parts_that_are(found: Samples, value: int) -> set[str]:
+    return {part for (name, part), is_up in found.items() if name == "part_up" and is_up == value}
+
+
+def parts_without_samples(found: Samples) -> set[str]:
+    names = {name for name, _ in found}
+    return {part for part, name in OF_PART.items() if name not in names}
+
+
+def failing(error: Exception) -> Any:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+class Named(DummyProvider):
+    def __init__(self, sources: list[Source]) -> None:
+        super().__init__()
+        self.named = sources
+
+    def sources(self) -> list[Source]:
+        return self.named
+
+
+def a_flush(error: str = "") -> FlushRun:
+    return FlushRun.objects.create(
+        started_at=NOON,
+        seconds=0.5,
+        flushed=3,
+        rejected=1,
+        lost=2,
+        pending=0,
+        timed_out=False,
+        error=error,
+    )
+
+
+@pytest.fixture
+def full(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """State in each part."""
+    use_dummy_provider(settings, is_metered=True, queries_per_day=10)
+    monkeypatch.setattr(DummyProvider, "sources", lambda _: [Source(name="City", built_at=NOON)])
+    lists = {"test": "/srv/test.txt", "never": "/srv/never.txt"}
+    settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_SOURCES": lists}
+    lookup_many([LONDON, MOSCOW_V6])
+    a_row()
+    refresh_statistics(NOON)
+    a_flush()
+    RejectedEntry.objects.create(record="?", error="?")
+    JobRun.objects.create(
+        job="geo_cache_flush", started_at=NOON, finished_at=NOON, status="done", seconds=1
+    )
+    imported("1.1.1.1", "2.2.2.2")
+    ImportSource.objects.create(name="by hand")
+
+
+@pytest.mark.usefixtures("full")
+def test_scrape__has_the_state_of_each_part() -> None:
+    found = scraped()
+    at = NOON.timestamp()
+    expected = {
+        # Two look-ups, and two entries of the list.
+        ("dirty_entries", ""): 4,
+        ("unrecorded_answers_total", ""): 0,
+        ("last_flush_timestamp_seconds", ""): at,
+        ("last_flush_duration_seconds", ""): 0.5,
+        ("last_flush_rows", ""): 3,
+        ("last_flush_failed", ""): 0,
+        ("rejected_entries", ""): 1,
+        ("lost_records", ""): 2,
+        ("flush_scheduled", ""): utc_now() - NOON < timedelta(hours=2),
+        ("job_last_end_timestamp_seconds", "geo_cache_flush"): at,
+        ("job_state", "done geo_cache_flush"): 1,
+        ("job_state", "failed geo_cache_flush"): 0,
+        ("source_build_timestamp_seconds", "City"): at,
+        ("provider_queries_today", "City"): 4,
+        ("provider_daily_quota", "City"): 10,
+        ("provider_queries_left", "City"): 6,
+        ("blocklist_entries", "test"): 2,
+        ("rows", ""): 1,
+        ("rows_counted_timestamp_seconds", ""): at,
+    }
+    assert {key: found.get(key) for key in expected} == expected
+    assert 0 <= found["oldest_dirty_entry_age_seconds", ""] < 3600
+    assert found["blocklist_imported_timestamp_seconds", "test"] > at
+    assert parts_that_are(found, 1) == OF_PART.keys()
+
+
+def test_scrape__of_an_empty_site_is_valid_and_invents_nothing() -> None:
+    found = scraped()
+    assert found["dirty_entries", ""] == found["oldest_dirty_entry_age_seconds", ""] == 0
+    assert ("last_flush_timestamp_seconds", "") not in found
+    assert ("rows", "") not in found
+    assert parts_that_are(found, 0) == set()
+
+
+def test_scrape__says_how_long_the_oldest_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    writer.append([a_location(LONDON)])
+    monkeypatch.setattr(status, "utc_now", lambda: NOON + timedelta(seconds=90))
+    assert scraped()["oldest_dirty_entry_age_seconds", ""] == 90
+
+
+def test_scrape__a_failed_flush() -> None:
+    a_flush(error="the disk is full")
+    assert scraped()["last_flush_failed", ""] == 1
+
+
+@pytest.mark.usefixtures("full")
+def test_scrape__lists_without_bound_have_no_label() -> None:
+    labels = {label for name, label in scraped() if name.startswith("blocklist_")}
+    assert labels == {"test"}
+
+
+def test_scrape__of_databases_of_one_name_the_oldest_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    newer = (NOON + timedelta(days=9)).replace(tzinfo=None)
+    moments = (NOON + timedelta(days=1), NOON, newer)
+    sources = [Source(name='A "City"\n', built_at=at) for at in moments] + [Source(name="Service")]
+    monkeypatch.setattr(factory, "current", lambda: Named(sources))
+    text = openmetrics(a_registry()).decode()
+    assert text.count("geocache_source_build_timestamp_seconds{") == 1
+    found = scraped()
+    assert found["source_build_timestamp_seconds", 'A "City"\n'] == NOON.timestamp()
+    assert ("source_build_timestamp_seconds", "Service") not in found
+
+
+def test_job_states__are_all_that_a_run_can_have() -> None:
+    assert set(prometheus.JOB_STATES) == {*get_args(JobStatus), "running", "killed"}
+
+
+@pytest.mark.parametrize("part", OF_PART)
+@pytest.mark.usefixtures("full")
+def test_scrape__a_part_that_cannot_be_read_hides_nothing_else(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ("UNSTORED_PARTS", "STORED_PARTS"):
+        readers = [
+            (name, failing(ValueError("no")) if name == part else read)
+            for name, read in getattr(status, kind)
+        ]
+        monkeypatch.setattr(status, kind, readers)
+    if part == "table":
+        monkeypatch.setattr(prometheus, "read_statistics", failing(OperationalError("no")))
+    found = scraped()
+    # The table is not asked for where the flushes of the same database cannot be read.
+    assert parts_that_are(found, 0) == ({part, "table"} if part == "flushes" else {part})
+    assert parts_without_samples(found) == parts_that_are(found, 0)
+
+
+@pytest.mark.parametrize("part", [*prometheus.PARTS, "table"])
+@pytest.mark.usefixtures("full")
+def test_scrape__a_part_that_cannot_be_shown_hides_nothing_else(
+    part: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    prometheus.unexpected.reset()
+    fail = failing(TypeError("no number\nat all"))
+    if part == "table":
+        monkeypatch.setattr(prometheus, "read_statistics", fail)
+    else:
+        monkeypatch.setitem(prometheus.PARTS, part, fail)
+    collector = GeocacheCollector()
+    for _ in range(2):
+        up = {one.labels["part"]: one.value for one in collector.collect()[-1].samples}
+        assert not up[part]
+        assert up.keys() == OF_PART.keys()
+    assert caplog.text.count("geo_metrics_failed") == 1
+    assert "no number" in caplog.text
+
+
+@pytest.mark.usefixtures("full")
+def test_scrape__without_the_database_the_rest_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection.introspection, "table_names", failing(OperationalError("away")))
+    with CaptureQueriesContext(connection) as queries:
+        found = scraped()
+    assert parts_that_are(found, 1) == {"provider", "queries"}
+    assert parts_without_samples(found) == parts_that_are(found, 0)
+    assert len(queries) == 0
+
+
+@pytest.mark.usefixtures("full")
+def test_scrape__without_the_cache_the_rest_is_there(settings: Any) -> None:
+    backend = "django.core.cache.backends.redis.RedisCache"
+    redis = {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1"}
+    settings.CACHES = {**settings.CACHES, "geocache": redis}
+    assert parts_that_are(scraped(), 0) == {"journal", "queries"}
+
+
+def test_scrape__where_nothing_can_be_read_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prometheus, "read_status", failing(RuntimeError("a router of the host")))
+    found = scraped()
+    assert parts_that_are(found, 0) == OF_PART.keys()
+    assert len(found) == len(OF_PART)
+
+
+def test_scrape__in_an_event_loop_is_no_error() -> None:
+    async def scrape() -> Samples:
+        return scraped()
+
+    assert parts_that_are(asyncio.run(scrape()), 0) == OF_PART.keys()
+
+
+@pytest.mark.usefixtures("full")
+def test_scrape__asks_few_queries_counts_no_rows_and_writes_nothing() -> None:
+    registry = a_registry()
+    with CaptureQueriesContext(connection) as queries:
+        generate_latest(registry)
+    asked = [query["sql"] for query in queries]
+    assert len(asked) <= 10, asked
+    assert not [one for one in asked if one.lstrip().startswith(WRITES)]
+    for large in ("geocache_geocache", "listedaddress", "answerhistory", "geocache_ban"):
+        assert not [one for one in asked if large in one.split("WHERE")[0] and "COUNT" in one]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_open_before", [True, False])
+def test_scrape__leaves_connections_as_it_found_them(is_open_before: bool) -> None:
+    # A database in memory stays open.
+    is_closed: list[bool] = []
+
+    def scrape() -> None:
+        if is_open_before:
+            connection.ensure_connection()
+        closed: list[str] = []
+        mine = connections["default"]
+        mine.close = lambda: closed.append(mine.alias)  # type: ignore[method-assign]  # one thread's
+        scraped()
+        is_closed.append(closed == ["default"])
+        del mine.close
+        mine.close()
+
+    thread = threading.Thread(target=scrape)
+    thread.start()
+    thread.join()
+    assert is_closed == [not is_open_before]
+
+
+def test_register__reads_nothing_and_is_done_once(django_assert_num_queries: Any) -> None:
+    registry = CollectorRegistry(auto_describe=True)
+    with django_assert_num_queries(0):
+        register(registry)
+        register(registry)
+    assert generate_latest(registry).decode().count("# TYPE geocache_part_up gauge") == 1
+
+
+def test_register__names_all_that_is_collected() -> None:
+    described = {one.name for one in GeocacheCollector().describe()}
+    assert {one.name for one in GeocacheCollector().collect()} <= described
+    restricted = a_registry().restricted_registry(["geocache_dirty_entries"])
+    assert [one.name for one in restricted.collect()] == ["geocache_dirty_entries"]
+
+
+def test_page__has_a_row_for_each_sample() -> None:
+    rows = re.findall(r"^\| `(geocache_\w+)(?:\{(\w+)\})?` \| (\w+) \|", PAGE, re.MULTILINE)
+    described = {
+        (one.name + "_total" if one.type == "counter" else one.name, one.type)
+        for one in GeocacheCollector().describe()
+    }
+    assert {(name, kind) for name, _, kind in rows} == described
+    assert len(rows) == len(described)
+
+
+def run(code: str) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec(compile(code, "metrics.md", "exec"), names)
+    return names
+
+
+@pytest.mark.usefixtures("full")
+def test_page__view(rf: RequestFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    view, _ = examples("metrics.md", "A view", "python")
+    monkeypatch.setattr(prometheus_client, "REGISTRY", CollectorRegistry(auto_describe=True))
+    response = run(view)["metrics"](rf.get("/metrics"))
+    assert response["Content-Type"].startswith("text/plain")
+    assert "geocache_rows 1.0" in response.text
+
+
+@pytest.mark.usefixtures("full")
+def test_page__several_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    _, code = examples("metrics.md", "A view", "python")
+    figures = run(code)["figures_of_all_workers"]
+    for _ in range(2):
+        assert b"geocache_rows 1.0" in figures()
+
+
+def test_integration__without_prometheus_client_is_one_clear_line() -> None:
+    code = (
+        "import sys; sys.modules['prometheus_client'] = None\n"
+        "import django; django.setup(); import geocache.integrations.prometheus"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"},
+    )
+    said = 'prometheus_client is not installed; install geocache with the extra "metrics"'
+    assert said in done.stderr.splitlines()[-1]
