@@ -22,6 +22,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def utc_text(moment: datetime) -> str:
+    """Return ``moment``, which has a time zone, to the second as commands show it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def stored(moment: datetime, connection: BaseDatabaseWrapper) -> datetime:
     """Return ``moment`` in the form that Django's database backend takes.
 

@@ -1,18 +1,21 @@
 """Moments of a project whose own have no time zone: ``USE_TZ = False``."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.core.management import call_command
 from django.db.models import Max
 
 from geocache.admin.date_hierarchy import DateHierarchyQuerySet
 from geocache.instants import utc_now
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup
-from geocache.models import ApiToken, FlushRun, GeoCache, ListedAddress, SchedulerLease
+from geocache.management.explain_output import _origin
+from geocache.models import ApiToken, FlushRun, GeoCache, JobRun, ListedAddress, SchedulerLease
 from geocache.statistics.table import read_statistics, refresh_statistics
 from tests.factories import LONDON, a_location, an_admin
 from tests.support.blocklists import imported
@@ -70,6 +73,29 @@ def test_instant__default_of_django_has_no_zone() -> None:
 
     token.refresh_from_db()
     assert abs(token.created_at - utc_now()) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("command", [["status_geo"], ["run_geo", "--list"]])
+def test_command__shows_moments_in_utc_as_it_says(command: list[str], capsys: Any) -> None:
+    run = JobRun.of("geo_cache_flush")
+    run.written().update(started_at=FIRST, finished_at=FIRST, status="done")
+    FlushRun.objects.create(
+        started_at=FIRST, seconds=0.1, flushed=1, rejected=0, pending=0, timed_out=False
+    )
+
+    with suppress(SystemExit):
+        call_command(*command)
+
+    said = capsys.readouterr().out
+    assert "2025-11-02 05:30:00 UTC" in said
+    assert "01:30:00" not in said
+
+
+def test_explanation__shows_the_moment_in_utc() -> None:
+    GeoCache.objects.upsert([a_location(resolved_at=FIRST)])
+
+    said = dict(_origin(next(GeoCache.objects.stream()), FIRST))
+    assert said["Age"] == "0:00:00 (h:mm:ss), resolved 2025-11-02 05:30:00 UTC"
 
 
 def test_flush__writes_answers_and_its_run() -> None:

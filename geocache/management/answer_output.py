@@ -133,4 +133,4 @@ def _past_row(span: Span) -> tuple[str, ...]:
 
 
 def _minute(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M}"
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"

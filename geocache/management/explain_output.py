@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from geocache.addresses import special_reason
+from geocache.instants import utc_text
 from geocache.location import Location
 from geocache.lookup.explain import Provenance, Stale
 from geocache.lookup.plan import Tier
@@ -49,7 +50,7 @@ def _origin(answer: Location, at: datetime) -> list[tuple[str, str]]:
     return [
         ("Network", answer.network or "none was named with it"),
         ("Source", answer.source or "not known"),
-        ("Age", f"{age} (h:mm:ss), resolved {answer.resolved_at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Age", f"{age} (h:mm:ss), resolved {utc_text(answer.resolved_at)}"),
     ]
 
 

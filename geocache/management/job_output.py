@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
+from geocache.instants import utc_text
 from geocache.jobs import Job, JobReport
 from geocache.jobs.due import Schedule
 from geocache.management.text_tables import Column, Table
@@ -57,14 +58,10 @@ def _schedule_row(one: Schedule, now: datetime) -> list[str]:
     if not one.job.is_enabled:
         due = "disabled"
     else:
-        due = "now" if one.is_due or one.due_at is None else _second(one.due_at)
+        due = "now" if one.is_due or one.due_at is None else utc_text(one.due_at)
     if one.run is None or one.run.started_at is None:
         return [one.job.id, every, "never", "", due]
-    return [one.job.id, every, _second(one.run.started_at), one.run.state(now), due]
-
-
-def _second(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    return [one.job.id, every, utc_text(one.run.started_at), one.run.state(now), due]
 
 
 def _duration(interval_seconds: float) -> str:

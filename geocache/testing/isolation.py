@@ -6,7 +6,7 @@ it. As with ``override_settings``, that holds for all threads of the process.
 
 import secrets
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from copy import copy
@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any, Final
 from unittest import mock
 
-from geocache import addresses
+from geocache import addresses, signals
 from geocache.addresses import AddressLike, parse_address
 from geocache.cache import backends
 from geocache.cache.circuit_breaker import CircuitBreaker
@@ -62,6 +62,7 @@ def isolated(provider: OverrideProvider) -> Iterator[None]:
             _replace(stack, _imported(module), "special_reason", special.reason)
         storage = getattr(_imported(LIMITER), "ProcessStorage", None)
         _replace(stack, storage, "counts", Counter())
+        _replace(stack, signals, "throttles", defaultdict(signals.throttles.default_factory))
         stack.enter_context(_fresh_state())
         yield
 

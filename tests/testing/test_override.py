@@ -22,8 +22,10 @@ from geocache.maintenance.resolve_again import resolve_again
 from geocache.models import FlushRun, GeoCache, JournalHead
 from geocache.providers import factory
 from geocache.rate_limit import limiter
+from geocache.signals import location_recorded
 from geocache.testing import override_locations
 from tests.factories import LONDON, a_location, use_dummy_provider
+from tests.support.receivers import connected
 
 OTHER = "2.125.160.216"
 
@@ -212,6 +214,17 @@ def test_threads__share_it():
         found = list(pool.map(lookup, [f"20.0.0.{number}" for number in range(200)]))
     assert {one.country_code for one in found} == {"GB"}
     assert len(places.looked_up) == 200
+
+
+def test_receiver_that_fails__is_logged_in_each_override(caplog):
+    def failing(**_):
+        raise ValueError("a receiver")
+
+    with connected(location_recorded, failing):
+        for _ in range(2):
+            with override_locations({LONDON: "GB"}):
+                lookup(LONDON)
+    assert caplog.text.count("geo_signal_receiver_failed") == 2
 
 
 def test_exit__after_an_error():

@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 from geocache.addresses import parse_address
 from geocache.bans.protection import described
 from geocache.blocklists.status import BanOverview, ListOverview, ListState
-from geocache.instants import utc_now
+from geocache.instants import utc_now, utc_text
 from geocache.lookup.explain import trace
 from geocache.management import explain_output
 from geocache.management.base_command import ShellCommand
@@ -125,7 +125,7 @@ def _last_flush(status: Status) -> str:
     if run is None:
         return UNKNOWN if status.row_count is None else "none yet"
     text = (
-        f"{run.started_at:%Y-%m-%d %H:%M:%S} UTC: {run.flushed:,} flushed, "
+        f"{utc_text(run.started_at)}: {run.flushed:,} flushed, "
         f"{run.rejected:,} rejected, in {run.seconds:.2f} s"
     )
     return f"{text}\nfailed: {run.error}" if run.error else text
@@ -164,7 +164,7 @@ def _scheduler(status: Status) -> str:
 def _job(run: JobRun) -> str:
     if run.started_at is None:
         return f"{run.job}: never"
-    text = f"{run.job}: {run.state(utc_now())}, {run.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    text = f"{run.job}: {run.state(utc_now())}, {utc_text(run.started_at)}"
     return f"{text}\n  {run.error}" if run.error else text
 
 
