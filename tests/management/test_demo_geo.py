@@ -19,6 +19,7 @@ from django.http import HttpRequest
 
 from geocache.addresses import parse_address, special_reason
 from geocache.management import address_input
+from geocache.management.commands import demo_geo
 from geocache.management.commands.demo_geo import SAMPLE, check_port
 from geocache.models import GeoCache
 from tests.factories import LONDON, MOSCOW_V6, a_location, a_row, use_dummy_provider
@@ -131,6 +132,28 @@ def test_demo_geo__without_addresses_nothing_is_begun(
     # Without django_db: touching the database would fail the test.
     with pytest.raises(CommandError, match=problem):
         demonstrated("--addresses", str(path))
+
+
+@pytest.fixture
+def no_sample(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in the wheel, which has no sample."""
+    monkeypatch.setattr(demo_geo, "SAMPLE", tmp_path / "gone" / "sample_addresses.txt")
+
+
+@pytest.mark.usefixtures("no_sample")
+def test_demo_geo__without_the_sample_says_what_to_do_before_the_work() -> None:
+    # Without django_db: touching the database would fail the test.
+    with pytest.raises(CommandError, match=r"is not installed: .* with --addresses\.$"):
+        demonstrated()
+
+
+@pytest.mark.usefixtures("no_sample")
+@pytest.mark.django_db(transaction=True)
+def test_demo_geo__own_addresses_need_no_sample(settings: Any, addresses: str) -> None:
+    use_dummy_provider(settings)
+    demonstrated("--addresses", addresses)
+    demonstrated("--addresses", addresses)
+    assert GeoCache.objects.count() == 2
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "x", "\u0661", "9" * 5000])

@@ -28,6 +28,9 @@ from geocache.providers import factory
 HOST: Final = "127.0.0.1"
 SAMPLE: Final = Path(geocache.__file__).with_name("data") / "sample_addresses.txt"
 START_SECONDS: Final = 30.0
+NO_SAMPLE: Final = (
+    "The sample of addresses is not installed: name a list or log of your own with --addresses."
+)
 MIXED: Final = (
     "Nothing was done: the table has rows of its own, and the demo would add up to {count:,}. "
     "Run it on a database of its own, or with --force."
@@ -53,8 +56,8 @@ class Command(ShellCommand):
         parser.add_argument(
             "--addresses",
             metavar="FILE",
-            default=str(SAMPLE),
-            help="look up the addresses in this list or log (default: a bundled sample of 3,000)",
+            help="look up the addresses in this list or log (default: a sample of 3,000, which is in "
+            "a checkout of geocache alone)",
         )
         parser.add_argument(
             "--no-serve",
@@ -76,7 +79,7 @@ class Command(ShellCommand):
     def handle(
         self,
         *,
-        addresses: str,
+        addresses: str | None,
         is_serving: bool,
         is_forced: bool,
         port: int,
@@ -91,14 +94,16 @@ class Command(ShellCommand):
         except KeyboardInterrupt:
             self._say("Stopped.")
 
-    def _run(self, path: str, port: int | None, *, is_forced: bool) -> None:
+    def _run(self, path: str | None, port: int | None, *, is_forced: bool) -> None:
         # What can be found wrong is found before the work starts.
         if not conf.is_debug():
             raise CommandError("The demo makes an admin user: it runs with DEBUG=true only.")
+        if path is None and not SAMPLE.is_file():
+            raise CommandError(NO_SAMPLE)
         if port is not None:
             check_port(port)
         factory.current().build()
-        addresses = self._read(path)
+        addresses = self._read(path or str(SAMPLE))
         # Before anything is migrated.
         if not is_forced and demo_table.would_mix(addresses, self._sample()):
             raise CommandError(MIXED.format(count=len(set(addresses))))
@@ -122,6 +127,8 @@ class Command(ShellCommand):
         return addresses
 
     def _sample(self) -> list[str]:
+        if not SAMPLE.is_file():
+            return []
         with address_input.opened(str(SAMPLE)) as file:
             return [line.address for line in address_input.from_file(file)]
 
