@@ -21,8 +21,13 @@ def check_names(model: type[Any]) -> list[CheckMessage]:
 def name_problems(model: type[Any]) -> list[str]:
     """Return what is wrong with the names, each in one line."""
     problems = []
-    if not isinstance(_column(model, "location"), LocationField):
+    location, country = _column(model, "location"), _column(model, "country_code")
+    if not isinstance(location, LocationField):
         problems.append("location is a field of another kind: LocatedModel needs this name.")
+    elif not location.null:
+        problems.append("location has to be nullable: an object may have no address.")
+    if not isinstance(country, models.CharField | models.TextField):
+        problems.append("country_code is not a field of text: LocatedModel needs this name.")
     address = _column(model, model.geo_address_field)
     if address is None or address.is_relation:
         problems.append(

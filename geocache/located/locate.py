@@ -84,6 +84,9 @@ def _locate(objects: list[Any]) -> None:
     for number, one in enumerate(objects):
         address = address_in(getattr(one, one.geo_address_field))
         held = one.location
+        if held is not None and not isinstance(held, Location):
+            # An expression, or plain JSON: the project's own, which is saved as it is.
+            continue
         if held is not None and held.address == address:
             one.country_code = one.country_code or country_of(held)
             continue

@@ -234,6 +234,14 @@ def test_location_field__migrations_name_the_public_module():
     assert imports == {"import geocache.located"}
 
 
+def test_locate_objects__one_that_holds_no_answer_keeps_none_from_the_others(caplog):
+    plain = Login(ip=PARIS, location={"address": PARIS})
+    (located, _) = locate_objects([Login(ip=LONDON), plain])
+    assert located.country_code == "GB"
+    assert plain.location == {"address": PARIS}
+    assert not caplog.records
+
+
 def test_check__names_that_fit_are_silent():
     assert [*Login.check(), *Order.check()] == []
 
@@ -250,6 +258,12 @@ def test_check__names_that_fit_are_silent():
         (
             {"geo_address_field": "ip", "location": models.CharField(max_length=9)},
             "location is a field of another kind",
+        ),
+        ({"geo_address_field": "ip", "location": LocationField()}, "location has to be nullable"),
+        ({"geo_address_field": "ip", "country_code": None}, "country_code is not a field of text"),
+        (
+            {"geo_address_field": "ip", "country_code": models.IntegerField()},
+            "country_code is not a field of text",
         ),
     ],
 )
