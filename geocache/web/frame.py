@@ -17,6 +17,8 @@ from geocache import conf
 
 # What a page fills of the project's template.
 BLOCKS: Final = ("title", "extra_head", "content")
+# What all pages extend, and what that puts into the project's template.
+ROOT: Final = "geocache/base.html"
 
 
 def render_page(
@@ -41,7 +43,7 @@ def render_page(
 def problem() -> str:
     """Return why the pages cannot stand in ``BASE_TEMPLATE``, or the empty text."""
     name = conf.get("BASE_TEMPLATE")
-    if name is None:
+    if not name:
         return ""
     try:
         chain = _inheritance(name)
@@ -51,6 +53,10 @@ def problem() -> str:
         return f"the template {name} extends {error}, which is not there"
     except (TemplateSyntaxError, UnicodeDecodeError) as error:
         return f"the template {name} cannot be used: {error}"
+    except OSError as error:
+        return f"the template {name} cannot be read: {error.strerror}"
+    if any(_name_of(one) == ROOT for one in chain):
+        return f"{name} extends {ROOT}, which extends {name}: see geocache/frame.html instead"
     shown = _shown_blocks(chain)
     if lacking := [block for block in BLOCKS if block not in shown]:
         return f"the template {name} does not show the block {', '.join(lacking)}"
@@ -60,7 +66,7 @@ def problem() -> str:
 def _inheritance(name: str) -> list[Template]:
     """Return a template and all that it extends; none where only a request tells what that is."""
     # The engine that finds the pages is the one that looks for what they extend.
-    page: Any = get_template("geocache/base.html")
+    page: Any = get_template(ROOT)
     engine = page.template.engine
     chain: list[Template] = []
     wanted: str | None = name
@@ -69,10 +75,15 @@ def _inheritance(name: str) -> list[Template]:
         found, _ = engine.find_template(wanted, skip=[one.origin for one in chain])
         chain.append(found)
         extends = _extends(found)
-        if extends is None:
+        if extends is None or wanted == ROOT:
             return chain
         wanted = _literal(extends)
     return []
+
+
+def _name_of(template: Template) -> str:
+    # Of a template from a file it is there.
+    return str(template.origin.template_name or "")
 
 
 def _extends(template: Template) -> ExtendsNode | None:

@@ -10,6 +10,7 @@ from geocache.providers.base import Source
 from geocache.web.frame import BLOCKS
 from tests.factories import LONDON, a_row, use_dummy_provider
 from tests.support.assertions import assert_is_page, assert_no_inline_code, assert_valid_html
+from tests.support.blocklists import imported
 from tests.support.processes import ROOT
 
 pytestmark = pytest.mark.django_db
@@ -149,6 +150,11 @@ WHOLE = "".join(f"{{% block {name} %}}{{% endblock %}}" for name in BLOCKS)
         ({"host": "{% nonsense %}"}, "host.html cannot be used: Invalid block tag"),
         ({"host": "<p>"}, "does not show the block title, extra_head, content"),
         ({"host": WHOLE.replace("extra_head", "head")}, "does not show the block extra_head"),
+        ({"host": "{% extends 'geocache/base.html' %}"}, "which extends host.html"),
+        (
+            {"host": "{% extends 'a.html' %}", "a": "{% extends 'geocache/base.html' %}"},
+            "host.html extends geocache/base.html",
+        ),
         # A block that the one below does not have is never shown.
         (
             {"host": "{% extends 'a.html' %}" + WHOLE, "a": "{% block title %}{% endblock %}"},
@@ -188,6 +194,34 @@ def test_check__says_what_the_template_lacks(templates, sources, said):
 def test_check__is_silent_about_what_may_be_right(templates, sources):
     templates("host.html", **sources)
     assert problems() == []
+
+
+def test_check__a_folder_is_not_a_template(settings, tmp_path):
+    (tmp_path / "shop").mkdir()
+    (given,) = settings.TEMPLATES
+    settings.TEMPLATES = [{**given, "DIRS": [tmp_path, *given["DIRS"]]}]
+    settings.GEOCACHE = {**settings.GEOCACHE, "BASE_TEMPLATE": "shop"}
+    (problem,) = problems()
+    assert "the template shop cannot be read: Is a directory" in problem.msg
+
+
+def test_page__empty_name_is_the_own_frame(settings, viewer):
+    settings.GEOCACHE = {**settings.GEOCACHE, "BASE_TEMPLATE": ""}
+    assert problems() == []
+    assert_is_page(viewer.get("/"))
+
+
+@pytest.mark.parametrize("base", [None, "host.html"])
+def test_page__shows_nothing_that_is_not_there(settings, superuser, tmp_path, base):
+    (tmp_path / "host.html").write_text(HOST)
+    (given,) = settings.TEMPLATES
+    options = {**given["OPTIONS"], "string_if_invalid": "INVALID %s"}
+    settings.TEMPLATES = [{**given, "DIRS": [tmp_path, *given["DIRS"]], "OPTIONS": options}]
+    settings.GEOCACHE = {**settings.GEOCACHE, "BASE_TEMPLATE": base}
+    imported(LONDON, "2.125.160.216")
+    source = ImportSource.objects.get()
+    for url in (*PAGES, "/addresses/9.9.9.9/", f"/lists/{source.pk}/"):
+        assert "INVALID" not in superuser.get(url).text, url
 
 
 def test_check__wants_a_name(settings):
