@@ -9,6 +9,11 @@ VIEW_LISTED: Final = "geocache.view_listedaddress"
 CHANGE_LISTS: Final = "geocache.change_importsource"
 
 
+def user_of(request: Any) -> Any:
+    """Return who has sent a request, None in a project without ``AuthenticationMiddleware``."""
+    return getattr(request, "user", None)
+
+
 def missing(user: Any, *permissions: str) -> list[str]:
     """Return which of the permissions ``user`` lacks; one need not be staff to have them.
 

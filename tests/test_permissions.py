@@ -1,8 +1,10 @@
 """Every address of the app beside every permission: what each is open to."""
 
+from typing import Any
+
 import pytest
 from django.contrib.admin import site
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Permission, PermissionsMixin, User
 from django.test import Client
 from django.urls import get_resolver
 
@@ -191,3 +193,36 @@ def test_address_page__leaves_out_what_one_may_not_see(django_assert_max_num_que
         text = client.get(f"/addresses/{LONDON}/").text
     assert "Where it was" not in text
     assert "First resolved at" in text
+
+
+@pytest.fixture
+def without_log_in(settings: Any) -> None:
+    needing = ("auth.middleware", "axes", "messages")
+    settings.MIDDLEWARE = [
+        one for one in settings.MIDDLEWARE if not any(part in one for part in needing)
+    ]
+
+
+@pytest.mark.usefixtures("without_log_in")
+def test_project_without_log_in__is_one_of_strangers(client: Client, settings: Any) -> None:
+    statuses = {name: status_of(client, name) for name in PAGES}
+    assert set(statuses.values()) == {302, 401}
+    settings.GEOCACHE = {**settings.GEOCACHE, "PUBLIC_LOOKUP": True}
+    assert status_of(client, "lookup") == status_of(client, "api-lookup") == 200
+
+
+@pytest.mark.usefixtures("without_log_in")
+def test_project_without_log_in__has_tokens(client: Client) -> None:
+    headers = {"Authorization": f"Bearer {a_token(a_user('view_geocache'))}"}
+    assert client.get(PAGES["api-lookup"][1], headers=headers).status_code == 200
+
+
+def test_user__of_a_model_that_has_only_has_perm(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As the custom model of users in Django's own documentation.
+    monkeypatch.delattr(PermissionsMixin, "has_perms")
+    client.force_login(a_user(*(name for _, _, names in PAGES.values() for name in names)))
+    for name, (method, url, _) in PAGES.items():
+        if method == "get":
+            assert client.get(url).status_code in (200, 302), name

@@ -10,7 +10,7 @@ from geocache import conf
 from geocache.client_ip import network_of
 from geocache.exceptions import RateExceeded
 from geocache.models import ApiToken
-from geocache.permissions import VIEW_ADDRESSES, missing
+from geocache.permissions import VIEW_ADDRESSES, missing, user_of
 from geocache.rate_limit.asker import Asker, asker_of
 
 CHALLENGE: Final = 'Bearer realm="geocache"'
@@ -48,7 +48,7 @@ class CsrfCheck(CsrfViewMiddleware):
 def admit(request: HttpRequest) -> Asker:
     """Let a request in, counted as one address, or raise ``ApiError``: 401, 403 or 429."""
     token = _token(request)
-    user: Any = request.user if token is None else ApiToken.holder_of(token)
+    user: Any = user_of(request) if token is None else ApiToken.holder_of(token)
     is_known = user is not None and user.is_authenticated
     # Before anything is refused: who guesses tokens is slowed down as well.
     asker = asker_of(user, network_of(request))

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from geocache import conf
 from geocache.mounts import page_url
-from geocache.permissions import VIEW_ADDRESSES, missing
+from geocache.permissions import VIEW_ADDRESSES, missing, user_of
 from geocache.web.log_in import ask_to_log_in
 
 View = Callable[..., HttpResponseBase]
@@ -26,9 +26,10 @@ def permission_required(*permissions: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if not request.user.is_authenticated:
+            user = user_of(request)
+            if user is None or not user.is_authenticated:
                 return ask_to_log_in(request)
-            if lacking := missing(request.user, *permissions):
+            if lacking := missing(user, *permissions):
                 said = _("Your account lacks: %(names)s.")
                 raise PermissionDenied(said % {"names": ", ".join(lacking)})
             return view(request, *args, **kwargs)
@@ -44,7 +45,7 @@ def permitted_or_lookup(view: View) -> View:
 
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if conf.get("PUBLIC_LOOKUP") and missing(request.user, VIEW_ADDRESSES):
+        if conf.get("PUBLIC_LOOKUP") and missing(user_of(request), VIEW_ADDRESSES):
             return redirect(page_url("lookup", request))
         return for_permitted(request, *args, **kwargs)
 

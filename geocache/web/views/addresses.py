@@ -19,7 +19,14 @@ from geocache.location import Location
 from geocache.lookup import explain
 from geocache.models import GeoCache, ListedAddress
 from geocache.mounts import page_url
-from geocache.permissions import VIEW_ADDRESSES, VIEW_HISTORY, VIEW_LISTED, VIEW_LISTS
+from geocache.permissions import (
+    VIEW_ADDRESSES,
+    VIEW_HISTORY,
+    VIEW_LISTED,
+    VIEW_LISTS,
+    missing,
+    user_of,
+)
 from geocache.statistics.table import read_statistics
 from geocache.text import strip_unprintable
 from geocache.web.access import permission_required
@@ -43,7 +50,7 @@ def address_list(request: HttpRequest) -> HttpResponse:
         # A form sends its empty fields, too; the link to share is without them.
         return redirect(f"{request.path}?{urlencode(asked, doseq=True)}" if asked else request.path)
     form = AddressFilter(request.GET)
-    form.offer_choices(with_lists=request.user.has_perm(VIEW_LISTS))
+    form.offer_choices(with_lists=not missing(user_of(request), VIEW_LISTS))
     page = _page(form)
     context = {
         "form": form,
@@ -113,7 +120,7 @@ def _network_of(answer: Location | None) -> IPv4Network | IPv6Network | None:
 
 def _listings(request: HttpRequest, address: Address) -> dict[str, Any]:
     """Return the lists that an address is on, and which columns they fill."""
-    if not request.user.has_perms([VIEW_LISTS, VIEW_LISTED]):
+    if missing(user_of(request), VIEW_LISTS, VIEW_LISTED):
         return {}
     rows = list(ListedAddress.objects.holding(address).select_related("source"))
     return {
@@ -125,7 +132,7 @@ def _listings(request: HttpRequest, address: Address) -> dict[str, Any]:
 
 def _past(request: HttpRequest, address: str) -> dict[str, Any]:
     """Return the history entries of an address, and where it was on the day that is asked for."""
-    if not request.user.has_perm(VIEW_HISTORY):
+    if missing(user_of(request), VIEW_HISTORY):
         return {}
     form = DayForm(request.GET if "on" in request.GET else None, label_suffix="")
     on = form.cleaned_data["on"] if form.is_valid() else None

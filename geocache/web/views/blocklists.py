@@ -17,7 +17,7 @@ from geocache.charts import maps
 from geocache.exceptions import InvalidCursor
 from geocache.models import ImportRun, ImportSource, ListedAddress
 from geocache.mounts import page_url
-from geocache.permissions import CHANGE_LISTS, VIEW_LISTED, VIEW_LISTS
+from geocache.permissions import CHANGE_LISTS, VIEW_LISTED, VIEW_LISTS, missing, user_of
 from geocache.statistics.lists import geography_of
 from geocache.statistics.table import Operator, read_statistics
 from geocache.web.access import permission_required
@@ -54,7 +54,7 @@ def list_page(request: HttpRequest, pk: int) -> HttpResponse:
         "runs": source.runs.all()[:SHOWN_RUNS],
         **_entries(request, entries),
         "may_import": source.name in conf.get("IMPORT_SOURCES")
-        and request.user.has_perm(CHANGE_LISTS),
+        and not missing(user_of(request), CHANGE_LISTS),
         "geography": geography,
     }
     if geography is not None:

@@ -19,6 +19,7 @@ from geocache.exceptions import ProviderError, RateExceeded
 from geocache.location import Location
 from geocache.lookup import lookup_many
 from geocache.mounts import page_url
+from geocache.permissions import user_of
 from geocache.providers import factory
 from geocache.providers.base import Source
 from geocache.rate_limit.asker import Asker, asker_of
@@ -35,7 +36,7 @@ COUNTED: Final = 10
 @permitted_unless_public
 def lookup_page(request: HttpRequest) -> HttpResponseBase:
     """Answer the addresses in a text or a file, or each ``ip`` of a link that can be shared."""
-    asker = asker_of(request.user, network_of(request))
+    asker = asker_of(user_of(request), network_of(request))
     form = _form(request, asker)
     try:
         answers, wait_seconds = _answers(form, asker), 0
