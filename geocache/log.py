@@ -61,8 +61,15 @@ def _processors() -> list[Processor]:
     """
     configured = structlog.get_config()
     if isinstance(configured["logger_factory"], structlog.stdlib.LoggerFactory):
-        return cast(list[Processor], configured["processors"])
+        return [_hide_credentials, *cast(list[Processor], configured["processors"])]
     return OWN
+
+
+def _hide_credentials(_: Any, __: str, event: Event) -> Event:
+    return {
+        name: value if name in OF_LOGGING else _without_credentials(value)
+        for name, value in event.items()
+    }
 
 
 def _to_record(logger: Any, _: str, event: Event) -> Mapping[str, Any]:
@@ -82,9 +89,12 @@ def _to_record(logger: Any, _: str, event: Event) -> Mapping[str, Any]:
 
 
 def _without_credentials(value: Any) -> Any:
-    if isinstance(value, str):
-        return CREDENTIALS.sub(lambda match: (match["name"] or "") + HIDDEN, value)
-    return value
+    """Return a value; where its text shows a password, as that of an error may, the text without it."""
+    if value is None or isinstance(value, int | float):
+        return value
+    text = str(value)
+    hidden = CREDENTIALS.sub(lambda match: (match["name"] or "") + HIDDEN, text)
+    return value if hidden == text else hidden
 
 
 def _shown(value: Any) -> str:

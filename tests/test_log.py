@@ -3,7 +3,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -140,12 +140,20 @@ def test_get_logger__a_value_stays_on_its_line(
     assert only(records).getMessage() == f"geo_thing value={shown}"
 
 
-@pytest.mark.usefixtures("unconfigured")
+@pytest.fixture(params=["host without structlog", "host with structlog"])
+def each_host(request: pytest.FixtureRequest) -> None:
+    # Without the fixture it is the bundled project, which configures structlog for logging.
+    if request.param == "host without structlog":
+        request.getfixturevalue("unconfigured")
+
+
+@pytest.mark.usefixtures("each_host")
 @pytest.mark.parametrize("place", ["redis://:hunter2@h:6379", "https://h/x?license_key=hunter2"])
+@pytest.mark.parametrize("form", [str, OSError, lambda text: [text], lambda text: {"at": text}])
 def test_get_logger__a_password_of_a_server_is_hidden(
-    records: list[logging.LogRecord], place: str
+    records: list[logging.LogRecord], place: str, form: Callable[[str], object]
 ) -> None:
-    log.error("geo_thing", error=f"{place} refused")
+    log.error("geo_thing", error=form(f"{place} refused"), count=5)
     assert "hunter2" not in repr(vars(only(records)))
     assert "refused" in only(records).getMessage()
 
