@@ -23,7 +23,7 @@ def unpacked(folder: Path, data: bytes) -> bytes:
     "data",
     [
         b"database",
-        gzip.compress(b"database"),
+        gzip.compress(b"database", mtime=0),
         a_tar(b"database"),
         gzip.decompress(a_tar(b"database")),
     ],
@@ -56,7 +56,7 @@ def test_unpack__archive_without_a_database(tmp_path: Path) -> None:
 def test_unpack__bomb_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("geocache.downloads.limits.MAX_BYTES", 100_000)
     with pytest.raises(UpdateError, match="that is no database"):
-        unpacked(tmp_path, gzip.compress(b"\0" * 10_000_000))
+        unpacked(tmp_path, gzip.compress(b"\0" * 10_000_000, mtime=0))
     assert (tmp_path / "database").stat().st_size <= 100_000
 
 
@@ -123,7 +123,7 @@ def a_sparse_header(*, has_more: bool) -> bytes:
 def test_unpack__sparse_file_is_no_database(tmp_path: Path) -> None:
     data = a_sparse_header(has_more=False) + bytes(1024)
     with pytest.raises(UpdateError, match=r"holds no \.mmdb file"):
-        unpacked(tmp_path, gzip.compress(data))
+        unpacked(tmp_path, gzip.compress(data, mtime=0))
     assert not (tmp_path / "database").exists()
 
 
@@ -133,7 +133,7 @@ def test_unpack__sparse_map_without_an_end_is_not_read(tmp_path: Path) -> None:
     further = b"00000000001\0" * 42 + b"\x01" + b"\0" * 7
     assert len(further) == 512
     with pytest.raises(UpdateError, match="headers that are too long"):
-        unpacked(tmp_path, gzip.compress(first + further * 20_000))
+        unpacked(tmp_path, gzip.compress(first + further * 20_000, mtime=0))
 
 
 def test_unpack__millions_of_members_are_not_read(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_unpack__large_member_before_the_database_is_passed_over(tmp_path: Path)
     "data",
     [
         b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 50_000_000,
-        gzip.compress(b"") * 2_000_000,
+        gzip.compress(b"", mtime=0) * 2_000_000,
     ],
     ids=["name", "members"],
 )

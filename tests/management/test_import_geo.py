@@ -51,7 +51,7 @@ def test_import_geo__says_what_is_new(tmp_path: Path) -> None:
 def test_import_geo__gzip_is_the_same_content(tmp_path: Path) -> None:
     import_geo(a_file(tmp_path, "1.1.1.1\n"))
     packed = tmp_path / "ipsum.txt.gz"
-    packed.write_bytes(gzip.compress(b"1.1.1.1\n"))
+    packed.write_bytes(gzip.compress(b"1.1.1.1\n", mtime=0))
     assert import_geo(str(packed))[0] == "ipsum: nothing has changed, 1 are listed.\n"
 
 
@@ -193,7 +193,7 @@ def test_import_geo__held_by_another_is_75(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.slow
 def test_import_geo__reads_standard_input(tmp_path: Path) -> None:
     run(tmp_path, "migrate", "--verbosity", "0")
-    packed = gzip.compress(b"1.1.1.1\n")
+    packed = gzip.compress(b"1.1.1.1\n", mtime=0)
     done = run(tmp_path, "import_geo", "-", "--name", "piped", given=packed)
     assert done.stdout.startswith("piped: 1 added, 0 removed, 1 are listed"), done.stderr
     assert done.returncode == 0

@@ -84,7 +84,7 @@ class Service:
         return self.put(path, body, **options)
 
     def put_compressed(self, path: str, body: bytes, **options: Any) -> str:
-        return self.put(path, gzip.compress(body), **options)
+        return self.put(path, gzip.compress(body, mtime=0), **options)
 
 
 def _handler(service: Service) -> type[BaseHTTPRequestHandler]:

@@ -379,7 +379,7 @@ def test_dashboard_page__is_light_with_every_country_and_operator(viewer):
     refresh_statistics()
     text = see(viewer)
     assert text.count("<tr>") > 247 + 50 + 30
-    assert len(gzip.compress(text.encode())) < 60_000
+    assert len(gzip.compress(text.encode(), mtime=0)) < 60_000
 
 
 @pytest.mark.parametrize("who", [an_admin, a_viewer])
