@@ -24,7 +24,7 @@ from geocache.integrations.prometheus import GeocacheCollector, register
 from geocache.jobs import Status as JobStatus
 from geocache.journal import writer
 from geocache.lookup import lookup_many
-from geocache.models import FlushRun, ImportSource, JobRun, RejectedEntry
+from geocache.models import FlushRun, JobRun, RejectedEntry
 from geocache.providers import factory
 from geocache.providers.base import Source
 from geocache.providers.dummy import DummyProvider
@@ -128,7 +128,8 @@ def full(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         job="geo_cache_flush", started_at=NOON, finished_at=NOON, status="done", seconds=1
     )
     imported("1.1.1.1", "2.2.2.2")
-    ImportSource.objects.create(name="by hand")
+    imported("1.1.1.1", name="by hand")
+    JobRun.objects.create(job="geo_prune")
 
 
 @pytest.mark.usefixtures("full")
@@ -161,6 +162,8 @@ def test_scrape__has_the_state_of_each_part() -> None:
     assert 0 <= found["oldest_dirty_entry_age_seconds", ""] < 3600
     assert found["blocklist_imported_timestamp_seconds", "test"] > at
     assert parts_that_are(found, 1) == OF_PART.keys()
+    # It waits for its first run.
+    assert "geo_prune" not in str(found.keys())
 
 
 def test_scrape__of_an_empty_site_is_valid_and_invents_nothing() -> None:
@@ -169,6 +172,14 @@ def test_scrape__of_an_empty_site_is_valid_and_invents_nothing() -> None:
     assert ("last_flush_timestamp_seconds", "") not in found
     assert ("rows", "") not in found
     assert parts_that_are(found, 0) == set()
+    assert all(family.samples for family in families().values())
+
+
+@pytest.mark.usefixtures("full")
+def test_scrape__a_name_that_ends_in_seconds_has_the_unit() -> None:
+    in_seconds = {name for name in families() if name.endswith("_seconds")}
+    assert len(in_seconds) == 7
+    assert in_seconds == {name for name, family in families().items() if family.unit == "seconds"}
 
 
 def test_scrape__says_how_long_the_oldest_waits(monkeypatch: pytest.MonkeyPatch) -> None:
