@@ -89,7 +89,7 @@ def _to_record(logger: Any, _: str, event: Event) -> Mapping[str, Any]:
 
 
 def _without_credentials(value: Any) -> Any:
-    """Return a value; where its text shows a password, as that of an error may, the text without it."""
+    """Return a value, or its text without a password where it shows one, as an error may."""
     if value is None or isinstance(value, int | float):
         return value
     text = str(value)

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from geocache.log import get_logger
-from tests.support.host_project import HostProject
+from tests.support.small_project import SmallProject
 
 log = get_logger("geocache.test_log")
 PLAIN_LOGGER = logging.getLogger("geocache.test_log")
@@ -253,7 +253,7 @@ class FailingProvider(Provider):
 
 @pytest.mark.slow
 def test_log__a_host_has_it_in_its_file_and_json_alone_on_stdout(tmp_path: Path) -> None:
-    host = HostProject.make(tmp_path, FAILING, failing=PROVIDER)
+    host = SmallProject.make(tmp_path, FAILING, failing=PROVIDER)
     assert host.manage("migrate", "-v0").returncode == 0
     done = host.manage("lookup_geo", "--json", "8.8.8.8")
     assert [json.loads(line)["reason"] for line in done.stdout.splitlines()] == ["unavailable"]

@@ -43,10 +43,8 @@ def render_page(
 def problem() -> str:
     """Return why the pages cannot stand in ``BASE_TEMPLATE``, or the empty text."""
     name = conf.get("BASE_TEMPLATE")
-    if not name:
-        return ""
     try:
-        chain = _inheritance(name)
+        return _problem_of(_inheritance(name), name) if name else ""
     except TemplateDoesNotExist as error:
         if str(error) == name:
             return f"there is no Django template {name}"
@@ -55,8 +53,12 @@ def problem() -> str:
         return f"the template {name} cannot be used: {error}"
     except OSError as error:
         return f"the template {name} cannot be read: {error.strerror}"
-    if any(_name_of(one) == ROOT for one in chain):
-        return f"{name} extends {ROOT}, which extends {name}: see geocache/frame.html instead"
+
+
+def _problem_of(chain: Sequence[Template], name: str) -> str:
+    # A template that was found has its name.
+    if any(one.origin.template_name == ROOT for one in chain):
+        return f"{name} extends {ROOT}, which extends {name}: extend geocache/frame.html instead"
     shown = _shown_blocks(chain)
     if lacking := [block for block in BLOCKS if block not in shown]:
         return f"the template {name} does not show the block {', '.join(lacking)}"
@@ -79,11 +81,6 @@ def _inheritance(name: str) -> list[Template]:
             return chain
         wanted = _literal(extends)
     return []
-
-
-def _name_of(template: Template) -> str:
-    # Of a template from a file it is there.
-    return str(template.origin.template_name or "")
 
 
 def _extends(template: Template) -> ExtendsNode | None:

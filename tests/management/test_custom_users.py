@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.host_project import HostProject
+from tests.support.small_project import SmallProject
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +92,7 @@ MADE = "Admin user {}, with the one-time password "
     ids=["email", "required", "bare", "no manager"],
 )
 def test_demo_geo__says_who_can_log_in(tmp_path: Path, model: str, said: list[str]) -> None:
-    host = HostProject.make(
+    host = SmallProject.make(
         tmp_path,
         SETTINGS,
         **{"accounts/__init__": "", "accounts/models": USES + model},  # type: ignore[arg-type]  # paths

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.factories import CITY_RECORD, an_mmdb
-from tests.support.host_project import HostProject
+from tests.support.small_project import SmallProject
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ import geocache.lookup, geocache.middleware, geocache.journal.flush, geocache.ad
 
 
 def test_commands__make_no_file_of_ours(tmp_path: Path) -> None:
-    host = HostProject.make(tmp_path, SETTINGS)
+    host = SmallProject.make(tmp_path, SETTINGS)
     # It has to be verified, and copied, before it answers.
     an_mmdb(tmp_path / "city.mmdb", {"81.2.69.0/24": CITY_RECORD})
     done = host.python(CODE)
@@ -44,7 +44,7 @@ def test_commands__make_no_file_of_ours(tmp_path: Path) -> None:
 
 
 def test_check__without_users_is_one_error_and_no_traceback(tmp_path: Path) -> None:
-    host = HostProject.make(tmp_path, 'INSTALLED_APPS = ["geocache"]\nMIDDLEWARE = []\n')
+    host = SmallProject.make(tmp_path, 'INSTALLED_APPS = ["geocache"]\nMIDDLEWARE = []\n')
     done = host.manage("check")
     assert done.returncode == 1
     assert "(geocache.E064) geocache needs a model of users, but auth.User is not installed." in (

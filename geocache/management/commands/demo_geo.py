@@ -56,8 +56,8 @@ class Command(ShellCommand):
         parser.add_argument(
             "--addresses",
             metavar="FILE",
-            help="look up the addresses in this list or log (default: a sample of 3,000, which is in "
-            "a checkout of geocache alone)",
+            help="look up the addresses in this list or log (default: a sample of 3,000, which "
+            "is in a checkout of geocache alone)",
         )
         parser.add_argument(
             "--no-serve",
