@@ -69,7 +69,9 @@ def past_moment(value: Any) -> datetime | None:
     """Return the time of an object, or None when it is the present."""
     if not isinstance(value, datetime):
         return None
-    at = timezone.make_aware(value) if timezone.is_naive(value) else value
+    # In the project's zone, as Django reads it: the active one may be a visitor's.
+    local = timezone.get_default_timezone()
+    at = timezone.make_aware(value, local) if timezone.is_naive(value) else value
     return at if at < datetime.now(UTC) - PRESENT else None
 
 

@@ -1,5 +1,6 @@
 import json
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -8,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import connection, models, transaction
 from django.db.migrations.writer import MigrationWriter
 from django.test.utils import isolate_apps
+from django.utils import timezone
 
 from geocache.located import LocatedModel, LocationField, locate, locate_objects
 from geocache.location import Location
@@ -240,6 +242,15 @@ def test_locate_objects__one_that_holds_no_answer_keeps_none_from_the_others(cap
     assert located.country_code == "GB"
     assert plain.location == {"address": PARIS}
     assert not caplog.records
+
+
+def test_save__a_time_without_a_zone_is_the_projects_whoever_saves(settings):
+    settings.USE_TZ, settings.TIME_ZONE = False, "America/New_York"
+    move_london()
+    before = (NOON + 4 * DAY - timedelta(hours=1)).astimezone(ZoneInfo("America/New_York"))
+    with timezone.override("America/Los_Angeles"):
+        (order,) = locate_objects([Order(sent_by=LONDON, at=before.replace(tzinfo=None))])
+    assert order.location.resolved_at == NOON
 
 
 def test_check__names_that_fit_are_silent():
