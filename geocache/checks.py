@@ -5,11 +5,9 @@ starts, so what only one check needs is imported by that check.
 """
 
 import re
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial, wraps
-from importlib import import_module
 from threading import Thread
 from typing import Any, Final
 
@@ -31,6 +29,7 @@ from geocache.exceptions import (
     ProviderError,
 )
 from geocache.models import JournalHead
+from geocache.mounts import API, PAGES, is_included
 from geocache.providers import factory
 from geocache.providers.mmdb_verification import writing_nothing
 
@@ -367,23 +366,25 @@ def check_rates(**_: Any) -> list[CheckMessage]:
 def check_pages(**_: Any) -> list[CheckMessage]:
     """Check that what the pages need is installed, in a project that has them."""
     absent = extras.missing("pages", "limits", *PAGE_PACKAGES)
-    if absent is None or not _has_pages():
+    if absent is None or not _is_included(PAGES, API):
         return []
     from geocache.rate_limit.asker import SETTINGS  # noqa: PLC0415 - for checks of rates alone
 
     if not extras.is_installed("limits") and any(map(conf.get, SETTINGS)):
         hint = f"Or, where nothing has to limit look-ups, set {', '.join(SETTINGS)} to None."
         return [Error(f"geocache.urls: {absent}", hint=hint, id="geocache.E060")]
+    if not _is_included(PAGES):
+        return []
     hint = "Until then the pages show no map, or codes instead of the names of countries."
     return [Caution(f"geocache.urls: {absent}", hint=hint, id="geocache.W061")]
 
 
-def _has_pages() -> bool:
-    """Tell whether the project's URLs include those of geocache."""
-    if name := conf.urls_module():
-        # As a check of Django's own does, which may come later.
-        import_module(name)
-    return "geocache.urls" in sys.modules
+def _is_included(*app_names: str) -> bool:
+    """Tell what the project includes; Django's own checks say what of its URLs cannot be read."""
+    try:
+        return is_included(*app_names)
+    except Exception:  # noqa: BLE001 - a URL configuration may fail in any way when it is imported
+        return False
 
 
 @check_of_settings()

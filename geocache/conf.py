@@ -240,11 +240,6 @@ def user_model() -> str:
     return settings.AUTH_USER_MODEL
 
 
-def urls_module() -> str:
-    """Return the name of the project's module of URLs, or the empty text."""
-    return getattr(settings, "ROOT_URLCONF", "")
-
-
 def middleware() -> list[str]:
     """Return the dotted paths of the project's middleware, outermost first."""
     return list(settings.MIDDLEWARE)

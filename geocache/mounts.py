@@ -58,6 +58,12 @@ def api_url(name: str, request: HttpRequest | None = None, **parameters: Any) ->
     return _url_of(API, name, request, parameters) or page_url(name, request, **parameters)
 
 
+def is_included(*app_names: str) -> bool:
+    """Tell whether the project includes one of the apps, wherever. Raises what its URLs raise."""
+    resolver = get_resolver()
+    return any(_mounts(resolver, one) for one in app_names)
+
+
 def _url_of(
     app_name: str, name: str, request: HttpRequest | None, parameters: dict[str, Any]
 ) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.core import checks
+from django.urls import include, path
 
 from geocache import extras
 from geocache.exceptions import GeocacheError, MissingExtra
@@ -147,6 +148,30 @@ def test_check_pages__look_ups_that_cannot_be_limited_are_an_error(
 def test_check_pages__what_is_only_not_shown_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "pygal_maps_world")
     assert found_by_checks().keys() == {"geocache.W061"}
+
+
+@pytest.mark.parametrize(
+    ("patterns", "limits_id", "maps_id"),
+    [
+        ([], None, None),
+        ([path("geo/", include("geocache.web.urls"))], "geocache.E060", "geocache.W061"),
+        ([path("<slug:shop>/", include("geocache.urls"))], "geocache.E060", "geocache.W061"),
+        # The API shows no map.
+        ([path("ip/", include("geocache.api.urls"))], "geocache.E060", None),
+    ],
+)
+def test_check_pages__of_what_the_project_includes(
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+    patterns: list[Any],
+    limits_id: str | None,
+    maps_id: str | None,
+) -> None:
+    settings.ROOT_URLCONF = tuple(patterns)
+    for module, expected in (("limits", limits_id), ("pygal_maps_world", maps_id)):
+        without(monkeypatch, module)
+        found = found_by_checks().keys() & {"geocache.E060", "geocache.W061"}
+        assert found == ({expected} if expected else set())
 
 
 def test_check_downloads__what_cannot_be_fetched_is_a_warning(

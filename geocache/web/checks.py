@@ -4,10 +4,9 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
-from django.urls import get_resolver
 
 from geocache import conf
-from geocache.mounts import page_url
+from geocache.mounts import PAGES, is_included
 
 
 @register(Tags.templates)
@@ -39,6 +38,6 @@ def check_log_in(**_: Any) -> list[CheckMessage]:
 def _has_pages() -> bool:
     """Tell whether the project includes the pages; Django's own checks say what cannot be read."""
     try:
-        return bool(get_resolver().url_patterns and page_url("lookup"))
+        return is_included(PAGES)
     except Exception:  # noqa: BLE001 - a URL configuration may fail in any way when it is imported
         return False

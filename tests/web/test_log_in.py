@@ -85,6 +85,7 @@ def test_stranger__is_sent_where_one_logs_in(settings, client, login_url, patter
         (DEFAULT, [GEO, ADMIN], False),
         ("https://sso.example.org/in", [GEO], False),
         (DEFAULT, [GEO], True),
+        (DEFAULT, [path("<slug:shop>/geo/", include("geocache.urls"))], True),
         ("/another-program/", [GEO], True),
         # Without the pages nobody is asked to log in.
         (DEFAULT, [], False),
