@@ -98,7 +98,8 @@ def _fields(label: str, answer: object) -> dict[str, Any]:
         case None:
             return {"reason": NOT_FOUND}
         case Location():
-            return {name: value for name, value in asdict(answer).items() if name != "address"}
+            fields = {name: value for name, value in asdict(answer).items() if name != "address"}
+            return fields | _checked(label, {name: fields[name] for name in NAMES})
         case str():
             return {"country_code": _country_code(label, answer)}
         case Mapping():
@@ -131,6 +132,8 @@ def _checked(label: str, fields: Mapping[Any, Any]) -> dict[str, Any]:
     checked = dict(fields)
     if code := checked.get("country_code"):
         checked["country_code"] = _country_code(label, code)
+    if network := checked.get("network"):
+        checked["network"] = _network_text(label, network)
     return checked
 
 
@@ -148,6 +151,14 @@ def _is_storable(name: str, value: Any) -> bool:
         case "asn":
             return coercion.integer(value, 2**32 - 1) is not None
     return not isinstance(value, str) or coercion.text(value) == value
+
+
+def _network_text(label: str, text: str) -> str:
+    try:
+        return str(parse_network(text))
+    except InvalidAddress as error:
+        said = f"override_locations: network of {label} is {text!r:.60}, which is not a network."
+        raise ValueError(said) from error
 
 
 def _country_code(label: str, text: str) -> str:

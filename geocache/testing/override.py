@@ -89,6 +89,10 @@ class override_locations:  # noqa: N801 - named as Django's override_settings
             return type(decorated)(self._decorated(decorated.__func__))
         if isinstance(decorated, type):
             return self._decorated_class(decorated)
+        if not callable(decorated):
+            raise TypeError(
+                f"override_locations decorates functions and classes, not {decorated!r:.60}."
+            )
         return _wrapped(self, decorated)
 
     def _decorated_class(self, decorated: type) -> type:

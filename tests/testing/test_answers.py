@@ -77,6 +77,11 @@ def test_location__of_a_location_has_the_address_that_is_asked_for():
     assert found({"9.0.0.0/8": a_location()}, "9.9.9.9") == a_location("9.9.9.9")
 
 
+def test_location__of_a_location_keeps_how_it_came():
+    stale = a_location(is_stale=True, is_renewed=True)
+    assert found({LONDON: stale}) == stale
+
+
 def test_location__none_is_not_found():
     assert found({LONDON: None}).reason == "not_found"
 
@@ -115,6 +120,14 @@ def test_location__other_failure_is_one_of_a_provider(failure, said):
         ({"city": "x" * 201}, ValueError, "city"),
         ({"city": "\0"}, ValueError, "city"),
         ({"country_code": "GBR"}, ValueError, "'GBR' of 81.2.69.142 is not a country's code"),
+        ({"network": "London"}, ValueError, "network of 81.2.69.142 is 'London', which is not a"),
+        ({"network": "81.2.69.0/33"}, ValueError, "which is not a network"),
+        (a_location(city=5), TypeError, "city of 81.2.69.142 is 5; it has to be a text"),
+        (a_location(city="\0"), ValueError, "city of 81.2.69.142 is"),
+        (a_location(latitude=91.0), ValueError, "latitude of 81.2.69.142 is 91.0"),
+        (a_location(country_code="GBR"), ValueError, "'GBR' of 81.2.69.142 is not a country's"),
+        (a_location(network="London"), ValueError, "which is not a network"),
+        (a_location(resolved_at=datetime(2026, 1, 1)), TypeError, "a datetime with a time zone"),
         ("London", ValueError, "'London' of 81.2.69.142 is not a country's code of two letters"),
         ("", ValueError, "'' of 81.2.69.142 is not a country's code"),
         ("ÄÖ", ValueError, "is not a country's code"),

@@ -412,3 +412,9 @@ def test_app__that_is_not_installed():
 def test_door__has_no_other_name():
     with pytest.raises(AttributeError, match="has no attribute 'override_location'"):
         getattr(testing, "override_location")  # noqa: B009 - no type knows it
+
+
+@pytest.mark.parametrize("decorated", [5, None, property(str)])
+def test_decorated__what_cannot_be_called(decorated):
+    with pytest.raises(TypeError, match="decorates functions and classes, not"):
+        override_locations({})(decorated)
