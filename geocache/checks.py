@@ -396,9 +396,7 @@ def check_downloads(**_: Any) -> list[CheckMessage]:
     lists = [name for name, place in conf.get("IMPORT_SOURCES").items() if "://" in str(place)]
     wants = {
         f"IMPORT_SOURCES names URLs ({', '.join(lists)})": lists,
-        "schedule_geo updates databases": apps.is_installed(SCHEDULER_APP)
-        and conf.get("UPDATE_DAYS")
-        and not conf.get("DATABASES"),
+        "UPDATE_DAYS wants newer databases": conf.get("UPDATE_DAYS") and not conf.get("DATABASES"),
     }
     hint = "Or name files, and set UPDATE_DAYS to 0."
     return [

@@ -183,3 +183,13 @@ def test_check_downloads__what_cannot_be_fetched_is_a_warning(
     (message,) = found_by_checks().items()
     assert message[0] == "geocache.W062"
     assert "(own)" in message[1]
+
+
+def test_check_downloads__databases_whatever_scheduler_runs_the_jobs(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    without(monkeypatch, "requests")
+    apps = [one for one in settings.INSTALLED_APPS if one != "django_apscheduler"]
+    settings.INSTALLED_APPS = apps
+    settings.GEOCACHE = {**settings.GEOCACHE, "DATABASES": [], "UPDATE_DAYS": 7}
+    assert "geocache.W062" in found_by_checks()

@@ -39,8 +39,8 @@ def run_job(
 
     ``is_only_due`` leaves out a job that has run within its interval. ``is_forced`` has databases
     and lists looked at that are not due. ``time_limit_seconds`` can only shorten the job's own time
-    limit. ``is_stopped`` is asked between two batches. Not to be called inside a transaction.
-    Raises ``ValueError`` for a job that does not exist.
+    limit. ``is_stopped`` is asked between two batches. Raises ``ValueError`` for
+    a job that does not exist, and ``RuntimeError`` inside a transaction.
     """
     # Its models need Django's apps to be loaded.
     from geocache.jobs.run import Options, run  # noqa: PLC0415

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import connections, router
 
 from geocache.exceptions import (
     BanBusy,
@@ -47,6 +47,7 @@ class Options:
 def run(job_id: str, options: Options) -> JobReport:
     """Run a job as ``geocache.jobs.run_job`` says."""
     job, started = find_job(job_id), time.monotonic()
+    _refuse_inside_transaction(job)
     _close_old_connections()
     try:
         outcome = _attempt(job, started, options)
@@ -122,6 +123,17 @@ def _failed(job: Job, error: Exception) -> Outcome:
     if job.id == work.FLUSH:
         work.warn_of_age()
     return Outcome(FAILED, error=said)
+
+
+def _refuse_inside_transaction(job: Job) -> None:
+    """Raise where a job's own transactions would not be committed, and its lease not be seen."""
+    blocks = connections[router.db_for_write(JobRun)].atomic_blocks
+    # Those of a TestCase are allowed, as Django allows them around durable ones.
+    if blocks and not getattr(blocks[-1], "_from_testcase", False):
+        raise RuntimeError(
+            f"{job.id} was called inside a transaction, which no job can be: call it after the "
+            "commit, as transaction.on_commit does."
+        )
 
 
 def _close_old_connections() -> None:

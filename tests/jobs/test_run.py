@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection, transaction
 from structlog.testing import capture_logs
 
 from geocache import jobs
@@ -46,6 +46,22 @@ def test_run__report_is_plain_json_and_the_run_is_noted() -> None:
     assert (noted.job, noted.status, noted.error) == ("geo_cache_flush", "done", "")
     assert noted.has_ended()
     assert noted.holder == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run__inside_a_transaction_is_refused_before_it_begins() -> None:
+    said = "geo_prune was called inside a transaction"
+    with transaction.atomic(), pytest.raises(RuntimeError, match=said):
+        jobs.geo_prune()
+    assert not JobRun.objects.exists()
+    with transaction.atomic():
+        transaction.on_commit(jobs.geo_cache_flush)
+    assert JobRun.objects.get().status == "done"
+
+
+@pytest.mark.django_db
+def test_run__inside_the_transaction_of_a_test() -> None:
+    assert jobs.geo_cache_flush()["status"] == "done"
 
 
 @pytest.mark.django_db(transaction=True)
