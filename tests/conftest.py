@@ -7,6 +7,7 @@ import socket
 import uuid
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from axes.handlers.proxy import AxesProxyHandler
 from django.core.cache.backends.redis import RedisCache
 from django.db import connections
 from django.test import Client
+from filelock import FileLock
 
 from geocache.cache import backends
 from geocache.journal import last_seen, recorder, spill_buffer, writer
@@ -157,3 +159,18 @@ def postgres_url() -> str:
     )
     require(is_listening(url, 5432), "PostgreSQL")
     return url
+
+
+@pytest.fixture(scope="session")
+def wheel_file(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The wheel of this checkout, which all workers share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "wheel"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (built := list(folder.glob("*.whl"))):
+            # It needs what this module has.
+            from tests.support.installed import build_wheel  # noqa: PLC0415
+
+            build_wheel(folder)
+            built = list(folder.glob("*.whl"))
+    return built[0]

@@ -84,11 +84,11 @@ print(json.dumps(statuses))
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def site(wheel_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A plain project with the core alone, an answer in its table, and another in its journal."""
     folder = tmp_path_factory.mktemp("core")
     an_mmdb(folder / "city.mmdb", {"81.2.69.0/24": CITY_RECORD})
-    made = a_site(folder, settings=SETTINGS, urls=URLS)
+    made = a_site(wheel_file, folder, settings=SETTINGS, urls=URLS)
     made.output_of("migrate")
     made.output_of("lookup_geo", "81.2.69.142")
     made.output_of("flush_geo")

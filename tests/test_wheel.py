@@ -27,8 +27,8 @@ print("Nachschlagen" in german.text)
 
 
 @pytest.mark.slow
-def test_wheel__works_in_an_empty_django_project(tmp_path: Path) -> None:
-    site = a_site(tmp_path, "pages", "sample", settings=SETTINGS, urls=URLS)
+def test_wheel__works_in_an_empty_django_project(wheel_file: Path, tmp_path: Path) -> None:
+    site = a_site(wheel_file, tmp_path, "pages", "sample", settings=SETTINGS, urls=URLS)
 
     site.output_of("migrate")
     answer = site.output_of("lookup_geo", "--json", "81.2.69.142")

@@ -5,6 +5,7 @@ import json
 import sys
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import django
@@ -13,112 +14,172 @@ django.setup()
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.messages import get_messages
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import Client
-from django.urls import get_script_prefix
+from django.urls import Resolver404, get_script_prefix, resolve, reverse
 from visits.models import Visit
 
+from geocache.lookup import lookup
 from geocache.models import GeoCache
 
 ADDRESSES = ["81.2.69.142", "2a02:6b8::1", "9.9.9.9"]
+LISTED = "81.2.69.7\n2a02:6b8::/48\n"
 # They end the session, or want a script's parameters.
 NOT_OPENED = ("logout", "__debug__")
-# A page more often than this, with other parameters, shows nothing new.
-VISITS_OF_A_PAGE = 3
-PAGE_LIMIT = 250
+# A page with other parameters shows nothing new.
+VISITS_OF_A_VIEW = 2
+
+
+def below(url):
+    """Return a link as the web server hands it on: without the prefix that it takes off."""
+    prefix = get_script_prefix()
+    # Django's admin leads to the site without the last slash of its prefix.
+    if url + "/" == prefix:
+        return "/"
+    return "/" + url.removeprefix(prefix) if url.startswith(prefix) else ""
 
 
 class Links(HTMLParser):
-    """The links of a page, and the targets of its forms that only read."""
+    """What a page leads to: links, its forms' targets, and files that it loads."""
 
     def __init__(self):
         super().__init__()
-        self.found, self.title, self.in_title = [], "", False
+        self.read, self.posted, self.loaded, self.language = [], [], [], ""
 
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
-        self.in_title = tag == "title"
-        if tag == "a":
+        if tag == "html":
+            self.language = given.get("lang", "")
+        elif tag == "a":
             # An anchor that scripts of a theme use has no target at all.
-            self.found.append(given.get("href", "#") or "None")
+            self.read.append(given.get("href", "#") or "None")
         elif tag == "form":
-            self.found.append(given.get("action", "") if given.get("method") != "post" else "")
+            is_posted = given.get("method", "").lower() == "post"
+            (self.posted if is_posted else self.read).append(given.get("action", ""))
         elif tag in ("img", "script"):
-            self.found.append(given.get("src", ""))
+            self.loaded.append(given.get("src", ""))
         elif tag == "link":
-            self.found.append(given.get("href", ""))
-
-    def handle_data(self, data):
-        if self.in_title:
-            self.title, self.in_title = data, False
+            self.loaded.append(given.get("href", ""))
 
 
-def checked():
-    """Return the ids of what ``check`` says."""
+class Crawl:
+    """All pages below an address, and what they lead to."""
+
+    def __init__(self, client, start, *further):
+        self.client, self.start = client, start
+        self.answers, self.names, self.languages = {}, set(), set()
+        self.dead, self.unframed, self.framed, self.without_attribution = [], [], [], []
+        self._waiting, self._visits = [start, *(start + one for one in further)], Counter()
+        self._outside = set()
+        while self._waiting:
+            self._open(self._waiting.pop(0))
+
+    def report(self):
+        kept = ("answers", "dead", "framed", "unframed", "without_attribution")
+        of_sets = {name: sorted(getattr(self, name)) for name in ("names", "languages")}
+        return {name: getattr(self, name) for name in kept} | of_sets
+
+    def _open(self, url):
+        match = self._match(url)
+        if match is None:
+            self.dead.append(url)
+            return
+        if url in self.answers or self._visits[match.route] >= VISITS_OF_A_VIEW:
+            return
+        self._visits[match.route] += 1
+        answer = self.client.get(below(url), REMOTE_ADDR=ADDRESSES[0])
+        self.answers[url] = answer.status_code
+        if answer.status_code in (301, 302):
+            self._follow(url, answer["Location"])
+        if url.startswith(self.start) and answer.status_code < 400:
+            self.names.add(match.url_name)
+        is_page = answer.get("Content-Type", "").startswith("text/html") and not answer.streaming
+        if url.startswith(self.start) and is_page:
+            self._read(url, answer.text)
+
+    def _read(self, url, text):
+        page = Links()
+        page.feed(text)
+        self.languages.add(page.language)
+        (self.framed if "frame-of-the-host" in text else self.unframed).append(url)
+        if "includes GeoLite2 data" not in text:
+            self.without_attribution.append(url)
+        for link in page.read:
+            self._follow(url, link)
+        for link in page.posted:
+            if self._match(urljoin(url, link)) is None:
+                self.dead.append(f"{url}: {link}")
+        for link in page.loaded:
+            self._load(url, link)
+
+    def _follow(self, url, link):
+        if link == "None":
+            self.dead.append(f"{url}: {link}")
+        elif link.split("#")[0] and not link.startswith(("http", "mailto:", "data:")):
+            target = urljoin(url, link.split("#")[0])
+            if not any(part in target for part in NOT_OPENED):
+                self._waiting.append(target)
+
+    def _load(self, url, link):
+        """Look for a static file where the web server would."""
+        path = urlsplit(urljoin(url, link)).path
+        if link.startswith(("data:", "http")) or not path.startswith(settings.STATIC_URL):
+            return
+        if not (Path(settings.STATIC_ROOT) / path.removeprefix(settings.STATIC_URL)).is_file():
+            self.dead.append(f"{url}: {link}")
+
+    def _match(self, url):
+        try:
+            return resolve(urlsplit(below(url)).path)
+        except Resolver404:
+            return None
+
+
+def output_of(command, *arguments, **options):
+    """Return what a command of ``manage.py`` writes."""
     out = io.StringIO()
     try:
-        call_command("check", stderr=out, stdout=out)
+        call_command(command, *arguments, stdout=out, stderr=out, **options)
     except SystemCheckError as error:
         return str(error)
     return out.getvalue()
 
 
-def path_below(prefix, url):
-    """Return a link as the web server hands it on: without the prefix that it takes off."""
-    return "/" + url.removeprefix(prefix) if url.startswith(prefix) else None
+def look_up_and_flush():
+    lines = output_of("lookup_geo", *ADDRESSES, is_json=True).splitlines()
+    report = {"looked_up": [json.loads(line) for line in lines]}
+    report["flushed"] = json.loads(output_of("flush_geo", is_json=True))
+    lookup("81.2.69.2")
+    # All jobs that are due, without a scheduler.
+    report["jobs"] = json.loads(output_of("run_geo", is_json=True))["jobs"]
+    report["rows"] = GeoCache.objects.count()
+    (settings.BASE_DIR / "listed.txt").write_text(LISTED)
+    report["imported"] = output_of("import_geo", str(settings.BASE_DIR / "listed.txt"))
+    return report
 
 
-def crawl(client, start):
-    """Open pages from ``start``, and those that they name; return what each answered."""
-    prefix = get_script_prefix()
-    waiting, answers, seen, frames, dead = [start], {}, Counter(), {}, []
-    while waiting and len(answers) < PAGE_LIMIT:
-        url = waiting.pop(0)
-        parts = urlsplit(url)
-        if url in answers or seen[parts.path] >= VISITS_OF_A_PAGE:
-            continue
-        seen[parts.path] += 1
-        if parts.path.startswith(prefix + settings.STATIC_URL.strip("/").split("/")[-1] + "/"):
-            continue
-        path = path_below(prefix, url)
-        if path is None:
-            dead.append(url)
-            continue
-        answer = client.get(path)
-        answers[url] = answer.status_code
-        if answer.status_code in (301, 302):
-            waiting.append(urljoin(url, answer["Location"]))
-            continue
-        if not answer.get("Content-Type", "").startswith("text/html") or answer.streaming:
-            continue
-        page = Links()
-        page.feed(answer.text)
-        frames[url] = "frame-of-the-host" in answer.text
-        for link in page.found:
-            if link == "None":
-                dead.append(f"{url}: {link}")
-            elif link.split("#")[0] and not link.startswith(("http", "mailto:", "data:")):
-                target = urljoin(url, link.split("#")[0])
-                if not any(part in target for part in NOT_OPENED):
-                    waiting.append(target)
-    return answers, frames, dead
+def use_admin(owner):
+    """Press "Flush now", and run an action on the list."""
+    lookup("81.2.69.3")
+    before = GeoCache.objects.count()
+    flushed = owner.post(below(reverse("admin:geocache_geocache_flush")))
+    row = GeoCache.objects.get(address="81.2.69.3")
+    told = {"action": "resolve_chosen_again", "_selected_action": [str(row.pk)]}
+    acted = owner.post(below(reverse("admin:geocache_geocache_changelist")), told)
+    said = [[m.level_tag for m in get_messages(one.wsgi_request)] for one in (flushed, acted)]
+    return {"new_rows": GeoCache.objects.count() - before, "said": said}
 
 
-def main():
-    report = {"check": checked()}
+def main(pages, admin):
+    report = {"check": output_of("check")}
     for alias in settings.DATABASES:
         if alias != "replica":
             call_command("migrate", database=alias, verbosity=0)
+    report["files_of_geocache"] = (settings.BASE_DIR / "var").exists()
     call_command("collectstatic", interactive=False, verbosity=0)
-
-    out = io.StringIO()
-    call_command("lookup_geo", *ADDRESSES, is_json=True, stdout=out)
-    report["looked_up"] = [json.loads(line) for line in out.getvalue().splitlines()]
-    out = io.StringIO()
-    call_command("flush_geo", is_json=True, stdout=out)
-    report["flushed"] = json.loads(out.getvalue())
-    report["rows"] = GeoCache.objects.count()
+    report |= look_up_and_flush()
 
     Visit.objects.create(ip=ADDRESSES[0])
     users = get_user_model()
@@ -126,17 +187,17 @@ def main():
     stranger, owner = Client(), Client()
     owner.force_login(users.objects.create_superuser(**by, password=None))
     report["welcome"] = stranger.get("/", follow=True).text
-    refused = stranger.get(sys.argv[1])
+    refused = stranger.get(f"/{pages}")
     report["stranger"] = [refused.status_code, refused.get("Location", "")]
 
     prefix = get_script_prefix()
-    start = prefix + sys.argv[1].removeprefix("/")
-    pages, frames, dead = crawl(owner, start)
-    report |= {"pages": pages, "frames": frames, "dead_links": dead}
-    admin, _, dead = crawl(owner, prefix + sys.argv[2].removeprefix("/"))
-    report |= {"admin": admin, "dead_admin_links": dead}
+    report["pages"] = Crawl(owner, prefix + pages, f"lookup/?ip={ADDRESSES[0]}").report()
+    report["dashboard"] = owner.get(f"/{pages}").text
+    report["api"] = owner.get(f"/{pages}api/lookup/{ADDRESSES[0]}").json()
+    report["use_of_admin"] = use_admin(owner)
+    report["admin"] = Crawl(owner, prefix + admin).report()
     print(json.dumps(report))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -10,6 +10,8 @@ from visits.models import Visit
 
 
 class WelcomeTest(TestCase):
+    databases = "__all__"
+
     def test_welcome__is_in_the_frame_of_the_host(self):
         Visit.objects.create(ip="192.0.2.1")
 

@@ -1,6 +1,7 @@
 """PostgreSQL behind pgbouncer, which gives each transaction another connection."""
 
 import os
+import sys
 
 from config.settings import *
 
@@ -15,3 +16,7 @@ DATABASES = {
         "DISABLE_SERVER_SIDE_CURSORS": True,
     }
 }
+if "test" in sys.argv:
+    # What pgbouncer holds open cannot be dropped after the tests.
+    DATABASES["default"]["HOST"] = os.environ["HOST_POSTGRES"]
+    DATABASES["default"]["PORT"] = os.environ["HOST_POSTGRES_PORT"]
