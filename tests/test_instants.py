@@ -14,7 +14,7 @@ from geocache.admin.date_hierarchy import DateHierarchyQuerySet
 from geocache.instants import utc_now
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup
-from geocache.management.explain_output import _origin
+from geocache.management.explain_output import origin_of
 from geocache.models import ApiToken, FlushRun, GeoCache, JobRun, ListedAddress, SchedulerLease
 from geocache.statistics.table import read_statistics, refresh_statistics
 from tests.factories import LONDON, a_location, an_admin
@@ -94,7 +94,7 @@ def test_command__shows_moments_in_utc_as_it_says(command: list[str], capsys: An
 def test_explanation__shows_the_moment_in_utc() -> None:
     GeoCache.objects.upsert([a_location(resolved_at=FIRST)])
 
-    said = dict(_origin(next(GeoCache.objects.stream()), FIRST))
+    said = dict(origin_of(next(GeoCache.objects.stream()), FIRST))
     assert said["Age"] == "0:00:00 (h:mm:ss), resolved 2025-11-02 05:30:00 UTC"
 
 

@@ -29,7 +29,7 @@ def rows(
     return [
         ("Address", str(address)),
         ("Answer", "none is remembered" if answer is None else _place(answer)),
-        *(_origin(answer, at) if answer is not None else []),
+        *(origin_of(answer, at) if answer is not None else []),
         ("Kept in", _kept_in(known)),
         *([("Stale", _stale(known, at))] if answer is not None else []),
         ("Build in use", known.build or f"none: {known.plan.failure}"),
@@ -45,7 +45,7 @@ def _place(answer: Location) -> str:
     return ", ".join(filter(None, parts)) if answer else f"nothing known: {answer.reason}"
 
 
-def _origin(answer: Location, at: datetime) -> list[tuple[str, str]]:
+def origin_of(answer: Location, at: datetime) -> list[tuple[str, str]]:
     age = timedelta(seconds=round((at - answer.resolved_at).total_seconds()))
     return [
         ("Network", answer.network or "none was named with it"),
