@@ -18,6 +18,7 @@ from geocache import addresses, signals
 from geocache.addresses import AddressLike, parse_address
 from geocache.cache import backends
 from geocache.cache.circuit_breaker import CircuitBreaker
+from geocache.databases import update
 from geocache.journal import last_seen, recorder, segments, spill_buffer, writer
 from geocache.location import Location
 from geocache.log_throttle import LogThrottle
@@ -56,6 +57,8 @@ def isolated(provider: OverrideProvider) -> Iterator[None]:
         _replace(stack, backends, "current", lambda: cache)
         _replace(stack, factory, "current", _Current(provider))
         _replace(stack, segments, "journal_name", lambda: name)
+        # A test that runs the jobs fetches no database.
+        _replace(stack, update, "is_used", lambda: False)
         _replace(stack, tiers, "old_rows", _old_rows_if_allowed)
         _replace(stack, tiers, "public_text", special.public_text)
         for module in ASKING:

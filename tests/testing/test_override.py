@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.test import SimpleTestCase, TestCase
 
-from geocache import testing
+from geocache import jobs, testing
 from geocache.addresses import parse_address, special_reason
 from geocache.cache import backends
 from geocache.exceptions import ProviderError
@@ -225,6 +225,13 @@ def test_receiver_that_fails__is_logged_in_each_override(caplog):
             with override_locations({LONDON: "GB"}):
                 lookup(LONDON)
     assert caplog.text.count("geo_signal_receiver_failed") == 2
+
+
+@pytest.mark.django_db
+def test_jobs__fetch_no_database(settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "DATABASES": [], "UPDATE_DAYS": 7}
+    with override_locations({LONDON: "GB"}):
+        assert jobs.geo_database_update()["status"] == "disabled"
 
 
 def test_exit__after_an_error():
