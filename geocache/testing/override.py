@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Final, Self, TypeVar
 from unittest import TestCase
@@ -16,6 +17,18 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 # Under this name a class of tests keeps its overrides, those of its base classes first.
 OVERRIDES: Final = "_overridden_locations"
+
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    """One time that an override was entered."""
+
+    stack: ExitStack
+    is_over: bool = False
+
+
+# The innermost last. Tasks that run at once may leave them in any order.
+_running: Final[list[_Run]] = []
 
 
 class override_locations:  # noqa: N801 - named as Django's override_settings
@@ -44,7 +57,7 @@ class override_locations:  # noqa: N801 - named as Django's override_settings
         self._passthrough = passthrough
         self._looked_up: list[str] = []
         # It may be entered again inside of itself, as by a class and its tests.
-        self._entered: list[tuple[ExitStack, list[str]]] = []
+        self._entered: list[tuple[_Run, list[str]]] = []
 
     @property
     def looked_up(self) -> list[str]:
@@ -63,13 +76,18 @@ class override_locations:  # noqa: N801 - named as Django's override_settings
         provider = OverrideProvider(self._answers, self._default, behind=behind)
         with ExitStack() as stack:
             stack.enter_context(isolated(provider))
-            self._entered.append((stack.pop_all(), self._looked_up))
+            run = _Run(stack.pop_all())
+        _running.append(run)
+        self._entered.append((run, self._looked_up))
         self._looked_up = provider.looked_up
         return self
 
     def __exit__(self, *_: object) -> None:
-        stack, outer = self._entered.pop()
-        stack.close()
+        run, outer = self._entered.pop()
+        run.is_over = True
+        # Not before those that were entered inside of it: what they put back would stay for good.
+        while _running and _running[-1].is_over:
+            _running.pop().stack.close()
         if self._entered:
             self._looked_up = outer
 

@@ -227,6 +227,20 @@ def test_receiver_that_fails__is_logged_in_each_override(caplog):
     assert caplog.text.count("geo_signal_receiver_failed") == 2
 
 
+def test_tasks__that_overlap_leave_nothing_behind():
+    async def look(country, seconds):
+        async with override_locations({LONDON: country}):
+            await asyncio.sleep(seconds)
+
+    async def both():
+        await asyncio.gather(look("GB", 0.01), look("FR", 0.02))
+
+    before = backends.current, factory.current
+    asyncio.run(both())
+    assert (backends.current, factory.current) == before
+    assert lookup(LONDON).city == "Site"
+
+
 @pytest.mark.django_db
 def test_jobs__fetch_no_database(settings):
     settings.GEOCACHE = {**settings.GEOCACHE, "DATABASES": [], "UPDATE_DAYS": 7}
