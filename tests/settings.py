@@ -34,3 +34,6 @@ DEBUG = False
 
 # Another app beside geocache, as every project has.
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.visits"]  # noqa: F405 - from the settings
+
+# The tests of the documents send mail. Django 6.1 warns of its own default, older ones ignore this.
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
