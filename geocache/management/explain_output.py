@@ -46,6 +46,7 @@ def _place(answer: Location) -> str:
 
 
 def origin_of(answer: Location, at: datetime) -> list[tuple[str, str]]:
+    """Return where an answer comes from and how old it is, as pairs of a label and a text."""
     age = timedelta(seconds=round((at - answer.resolved_at).total_seconds()))
     return [
         ("Network", answer.network or "none was named with it"),
