@@ -95,10 +95,10 @@ def test_host__opens_each_page(host: Host, record_property: Callable[[str, objec
 def _assert_answers_are_kept(report: dict[str, Any]) -> None:
     assert [one["country_code"] for one in report["looked_up"]] == ["GB", "SE", ""]
     assert report["flushed"]["flushed"] == 3
-    assert {job["id"]: job for job in report["jobs"]}["geo_cache_flush"]["flushed"] == 1
+    assert report["jobs"][0]["detail"]["flushed"] == 1
     assert report["rows"] == 4
     assert "2 added" in report["imported"]
-    assert report["use_of_admin"] == {"new_rows": 1, "said": [["success"], ["success"]]}
+    assert report["use_of_admin"] == ["success", "success"]
 
 
 def _assert_it_is_a_guest(host: Host, report: dict[str, Any]) -> None:

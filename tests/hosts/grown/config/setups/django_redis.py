@@ -1,4 +1,4 @@
-"""Redis by django-redis, with the serializer that it has by default."""
+"""Redis by django-redis, which names its serializer otherwise."""
 
 import os
 
@@ -10,5 +10,6 @@ CACHES = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": os.environ["HOST_REDIS_URL"],
         "KEY_PREFIX": os.environ["HOST_KEY_PREFIX"],
+        "OPTIONS": {"SERIALIZER": "geocache.cache.backends.TextSerializer"},
     },
 }
