@@ -190,6 +190,9 @@ def main(pages, admin):
     refused = stranger.get(f"/{pages}")
     report["stranger"] = [refused.status_code, refused.get("Location", "")]
 
+    # The log names a proxy that is not trusted.
+    owner.get(f"/{pages}lookup/mine/", headers={"x-forwarded-for": ADDRESSES[0]})
+
     prefix = get_script_prefix()
     report["pages"] = Crawl(owner, prefix + pages, f"lookup/?ip={ADDRESSES[0]}").report()
     report["dashboard"] = owner.get(f"/{pages}").text
