@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import timedelta, timezone
 from ipaddress import ip_address
 from typing import Any
 
@@ -25,6 +25,12 @@ def test_rows__of_an_answer() -> None:
     kept = ["the cache, as a hot entry", "the journal: it waits for the next flush"]
     assert table["Kept in"].splitlines() == kept
     assert (table["Build in use"], table["Cache key"]) == ("b", "k")
+
+
+def test_rows__moment_of_another_zone_is_shown_in_utc() -> None:
+    resolved_at = NOON.astimezone(timezone(timedelta(hours=-5)))
+    table = told(plan=Plan(tier=Tier.HOT_ENTRY), hot_entry=a_location(resolved_at=resolved_at))
+    assert table["Age"] == "1:00:00 (h:mm:ss), resolved 2026-01-02 12:00:00 UTC"
 
 
 def test_rows__of_a_special_address() -> None:
