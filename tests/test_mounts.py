@@ -7,6 +7,7 @@ import pytest
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
 from django.contrib.admin.utils import quote as quoted
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import include, path, resolve, set_script_prefix, set_urlconf
 from django.utils import timezone, translation
@@ -278,7 +279,8 @@ def test_api__by_itself_outside_of_languages(urlconf, superuser):
 
 def test_api__is_shown_with_a_new_token(urlconf, superuser):
     urlconf([nested("ops/", "ops", path("geo/", GEO))])
-    response = superuser.post("/admin/geocache/apitoken/add/", {"name": "a program", "user": 1})
+    given = {"name": "a program", "user": User.objects.get().pk}
+    response = superuser.post("/admin/geocache/apitoken/add/", given)
     assert "GET /ops/geo/api/lookup/192.0.2.1" in response.text
 
 

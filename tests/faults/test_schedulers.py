@@ -176,7 +176,7 @@ from django.utils import timezone
 from django_apscheduler.models import DjangoJobExecution
 from geocache.journal import writer
 from geocache.models import GeoCache
-from geocache.scheduler import process
+from geocache.scheduler import process, registration
 from tests.factories import a_location
 from tests.support.processes import wait_until
 real_time = time.time
@@ -188,7 +188,7 @@ leased = process.LeasedScheduler()
 leased.tick()
 flushes = DjangoJobExecution.objects.filter(job_id="geo_cache_flush")
 wait_until(lambda: flushes.count() > 2)
-apscheduler.schedulers.base.datetime = process.datetime = SetClock
+apscheduler.schedulers.base.datetime = registration.datetime = SetClock
 timezone.now = lambda: SetClock.now(process.UTC)
 time.time = lambda: real_time() + {hours} * 3600
 # The run that was waited for when the clock was set may still come.
