@@ -33,7 +33,7 @@ def held(name: str, wait_seconds: float) -> Iterator[tuple[ImportSource, str]]:
     try:
         yield source, holder
     finally:
-        # A database that is away now lets the hold run out.
+        # A database that is away now lets the hold run out, for other processes than this one.
         with suppress(*DATABASE_ERRORS):
             source.release(holder)
 

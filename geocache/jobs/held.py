@@ -57,5 +57,5 @@ def held(run: JobRun, time_limit_seconds: float) -> Iterator[Callable[[], bool]]
         try:
             run.release(holder)
         except DATABASE_ERRORS:
-            # It lapses by itself.
+            # The next run of this process takes it; for others it lapses.
             drop_broken_connection()

@@ -3,13 +3,16 @@
 from datetime import timedelta
 from typing import Any
 
-from django.db import models, router
+from django.db import Error, models, router
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from geocache.instants import InstantField
 from geocache.location import EPOCH
 from geocache.locks.process_identity import is_gone
+
+# Holders of this process that have ended, but that a database that was away may still name.
+_unreleased: set[str] = set()
 
 
 class DatabaseTime(Now):
@@ -39,10 +42,17 @@ class Lease(models.Model):
         # No lease lasts so long: the clock of the database was set back since.
         own_or_free |= Q(expires_at__gt=now + 2 * timedelta(seconds=seconds))
         seen = self._row().values_list("holder", flat=True).first()
-        if seen and is_gone(seen):
+        if seen and (seen in _unreleased or is_gone(seen)):
             own_or_free |= Q(holder=seen)
         until = now + timedelta(seconds=seconds)
-        return bool(self._row().filter(own_or_free).update(holder=holder, expires_at=until))
+        try:
+            count = self._row().filter(own_or_free).update(holder=holder, expires_at=until)
+        except Error:
+            # It may have been committed all the same.
+            _unreleased.add(holder)
+            raise
+        _unreleased.discard(holder)
+        return bool(count)
 
     def renew(self, holder: str, seconds: float) -> bool:
         """Renew the lease of ``holder``; False when another process has it by now.
@@ -53,8 +63,13 @@ class Lease(models.Model):
         return bool(self._row().filter(holder=holder).update(expires_at=until))
 
     def release(self, holder: str) -> None:
-        """Give the lease back, if ``holder`` still has it."""
+        """Give the lease back, if ``holder`` still has it.
+
+        Where the database is away, the next of this process takes it all the same.
+        """
+        _unreleased.add(holder)
         self._row().filter(holder=holder).update(holder="", expires_at=EPOCH)
+        _unreleased.discard(holder)
 
     def _row(self) -> "models.QuerySet[Lease]":
         # A replica may still show the holder before.

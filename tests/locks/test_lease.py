@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from geocache.locks.process_identity import this_holder
@@ -47,6 +47,31 @@ def test_lease__released_is_free_at_once_but_only_by_its_holder():
     assert not SchedulerLease.of("jobs").acquire("two", 60)
     SchedulerLease.of("jobs").release("one")
     assert SchedulerLease.of("jobs").acquire("two", 60)
+
+
+def cut_before(execute, sql, *more):
+    if sql.startswith("UPDATE"):
+        raise OperationalError("the server closed the connection")
+    return execute(sql, *more)
+
+
+def cut_after(execute, sql, *more):
+    done = execute(sql, *more)
+    return cut_before(lambda *_: done, sql)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lease__database_away_at_its_end_leaves_it_to_the_next_of_this_process():
+    row, ended, taken = SchedulerLease.of("jobs"), this_holder(), this_holder()
+    assert row.acquire(ended, 60)
+    with connection.execute_wrapper(cut_before), pytest.raises(OperationalError):
+        row.release(ended)
+    assert SchedulerLease.of("jobs").holder == ended
+    with connection.execute_wrapper(cut_after), pytest.raises(OperationalError):
+        row.acquire(taken, 60)
+    assert SchedulerLease.of("jobs").holder == taken
+    assert row.acquire("next", 60)
+    assert not row.acquire("other", 60)
 
 
 @pytest.mark.parametrize("hours", [-2, 2])
