@@ -65,7 +65,6 @@ def host(request: Any, python: Path, tmp_path_factory: pytest.TempPathFactory) -
         yield make_host(request.param, python, folder, **variables)
 
 
-@pytest.mark.any_services
 def test_host__opens_each_page(host: Host, record_property: Callable[[str, object], None]) -> None:
     started_at = time.monotonic()
     report = host.exercise(*PREFIXES.get(host.set_up, ("geo/", "admin/")))
@@ -117,14 +116,12 @@ def _assert_it_is_a_guest(host: Host, report: dict[str, Any]) -> None:
     assert "Traceback" not in host.log
 
 
-@pytest.mark.any_services
 def test_host__its_own_tests_pass(host: Host) -> None:
     host.run("manage.py", "test", "visits", "--verbosity", "0")
 
     assert "Traceback" not in host.log
 
 
-@pytest.mark.any_services
 def test_host__its_tests_for_pytest_pass(python: Path, tmp_path: Path) -> None:
     host = make_host("custom_user", python, tmp_path / "host")
 
