@@ -220,6 +220,7 @@ def test_docs__admin(rf):
 
 
 @pytest.mark.slow
+@pytest.mark.any_services
 def test_docs__tests_of_a_host(tmp_path):
     host = HostProject(tmp_path)
     counts = []
