@@ -34,6 +34,20 @@ IS_CI = os.environ.get("CI", "").lower() == "true"
 
 # What these folders test is made of the cache, also where no database is used.
 CACHE_FOLDERS = {"cache", "faults", "journal", "locks", "lookup", "rate_limit"}
+TESTS = Path(__file__).resolve().parent
+# What they try is Python's and the libraries', where it uses no database: Django changes nothing.
+ANY_DJANGO_FOLDERS = {
+    "addresses",
+    "bans",
+    "blocklists",
+    "charts",
+    "databases",
+    "decoding",
+    "downloads",
+    "providers",
+}
+# They read sources and documents.
+TESTS_OF_FILES = {"test_architecture", "test_doc_references", "test_extras", "test_matrix"}
 DATABASE_FIXTURES = {"db", "transactional_db"}
 
 
@@ -46,6 +60,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if _knows_no_database_and_no_pages(item):
+            item.add_marker("any_django")
     if config.getoption("--services-only"):
         others = [item for item in items if not _uses_services(item)]
         config.hook.pytest_deselected(items=others)
@@ -57,6 +74,12 @@ def _uses_services(item: pytest.Item) -> bool:
     if item.get_closest_marker("django_db") or DATABASE_FIXTURES & fixtures:
         return True
     return item.path.parent.name in CACHE_FOLDERS
+
+
+def _knows_no_database_and_no_pages(item: pytest.Item) -> bool:
+    folders = set(item.path.relative_to(TESTS).parts)
+    of_files = item.path.stem in TESTS_OF_FILES
+    return of_files or bool(folders & ANY_DJANGO_FOLDERS and not _uses_services(item))
 
 
 def require(is_there: bool, what: str) -> None:
