@@ -113,7 +113,7 @@ def lint(session: nox.Session) -> None:
 )
 def unit(session: nox.Session, django: str) -> None:
     """Run the unit tests on a pair of Python and Django; on the newest, measure what they reach."""
-    # One process, which compiles what it imports: two sessions beside each other (``--parallel 2``)
+    # One process, which compiles what it imports: two sessions beside each other (``--parallel``)
     # take less time than one on two processors, as nothing goes through pytest-xdist.
     session.env["UV_COMPILE_BYTECODE"] = "0"
     if (session.python, django) != NEWEST:
