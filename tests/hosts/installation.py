@@ -36,7 +36,7 @@ def install(wheel: Path, folder: Path) -> None:
     ).stdout.strip()
     output_of("uv", "venv", "-q", "--python", sys.executable, "venv", cwd=folder)
     output_of(
-        *("uv", "pip", "install", "-q", "--no-compile-bytecode", "--python", "venv/bin/python"),
+        *("uv", "pip", "install", "-q", "--python", "venv/bin/python"),
         *(f"geocache[all] @ {wheel.as_uri()}", f"django=={django}", *PACKAGES),
         cwd=folder,
     )
