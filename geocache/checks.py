@@ -29,6 +29,7 @@ from geocache.exceptions import (
     ProviderError,
 )
 from geocache.models import JournalHead
+from geocache.models.scheduler import SCHEDULER_APP
 from geocache.mounts import API, PAGES, is_included
 from geocache.providers import factory
 from geocache.providers.mmdb_verification import writing_nothing
@@ -42,7 +43,6 @@ KEEPING_POLICIES: Final = ("noeviction", "volatile-lru")
 HOST_ALIAS: Final = "default"
 # How long a check waits for the cache: it is made before each command.
 CACHE_SECONDS: Final = 2.0
-SCHEDULER_APP: Final = "django_apscheduler"
 # Without these the pages show less.
 PAGE_PACKAGES: Final = ("django_countries", "pygal_maps_world", "tzdata")
 GEO: Final = "geocache.middleware.GeoMiddleware"
@@ -366,25 +366,17 @@ def check_rates(**_: Any) -> list[CheckMessage]:
 def check_pages(**_: Any) -> list[CheckMessage]:
     """Check that what the pages need is installed, in a project that has them."""
     absent = extras.missing("pages", "limits", *PAGE_PACKAGES)
-    if absent is None or not _is_included(PAGES, API):
+    if absent is None or not is_included(PAGES, API):
         return []
     from geocache.rate_limit.asker import SETTINGS  # noqa: PLC0415 - for checks of rates alone
 
     if not extras.is_installed("limits") and any(map(conf.get, SETTINGS)):
         hint = f"Or, where nothing has to limit look-ups, set {', '.join(SETTINGS)} to None."
         return [Error(f"geocache.urls: {absent}", hint=hint, id="geocache.E060")]
-    if not _is_included(PAGES):
+    if not is_included(PAGES):
         return []
     hint = "Until then the pages show no map, or codes instead of the names of countries."
     return [Caution(f"geocache.urls: {absent}", hint=hint, id="geocache.W061")]
-
-
-def _is_included(*app_names: str) -> bool:
-    """Tell what the project includes; Django's own checks say what of its URLs cannot be read."""
-    try:
-        return is_included(*app_names)
-    except Exception:  # noqa: BLE001 - a URL configuration may fail in any way when it is imported
-        return False
 
 
 @check_of_settings()

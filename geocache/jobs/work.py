@@ -26,12 +26,12 @@ from geocache.maintenance.prune import prune, retention_days
 from geocache.maintenance.refresh import refresh
 from geocache.models import FlushRun
 from geocache.models.connection import DATABASE_ERRORS
+from geocache.models.scheduler import SCHEDULER_APP
 from geocache.statistics.after_flush import after_flush
 
 log = get_logger(__name__)
 
 FLUSH: Final = "geo_cache_flush"
-SCHEDULER_APP: Final = "django_apscheduler"
 
 
 @dataclass(frozen=True, slots=True)

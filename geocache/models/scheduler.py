@@ -11,6 +11,8 @@ from geocache.locks.lease import Lease
 from geocache.locks.process_identity import is_gone
 from geocache.text import storable
 
+# Its tables hold the rows and executions of our jobs, beside those of the host.
+SCHEDULER_APP: Final = "django_apscheduler"
 # The lease of the process that runs the jobs.
 SCHEDULER_LEASE: Final = "geo_scheduler"
 ERROR_LENGTH: Final = 1_000
