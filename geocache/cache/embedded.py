@@ -130,7 +130,7 @@ class EmbeddedCache(BaseCache):
         return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
     def _is_unused(self) -> bool:
-        """Tell whether there is no file yet, which is not made to read from it."""
+        """Tell whether the file does not exist yet; a read does not create it."""
         is_new = self._mine.connection is None and not self.path.exists()
         return is_new and self._is_makeable()
 

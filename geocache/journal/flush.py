@@ -105,7 +105,7 @@ def flush_dirty(
     """Write every answer that was journaled before this call to the table.
 
     After ``time_limit_seconds`` (the setting ``FLUSH_TIME_LIMIT_SECONDS`` when None), or when
-    ``is_stopped``, it stops behind the batch at hand; what is left stays dirty. Raises
+    ``is_stopped``, it stops after the batch at hand; what is left stays dirty. Raises
     ``FlushError`` when the cache or the database cannot be reached or refuses everything; then,
     too, nothing is lost. Not to be called inside a transaction: records are deleted from the cache
     once theirs has committed.

@@ -93,7 +93,7 @@ def _locate(objects: list[Any]) -> None:
             one.country_code = one.country_code or country_of(held)
             continue
         if held is not None:
-            # Another address's, or that of one which is no longer there.
+            # The answer of another address, or of one that was removed.
             one.location, one.country_code = None, ""
         if address:
             at = getattr(one, one.geo_time_field) if one.geo_time_field else None

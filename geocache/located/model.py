@@ -19,9 +19,9 @@ FIELDS: Final = ("country_code", "location")
 class LocatedModel(models.Model):
     """An object that remembers where its address was when it was saved.
 
-    ``save()`` looks up a new or changed address, and keeps the answer for one that is unchanged;
-    it never fails for it. ``location`` is None where there is no address, and where the provider
-    could not answer, until ``manage.py locate_geo`` does.
+    ``save()`` looks up a new or changed address, and keeps the answer for one that is unchanged; a
+    failed look-up never fails the save. ``location`` is None where there is no address, and where
+    the provider could not answer, until ``manage.py locate_geo`` does.
     """
 
     # The name of the field that holds the address.
