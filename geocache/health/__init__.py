@@ -1,0 +1,1 @@
+"""Is all well? What is wrong, how bad it is, and which page says what to do."""
