@@ -1,0 +1,1 @@
+"""How the bundled project is deployed: docs/deployment.md."""
