@@ -29,6 +29,7 @@ from geocache.exceptions import (
     ProviderError,
 )
 from geocache.models import JournalHead
+from geocache.models.connection import DATABASE_ERRORS, writing_alias
 from geocache.models.scheduler import SCHEDULER_APP
 from geocache.mounts import API, PAGES, is_included
 from geocache.providers import factory
@@ -43,6 +44,8 @@ KEEPING_POLICIES: Final = ("noeviction", "volatile-lru")
 HOST_ALIAS: Final = "default"
 # How long a check waits for the cache: it is made before each command.
 CACHE_SECONDS: Final = 2.0
+# What a token has at least that cannot be guessed.
+TOKEN_LENGTH: Final = 16
 # Without these the pages show less.
 PAGE_PACKAGES: Final = ("django_countries", "pygal_maps_world", "tzdata")
 GEO: Final = "geocache.middleware.GeoMiddleware"
@@ -89,7 +92,8 @@ def check_journal(**_: Any) -> list[CheckMessage]:
     try:
         problem = _journal_problem()
     except CacheUnusable as error:
-        return [Caution(f"The cache cannot be opened: {error}", id="geocache.W001")]
+        hint = f"See {error.page}."
+        return [Caution(f"The cache cannot be opened: {error}", hint=hint, id="geocache.W001")]
     except CacheUnavailable as error:
         if not isinstance(error.__cause__, MissingExtra):
             return []
@@ -115,7 +119,8 @@ def check_journal_in_production(**_: Any) -> list[CheckMessage]:
         # The check before each command has said so.
         return []
     except CacheUnavailable as error:
-        return [Caution(f"The cache cannot be reached: {error}", id="geocache.W007")]
+        hint = f"See {error.page}."
+        return [Caution(f"The cache cannot be reached: {error}", hint=hint, id="geocache.W007")]
     if problem:
         return [Error(f"{problem}.", hint=_own_cache(), id="geocache.E001")]
     memory = backends.redis_memory(backends.current())
@@ -258,7 +263,7 @@ def check_provider(**_: Any) -> list[CheckMessage]:
         problems = [str(error)]
     hint = (
         "Correct GEOCACHE_DATABASES, or the provider's settings; until then new addresses are "
-        "answered as unavailable."
+        f"answered as unavailable. See {ProviderError.page}."
     )
     return [Caution(problem, hint=hint, id="geocache.W006") for problem in problems]
 
@@ -323,6 +328,24 @@ def check_visitor_address(**_: Any) -> list[CheckMessage]:
         hint = 'Name a function as "mysite.visitors.address", which takes the request; or None.'
         return [Error(str(error), hint=hint, id="geocache.E047")]
     return []
+
+
+@check_of_settings(Tags.security)
+def check_monitoring_access(**_: Any) -> list[CheckMessage]:
+    """Check that those who may read the details of the state are networks, or hold a secret."""
+    from geocache import monitoring_access  # noqa: PLC0415 - for this check alone
+
+    found: list[CheckMessage] = []
+    try:
+        monitoring_access.networks(tuple(conf.get("METRICS_ADDRESSES")))
+    except ImproperlyConfigured as error:
+        hint = "Name each as 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32."
+        found.append(Error(str(error), hint=hint, id="geocache.E075"))
+    if 0 < len(conf.get("METRICS_TOKEN")) < TOKEN_LENGTH:
+        said = f"METRICS_TOKEN is shorter than {TOKEN_LENGTH} characters: it can be guessed."
+        hint = "Make one with: python -c 'import secrets; print(secrets.token_urlsafe())'"
+        found.append(Caution(said, hint=hint, id="geocache.W075"))
+    return found
 
 
 @check_of_settings(Tags.security, deploy=True)
@@ -411,6 +434,64 @@ def check_retention(**_: Any) -> list[CheckMessage]:
 
 
 @check_of_settings()
+def check_daily_quotas(**_: Any) -> list[CheckMessage]:
+    """Check that each quota is a number of queries, of a provider that is in use."""
+    from geocache.providers import quota  # noqa: PLC0415 - for this check alone
+
+    quotas = conf.get("DAILY_QUOTAS")
+    if problem := quota.quota_problem(quotas):
+        hint = 'Write it as {"MaxMind": 1000}; 0 asks for nothing.'
+        return [Error(problem, hint=hint, id="geocache.E072")]
+    try:
+        known = [one.name for one in quota.metered_leaves(factory.current())] if quotas else []
+    except (ImproperlyConfigured, ProviderError):
+        # check_provider has said so.
+        return []
+    hint = f"Paid providers in use: {', '.join(known) or 'none'}."
+    said = "DAILY_QUOTAS names {!r}, which is not a paid provider in use: it never counts."
+    return [
+        Caution(said.format(name), hint=hint, id="geocache.W073")
+        for name in quotas
+        if name not in known
+    ]
+
+
+@check_of_settings()
+def check_locked_settings(**_: Any) -> list[CheckMessage]:
+    """Check that each name of ``LOCKED_SETTINGS`` is one: a slip of the pen would lock nothing."""
+    names = {str(name) for name in conf.get("LOCKED_SETTINGS")}
+    unknown = sorted(names - conf.DEFAULTS.keys() - {conf.ALL_SETTINGS})
+    if not unknown:
+        return []
+    said = f'GEOCACHE["LOCKED_SETTINGS"] names {", ".join(unknown)}, which is not a setting.'
+    hint = 'Use the names of GEOCACHE, as "RETENTION_DAYS", or "*" for all.'
+    return [Error(said, hint=hint, id="geocache.E070")]
+
+
+@check_of_settings(Tags.database)
+def check_stored_settings(
+    *, databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """Tell which changes of the admin do not count: names that are gone, or locked, or nonsense."""
+    from geocache.runtime_settings import overrides  # noqa: PLC0415 - for this check alone
+
+    if writing_alias() not in (databases or ()):
+        return []
+    try:
+        stored = overrides.stored()
+    except DATABASE_ERRORS:
+        # Not migrated yet, or away: other checks and commands say so.
+        return []
+    problems = {name: overrides.change_problem(name, row.value) for name, row in stored.items()}
+    hint = "Reset it on the page of settings in the admin, or correct it there."
+    return [
+        Caution(f"{name} of the admin is ignored: {said}.", hint=hint, id="geocache.W072")
+        for name, said in problems.items()
+        if said
+    ]
+
+
+@check_of_settings()
 def check_names(**_: Any) -> list[CheckMessage]:
     """Check that names that settings give fit the columns that they are stored in."""
     from geocache.blocklists.names import name_problem  # noqa: PLC0415 - for this check alone
@@ -432,6 +513,35 @@ def check_import_options(**_: Any) -> list[CheckMessage]:
 
     hint = "See IMPORT_OPTIONS in docs/blocklists.md."
     return [Error(one, hint=hint, id="geocache.E045") for one in import_options.problems()]
+
+
+@check_of_settings()
+def check_sources(**_: Any) -> list[CheckMessage]:
+    """Check that what is said of sources can be read."""
+    from geocache.licences import named  # noqa: PLC0415 - for this check alone
+
+    hint = "See SOURCES in docs/licences.md."
+    return [Error(one, hint=hint, id="geocache.E080") for one in named.problems()]
+
+
+@check_of_settings(deploy=True)
+def check_sources_are_credited(**_: Any) -> list[CheckMessage]:
+    """Check that it is known whose data the databases hold, as its licence may ask to name it."""
+    from geocache.licences import named  # noqa: PLC0415 - for this check alone
+
+    try:
+        sources = factory.current().sources()
+    except (ImproperlyConfigured, ProviderError):
+        return []
+    return [
+        Caution(
+            f"{source.path or source}: its publisher is unknown, so no credit is shown.",
+            hint="Name it in SOURCES, as DB-IP City Lite, or with its credit: docs/licences.md.",
+            id="geocache.W081",
+        )
+        for source in sources
+        if named.is_unknown(source.name)
+    ]
 
 
 @register()
@@ -505,6 +615,8 @@ def check_machines(**_: Any) -> list[CheckMessage]:
 @check_of_settings(deploy=True)
 def check_database_age(**_: Any) -> list[CheckMessage]:
     """Tell that answers come from the old database that this app falls back to."""
+    from geocache.databases.advice import advice_for  # noqa: PLC0415 - for this check alone
+
     try:
         sources = factory.current().sources()
     except (ImproperlyConfigured, ProviderError):
@@ -513,7 +625,7 @@ def check_database_age(**_: Any) -> list[CheckMessage]:
         Info(
             f"Answers come from {source}, {source.age_days()} days old, because no other database "
             "is configured.",
-            hint="Run manage.py update_geo, or name a newer one in GEOCACHE_DATABASES.",
+            hint=advice_for(source),
             id="geocache.I001",
         )
         for source in sources

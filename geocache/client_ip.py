@@ -142,6 +142,18 @@ def networks(configured: Sequence[str]) -> tuple[IPv4Network | IPv6Network, ...]
         raise ImproperlyConfigured(f'GEOCACHE["TRUSTED_PROXIES"]: {error}.') from error
 
 
+def is_by_untrusted_proxy(request: HttpRequest) -> bool:
+    """Tell whether a request has the header of a proxy, and comes from none that is trusted.
+
+    Its address is then most likely that of a proxy. Raises ``ImproperlyConfigured``.
+    """
+    return _has_header(request) and not is_trusted(_peer(request))
+
+
+def _has_header(request: HttpRequest) -> bool:
+    return _meta_key(conf.get("CLIENT_IP_HEADER")) in request.META
+
+
 def _peer(request: HttpRequest) -> Hop:
     try:
         return _hop(request.META.get("REMOTE_ADDR", ""))
@@ -204,13 +216,8 @@ def _meta_key(name: str) -> str:
 
 def _warn_untrusted(request: HttpRequest, peer: Hop) -> None:
     """Log that a header is not believed which most likely a proxy of this site has written."""
-    if _meta_key(conf.get("CLIENT_IP_HEADER")) not in request.META:
+    if not _has_header(request):
         return
     is_near = peer is None or bool(special_reason(peer))
     if is_near and proxy_untrusted.is_due():
-        log.warning(
-            "geo_proxy_untrusted",
-            peer=UNIX_SOCKET if peer is None else str(peer),
-            effect="all visitors behind it are taken for one",
-            hint="name it in TRUSTED_PROXIES if it is a proxy of this site",
-        )
+        log.warning("geo_proxy_untrusted", address=UNIX_SOCKET if peer is None else str(peer))

@@ -3,19 +3,33 @@
 A project overrides any of ``DEFAULTS`` with one dict in its settings::
 
     GEOCACHE = {"DATABASES": ["/srv/GeoLite2-City.mmdb"], "MEMORY_TTL_SECONDS": 10}
+
+What people change in the admin counts before it; ``geocache.runtime_settings`` brings that here.
 """
 
+import os
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from os import PathLike
 from pathlib import Path
 from types import NoneType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from django.conf import Settings, UserSettingsHolder, settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from geocache import under_test
+from geocache.log import get_logger
+from geocache.setting_bounds import BOUNDS, LOG_LEVELS
+from geocache.text import first_line
+
+log = get_logger(__name__)
+
+# Where the value of a setting comes from; a later one counts before those to its left.
+Source = Literal["default", "settings file", "environment", "admin"]
+# What is told which settings have changed while the process runs.
+Receiver = Callable[[frozenset[str]], object]
 
 DAY_SECONDS: Final = 86_400
 
@@ -25,6 +39,13 @@ DEFAULTS: Final[dict[str, Any]] = {
     # Paths of mmdb files, merged into one answer; the first that knows a field gives it.
     # Empty: VAR_DIR/databases/*.mmdb, else the GeoLite2 City of 2019 that a package carries.
     "DATABASES": [],
+    # What a file or service is, by the name of the file or its type, where that does not say it: a
+    # name such as "DB-IP City Lite", or a dict with it and "credit", "licence", "url",
+    # "max_age_days".
+    "SOURCES": {},
+    # Whether rows, history and replaced files go that their licence does not allow to be kept: of
+    # GeoLite 30 days after their build. False: they stay, and that is yours to answer for.
+    "LICENCE_CLEANUP": True,
     # Alias in CACHES for hot entries and the journal. Not in CACHES: an embedded cache in VAR_DIR.
     "CACHE_ALIAS": "geocache",
     # Folder for all that the embedded default writes. None: BASE_DIR/var.
@@ -59,6 +80,11 @@ DEFAULTS: Final[dict[str, Any]] = {
     # The header that these proxies name the visitor in, also "Forwarded", "X-Real-IP" or
     # "CF-Connecting-IP".
     "CLIENT_IP_HEADER": "X-Forwarded-For",
+    # Who reads metrics, and the details of the health pages, beside users with the permission
+    # geocache.view_geocache: programs that send "Authorization: Bearer <this text>"; empty: none.
+    "METRICS_TOKEN": "",
+    # And programs that ask from one of these networks and addresses.
+    "METRICS_ADDRESSES": [],
     # How many addresses may be looked up on the page and by the API together, of each limit
     # "<count>/<number> <second, minute, hour or day>"; several with ";" in between. None: any.
     # One user who may see addresses:
@@ -69,6 +95,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "PUBLIC_TOTAL_RATE": "20000/day",
     # All visitors together, of queries that a paid provider would be asked:
     "PUBLIC_QUERY_RATE": "100/day",
+    # How many queries a day a paid provider may be asked, by its name; over its queries_per_day.
+    "DAILY_QUOTAS": {},
     # What update_geo fetches into VAR_DIR/databases: these URLs; none: these editions of MaxMind,
     # for whom an account is set; else the free ones of DB-IP.
     "UPDATE_URLS": [],
@@ -104,6 +132,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     # {"BACKEND": "geocache.bans.fail2ban.Fail2banAction", "OPTIONS": {"jail": "geocache"}}.
     # None: nothing is banned.
     "BAN_ACTION": None,
+    # False: nothing is banned. The next run of the job ends the bans that are in force, and they
+    # begin again when this is True.
+    "BANS_ENABLED": True,
     # Addresses, networks and ranges that are never banned, nor is what overlaps them. The private
     # and other special ones never are, nor TRUSTED_PROXIES and what this machine is reached by.
     "NEVER_BAN": [],
@@ -115,7 +146,17 @@ DEFAULTS: Final[dict[str, Any]] = {
     # The least score, by the name of a list, with which an entry is banned because of that list;
     # an entry without a score is not.
     "BAN_MIN_SCORES": {},
+    # The level of the logger "geocache", from "DEBUG" to "CRITICAL". None: as the project's LOGGING
+    # says.
+    "LOG_LEVEL": None,
+    # Settings that the admin may not change, by their names; "*": none of them.
+    "LOCKED_SETTINGS": [],
+    # By the name of a setting, the environment variable that gives it: only to show where a value
+    # comes from.
+    "ENVIRONMENT_VARIABLES": {},
 }
+# In LOCKED_SETTINGS it stands for all names.
+ALL_SETTINGS: Final = "*"
 
 # What a setting has to be, in words and as types, where its default does not say it all.
 OPTIONAL: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
@@ -126,8 +167,37 @@ OPTIONAL: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
 } | {name: ("a text, or None", (str, NoneType)) for name in DEFAULTS if name.endswith("_RATE")}
 
 
-@cache
+# What the admin has changed; replaced as a whole and never changed.
+_overrides: Mapping[str, Any] = {}
+# The effective settings, or None until they are asked for.
+_held: dict[str, Any] | None = None
+receivers: Final[list[Receiver]] = []
+
+
+def get(name: str) -> Any:
+    """Return the setting ``name`` as it counts now.
+
+    Raises ``ImproperlyConfigured`` when ``GEOCACHE`` is not a dict, or holds a name that does not
+    exist.
+    """
+    return _effective()[name]
+
+
 def _effective() -> dict[str, Any]:
+    global _held  # noqa: PLW0603 - functools.cache could keep what another thread has replaced
+    held = _held
+    while held is None:
+        overrides = _overrides
+        _held = held = _below() | _unlocked(overrides)
+        if overrides is not _overrides:
+            # Replaced by another thread meanwhile.
+            held = None
+    return held
+
+
+@cache
+def _below() -> dict[str, Any]:
+    """Return what counts without the admin."""
     given = getattr(settings, "GEOCACHE", {})
     if not isinstance(given, dict):
         raise ImproperlyConfigured(f"GEOCACHE is {given!r}; it has to be a dict.")
@@ -138,31 +208,115 @@ def _effective() -> dict[str, Any]:
     return DEFAULTS | given
 
 
-def get(name: str) -> Any:
-    """Return the setting ``name`` of ``GEOCACHE``, or its default.
+def _unlocked(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value for name, value in overrides.items() if name in DEFAULTS and not is_locked(name)
+    }
 
-    Raises ``ImproperlyConfigured`` when ``GEOCACHE`` is not a dict, or holds a name that does not
-    exist.
+
+def override(values: Mapping[str, Any]) -> None:
+    """Have ``values`` count before the settings file in this process, instead of those before.
+
+    Receivers are told what has changed after the switch. Those of locked names have no effect.
     """
-    return _effective()[name]
+    global _overrides, _held  # noqa: PLW0603 - as above
+    before = _effective_or_nothing()
+    _overrides = dict(values)
+    _held = None
+    after = _effective_or_nothing()
+    changed = frozenset(name for name in after if name in before and before[name] != after[name])
+    if changed:
+        _tell(changed)
+
+
+def overridden() -> dict[str, Any]:
+    """Return what counts before the settings file now; locked names included, without effect."""
+    return dict(_overrides)
+
+
+def on_change(function: Receiver) -> None:
+    """Have ``function`` told the names of settings that change while this process runs.
+
+    It is called once for each change of one or more, in the thread that has noticed it.
+    """
+    receivers.append(function)
+
+
+def _tell(changed: frozenset[str]) -> None:
+    for receiver in receivers.copy():
+        try:
+            receiver(changed)
+        except Exception as error:  # noqa: BLE001 - the others must be told, too
+            name = getattr(receiver, "__qualname__", repr(receiver))
+            log.error("geo_setting_receiver_failed", receiver=name, error=first_line(error))
+
+
+def _effective_or_nothing() -> dict[str, Any]:
+    try:
+        return _effective()
+    except ImproperlyConfigured:
+        # Each use says so, and ``check``.
+        return {}
+
+
+def peek(name: str) -> Any:
+    """Return a setting of the file as it is now, at the start of a process, and keep nothing.
+
+    What a script assigns after ``django.setup()`` has to count, too.
+    """
+    given = getattr(settings, "GEOCACHE", {})
+    return given.get(name, DEFAULTS[name]) if isinstance(given, dict) else DEFAULTS[name]
+
+
+def value_below(name: str) -> Any:
+    """Return what would count if the admin had not changed it."""
+    return _below()[name]
+
+
+def is_locked(name: str) -> bool:
+    """Tell whether the settings file forbids to change it while the process runs."""
+    locked = _below()["LOCKED_SETTINGS"]
+    # Of another kind it is an error that ``check`` says.
+    return isinstance(locked, Collection) and (name in locked or ALL_SETTINGS in locked)
+
+
+def source(name: str) -> Source:
+    """Return where the value comes from that counts now."""
+    if name in _unlocked(_overrides):
+        return "admin"
+    variable = value_below("ENVIRONMENT_VARIABLES").get(name)
+    if variable and os.environ.get(variable):
+        return "environment"
+    if name not in getattr(settings, "GEOCACHE", {}):
+        return "default"
+    # The settings file passes on its variable, which is not set.
+    return "default" if variable and value_below(name) == DEFAULTS[name] else "settings file"
 
 
 def problems() -> list[str]:
     """Return what cannot be used of ``GEOCACHE``, one line each, or an empty list."""
     try:
-        effective = _effective()
+        given = _below()
     except ImproperlyConfigured as error:
         return [str(error)]
-    found = []
-    for name, value in effective.items():
-        words, types = OPTIONAL.get(name) or _kind_of(DEFAULTS[name])
-        if not isinstance(value, types) or (int in types and not _is_number(value)):
-            found.append(f'GEOCACHE["{name}"] is {value!r}; it has to be {words}.')
-    return found
+    found = ((name, value, kind_problem(name, value)) for name, value in given.items())
+    return [f'GEOCACHE["{name}"] is {value!r}; {said}.' for name, value, said in found if said]
 
 
-def _is_number(value: Any) -> bool:
-    return not isinstance(value, bool) and value >= 0
+def kind_problem(name: str, value: object) -> str:
+    """Return "it has to be a list", or what else a setting is, unless ``value`` is of its kind."""
+    words, is_right = _judged(name, value)
+    return "" if is_right else f"it has to be {words}"
+
+
+def _judged(name: str, value: object) -> tuple[str, bool]:
+    """Return what the setting ``name`` has to be, and whether ``value`` is that."""
+    if bounds := BOUNDS.get(name):
+        return bounds.words, bounds.takes(value)
+    if name == "LOG_LEVEL":
+        return f"None, or one of {', '.join(LOG_LEVELS)}", value in (None, *LOG_LEVELS)
+    words, types = OPTIONAL.get(name) or _kind_of(DEFAULTS[name])
+    return words, isinstance(value, types) and not (int in types and isinstance(value, bool))
 
 
 def _kind_of(default: object) -> tuple[str, tuple[type, ...]]:
@@ -170,7 +324,7 @@ def _kind_of(default: object) -> tuple[str, tuple[type, ...]]:
         case bool():
             return "True or False", (bool,)
         case int():
-            return "a number, 0 or more", (int, float)
+            return "a number", (int, float)
         case list():
             return "a list", (list, tuple, set, frozenset)
         case dict():
@@ -193,7 +347,7 @@ def site_var_dir() -> Path:
 
 @cache
 def _var_dir(*, is_under_test: bool) -> Path:
-    _effective()  # says what is wrong with GEOCACHE
+    _below()  # says what is wrong with GEOCACHE
     named = _named_var_dir(settings)
     is_of_site = is_under_test and named == _named_var_dir(settings_of_site())
     return under_test.folder() if is_of_site else named
@@ -269,8 +423,10 @@ def settings_of_site(lazy: Any = settings) -> Any:
 
 
 def _forget(*, setting: str, **_: object) -> None:
+    global _held  # noqa: PLW0603 - as above
     if setting in ("GEOCACHE", "BASE_DIR"):
-        _effective.cache_clear()
+        _held = None
+        _below.cache_clear()
         _var_dir.cache_clear()
 
 

@@ -2,10 +2,16 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import ClassVar
 
 
 class GeocacheError(Exception):
-    """Base of every error that this app raises on purpose."""
+    """Base of every error that this app raises on purpose.
+
+    ``page`` names the section of the documents that says what an operator does, if there is one.
+    """
+
+    page: ClassVar[str] = ""
 
 
 class MissingExtra(GeocacheError, ImportError):
@@ -34,9 +40,13 @@ class RateExceeded(GeocacheError):
 class ProviderError(GeocacheError):
     """A provider cannot answer now. That is a failure, never the answer "not found"."""
 
+    page = "docs/troubleshooting.md#provider-failed"
+
 
 class NotVerifiedYet(ProviderError):
     """A database file is new here, and is being verified."""
+
+    page = ""
 
 
 class UndecodableRecord(GeocacheError, ValueError):
@@ -46,21 +56,31 @@ class UndecodableRecord(GeocacheError, ValueError):
 class CacheUnavailable(GeocacheError):
     """The cache cannot be used: its library raised an error, which is the cause of this one."""
 
+    page = "docs/troubleshooting.md#cache-unavailable"
+
 
 class CacheSilent(CacheUnavailable):
     """The cache circuit breaker is open: a recent call timed out."""
+
+    page = "docs/troubleshooting.md#circuit-breaker-open"
 
 
 class CacheUnusable(CacheUnavailable):
     """The embedded cache cannot be opened, or is read-only, full, or locked for too long."""
 
+    page = "docs/troubleshooting.md#cache-unusable"
+
 
 class JournalUnavailable(GeocacheError):
     """The journal cannot take or give records: the cache is down, unfit, or over its limit."""
 
+    page = "docs/troubleshooting.md#written-through"
+
 
 class AllRefused(GeocacheError):
     """The database refuses every answer: it is the database that is broken, not the answers."""
+
+    page = "docs/troubleshooting.md#flush-failed"
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the database refuses every answer: {reason}")
@@ -69,6 +89,8 @@ class AllRefused(GeocacheError):
 class FlushError(GeocacheError):
     """A flush had to stop. Whatever was not flushed stays in the journal."""
 
+    page = "docs/troubleshooting.md#flush-failed"
+
 
 class UnreadableText(GeocacheError, ValueError):
     """A file is damaged, or packed in a way that is not known here."""
@@ -76,6 +98,10 @@ class UnreadableText(GeocacheError, ValueError):
 
 class InvalidCursor(GeocacheError, ValueError):
     """A text does not name a place in a list."""
+
+
+class SettingRefused(GeocacheError, ValueError):
+    """A setting cannot be changed at run time, or not to this value."""
 
 
 class JobBusy(GeocacheError):
@@ -88,6 +114,8 @@ class MeteredProvider(GeocacheError):
 
 class UpdateError(GeocacheError):
     """A database was not fetched; the present one stays in use."""
+
+    page = "docs/troubleshooting.md#update-failed"
 
 
 class NotPublished(UpdateError):
@@ -105,17 +133,25 @@ class TooOften(UpdateError):
 class UpdateBusy(UpdateError):
     """Another process fetches databases at this moment."""
 
+    page = ""
+
 
 class ImportFailed(GeocacheError):
     """A list was not applied, or not wholly; the same import again goes on where it was."""
+
+    page = "docs/troubleshooting.md#blocklist-failed"
 
 
 class ImportBusy(ImportFailed):
     """Another process imports this list at this moment."""
 
+    page = ""
+
 
 class BanError(GeocacheError):
     """A ban, or the end of one, could not be applied; what was applied is remembered."""
+
+    page = "docs/troubleshooting.md#bans-failed"
 
 
 class NotInForce(BanError):
@@ -136,3 +172,5 @@ class NotInForce(BanError):
 
 class BanBusy(BanError):
     """Another process bans at this moment."""
+
+    page = ""

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from datetime import datetime
+from functools import cache
 from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
@@ -13,6 +14,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
 from geocache.location import FIELDS, Location
+from geocache.providers.credits import CREDIT, Credits, credited
 
 # Where a spreadsheet begins a cell: with a text, and inside it after what separates cells or lines
 # in some countries. What the cell begins with is a formula also in full width, or after spaces and
@@ -28,26 +30,32 @@ LINES_PER_CHUNK: Final = 500
 
 def to_csv(locations: Iterable[Location]) -> Iterator[str]:
     """Give the lines of a CSV file, RFC 4180, the first of them with the names of the fields."""
-    writer = csv.writer(_Echo())
-    yield writer.writerow(FIELDS)
+    writer, thanks = csv.writer(_Echo()), Credits()
+    # Of a few sources, and the longest text of a row.
+    credit = cache(lambda source: _cell(thanks.line(source)))
+    # Last: who reads columns by their number finds the others where they were. A line of its own,
+    # before or after the rows, would be an answer to most programs.
+    yield writer.writerow([*FIELDS, CREDIT])
     for location in locations:
-        yield writer.writerow([_cell(getattr(location, name)) for name in FIELDS])
+        cells = [_cell(getattr(location, name)) for name in FIELDS]
+        yield writer.writerow([*cells, credit(location.source)])
 
 
 def to_json(locations: Iterable[Location]) -> Iterator[str]:
     """Give the lines of one JSON array."""
     yield "["
-    separator = "\n"
+    separator, thanks = "\n", Credits()
     for location in locations:
-        yield separator + _object(location)
+        yield separator + _object(location, thanks)
         separator = ",\n"
     yield "\n]\n"
 
 
 def to_json_lines(locations: Iterable[Location]) -> Iterator[str]:
     """Give one JSON object a line."""
+    thanks = Credits()
     for location in locations:
-        yield _object(location) + "\n"
+        yield _object(location, thanks) + "\n"
 
 
 class Kind(NamedTuple):
@@ -109,8 +117,8 @@ def _cell(value: Any) -> Any:
     return defuse(value) if isinstance(value, str) else value
 
 
-def _object(location: Location) -> str:
-    return json.dumps(location.to_plain(), ensure_ascii=False)
+def _object(location: Location, thanks: Credits) -> str:
+    return json.dumps(credited(location.to_plain(), thanks), ensure_ascii=False)
 
 
 def _chunks(lines: Iterator[str]) -> Generator[str, None, None]:

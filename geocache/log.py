@@ -13,6 +13,8 @@ from typing import Any, Final, cast
 import structlog
 from structlog.typing import Processor, ProcessorReturnValue
 
+from geocache.log_events import HELP, page_of
+
 Event = MutableMapping[str, Any]
 
 # Attributes of a record, which ``extra`` may not replace.
@@ -22,12 +24,18 @@ OF_LOGGING: Final = ("exc_info", "stack_info")
 # How far the caller is above ``logging``: three frames of structlog are in between, which the class
 # of loggers that structlog may set passes over by itself.
 STACK_LEVEL: Final = 4
-# In a URL of a server, before its name or in its query. An error's text may hold one.
+# In a URL of a server, before its name or in its query, or a token, of the API or of another. An
+# error's text may hold one.
 CREDENTIALS: Final = re.compile(
-    r"(?<=://)[^/\s]+(?=@)|(?<=[?&])(?P<name>\w*(?:key|token|secret|password)=)[^&\s\"']+",
+    r"(?<=://)[^/\s]+(?=@)|(?<=[?&])(?P<name>\w*(?:key|token|secret|password)=)[^&\s\"']+"
+    r"|(?<=\bBearer )[^\s\"',]+|\bgeocache_[\w-]{43}",
     re.IGNORECASE,
 )
 HIDDEN: Final = "[hidden]"
+# Of an error, which may quote a page or a statement.
+MOST_CHARACTERS: Final = 1_000
+# Methods of a logger whose lines a person has to act on.
+ACTED_ON: Final = frozenset({"warning", "warn", "error", "exception", "critical", "fatal"})
 # A value that stands in a line as it is; any other is quoted, its line breaks escaped.
 PLAIN: Final = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f]+")
 
@@ -61,7 +69,12 @@ def _processors() -> list[Processor]:
     """
     configured = structlog.get_config()
     if isinstance(configured["logger_factory"], structlog.stdlib.LoggerFactory):
-        return [_hide_credentials, *cast(list[Processor], configured["processors"])]
+        return [
+            _hide_credentials,
+            _shorten_error,
+            _add_help,
+            *cast(list[Processor], configured["processors"]),
+        ]
     return OWN
 
 
@@ -70,6 +83,21 @@ def _hide_credentials(_: Any, __: str, event: Event) -> Event:
         name: value if name in OF_LOGGING else _without_credentials(value)
         for name, value in event.items()
     }
+
+
+def _shorten_error(_: Any, __: str, event: Event) -> Event:
+    """Bring what a library says, such as a driver of a database, into one line."""
+    if isinstance(error := event.get("error"), str):
+        # Hidden before it is cut: half of a URL is not recognised.
+        event["error"] = _without_credentials(" ".join(error.split()))[:MOST_CHARACTERS]
+    return event
+
+
+def _add_help(_: Any, method: str, event: Event) -> Event:
+    """Name the page of the documents that says what to do."""
+    if method in ACTED_ON and (page := page_of(str(event.get("event")), _text(event.get("job")))):
+        event.setdefault(HELP, page)
+    return event
 
 
 def _to_record(logger: Any, _: str, event: Event) -> Mapping[str, Any]:
@@ -92,13 +120,21 @@ def _without_credentials(value: Any) -> Any:
     """Return a value, or its text without a password where it shows one, as an error may."""
     if value is None or isinstance(value, int | float):
         return value
-    text = str(value)
+    text = _text(value)
     hidden = CREDENTIALS.sub(lambda match: (match["name"] or "") + HIDDEN, text)
     return value if hidden == text else hidden
 
 
+def _text(value: Any) -> str:
+    """Return a value as text; what raises an error for it, as a host's may, stops no caller."""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - any value of a host's context
+        return f"<{type(value).__name__}>"
+
+
 def _shown(value: Any) -> str:
-    text = str(value)
+    text = _text(value)
     return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
@@ -106,5 +142,7 @@ OWN: Final[list[Processor]] = [
     # First: what is not logged costs nothing more.
     structlog.stdlib.filter_by_level,
     structlog.contextvars.merge_contextvars,
+    _shorten_error,
+    _add_help,
     _to_record,
 ]

@@ -23,6 +23,10 @@ from django.urls import (
 PAGES: Final = "geocache"
 # The API where it is included by itself.
 API: Final = "geocache_api"
+# The probes where they are included by themselves.
+HEALTH: Final = "geocache_health"
+# The metrics where they are included by themselves.
+METRICS: Final = "geocache_metrics"
 
 View = Callable[..., HttpResponseBase]
 Namespaces = tuple[str, ...]

@@ -1,8 +1,8 @@
 """The state of all parts of geocache, read one by one and without writing to the database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db.models import Sum
 
-from geocache import conf
+from geocache import conf, provider_outages
 from geocache.blocklists.status import BanOverview, ListOverview, read_bans, read_lists
 from geocache.cache import backends
 from geocache.cache.guard import guarded
@@ -20,11 +20,22 @@ from geocache.exceptions import CacheUnavailable, ProviderError
 from geocache.instants import utc_now
 from geocache.journal import spill_buffer
 from geocache.journal.backlog import read_backlog
+from geocache.licences.limits import Level, level_of_age
 from geocache.locks.process_identity import describe
-from geocache.models import FlushRun, GeoCache, JobRun, RejectedEntry, SchedulerLease
+from geocache.models import (
+    FlushRun,
+    GeoCache,
+    JobRun,
+    RejectedEntry,
+    SchedulerLease,
+    SettingOverride,
+)
 from geocache.models.connection import DATABASE_ERRORS, writing_connection
+from geocache.models.scheduler import SCHEDULER_LEASE
+from geocache.provider_outages import Outage
 from geocache.providers import factory, quota
 from geocache.providers.base import Source
+from geocache.providers.credits import licence_of_source
 from geocache.providers.quota import Usage
 from geocache.text import first_line
 
@@ -33,12 +44,14 @@ OLD_DAYS: Final = 90
 # A flush within this time shows that something flushes regularly, if only cron each hour.
 RECENT_FLUSH: Final = timedelta(hours=2)
 MISSED_INTERVALS: Final = 3
+# To see whether the cache answers; none has this name.
+ANY_KEY: Final = "is-there"
 UNMIGRATED: Final = "the database is not migrated; run manage.py migrate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The state of all parts; None where one could not be read, and ``problems`` then says why."""
+    """The state of all parts; None where one could not be read, and ``errors`` then says why."""
 
     pending_count: int | None = None
     oldest_pending_seconds: float | None = None
@@ -54,6 +67,8 @@ class Status:
     doubts: tuple[str, ...] = ()
     # Of today, one for each metered provider.
     usages: tuple[Usage, ...] = ()
+    # Of providers that answer nothing, as the last queries tell.
+    outages: tuple[Outage, ...] = ()
     cache_backend: str = ""
     is_journal_possible: bool | None = None
     database_vendor: str = ""
@@ -64,11 +79,27 @@ class Status:
     # Whether the flush runs regularly, be it by cron, Celery or our scheduler.
     is_flush_scheduled: bool | None = None
     lists: tuple[ListOverview, ...] = ()
+    # What the admin has changed.
+    settings: tuple[SettingOverride, ...] = ()
     # None as well where nothing is banned and nothing shall be.
     bans: BanOverview | None = None
-    problems: tuple[str, ...] = ()
-    # The names of the parts that could not be read.
-    failed_parts: tuple[str, ...] = ()
+    # Why a part could not be read, in one line, by its name. Without "database" no other part of
+    # STORED_PARTS and COUNTED_PARTS was read.
+    errors: Mapping[str, str] = field(default_factory=dict)
+    # Those of them that gave no answer in time.
+    silent_parts: frozenset[str] = frozenset()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return why parts could not be read, a line each."""
+        found = self.errors.items()
+        return tuple(text if part == DATABASE else f"{part}: {text}" for part, text in found)
+
+    @property
+    def failed_parts(self) -> frozenset[str]:
+        """Return the names of the parts that could not be read."""
+        stored = [name for name, _ in (*STORED_PARTS, *COUNTED_PARTS)]
+        return frozenset([*self.errors, *(stored if DATABASE in self.errors else ())])
 
     @property
     def is_scheduler_missing(self) -> bool:
@@ -90,6 +121,7 @@ class Status:
             "sources": [plain_source(source) for source in self.sources],
             "doubts": list(self.doubts),
             "queries": [_plain_usage(usage) for usage in self.usages],
+            "outages": [one.to_plain() for one in self.outages],
             "cache": {"backend": self.cache_backend, "holds_journal": self.is_journal_possible},
             "database": self.database_vendor,
             "scheduler": {"is_alive": self.is_scheduler_alive, "holder": self.scheduler_holder},
@@ -97,6 +129,7 @@ class Status:
             "is_flush_scheduled": self.is_flush_scheduled,
             "lists": [one.to_plain() for one in self.lists],
             "bans": msgspec.to_builtins(self.bans),
+            "settings": [_plain_setting(row) for row in self.settings],
             "problems": list(self.problems),
         }
 
@@ -107,18 +140,39 @@ def read_status(at: datetime | None = None, *, is_counting_rows: bool = True) ->
     To count rows and bans takes seconds when there are millions; whoever cannot wait goes without.
     """
     at = at or utc_now()
+    outcomes = {DATABASE: read_part(DATABASE, at)}
+    stored = (*STORED_PARTS, *(COUNTED_PARTS if is_counting_rows else ()))
+    for name, _ in (*UNSTORED_PARTS, *(() if outcomes[DATABASE].error else stored)):
+        outcomes[name] = read_part(name, at)
+    return status_of(outcomes)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of reading one part: fields of ``Status``, or why it could not be read."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+def read_part(name: str, at: datetime) -> Outcome:
+    """Read one part by its name; what fails is said in the outcome."""
+    if name == DATABASE:
+        return Outcome(error=database_problem())
+    readers = dict((*UNSTORED_PARTS, *STORED_PARTS, *COUNTED_PARTS))
+    try:
+        return Outcome(readers[name](at))
+    except Exception as error:  # noqa: BLE001 - one part's failure must not hide the others
+        return Outcome(error=first_line(error))
+
+
+def status_of(outcomes: Mapping[str, Outcome], silent_parts: Collection[str] = ()) -> Status:
+    """Return the state of what was read."""
     fields: dict[str, Any] = {"database_vendor": writing_connection().vendor}
-    database = database_problem()
-    problems = [database] if database else []
-    stored = [*STORED_PARTS, *(COUNTED_PARTS if is_counting_rows else ())]
-    failed = [name for name, _ in stored] if database else []
-    for name, read in [*UNSTORED_PARTS, *([] if database else stored)]:
-        try:
-            fields |= read(at)
-        except Exception as error:  # noqa: BLE001 - one part's failure must not hide the others
-            problems.append(f"{name}: {first_line(error)}")
-            failed.append(name)
-    return Status(**fields, problems=tuple(problems), failed_parts=tuple(failed))
+    for outcome in outcomes.values():
+        fields |= outcome.fields
+    errors = {name: one.error for name, one in outcomes.items() if one.error}
+    return Status(**fields, errors=errors, silent_parts=frozenset(silent_parts))
 
 
 def database_problem() -> str:
@@ -143,8 +197,14 @@ def is_old(source: Source, at: datetime | None = None) -> bool:
     return days is not None and days > OLD_DAYS
 
 
+def licence_level(source: Source, at: datetime | None = None) -> Level | None:
+    """Return how bad the age of ``source`` is by its licence, None when it is not."""
+    return level_of_age(licence_of_source(source), source.built_at, at or utc_now())
+
+
 def plain_source(source: Source) -> dict[str, Any]:
-    """Return a source with its age as plain JSON types."""
+    """Return a source with its age and licence as plain JSON types."""
+    licence = licence_of_source(source)
     return {
         "name": source.name,
         "built_at": source.built_at.isoformat() if source.built_at else None,
@@ -152,6 +212,10 @@ def plain_source(source: Source) -> dict[str, Any]:
         "is_old": is_old(source),
         "is_fallback": source.is_fallback,
         "attribution": source.attribution,
+        "licence": licence.name,
+        "max_age_days": licence.max_age_days,
+        # None, "warning" or "critical".
+        "licence_level": licence_level(source),
     }
 
 
@@ -186,18 +250,34 @@ def _plain_usage(usage: Usage) -> dict[str, Any]:
     }
 
 
+def _plain_setting(row: SettingOverride) -> dict[str, Any]:
+    is_known = row.name in conf.DEFAULTS
+    return {
+        "name": row.name,
+        # What counts, which is another one where the stored value is ignored.
+        "value": msgspec.to_builtins(conf.get(row.name), enc_hook=str) if is_known else None,
+        "source": conf.source(row.name) if is_known else "unknown",
+        "by": row.changed_by,
+        "at": row.changed_at.isoformat(),
+    }
+
+
 def _read_provider(_: datetime) -> dict[str, Any]:
     provider = factory.current()
     return {"sources": tuple(provider.sources()), "doubts": tuple(provider.doubts())}
 
 
-def _read_queries(_: datetime) -> dict[str, Any]:
+def _read_queries(at: datetime) -> dict[str, Any]:
     try:
         provider = factory.current()
     except (ImproperlyConfigured, ProviderError):
         # Said once, of the provider itself.
         return {}
-    return {"usages": tuple(quota.usages(provider))}
+    fields: dict[str, Any] = {"usages": tuple(quota.usages(provider))}
+    # A cache that is away is said once, of itself.
+    with suppress(CacheUnavailable):
+        fields["outages"] = tuple(provider_outages.read(provider, at))
+    return fields
 
 
 def _read_cache(_: datetime) -> dict[str, Any]:
@@ -207,7 +287,10 @@ def _read_cache(_: datetime) -> dict[str, Any]:
     fields: dict[str, Any] = {"cache_backend": name}
     # A cache that is down is a problem of the journal.
     with suppress(CacheUnavailable), guarded(fails_fast=False):
-        fields["is_journal_possible"] = backends.can_hold_journal(backend)
+        is_possible = backends.can_hold_journal(backend)
+        # What it can do is remembered; whether it is there now is not.
+        backend.has_key(ANY_KEY)
+        fields["is_journal_possible"] = is_possible
     return fields
 
 
@@ -233,18 +316,24 @@ def _read_runs(_: datetime) -> dict[str, Any]:
 
 
 def _read_scheduler(at: datetime) -> dict[str, Any]:
-    lease, runs = SchedulerLease.held_at(at), JobRun.last_runs()
+    lease, runs = SchedulerLease.objects.filter(name=SCHEDULER_LEASE).first(), JobRun.last_runs()
+    is_alive = lease is not None and lease.expires_at > at
+    # One that has ended in order has given its lease back.
+    killed_at = lease.expires_at if lease is not None and lease.holder and not is_alive else None
     return {
         "job_runs": tuple(runs.values()),
-        "is_flush_scheduled": lease is not None or _has_flushed(runs, at),
-        "is_scheduler_alive": lease is not None,
-        "scheduler_holder": describe(lease.holder) if lease else "",
+        "is_flush_scheduled": is_alive or _has_flushed(runs, at, killed_at),
+        "is_scheduler_alive": is_alive,
+        "scheduler_holder": describe(lease.holder) if lease is not None and is_alive else "",
     }
 
 
-def _has_flushed(runs: dict[str, JobRun], at: datetime) -> bool:
+def _has_flushed(runs: dict[str, JobRun], at: datetime, killed_at: datetime | None) -> bool:
+    """Tell whether there was a flush a short time ago, and after our scheduler was killed."""
     interval = timedelta(seconds=conf.get("FLUSH_INTERVAL_SECONDS"))
     since = at - max(MISSED_INTERVALS * interval, RECENT_FLUSH)
+    if killed_at is not None:
+        since = max(since, killed_at)
     job = runs.get("geo_cache_flush")
     # A flush with nothing to do leaves a run of the job only; one that a host calls, the other.
     return (job is not None and job.has_begun_since(since)) or (
@@ -256,10 +345,15 @@ def _read_lists(at: datetime) -> dict[str, Any]:
     return {"lists": read_lists(at)}
 
 
+def _read_settings(_: datetime) -> dict[str, Any]:
+    return {"settings": tuple(SettingOverride.written())}
+
+
 def _read_bans(_: datetime) -> dict[str, Any]:
     return {"bans": read_bans()}
 
 
+DATABASE: Final = "database"
 Part = tuple[str, Callable[[datetime], dict[str, Any]]]
 UNSTORED_PARTS: Final[tuple[Part, ...]] = (
     ("provider", _read_provider),
@@ -273,4 +367,9 @@ STORED_PARTS: Final[tuple[Part, ...]] = (
     ("scheduler", _read_scheduler),
     ("lists", _read_lists),
 )
-COUNTED_PARTS: Final[tuple[Part, ...]] = (("table", _read_rows), ("bans", _read_bans))
+# Those that no page shows.
+COUNTED_PARTS: Final[tuple[Part, ...]] = (
+    ("table", _read_rows),
+    ("bans", _read_bans),
+    ("settings", _read_settings),
+)

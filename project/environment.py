@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -14,7 +15,21 @@ from zoneinfo import ZoneInfo
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-env = environ.Env()
+# Variables that were asked for, so that the source of a setting can be shown.
+asked: set[str] = set()
+
+
+class _Env(environ.Env):  # type: ignore[misc]  # django-environ is not typed
+    """django-environ's, which notes what it is asked for."""
+
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        asked.add(var)
+        return super().get_value(var, *args, **kwargs)
+
+
+env = _Env()
+# Settings of GEOCACHE whose variable has another name than theirs, with or without "GEOCACHE_".
+RENAMED = {"REFRESH_TIME_LIMIT_SECONDS": "GEOCACHE_REFRESH_SECONDS"}
 
 # A PostgreSQL that has vanished from the network is given up after 5 seconds by a new connection,
 # and after half a minute to a minute by one that is open. In seconds, the last in milliseconds.
@@ -33,9 +48,25 @@ PLAIN = ":%!$&'()*+=~"
 WRITE_SECONDS = 5
 
 
+def variables_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variable of each of ``settings`` that was read from one, by the setting's name."""
+    found = {}
+    for name in settings:
+        names = (RENAMED.get(name, f"GEOCACHE_{name}"), name)
+        if variable := next((one for one in names if one in asked), None):
+            found[name] = variable
+    return found
+
+
+def _text(name: str) -> str:
+    """Return a variable without spaces around it; an empty text where it is not set."""
+    asked.add(name)
+    return os.environ.get(name, "").strip()
+
+
 def flag(name: str, *, default: bool) -> bool:
     """Return a yes-or-no variable."""
-    text = os.environ.get(name, "").strip().lower()
+    text = _text(name).lower()
     if text in ("1", "true", "yes", "on"):
         return True
     if text in ("0", "false", "no", "off"):
@@ -64,7 +95,7 @@ def named(name: str) -> dict[str, str]:
 
 def json_object(name: str) -> dict[str, Any]:
     """Return a variable that is a JSON object."""
-    text = os.environ.get(name, "").strip()
+    text = _text(name)
     try:
         value = json.loads(text or "{}")
     except ValueError as error:
@@ -92,9 +123,31 @@ def scores(name: str) -> dict[str, float]:
     return found
 
 
+def quotas(name: str) -> dict[str, int]:
+    """Return a comma-separated variable of ``name=number`` pairs, of whole numbers."""
+    found = {}
+    for item in listed(name):
+        # From the right: the name of a provider may hold "=".
+        key, _, digits = (part.strip() for part in item.rpartition("="))
+        if not key or not (digits.isascii() and digits.isdigit() and len(digits) < 13):
+            raise ImproperlyConfigured(
+                f"{name} names providers and the queries of a day, as in MaxMind=1000,Other=50."
+            )
+        found[key] = int(digits)
+    return found
+
+
+def log_level(name: str) -> str | None:
+    """Return a variable that is a level of logging, None where it is not set."""
+    level = _text(name).upper()
+    if level and level not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+        raise ImproperlyConfigured(f"{name} is {level!r}; use DEBUG, INFO, WARNING or ERROR.")
+    return level or None
+
+
 def whole(name: str, *, default: int) -> int:
     """Return a variable that is a whole number, zero or more."""
-    text = os.environ.get(name, "").strip()
+    text = _text(name)
     if text and not (text.isascii() and text.isdigit() and len(text) < 19):
         raise ImproperlyConfigured(f"{name} is {text!r}; use a whole number.")
     return int(text) if text else default

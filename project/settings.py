@@ -72,16 +72,21 @@ GEOCACHE = {
     "VAR_DIR": VAR_DIR,
     "PROVIDER": environment.geocache_provider(),
     "DATABASES": environment.listed("GEOCACHE_DATABASES"),
+    "SOURCES": environment.json_object("GEOCACHE_SOURCES"),
+    "LICENCE_CLEANUP": environment.flag("GEOCACHE_LICENCE_CLEANUP", default=True),
     "PUBLIC_LOOKUP": environment.flag("GEOCACHE_PUBLIC_LOOKUP", default=False),
     "VISITOR_ADDRESS": environment.env.str("GEOCACHE_VISITOR_ADDRESS", default=""),
     "TRUSTED_PROXIES": environment.listed("GEOCACHE_TRUSTED_PROXIES"),
     "CLIENT_IP_HEADER": environment.env.str("GEOCACHE_CLIENT_IP_HEADER", default="X-Forwarded-For"),
+    "METRICS_TOKEN": environment.env.str("GEOCACHE_METRICS_TOKEN", default="").strip(),
+    "METRICS_ADDRESSES": environment.listed("GEOCACHE_METRICS_ADDRESSES"),
     "LOOKUP_RATE": environment.env.str("GEOCACHE_LOOKUP_RATE", default="60000/minute"),
     "PUBLIC_LOOKUP_RATE": environment.env.str(
         "GEOCACHE_PUBLIC_LOOKUP_RATE", default="120/minute; 2000/day"
     ),
     "PUBLIC_TOTAL_RATE": environment.env.str("GEOCACHE_PUBLIC_TOTAL_RATE", default="20000/day"),
     "PUBLIC_QUERY_RATE": environment.env.str("GEOCACHE_PUBLIC_QUERY_RATE", default="100/day"),
+    "DAILY_QUOTAS": environment.quotas("GEOCACHE_DAILY_QUOTAS"),
     "BACKLOG_LIMIT": environment.whole("GEOCACHE_BACKLOG_LIMIT", default=1_000_000),
     "UPDATE_URLS": environment.listed("GEOCACHE_UPDATE_URLS"),
     "DOWNLOAD_PRIVATE_HOSTS": environment.listed("GEOCACHE_DOWNLOAD_PRIVATE_HOSTS"),
@@ -98,12 +103,16 @@ GEOCACHE = {
     "IMPORT_HOSTS": environment.listed("GEOCACHE_IMPORT_HOSTS"),
     "IMPORT_HOURS": environment.whole("GEOCACHE_IMPORT_HOURS", default=6),
     "BAN_ACTION": environment.geocache_ban_action(),
+    "BANS_ENABLED": environment.flag("GEOCACHE_BANS_ENABLED", default=True),
     "NEVER_BAN": environment.listed("GEOCACHE_NEVER_BAN"),
     "BAN_WIDEST_IPV4": environment.whole("GEOCACHE_BAN_WIDEST_IPV4", default=8),
     "BAN_WIDEST_IPV6": environment.whole("GEOCACHE_BAN_WIDEST_IPV6", default=19),
     "BAN_ALLOW_WIDE": environment.listed("GEOCACHE_BAN_ALLOW_WIDE"),
     "BAN_MIN_SCORES": environment.scores("GEOCACHE_BAN_MIN_SCORES"),
+    "LOG_LEVEL": environment.log_level("GEOCACHE_LOG_LEVEL"),
+    "LOCKED_SETTINGS": environment.listed("GEOCACHE_LOCKED_SETTINGS"),
 }
+GEOCACHE["ENVIRONMENT_VARIABLES"] = environment.variables_of(GEOCACHE)
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -146,7 +155,8 @@ USE_TZ = True
 USE_THOUSAND_SEPARATOR = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
+# Where collectstatic writes. In a container it is a part of the image.
+STATIC_ROOT = Path(environment.env.str("STATIC_ROOT", default="") or VAR_DIR / "static")
 if not DEBUG:
     STORAGES = {
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -179,6 +189,8 @@ SECURE_REFERRER_POLICY = "same-origin"
 # Behind plain HTTP on purpose (a closed network): HTTPS=false.
 IS_HTTPS = environment.flag("HTTPS", default=not DEBUG)
 SECURE_SSL_REDIRECT = IS_HTTPS
+# Probes ask a process directly, and take a redirect for success.
+SECURE_REDIRECT_EXEMPT = [r"^(?:.*/)?health/(?:live|ready)/?$"]
 SESSION_COOKIE_SECURE = IS_HTTPS
 CSRF_COOKIE_SECURE = IS_HTTPS
 SECURE_HSTS_SECONDS = environment.whole("HSTS_SECONDS", default=31_536_000 if IS_HTTPS else 0)

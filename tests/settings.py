@@ -15,6 +15,7 @@ for _name in ("GEOCACHE_DATABASES", "GEOCACHE_MAXMIND_ACCOUNT_ID", "GEOCACHE_MAX
     os.environ.pop(_name, None)
 # No scheduler that a test starts leaves this machine, or changes the rows that the test has made.
 os.environ["GEOCACHE_UPDATE_DAYS"] = os.environ["GEOCACHE_REFRESH_SECONDS"] = "0"
+os.environ["GEOCACHE_LICENCE_CLEANUP"] = "false"
 
 os.makedirs(os.path.join(_folder, "static"))  # noqa: PTH103, PTH118 - WhiteNoise warns without it
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, Route, ViewportSize
 
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup_many
+from geocache.runtime_settings import overrides
 from geocache.statistics.after_flush import after_flush
 from tests.conftest import require
 from tests.factories import LONDON, MOSCOW_V6, a_row, an_admin
@@ -56,7 +57,14 @@ FULL = [
 # Rendered, as no request in order is answered by them.
 ERRORS = ["400.html", "403.html", "403_csrf.html", "500.html", "registration/locked_out.html"]
 # What is ours on pages of Django's admin.
-IN_THE_ADMIN = {"/admin/": "#geocache-panel", "/admin/geocache/geocache/": ".object-tools"}
+SETTINGS = "/admin/geocache/settingoverride/"
+IN_THE_ADMIN = {
+    "/admin/": "#geocache-panel",
+    "/admin/geocache/geocache/": ".object-tools",
+    SETTINGS: "#content-main",
+    f"{SETTINGS}FLUSH_INTERVAL_SECONDS/change/": "#content-main",
+    f"{SETTINGS}NEVER_BAN/change/": "#content-main",
+}
 
 
 @pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]['width']}")
@@ -65,6 +73,7 @@ def page(request: Any, live_server: Any) -> Iterator[Page]:
     an_admin()
     if "is_full" in request.fixturenames:
         lookup_many(ADDRESSES)
+        overrides.change("NEVER_BAN", [f"192.0.2.{number}" for number in range(9)], by="ann")
         imported(*ADDRESSES, "5.6.7.0/24", name="ipsum")
         scored = [an_entry(one, number, "a comment") for number, one in enumerate(ADDRESSES)]
         imported_entries(*scored, name="scored")

@@ -20,7 +20,7 @@ ANSWERS = [
 KNOWN = {
     name: value
     for name, value in ANSWERS[0].items()
-    if name not in ("address", "resolved_at", "source", "reason", "found", "stale")
+    if name not in ("address", "resolved_at", "source", "reason", "found", "stale", "credit")
 }
 
 

@@ -30,9 +30,12 @@ WEB_USERS = {
     "api",
     "client_ip",
     "exports",
+    "health",
     "integrations",
     "management",
+    "metrics",
     "middleware",
+    "monitoring_access",
     "mounts",
     "templatetags",
     "urls",
@@ -68,6 +71,7 @@ def users_of(*libraries):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("library", "user"), [("django.conf", "conf"), ("django.core.cache", "cache/backends")]
 )
@@ -127,6 +131,7 @@ def private_names_in(path):
             yield from (f"{path.relative_to(TESTS)}:{node.lineno} {name}" for name in names)
 
 
+@pytest.mark.slow
 def test_tests__read_no_private_state_of_another_object():
     paths = sorted(set(TESTS.rglob("*.py")) - {OPENS_BACKENDS})
     found = [one for path in paths for one in private_names_in(path)]

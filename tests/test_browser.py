@@ -284,3 +284,29 @@ def test_times__are_in_the_zone_of_the_reader_where_there_is_javascript(page, re
     page.goto(f"/lookup/?ip={LONDON}")
     zone = "GMT+9" if request.node.callspec.params["page"] else "UTC"
     expect(page.locator("table.answers time")).to_contain_text(zone)
+
+
+@pytest.mark.parametrize("width", [1920, 390])
+def test_settings__change_one_and_take_it_back(page, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    support_browser.log_in(page, "/admin/login/?next=/admin/geocache/settingoverride/")
+    for element in page.locator("#content, #content-main .module tr").all():
+        box = element.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    page.get_by_role("link", name="Change Time between two flushes").click()
+    page.get_by_label("Time between two flushes").fill("0")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#content-main")).to_contain_text("Enter a number from 1 to 86,400.")
+    page.get_by_label("Time between two flushes").fill("30")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".messagelist")).to_contain_text("Time between two flushes is now 30 s.")
+    page.get_by_role("button", name="Time between two flushes: back to 60 s").click()
+    expect(page.locator(".messagelist")).to_contain_text("Time between two flushes is reset.")
+    page.get_by_role("link", name="Change Retention of addresses").click()
+    page.get_by_label("Retention of addresses").fill("30")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("This cannot be undone.")
+    page.get_by_role("link", name="Cancel").click()
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible()

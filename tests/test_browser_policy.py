@@ -36,6 +36,8 @@ PAGES = [
     "/admin/auth/user/{admin}/history/",
     "/admin/auth/group/add/?_popup=1",
     "/admin/geocache/geocache/",
+    "/admin/geocache/settingoverride/",
+    "/admin/geocache/settingoverride/NEVER_BAN/change/",
     f"/admin/geocache/geocache/{LONDON}/change/",
     "/admin/geocache/flushrun/",
     "/admin/geocache/rejectedentry/",

@@ -22,6 +22,8 @@ from geocache.cache.embedded import FILE_NAME, EmbeddedCache
 from geocache.journal.flush import flush_dirty
 from geocache.located import checks as located_checks
 from geocache.lookup import lookup
+from geocache.metrics import checks as metrics_checks
+from geocache.models import SettingOverride
 from geocache.models import checks as database_checks
 from geocache.providers import mmdb_verification
 from geocache.providers.mmdb import MmdbProvider
@@ -29,7 +31,7 @@ from geocache.providers.mmdb_verification import Verification
 from geocache.providers.mmdb_walk import reader_name
 from geocache.providers.verified_files import Stamp, VerifiedFiles
 from geocache.web import checks as page_checks
-from tests.factories import CITY_RECORD, LONDON, an_mmdb, use_dummy_provider
+from tests.factories import CITY_RECORD, LONDON, NOON, an_mmdb, use_dummy_provider
 from tests.support.tcp_proxy import a_black_hole
 
 TEXT_SERIALIZER = "geocache.cache.backends.TextSerializer"
@@ -405,6 +407,19 @@ def test_check_provider__one_that_does_not_exist_is_an_error(settings: Any) -> N
         {"TTL_SECONDS": "30"},
         {"TTL_SECONDS": True},
         {"TTL_SECONDS": -1},
+        {"TTL_SECONDS": 0},
+        {"TTL_SECONDS": float("nan")},
+        {"TTL_SECONDS": float("inf")},
+        {"TTL_SECONDS": 10**12},
+        {"FLUSH_INTERVAL_SECONDS": 0.5},
+        {"HISTORY_DAYS": 0},
+        {"HISTORY_DAYS": 10**9},
+        {"MEMORY_SIZE": 1.5},
+        {"IMPORT_MAX_BYTES": 0},
+        {"LOG_LEVEL": "LOUD"},
+        {"LOG_LEVEL": []},
+        {"BANS_ENABLED": 1},
+        {"DAILY_QUOTAS": [5]},
         {"RETENTION_DAYS": None},
     ],
     ids=repr,
@@ -418,7 +433,7 @@ def test_check_settings__what_is_not_of_its_kind_is_one_error(settings: Any, giv
 
 def test_checks__no_two_share_an_id_and_each_is_documented() -> None:
     uses: dict[str, set[str]] = {}
-    for module in (journal_checks, database_checks, located_checks, page_checks):
+    for module in (journal_checks, database_checks, located_checks, metrics_checks, page_checks):
         for name, check in vars(module).items():
             if name.startswith("check_") and check.__module__ == module.__name__:
                 for one in re.findall(r"geocache\.[EWI]\d{3}", inspect.getsource(check)):
@@ -434,6 +449,23 @@ def test_check_trusted_proxies__what_is_no_network_is_an_error(settings: Any) ->
     settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["10.0.0.0/8", "*"]}
 
     assert ids() == {"geocache.E010"}
+
+
+def test_check_monitoring_access__what_is_not_a_network_is_an_error(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "METRICS_ADDRESSES": ["10.0.0.0/8", "unix"]}
+
+    assert ids() == {"geocache.E075"}
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"), [("", set()), ("x" * 15, {"geocache.W075"}), ("x" * 16, set())]
+)
+def test_check_monitoring_access__a_short_token_can_be_guessed(
+    settings: Any, token: str, expected: set[str]
+) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "METRICS_TOKEN": token}
+
+    assert ids() == expected
 
 
 @pytest.mark.parametrize("header", ["HTTP_X_REAL_IP", "", "tests.support.visitors.told"])
@@ -475,6 +507,34 @@ def test_check_rates__what_cannot_be_read_is_an_error(settings: Any, setting: st
     settings.GEOCACHE = {**settings.GEOCACHE, setting: "often"}
 
     assert ids() == {"geocache.E011"}
+
+
+@pytest.mark.parametrize("rate", ["0/minute", "5/minute; 0/day", "9/400 days", f"{10**13}/day"])
+def test_check_rates__numbers_that_make_no_sense_are_an_error(settings: Any, rate: str) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "LOOKUP_RATE": rate}
+    assert ids() == {"geocache.E011"}
+
+
+def test_check_daily_quotas__numbers_and_names(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "DAILY_QUOTAS": {"Dummy 1": "many"}}
+    assert ids() == {"geocache.E072"}
+    settings.GEOCACHE = {**settings.GEOCACHE, "DAILY_QUOTAS": {"Dummy 1": 100}}
+    assert ids() == {"geocache.W073"}
+    dummy = "geocache.providers.dummy.DummyProvider"
+    settings.GEOCACHE |= {"PROVIDER": {"BACKEND": dummy, "OPTIONS": {"is_metered": True}}}
+    assert ids() == set()
+
+
+@pytest.mark.django_db
+def test_check_stored_settings__says_which_do_not_count(settings: Any) -> None:
+    for name, value in {"GONE": 1, "MEMORY_SIZE": 5, "TTL_SECONDS": -1, "HISTORY_DAYS": 9}.items():
+        SettingOverride.objects.create(name=name, value=value, changed_at=NOON)
+    settings.GEOCACHE = {**settings.GEOCACHE, "LOCKED_SETTINGS": ["MEMORY_SIZE"]}
+    assert "geocache.W072" not in ids()
+    found = checks.run_checks(databases=["default"])
+    said = sorted(one.msg for one in found if one.id == "geocache.W072")
+    assert said[0] == "GONE of the admin is ignored: GONE cannot be changed at run time."
+    assert [line.split()[0] for line in said] == ["GONE", "MEMORY_SIZE", "TTL_SECONDS"]
 
 
 @pytest.mark.parametrize("days", [1.5, 40_000])
@@ -548,6 +608,26 @@ def test_check_import_options__those_that_mean_nothing(
     assert message.msg.startswith(f"IMPORT_OPTIONS of 'own': {problem}")
 
 
+def test_check_sources__entry_that_cannot_be_read(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "SOURCES": {"a.mmdb": "Ours", "b.mmdb": 3}}
+    [message] = [one for one in checks.run_checks() if one.id == "geocache.E080"]
+    assert message.msg == "SOURCES of 'b.mmdb': it is 3; it has to be a name, or a dict"
+
+
+def test_check_sources_are_credited__flat_file_of_unknown_origin(
+    settings: Any, tmp_path: Path
+) -> None:
+    flat = {"81.2.69.0/24": {"country_code": "GB"}}
+    path = an_mmdb(tmp_path / "ours.mmdb", flat, database_type="country ipv4")
+    settings.GEOCACHE = {**settings.GEOCACHE, "DATABASES": [str(path)]}
+    deploy = checks.run_checks(include_deployment_checks=True)
+    [message] = [one for one in deploy if one.id == "geocache.W081"]
+    assert message.msg.startswith(f"{path}: its publisher is unknown")
+    settings.GEOCACHE = {**settings.GEOCACHE, "SOURCES": {"ours.mmdb": "Our networks"}}
+    deploy = checks.run_checks(include_deployment_checks=True)
+    assert not [one for one in deploy if one.id == "geocache.W081"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -580,7 +660,11 @@ ACTION = {"BACKEND": "tests.support.ban_actions.RecordingAction"}
 
 @pytest.mark.parametrize(
     "given",
-    [{"BAN_WIDEST_IPV4": 33}, {"BAN_WIDEST_IPV6": 19.5}, {"BAN_ALLOW_WIDE": ["all"]}],
+    [
+        {"BAN_WIDEST_IPV4": 33},
+        {"BAN_WIDEST_IPV6": 19.5},
+        {"BAN_ALLOW_WIDE": ["all"]},
+    ],
 )
 def test_check_bans__widths_that_make_no_sense(settings: Any, given: dict[str, Any]) -> None:
     settings.GEOCACHE = {**settings.GEOCACHE, **given}
@@ -643,3 +727,13 @@ def test_check_time_zone_middleware__its_place(settings: Any, names: list[str], 
     settings.MIDDLEWARE = [*names, *settings.MIDDLEWARE]
     found = [one for one in checks.run_checks() if one.id == "geocache.W066"]
     assert [said in one.msg for one in found] == [True] * bool(said)
+
+
+@pytest.mark.parametrize(
+    ("names", "is_wrong"),
+    [(["RETENTION_DAYS"], False), (["*"], False), (["RETENTION_DAY"], True), ([5], True)],
+    ids=str,
+)
+def test_locked_settings__have_to_be_names_of_settings(settings, names, is_wrong):
+    settings.GEOCACHE = {**settings.GEOCACHE, "LOCKED_SETTINGS": names}
+    assert ("geocache.E070" in ids()) is is_wrong

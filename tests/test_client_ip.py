@@ -410,7 +410,7 @@ def test_address_of__header_of_an_untrusted_proxy_is_logged_once(remote):
             ask(remote, VISITOR)
     (line,) = logs
     assert line["event"] == "geo_proxy_untrusted"
-    assert line["peer"] == (remote or "unix")
+    assert line["address"] == (remote or "unix")
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,19 @@
-"""Files, modules, and tests that the documents name exist."""
+"""Files, modules, tests and sections that documents and messages name exist."""
 
 import re
 from functools import cache
 from pathlib import Path
 
 import pytest
+from django.core.management import load_command_class
 from django.utils.module_loading import import_string
+
+from geocache.log_events import EVENTS, JOB_ANCHORS, TROUBLESHOOTING, page_of
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 # Where a path may begin, besides the folder of the document.
-FOLDERS = [ROOT, ROOT / "geocache", ROOT / "tests"]
+FOLDERS = [ROOT, ROOT / "geocache", ROOT / "project/deploy", ROOT / "tests"]
 PUBLIC = (ROOT / "docs/public-api.md").read_text()
 
 
@@ -31,6 +34,58 @@ def known_tests():
         for path in (ROOT / "tests").rglob("test_*.py")
         for name in [path.stem, *re.findall(r"def (test_\w+)", path.read_text())]
     }
+
+
+# Where messages, alert rules and dashboards may name a section of a document.
+SPEAKING = ("geocache", "templates", "docs", "project", "deploy", "monitoring")
+SUFFIXES = {".py", ".html", ".txt", ".md", ".yml", ".yaml", ".json"}
+
+
+@cache
+def anchors_of(path):
+    """Return the anchors that the headings of a document have on GitHub and elsewhere."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", one.lower()).strip().replace(" ", "-") for one in headings}
+
+
+def has_section(folder, page):
+    name, _, anchor = page.partition("#")
+    return (folder / name).is_file() and anchor in anchors_of(folder / name)
+
+
+def pages_named():
+    for folder in SPEAKING:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in SUFFIXES:
+                for page in re.findall(r"docs/[\w-]+\.md#[\w-]+", path.read_text()):
+                    yield path.relative_to(ROOT).as_posix(), page
+
+
+def test_messages__name_pages_that_exist():
+    pages = {*pages_named(), *(("log", page_of(name)) for name in EVENTS if page_of(name))}
+    pages |= {("log", f"{TROUBLESHOOTING}#{anchor}") for anchor in JOB_ANCHORS.values()}
+    assert len(pages) > 20
+    assert not [(place, page) for place, page in pages if not has_section(ROOT, page)]
+    assert not has_section(ROOT, f"{TROUBLESHOOTING}#no-such-section")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_documents__link_to_sections_that_exist(document):
+    links = re.findall(r"\]\(([\w./-]*#[\w-]+)\)", document.read_text())
+    pages = [f"{document.name}{link}" if link.startswith("#") else link for link in links]
+    assert not [page for page in pages if not has_section(document.parent, page)]
+
+
+def test_troubleshooting__names_commands_that_parse():
+    text = (ROOT / TROUBLESHOOTING).read_text()
+    lines = set(re.findall(r"(?:`|^\$ )manage\.py (\w+_geo[^`\n]*)", text, re.MULTILINE))
+    assert len(lines) > 15
+    for name, *arguments in map(str.split, lines):
+        parser = load_command_class("geocache", name).create_parser("manage.py", name)
+        # One without its arguments is named, and not shown.
+        if arguments:
+            assert parser.parse_args(arguments)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

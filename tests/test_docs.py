@@ -1,7 +1,9 @@
 """The examples of docs/integration.md, signals.md and testing.md, run as they stand there."""
 
 import io
+import json
 import logging
+import logging.config
 import re
 import sys
 import types
@@ -11,6 +13,7 @@ from types import ModuleType
 from zoneinfo import ZoneInfo
 
 import pytest
+import structlog
 from asgiref.sync import async_to_sync
 from django.contrib import admin
 from django.contrib.auth.signals import user_logged_in
@@ -21,11 +24,14 @@ from django.test import AsyncRequestFactory
 from django.test.utils import isolate_apps
 from django.utils import translation
 from django.utils.module_loading import import_string
+from gunicorn.config import Config
+from gunicorn.glogging import Logger as GunicornLogger
 
 from geocache import client_ip
 from geocache.checks import order_problem
 from geocache.journal.flush import flush_dirty
 from geocache.journal.recorder import record
+from geocache.lookup import lookup
 from geocache.middleware import GeoMiddleware
 from geocache.mounts import api_url, page_url
 from geocache.signals import location_changed
@@ -64,9 +70,9 @@ def site(override_locations, monkeypatch):
 
 def test_docs__every_example_is_run_here():
     blocks = re.findall(r"^```(\w+)$", PAGE, re.MULTILINE)
-    assert (blocks.count("python"), blocks.count("django")) == (16, 3)
+    assert (blocks.count("python"), blocks.count("django")) == (20, 3)
     assert blocks.count("console") == 1
-    assert len(blocks) == 20
+    assert len(blocks) == 24
     assert re.findall(r"^```(\w+)$", SIGNALS, re.MULTILINE) == ["python"] * 3
 
 
@@ -134,6 +140,59 @@ def test_docs__time_zone_middleware():
     assert order_problem(names) == ""
     for name in names:
         assert import_string(name)
+
+
+@pytest.fixture
+def logging_as_before():
+    names = ["", "gunicorn.access", "gunicorn.error"]
+    loggers = [logging.getLogger(name) for name in names]
+    before = [(one.handlers[:], one.level, one.propagate) for one in loggers]
+    configured = structlog.get_config()
+    yield
+    structlog.configure(**configured)
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_docs__log_lines(capsys):
+    settings_code, code, _, _ = examples("Log lines", "python")
+    logging.config.dictConfig(run(settings_code)["LOGGING"])
+    lookup(LONDON)
+    run(code.replace("81.2.69.142", LONDON))
+    logging.getLogger("visits").info("started")
+    assert capsys.readouterr().err.splitlines() == [
+        "log-in refused GB AS- Test <Networks>",
+        "started - AS- -",
+    ]
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_docs__log_lines_of_structlog(caplog):
+    _, _, code, _ = examples("Log lines", "python")
+    run(code)
+    lookup(LONDON)
+    with caplog.at_level(logging.INFO, "visits"):
+        structlog.get_logger("visits").info("log-in refused", ip=LONDON)
+    (line,) = caplog.messages
+    assert json.loads(line)["country"] == "GB"
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_docs__log_lines_of_gunicorn(capsys):
+    *_, code = examples("Log lines", "python")
+    cfg = Config()
+    cfg.set("logconfig_dict", run(code)["logconfig_dict"])
+    atoms = gunicorn_atoms(remote=LONDON)
+    log = GunicornLogger(cfg)
+    lookup(LONDON)
+    log.access_log.info('%(h)s "%(r)s"', atoms)
+    assert capsys.readouterr().out == f'{LONDON} "GET /" GB AS-\n'
+
+
+def gunicorn_atoms(remote):
+    return GunicornLogger.atoms_wrapper_class({"h": remote, "r": "GET /"})
 
 
 def test_docs__trusted_proxies():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from geocache import exports
 from geocache.exports import KINDS, download, to_csv, to_json, to_json_lines
-from geocache.location import FIELDS
+from geocache.location import FIELDS, Location
 from tests.factories import NOON, a_location, many_locations
 
 
@@ -20,13 +20,42 @@ def rows_of(*locations):
     return list(csv.DictReader(io.StringIO("".join(to_csv(locations)))))
 
 
+def credited(location, credit=""):
+    return location.to_plain() | {"credit": credit}
+
+
 def test_csv__has_all_fields_by_name():
     [row] = rows_of(a_location(latitude=51.5, longitude=-0.1, asn=64500, city='Ü, "x"'))
-    assert tuple(row) == FIELDS
+    assert tuple(row) == (*FIELDS, "credit")
     assert row["address"] == "81.2.69.142"
     assert row["city"] == 'Ü, "x"'
     assert row["resolved_at"] == NOON.isoformat()
     assert row["time_zone"] == ""
+
+
+DBIP = "IP Geolocation by DB-IP (CC BY 4.0), https://db-ip.com"
+GEOLITE = (
+    "This product includes GeoLite2 data created by MaxMind, available from https://www.maxmind.com"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "credit"),
+    [
+        ("DBIP-City-Lite 2020-01-01", DBIP),
+        ("GeoLite2-City 2026-01-01, DBIP-ASN-Lite 2026-01-01", f"{GEOLITE}; {DBIP}"),
+        ("Dummy 1", ""),
+    ],
+)
+def test_file__each_answer_has_the_credit_of_its_own_source(source, credit):
+    location = a_location(source=source)
+    [row] = rows_of(location)
+    assert row["credit"] == credit
+    for lines in (to_json, to_json_lines):
+        text = "".join(lines([location])).strip().removeprefix("[").removesuffix("]")
+        read = json.loads(text)
+        assert read == credited(location, credit)
+        assert Location.from_plain(read) == location
 
 
 # Full width, small form, and the minus sign of mathematics.
@@ -91,13 +120,13 @@ def test_csv__minus_inside_a_text_stays():
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_json__is_one_array(count):
     locations = many_locations(count)
-    assert json.loads("".join(to_json(locations))) == [one.to_plain() for one in locations]
+    assert json.loads("".join(to_json(locations))) == [*map(credited, locations)]
 
 
 def test_json_lines__is_one_object_a_line():
     locations = [a_location(city="Zürich\n"), a_location("8.8.8.8", reason="not_found")]
     lines = "".join(to_json_lines(locations)).splitlines()
-    assert [json.loads(line) for line in lines] == [one.to_plain() for one in locations]
+    assert [json.loads(line) for line in lines] == [*map(credited, locations)]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -99,6 +99,7 @@ def extra_of(node: ast.AST) -> str | None:
 MODULES = sorted(path for path in (ROOT / "geocache").rglob("*.py"))
 
 
+@pytest.mark.slow
 def test_extras__bring_what_is_imported_in_their_blocks() -> None:
     wrong = [
         f"{path.name}: {module} is not in {extra}"
@@ -112,6 +113,7 @@ def test_extras__bring_what_is_imported_in_their_blocks() -> None:
     assert not wrong
 
 
+@pytest.mark.slow
 def test_core__imports_at_the_top_of_a_module_only_what_it_requires() -> None:
     wrong = [
         f"{path.relative_to(ROOT)}: {module}"

@@ -62,10 +62,10 @@ def only(records: list[logging.LogRecord]) -> logging.LogRecord:
 def test_get_logger__a_record_is_readable_and_has_the_values(
     records: list[logging.LogRecord], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log.error("geo_provider_failed", error="timed out: 5 s", provider="Dummy", fields=["a", "b"])
+    log.error("geo_thing", error="timed out: 5 s", provider="Dummy", fields=["a", "b"])
     record = only(records)
     assert record.getMessage() == (
-        "geo_provider_failed error=\"timed out: 5 s\" provider=Dummy fields=\"['a', 'b']\""
+        "geo_thing error=\"timed out: 5 s\" provider=Dummy fields=\"['a', 'b']\""
     )
     assert (record.name, record.levelno) == ("geocache.test_log", logging.ERROR)
     values: Any = record
@@ -148,7 +148,10 @@ def each_host(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.usefixtures("each_host")
-@pytest.mark.parametrize("place", ["redis://:hunter2@h:6379", "https://h/x?license_key=hunter2"])
+@pytest.mark.parametrize(
+    "place",
+    ["redis://:hunter2@h:6379", "https://h/x?license_key=hunter2", "Authorization: Bearer hunter2"],
+)
 @pytest.mark.parametrize("form", [str, OSError, lambda text: [text], lambda text: {"at": text}])
 def test_get_logger__a_password_of_a_server_is_hidden(
     records: list[logging.LogRecord], place: str, form: Callable[[str], object]
@@ -158,9 +161,69 @@ def test_get_logger__a_password_of_a_server_is_hidden(
     assert "refused" in only(records).getMessage()
 
 
+HELP = "docs/troubleshooting.md#provider-failed"
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_get_logger__an_error_names_the_page_that_says_what_to_do(
+    records: list[logging.LogRecord],
+) -> None:
+    log.error("geo_provider_failed", provider="Dummy", error="away")
+    record: Any = only(records)
+    assert record.help == HELP
+    assert record.getMessage() == f"geo_provider_failed provider=Dummy error=away help={HELP}"
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_get_logger__what_has_not_to_be_acted_on_names_no_page(
+    records: list[logging.LogRecord],
+) -> None:
+    log.warning("geo_thing")
+    with_level = PLAIN_LOGGER.level
+    PLAIN_LOGGER.setLevel(logging.INFO)
+    log.info("geo_provider_failed")
+    PLAIN_LOGGER.setLevel(with_level)
+    assert [hasattr(record, "help") for record in records] == [False, False]
+
+
+def test_get_logger__a_host_with_structlog_gets_the_page_too(
+    records: list[logging.LogRecord],
+) -> None:
+    log.error("geo_provider_failed", provider="Dummy", error="away")
+    message: Any = only(records).msg
+    assert message["help"] == HELP
+
+
+@pytest.mark.usefixtures("each_host")
+def test_get_logger__an_error_is_one_short_line(records: list[logging.LogRecord]) -> None:
+    cut = "redis://:hunter2@" + "x" * 5_000
+    log.error("geo_thing", error=f"refused\n  LINE 1: {'y' * 960} {cut}")
+    assert "refused LINE 1: yyy" in only(records).getMessage()
+    assert "hunter2" not in only(records).getMessage()
+    assert len(only(records).getMessage()) < 1_200
+
+
 class Unshown:
     def __str__(self) -> str:
         raise AssertionError("formatted, but not logged")
+
+
+class Unreadable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_get_logger__a_value_without_a_text_stops_no_caller(
+    records: list[logging.LogRecord],
+) -> None:
+    """What a host binds to its context comes along, and is of any type."""
+    with structlog.contextvars.bound_contextvars(held=Unreadable()):
+        log.warning("geo_job_failed", job=["a"], error=Unreadable())
+    line = only(records).getMessage()
+    assert line.startswith("geo_job_failed ")
+    assert "held=<Unreadable>" in line
+    assert "error=<Unreadable>" in line
 
 
 @pytest.mark.usefixtures("unconfigured")
@@ -258,7 +321,8 @@ def test_log__a_host_has_it_in_its_file_and_json_alone_on_stdout(tmp_path: Path)
     done = host.manage("lookup_geo", "--json", "8.8.8.8")
     assert [json.loads(line)["reason"] for line in done.stdout.splitlines()] == ["unavailable"]
     assert (host.folder / "geo.log").read_text() == (
-        'geocache.lookup.tiers tiers.py geo_provider_failed error="the service is away"\n'
+        "geocache.lookup.tiers tiers.py geo_provider_failed provider=FailingProvider "
+        'error="the service is away" help=docs/troubleshooting.md#provider-failed\n'
     )
 
 

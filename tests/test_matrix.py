@@ -55,6 +55,10 @@ def test_ends__are_the_oldest_and_the_newest():
     assert (max(pythons, key=minor), max(djangos, key=minor)) == noxfile.NEWEST
 
 
+def test_where_both_meet__are_folders_of_tests():
+    assert all(list((ROOT / one).glob("test_*.py")) for one in noxfile.WHERE_BOTH_MEET)
+
+
 def sessions_in_ci():
     """Return the sessions that ``.ci/run`` names."""
     lines = re.findall(r"^sessions .*--session (.+)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)

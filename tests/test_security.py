@@ -32,6 +32,8 @@ ADMIN_PAGES = [
     "/admin/geocache/importrun/",
     "/admin/geocache/listedaddress/",
     "/admin/geocache/ban/",
+    "/admin/geocache/settingoverride/",
+    "/admin/geocache/settingoverride/NEVER_BAN/change/",
     "/admin/geocache/apitoken/",
     "/admin/geocache/apitoken/add/",
 ]
@@ -40,7 +42,9 @@ ADMIN_PAGES = [
 def ours() -> list[str]:
     """Return geocache's own pages, those of later releases too, that need no argument."""
     found = get_resolver("geocache.urls").reverse_dict
-    names = [name for name in found if isinstance(name, str) and not name.startswith("api-")]
+    # JSON is not shown as a page.
+    others = ("api-", "health-")
+    names = [name for name in found if isinstance(name, str) and not name.startswith(others)]
     needed = {name: found.getlist(name)[0][0][0][1] for name in names}
     return [reverse(f"geocache:{name}") for name in names if not needed[name]]
 

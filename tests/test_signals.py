@@ -237,6 +237,7 @@ def test_send__failing_receiver_is_logged_once_and_breaks_nothing(
             "signal": "location_recorded",
             "receiver": f"tests.test_signals.{receiver.__name__}",
             "error": "ValueError: of the project",
+            "help": "docs/troubleshooting.md#signal-receivers",
         }
     ]
     assert len(heard) == 2

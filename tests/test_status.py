@@ -9,7 +9,7 @@ from geocache.exceptions import JournalUnavailable, ProviderError
 from geocache.journal import backlog, writer
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import lookup_many
-from geocache.models import FlushRun, JournalHead, RejectedEntry, SchedulerLease
+from geocache.models import FlushRun, JobRun, JournalHead, RejectedEntry, SchedulerLease
 from geocache.providers import factory
 from geocache.providers.base import Source
 from geocache.status import Status, database_problem, first_line, is_old, read_status
@@ -149,6 +149,21 @@ def test_is_flush_scheduled__by_a_flush_of_the_last_two_hours(
 
 
 @pytest.mark.parametrize(
+    ("flushed_minutes", "is_scheduled"), [(None, False), (11, False), (9, True)]
+)
+def test_is_flush_scheduled__not_by_what_a_scheduler_did_that_was_killed_since(
+    flushed_minutes: float | None, is_scheduled: bool
+) -> None:
+    SchedulerLease.objects.create(
+        name="geo_scheduler", holder="host:1", expires_at=NOON - timedelta(minutes=10)
+    )
+    if flushed_minutes is not None:
+        begun_at = NOON - timedelta(minutes=flushed_minutes)
+        JobRun.objects.create(job="geo_cache_flush", started_at=begun_at)
+    assert read_status(NOON).is_flush_scheduled is is_scheduled
+
+
+@pytest.mark.parametrize(
     ("is_flush_scheduled", "last_flush", "pending_count", "is_missing"),
     [
         (False, None, 0, True),
@@ -249,6 +264,9 @@ def test_to_plain__has_the_age_of_each_source(settings: Any) -> None:
         "is_old": False,
         "is_fallback": False,
         "attribution": "",
+        "licence": "",
+        "max_age_days": None,
+        "licence_level": None,
     }
 
 

@@ -28,6 +28,9 @@ def parse_host(text: str) -> IPv4Address | IPv6Address:
     bare = text.strip()
     if match := BRACKETED.fullmatch(bare):
         return parse_address(match[1])
+    # No IPv6 address has a single colon. Errors are slow, and access logs are full of these.
+    if bare.count(":") == 1 and (host := without_port(bare)):
+        return parse_address(host)
     try:
         return parse_address(bare)
     except InvalidAddress:

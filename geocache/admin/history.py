@@ -12,6 +12,8 @@ from geocache.models import AnswerHistory
 class AnswerHistoryAdmin(ReadOnlyAdmin):
     """Answers that were replaced, the latest first."""
 
+    change_list_template = "geocache/admin/credited_list.html"
+    change_form_template = "geocache/admin/credited_form.html"
     paginator = LimitedPaginator
     show_facets = admin.ShowFacets.NEVER
     list_display = (

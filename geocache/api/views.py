@@ -18,8 +18,10 @@ from geocache.api.access import ApiError, admit, rate_exceeded
 from geocache.exceptions import InvalidAddress, RateExceeded
 from geocache.history.spans import answer_on, parse_day
 from geocache.log import get_logger
+from geocache.log_throttle import LogThrottle
 from geocache.lookup import lookup, lookup_many
 from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
+from geocache.providers.credits import Credits, credited
 from geocache.rate_limit.asker import Asker
 
 # Bad lines of a text that are told; all are counted.
@@ -33,6 +35,7 @@ FIRST_DAY: Final = date(1970, 1, 2)
 LAST_DAY: Final = date(2999, 12, 31)
 
 log = get_logger(__name__)
+database_down: Final = LogThrottle(seconds=60)
 
 View = Callable[..., HttpResponse]
 
@@ -75,7 +78,7 @@ def lookup_one(request: HttpRequest, asker: Asker, address: str) -> HttpResponse
         if "on" in request.GET:
             return _lookup_on(normalise(address), _day(request.GET.getlist("on")))
         asker.spend_queries([address])
-        return JsonResponse(lookup(address).to_plain())
+        return JsonResponse(credited(lookup(address).to_plain(), Credits()))
     except InvalidAddress as error:
         raise _invalid(error) from error
 
@@ -95,11 +98,11 @@ def lookup_several(request: HttpRequest, asker: Asker) -> HttpResponse:
             errors[text] = _invalid(error)
     valid = [text for text in addresses if text not in errors]
     asker.spend_queries(valid)
-    answers = lookup_many(valid)
+    answers, thanks = lookup_many(valid), Credits()
     results = [
         {"address": text, "error": errors[text].to_plain()}
         if text in errors
-        else answers[text].to_plain()
+        else credited(answers[text].to_plain(), thanks)
         for text in addresses
     ]
     return JsonResponse({"results": results})
@@ -119,10 +122,12 @@ def _lookup_text(request: HttpRequest, asker: Asker) -> HttpResponse:
         raise bodies.too_many_addresses()
     asker.spend(len(reading.addresses), spent=cost)
     asker.spend_queries(list(reading.addresses))
-    answers = lookup_many(reading.addresses)
+    answers, thanks = lookup_many(reading.addresses), Credits()
     return JsonResponse(
         {
-            "results": [answers[address].to_plain() for address in reading.addresses],
+            "results": [
+                credited(answers[address].to_plain(), thanks) for address in reading.addresses
+            ],
             "bad_lines": [_bad_line(line) for line in reading.bad_lines[:TOLD_BAD_LINES]],
             "bad_line_count": len(reading.bad_lines),
             "other_line_count": reading.other_line_count,
@@ -145,7 +150,7 @@ def _lookup_on(address: str, day: date) -> HttpResponse:
     span = answer_on(address, day)
     if span is None:
         raise ApiError(404, "not_known_then", f"Nothing was known about {address} on {day}.")
-    return JsonResponse(span.to_plain() | {"on": day.isoformat()})
+    return JsonResponse(credited(span.to_plain(), Credits()) | {"on": day.isoformat()})
 
 
 def _day(given: list[str]) -> date:
@@ -161,7 +166,8 @@ def _day(given: list[str]) -> date:
 
 def _database_away(error: Exception) -> ApiError:
     """Tokens, sessions and the past are in the database, which cannot be asked."""
-    log.error("geo_api_database_unavailable", error=str(error))
+    if database_down.is_due():
+        log.error("geo_api_database_unavailable", error=str(error))
     message = f"The database cannot be asked. Ask again in {RETRY_SECONDS} seconds."
     return ApiError(503, "database_unavailable", message, {"Retry-After": str(RETRY_SECONDS)})
 

@@ -75,11 +75,18 @@ def check() -> None:
     check_settings()
 
 
+def is_enabled() -> bool:
+    """Tell whether bans are switched on, for whatever bans them."""
+    return bool(conf.get("BANS_ENABLED"))
+
+
 def are_due() -> bool:
     """Tell whether bans are to be applied, ended, or lost where they were applied."""
     action = current()
     if action is None:
         return False
+    if not is_enabled():
+        return _may_be_in_force(action)
     protection = read_protection(action.takes)
     is_left = not compared.is_settled(protection) and _is_left(protection)
     return is_left or is_lost(action)
@@ -91,12 +98,14 @@ def apply_bans(
     """Ban what is listed and not banned, end the bans of what is on no list or protected.
 
     ``is_repeated`` asks for the bans once more that are recorded, as is done anyway where the
-    action says that they are lost. ``keep`` is called with each batch. Raises ``BanError``; what
-    was applied is recorded.
+    action says that they are lost. Where bans are switched off, all are ended instead. ``keep`` is
+    called with each batch. Raises ``BanError``; what was applied is recorded.
     """
     action = current()
     if action is None:
         return BanReport()
+    if not is_enabled():
+        return _end_if_any(action, keep, wait_seconds)
     # What is banned is this machine's, for all imports together.
     with _locked(keep, wait_seconds):
         is_repeated = is_repeated or (action.is_whole and compared.is_interrupted())
@@ -116,6 +125,8 @@ def apply_due_bans(keep: Keep = lambda: None) -> BanReport:
     action = current()
     if action is None:
         return BanReport()
+    if not is_enabled():
+        return _end_if_any(action, keep, 0)
     if compared.is_settled(read_protection(action.takes)) and not is_lost(action):
         return BanReport()
     return apply_bans(keep, wait_seconds=0)
@@ -128,10 +139,27 @@ def end_bans(keep: Keep = lambda: None, *, wait_seconds: float | None = None) ->
         raise BanError("BAN_ACTION is not set: nothing can end a ban")
     with _locked(keep, wait_seconds):
         compared.begin()
-        if action.is_whole:
-            action.replace(())
-            return _in_batches(entries(all_bans()), ROWS, _nothing, _forget, keep)
-        return _in_batches(entries(all_bans()), action.batch_size, action.unban, _forget, keep)
+        count = _end_all(action, keep)
+        compared.finish_end()
+    return count
+
+
+def _end_all(action: BanAction, keep: Keep) -> int:
+    if action.is_whole:
+        action.replace(())
+        return _in_batches(entries(all_bans()), ROWS, _nothing, _forget, keep)
+    return _in_batches(entries(all_bans()), action.batch_size, action.unban, _forget, keep)
+
+
+def _end_if_any(action: BanAction, keep: Keep, wait_seconds: float | None) -> BanReport:
+    if not _may_be_in_force(action):
+        return BanReport()
+    return BanReport(unbanned=end_bans(keep, wait_seconds=wait_seconds))
+
+
+def _may_be_in_force(action: BanAction) -> bool:
+    """Tell whether there are bans, or may be some that a killed process has not recorded."""
+    return (action.is_whole and compared.is_interrupted()) or all_bans().exists()
 
 
 def record_bans(texts: list[str]) -> None:

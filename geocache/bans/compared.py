@@ -18,6 +18,7 @@ from geocache.models.connection import database_id, writing_alias
 
 PROTECTION: Final = ".bans.protection"
 LISTS: Final = ".bans.lists"
+ENDED: Final = "all bans have ended"
 
 
 def is_new(protection: Protection) -> bool:
@@ -54,6 +55,11 @@ def finish(protection: Protection, done: str, ban_count: int) -> None:
     """Remember that all was done of ``done``, which is ``lists()`` from before it was begun."""
     _path(PROTECTION).write_text(_named(protection))
     _path(LISTS).write_text(_state(protection, done, ban_count))
+
+
+def finish_end() -> None:
+    """Remember that all bans have ended, which is not what lists and settings say."""
+    _path(LISTS).write_text(ENDED)
 
 
 def _state(protection: Protection, done: str, ban_count: int) -> str:

@@ -7,9 +7,9 @@ from itertools import chain, islice
 from typing import Final
 
 from geocache.bans import compared
-from geocache.bans.apply import is_lost
+from geocache.bans.apply import is_enabled, is_lost
 from geocache.bans.base import BanAction
-from geocache.bans.pending import entries, not_wanted, protected_bans, to_ban
+from geocache.bans.pending import all_bans, entries, not_wanted, protected_bans, to_ban
 from geocache.bans.protection import Reason, read_protection
 
 # How many of each kind are named.
@@ -42,6 +42,8 @@ class Preview:
 
 def preview(action: BanAction) -> Preview:
     """Return what ``apply_bans`` would do; raise ``BanError``."""
+    if not is_enabled():
+        return _all_to_end()
     protection = read_protection(action.takes)
     skipped, first_skipped = Counter[Reason](), list[tuple[str, Reason]]()
 
@@ -57,6 +59,17 @@ def preview(action: BanAction) -> Preview:
         is_lost=is_lost(action),
         skipped=skipped,
         first_skipped=tuple(first_skipped),
+    )
+
+
+def _all_to_end() -> Preview:
+    """Return what happens where bans are switched off."""
+    return Preview(
+        to_ban=Sample(),
+        to_end=_sample(entries(all_bans())),
+        is_lost=False,
+        skipped=Counter(),
+        first_skipped=(),
     )
 
 

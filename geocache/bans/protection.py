@@ -5,9 +5,8 @@ from enum import StrEnum
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import chain
-from math import isfinite
 from socket import AF_INET, inet_pton
-from typing import Final
+from typing import Any, Final
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -19,10 +18,13 @@ from geocache.addresses.parsing import GLOBAL_UNICAST_V6
 from geocache.bans.own_addresses import read_own_addresses
 from geocache.bans.ranges import Network, Range, Ranges
 from geocache.exceptions import BanError, InvalidAddress
+from geocache.setting_bounds import PREFIX_LENGTHS, is_score
 
 # Tells whether an entry can be banned at all.
 Takes = Callable[[str], bool]
 
+# Those that are read for bans alone.
+SETTINGS: Final = ("NEVER_BAN", "BAN_ALLOW_WIDE", *PREFIX_LENGTHS, "BAN_MIN_SCORES")
 ALL_OF: Final[dict[int, Network]] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
 
 
@@ -139,23 +141,35 @@ def read_protection(takes: Takes = lambda _: True) -> Protection:
     return Protection(
         {
             Reason.SPECIAL: _special(),
-            Reason.NEVER_BAN: _networks("NEVER_BAN"),
+            Reason.NEVER_BAN: networks_of("NEVER_BAN", conf.get("NEVER_BAN")),
             Reason.TRUSTED_PROXY: _proxies(),
             Reason.THIS_MACHINE: [ip_network(one) for one in read_own_addresses().addresses],
         },
         widest=_widest(),
-        allowed_wide=_networks("BAN_ALLOW_WIDE"),
+        allowed_wide=networks_of("BAN_ALLOW_WIDE", conf.get("BAN_ALLOW_WIDE")),
         takes=takes,
     )
 
 
 def check_settings() -> None:
     """Raise ``BanError`` when a setting that is read for bans alone makes no sense."""
-    for setting in ("NEVER_BAN", "BAN_ALLOW_WIDE"):
-        _networks(setting)
-    _widest()
-    for name, score in conf.get("BAN_MIN_SCORES").items():
-        if isinstance(score, bool) or not isinstance(score, int | float) or not isfinite(score):
+    for setting in SETTINGS:
+        check_setting(setting, conf.get(setting))
+
+
+def check_setting(setting: str, value: Any) -> None:
+    """Raise ``BanError`` when one of ``SETTINGS`` cannot be ``value``."""
+    if setting in PREFIX_LENGTHS:
+        _length(setting, value)
+    elif setting == "BAN_MIN_SCORES":
+        _check_scores(value)
+    else:
+        networks_of(setting, value)
+
+
+def _check_scores(scores: Mapping[str, Any]) -> None:
+    for name, score in scores.items():
+        if not is_score(score):
             raise BanError(f"BAN_MIN_SCORES: {score!r} of the list {name!r} is not a number")
 
 
@@ -173,10 +187,13 @@ def _without(network: Network, hole: Network) -> Iterable[Network]:
     return network.address_exclude(hole) if _is_inside(hole, network) else [network]  # type: ignore[arg-type]
 
 
-def _networks(setting: str) -> list[Network]:
-    """Return the networks that a setting names, in any form that a list may have."""
+def networks_of(setting: str, texts: Iterable[str]) -> list[Network]:
+    """Return the networks that ``texts`` of a setting name, in any form that a list may have.
+
+    Raises ``BanError``.
+    """
     try:
-        entries = [one for text in conf.get(setting) for one in parse_entries(str(text).strip())]
+        entries = [one for text in texts for one in parse_entries(str(text).strip())]
     except InvalidAddress as error:
         raise BanError(f"{setting}: {error}") from error
     return [parse_network(one.text) for one in entries]
@@ -190,14 +207,15 @@ def _proxies() -> list[Network]:
 
 
 def _widest() -> dict[int, int]:
-    return {4: _length("BAN_WIDEST_IPV4", 32), 6: _length("BAN_WIDEST_IPV6", 128)}
+    names = {4: "BAN_WIDEST_IPV4", 6: "BAN_WIDEST_IPV6"}
+    return {version: _length(name, conf.get(name)) for version, name in names.items()}
 
 
-def _length(setting: str, longest: int) -> int:
-    value = conf.get(setting)
-    if not isinstance(value, int) or not 0 <= value <= longest:
-        raise BanError(f"{setting} is {value!r}, not a whole number from 0 to {longest}")
-    return value
+def _length(setting: str, value: Any) -> int:
+    bounds = PREFIX_LENGTHS[setting]
+    if not bounds.takes(value):
+        raise BanError(f"{setting} is {value!r}, not {bounds.words}")
+    return int(value)
 
 
 def _ranges(networks: list[Network]) -> list[Range]:

@@ -67,6 +67,8 @@ class BanOverview:
 
     count: int
     has_action: bool
+    # False: BANS_ENABLED switches bans off, and those that are left end with the next run.
+    is_enabled: bool = True
     is_due: bool
     by_list: Mapping[str, int]
     # Of the entries that are listed and never banned, by the reason.
@@ -108,6 +110,7 @@ def read_bans() -> BanOverview | None:
     return BanOverview(
         count=count,
         has_action=action is not None,
+        is_enabled=bans.is_enabled(),
         is_due=due is not None and due.is_due,
         by_list=dict(by_list.order_by("source__name")),
         skipped=due.skipped if due else {},

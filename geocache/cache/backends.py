@@ -9,7 +9,7 @@ import math
 import pickle
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -228,6 +228,35 @@ def raised(backend: BaseCache, key: str, step: int) -> int | None:
         return incr(backend, key, step)
     except ValueError:
         return None
+
+
+def add_to_counters(backend: BaseCache, steps: Mapping[str, int]) -> Iterator[list[str]]:
+    """Raise counters that never expire, made where there are none; give the keys as they are done.
+
+    All in one transaction where the cache has one: when this raises, what it has not given was not
+    counted, unless the cache failed after it.
+    """
+    if isinstance(backend, EmbeddedCache):
+        backend.add_to_counters(steps)
+        yield [*steps]
+    elif isinstance(backend, RedisCache):
+        _add_in_redis(backend, steps)
+        yield [*steps]
+    else:
+        for key, step in steps.items():
+            if raised(backend, key, step) is None:
+                backend.add(key, 0, timeout=None)
+                incr(backend, key, step)
+            yield [key]
+
+
+def _add_in_redis(backend: RedisCache, steps: Mapping[str, int]) -> None:
+    names = {backend.make_and_validate_key(key): step for key, step in steps.items()}
+    client: Any = backend._cache
+    pipeline = client.get_client(next(iter(names)), write=True).pipeline(transaction=True)
+    for name, step in names.items():
+        pipeline.incrby(name, step)
+    pipeline.execute()
 
 
 def _append_to_redis(

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from geocache import counters
 from geocache.exceptions import CacheSilent, GeocacheError
 
 
@@ -16,7 +17,7 @@ class CircuitBreaker:
 
     A failure that took ``slow_seconds`` or longer opens the breaker for ``open_seconds``: callers
     then get the error that ``open_error`` makes. One that came sooner, such as a refused
-    connection, costs nothing and is not counted.
+    connection, costs nothing and does not open it. Openings are counted under ``name``.
     """
 
     def __init__(
@@ -25,7 +26,9 @@ class CircuitBreaker:
         slow_seconds: float,
         open_seconds: float,
         open_error: Callable[[], GeocacheError] = cache_silent,
+        name: str = "cache",
     ) -> None:
+        self.name = name
         self.slow_seconds = slow_seconds
         self.open_seconds = open_seconds
         self.open_error = open_error
@@ -49,8 +52,14 @@ class CircuitBreaker:
     def record_failure(self, started: float) -> None:
         """Open the breaker if a failure just now, of what began at ``started``, was slow."""
         failed = time.monotonic()
-        if failed - started >= self.slow_seconds:
-            self._open_until = failed + self.open_seconds
+        if failed - started < self.slow_seconds:
+            return
+        # Of callers that waited for one failure together, the first opens it.
+        if failed >= self._open_until:
+            counters.count((counters.BREAKER_OPENINGS, self.name))
+        self._open_until = failed + self.open_seconds
+        closes_at = round(time.time() + self.open_seconds)
+        counters.mark((counters.BREAKER_OPEN_UNTIL, self.name), closes_at)
 
 
 class Guard:

@@ -129,13 +129,13 @@ class EmbeddedCache(BaseCache):
         folder = self._existing_folder()
         return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
 
-    def _is_unused(self) -> bool:
+    def is_unused(self) -> bool:
         """Tell whether the file does not exist yet; a read does not create it."""
         is_new = self._mine.connection is None and not self.path.exists()
         return is_new and self._is_makeable()
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
-        if self._is_unused():
+        if self.is_unused():
             return default
         named = (self.make_key(key, version), time.time())
         # Not by _reading(), which takes as long as the rest.
@@ -149,7 +149,7 @@ class EmbeddedCache(BaseCache):
     def get_many(self, keys: Iterable[str], version: int | None = None) -> dict[str, Any]:
         names = {self.make_key(key, version): key for key in keys}
         found: dict[str, Any] = {}
-        if self._is_unused():
+        if self.is_unused():
             return found
         for some in _batches(list(names)):
             with self._reading() as connection:
@@ -193,7 +193,7 @@ class EmbeddedCache(BaseCache):
     def names(self, beginning: str) -> Iterator[str]:
         """Give the keys, with prefix and version, that begin so and have not expired."""
         last = beginning
-        while not self._is_unused():
+        while not self.is_unused():
             named = (last, beginning + chr(0x10FFFF), time.time(), TRANSACTION_KEYS)
             with self._reading() as connection:
                 page = [name for (name,) in connection.execute(NAMES, named)]
@@ -235,6 +235,12 @@ class EmbeddedCache(BaseCache):
             number: int = row[0] + delta
             connection.execute(SET_VALUE, (number, name))
         return number
+
+    def add_to_counters(self, steps: Mapping[str, int]) -> None:
+        """Do what ``backends.add_to_counters`` promises, in one transaction."""
+        rows = [(self.make_key(key), step) for key, step in steps.items()]
+        with self._transaction(len(rows)) as connection:
+            connection.executemany(COUNT, rows)
 
     def touch(
         self, key: str, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
@@ -355,7 +361,7 @@ class EmbeddedCache(BaseCache):
         _make_file(self.path)
         with closing(_open(self.path)) as new:
             kept_count = _salvage(damaged, new) if damaged is not None else 0
-        log.error("geo_cache_damaged", put_aside=f"{self.path}.damaged", kept=kept_count)
+        log.error("geo_cache_damaged", path=f"{self.path}.damaged", restored=kept_count)
 
 
 class _Mine(threading.local):

@@ -16,6 +16,7 @@ from geocache import conf, signals
 from geocache.databases import install
 from geocache.databases.archives import unpack
 from geocache.databases.editions import Edition, wanted_editions
+from geocache.databases.replaced import remove_expired
 from geocache.databases.update_state import UpdateState, UpdateStates
 from geocache.databases.verify import read_source, verify
 from geocache.downloads.limits import Deadline
@@ -82,6 +83,9 @@ def update_databases(
             for edition in wanted:
                 update = Update(edition, states, deadline, watch)
                 outcomes.append(_outcome(update, is_forced, is_only_due))
+            if conf.get("LICENCE_CLEANUP"):
+                # The one that was replaced just now may be too old to be kept.
+                remove_expired(folder(), datetime.now(UTC))
     finally:
         # Also of those that were installed before the others were interrupted.
         _announce(outcomes)

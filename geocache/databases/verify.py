@@ -51,13 +51,18 @@ def verify(path: Path, *, type_name: str, present: Path, deadline: Deadline) -> 
         # All that is published until then would be older.
         raise UpdateError(f"what came is of {source.built_at:%Y-%m-%d}, which is in the future")
     held = read_source(present, deadline)
-    wanted = type_name or (held.name if held else "")
-    if not source.name.startswith(wanted):
-        raise UpdateError(f"what came is of type {source.name}; expected is {wanted}")
+    wanted = type_name or (_type_of(held) if held else "")
+    if not _type_of(source).startswith(wanted):
+        raise UpdateError(f"what came is of type {_type_of(source)}; expected is {wanted}")
     if held:
         _refuse_step_back(source, held, size, present.stat().st_size)
     _ask(provider)
     return source
+
+
+def _type_of(source: Source) -> str:
+    """Return what a file calls itself."""
+    return source.type_name or source.name
 
 
 def _opened(path: Path, deadline: Deadline) -> MmdbProvider:

@@ -48,6 +48,12 @@ def geo_prune() -> JobReport:
 
 
 @task
+def geo_licence() -> JobReport:
+    """Refresh or remove what its licence does not allow to be kept."""
+    return jobs.geo_licence()
+
+
+@task
 def geo_prune_history() -> JobReport:
     """Forget old runs."""
     return jobs.geo_prune_history()

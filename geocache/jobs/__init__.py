@@ -19,6 +19,7 @@ __all__ = [
     "geo_cache_flush",
     "geo_database_update",
     "geo_import",
+    "geo_licence",
     "geo_prune",
     "geo_prune_history",
     "geo_refresh",
@@ -82,6 +83,11 @@ def geo_refresh() -> JobReport:
 def geo_prune() -> JobReport:
     """Remove rows not asked for in ``RETENTION_DAYS``; the next day's run takes the rest."""
     return run_job("geo_prune")
+
+
+def geo_licence() -> JobReport:
+    """Refresh or remove what its licence does not allow to be kept; the next run takes the rest."""
+    return run_job("geo_licence")
 
 
 def geo_prune_history() -> JobReport:

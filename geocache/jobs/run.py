@@ -8,6 +8,7 @@ from typing import Final
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 
+from geocache import counters, site_counters
 from geocache.exceptions import (
     BanBusy,
     GeocacheError,
@@ -19,12 +20,13 @@ from geocache.exceptions import (
 from geocache.instants import utc_now
 from geocache.jobs import due, work
 from geocache.jobs.held import held
-from geocache.jobs.report import BUSY, DISABLED, FAILED, NOTHING_DUE, JobReport
+from geocache.jobs.report import BUSY, DISABLED, DONE, FAILED, NOTHING_DUE, JobReport
 from geocache.jobs.table import Job, find_job, stopping
 from geocache.jobs.work import Outcome, Work
 from geocache.log import get_logger
 from geocache.models import JobRun
 from geocache.models.connection import DATABASE_ERRORS, drop_broken_connection
+from geocache.runtime_settings import overrides
 
 log = get_logger(__name__)
 
@@ -49,12 +51,15 @@ def run(job_id: str, options: Options) -> JobReport:
     job, started = find_job(job_id), time.monotonic()
     _refuse_inside_transaction(job)
     _close_old_connections()
+    # What was changed counts from the next run, also where a timer starts a process for each.
+    overrides.refresh()
     try:
         outcome = _attempt(job, started, options)
     except KNOWN_ERRORS as error:
         outcome = _failed(job, error)
     finally:
         _close_old_connections()
+        site_counters.send_within(site_counters.PATIENCE_SECONDS)
     return JobReport(
         job=job.id,
         status=outcome.status,
@@ -93,8 +98,9 @@ def _noted(job: Job, last: JobRun, given: Work) -> Outcome:
     started = time.monotonic()
 
     def note(outcome: Outcome) -> Outcome:
+        seconds = round(time.monotonic() - started, 3)
+        _count(job, outcome, seconds)
         try:
-            seconds = round(time.monotonic() - started, 3)
             last.end(status=outcome.status, seconds=seconds, error=outcome.error)
         except DATABASE_ERRORS as error:
             drop_broken_connection()
@@ -110,14 +116,20 @@ def _noted(job: Job, last: JobRun, given: Work) -> Outcome:
         raise
 
 
+def _count(job: Job, outcome: Outcome, seconds: float) -> None:
+    counters.count((counters.JOB_RUNS, job.id, outcome.status))
+    counters.count((counters.JOB_MICROSECONDS, job.id), int(seconds * 1e6))
+    if outcome.status in (DONE, NOTHING_DUE):
+        counters.mark((counters.JOB_SUCCESS, job.id), round(time.time()))
+
+
 def _failed(job: Job, error: Exception) -> Outcome:
     said = one_line(error)
     if isinstance(error, BUSY_ERRORS):
         return Outcome(BUSY, error=said)
     if isinstance(error, MeteredProvider):
         return Outcome(DISABLED, error=said)
-    event = f"{job.id}_failed"
-    log.error(event, error=said)
+    log.error("geo_job_failed", job=job.id, error=said)
     if isinstance(error, DATABASE_ERRORS):
         drop_broken_connection()
     if job.id == work.FLUSH:

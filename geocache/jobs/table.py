@@ -101,6 +101,12 @@ JOBS: Final = (
         lambda: 10 * MINUTE_SECONDS,
         lambda: conf.get("RETENTION_DAYS"),
     ),
+    Job(
+        "geo_licence",
+        lambda: 6 * HOUR_SECONDS,
+        lambda: 10 * MINUTE_SECONDS,
+        lambda: conf.get("LICENCE_CLEANUP"),
+    ),
     Job("geo_prune_history", lambda: DAY_SECONDS, lambda: MINUTE_SECONDS),
 )
 

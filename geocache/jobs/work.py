@@ -22,6 +22,7 @@ from geocache.jobs.table import JOBS
 from geocache.journal.backlog import read_backlog
 from geocache.journal.flush import flush_dirty
 from geocache.log import get_logger
+from geocache.maintenance import licence
 from geocache.maintenance.prune import prune, retention_days
 from geocache.maintenance.refresh import refresh
 from geocache.models import FlushRun
@@ -64,7 +65,7 @@ def warn_of_age() -> None:
         log.warning(
             "geo_cache_backlog_is_old",
             pending=backlog.answer_count,
-            waited_seconds=round(waited_seconds),
+            seconds=round(waited_seconds),
         )
 
 
@@ -115,11 +116,16 @@ def _count_moves(given: Work) -> dict[str, Any] | None:
     try:
         report = count_moves(is_stopped=given.is_stopped)
     except (ProviderError, *DATABASE_ERRORS) as error:
-        log.error("geo_moves_not_counted", error=str(error))
+        log.warning("geo_moves_not_counted", error=str(error))
         return None
     if report is None:
         return None
-    log.info("geo_addresses_moved", **asdict(report))
+    log.info(
+        "geo_addresses_moved",
+        compared=report.compared,
+        moved=report.moved,
+        is_complete=report.is_complete,
+    )
     return asdict(report)
 
 
@@ -143,6 +149,25 @@ def _prune(given: Work) -> Outcome:
     return Outcome(detail=_figures(report))
 
 
+def _clean_up(given: Work) -> Outcome:
+    report = licence.clean_up(
+        time_limit_seconds=given.time_limit_seconds, is_stopped=given.is_stopped
+    )
+    figures = _figures(report)
+    if any(count for name, count in figures.items() if name != "is_complete"):
+        log.info(
+            "geo_licence_ran",
+            resolved=report.refreshed,
+            pruned=report.removed,
+            history_removed=report.history,
+            rejected_removed=report.rejected,
+            files_removed=report.files,
+            is_complete=report.is_complete,
+        )
+        after_flush()
+    return Outcome(detail=figures)
+
+
 def _import(given: Work) -> Outcome:
     results = list(import_due(is_stopped=given.is_stopped, is_forced=given.is_forced))
     for result in results:
@@ -152,8 +177,8 @@ def _import(given: Work) -> Outcome:
             log.info(
                 "geo_import_ran",
                 list=result.name,
-                appeared=result.outcome.added_count,
-                left=result.outcome.removed_count,
+                added=result.outcome.added_count,
+                removed=result.outcome.removed_count,
                 bad=result.outcome.bad_count,
             )
     if not results:
@@ -220,5 +245,6 @@ WORK: Final[dict[str, Callable[[Work], Outcome]]] = {
     "geo_database_update": _update_databases,
     "geo_refresh": _refresh,
     "geo_prune": _prune,
+    "geo_licence": _clean_up,
     "geo_prune_history": _prune_history,
 }

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from geocache import conf, signals
+from geocache import conf, counters, signals
 from geocache.exceptions import AllRefused, FlushError, JournalUnavailable, UndecodableRecord
 from geocache.instants import utc_now
 from geocache.journal import backlog, last_seen, reader, segments, table_writer
@@ -114,11 +114,13 @@ def flush_dirty(
         time_limit_seconds = conf.get("FLUSH_TIME_LIMIT_SECONDS")
     started_at, started = utc_now(), time.monotonic()
     flush = _Flush(started + time_limit_seconds, is_stopped)
+    problem = "interrupted"
     try:
         problem = _run(flush, time_limit_seconds)
         flush.report.seconds = round(time.monotonic() - started, 3)
         _keep_account(started_at, flush.report, problem)
     finally:
+        _count(flush.report, problem, time.monotonic() - started)
         # Of an interrupted flush, too, some batches have committed. The lock is released by now.
         for changes in flush.changes:
             send_changes(changes)
@@ -254,7 +256,7 @@ class _Flush:
                     self.report.timed_out = True
                     return False
             if segment.lost_count and JournalHead.flushed_through_of(self.journal) < segment.number:
-                log.error("geo_journal_records_lost", records=segment.lost_count)
+                log.error("geo_journal_records_lost", lost_records=segment.lost_count)
                 # Before the head passes: writers let go of what is below it.
                 reader.announce_loss()
                 self.report.lost += segment.lost_count
@@ -288,6 +290,15 @@ class _Flush:
             self.deleted_through = batch.last
         self.report.flushed += written.accepted_count
         self.report.rejected += len(batch.unreadable) + written.refused_count
+
+
+def _count(report: FlushReport, problem: str, seconds: float) -> None:
+    result = "failed" if problem else "timed_out" if report.timed_out else "done"
+    counters.count((counters.FLUSHES, result))
+    counters.count(counters.FLUSH_MICROSECONDS, int(seconds * 1e6))
+    counters.count(counters.FLUSHED_ROWS, report.flushed)
+    counters.count(counters.REJECTED, report.rejected)
+    counters.count(counters.LOST, report.lost)
 
 
 def _closed(first: int, last: int) -> Iterator[ClosedSegment]:

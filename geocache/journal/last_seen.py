@@ -137,6 +137,15 @@ class LastSeenTracker:
 
 
 tracker: Final = LastSeenTracker()
+
+
+def _follow(changed: frozenset[str]) -> None:
+    if "FLUSH_INTERVAL_SECONDS" in changed:
+        soon = time.monotonic() + conf.get("FLUSH_INTERVAL_SECONDS")
+        tracker.due_at = min(tracker.due_at, soon)
+
+
+conf.on_change(_follow)
 # A short program that looks up addresses one by one would otherwise note only the first, daily.
 atexit.register(tracker.flush)
 

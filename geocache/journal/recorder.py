@@ -5,6 +5,7 @@ from typing import Final
 
 from django.core.exceptions import SynchronousOnlyOperation
 
+from geocache import counters
 from geocache.cache import backends
 from geocache.cache.backends import Entry
 from geocache.exceptions import AllRefused, CacheUnavailable, JournalUnavailable
@@ -41,11 +42,12 @@ def record(locations: Sequence[Location], entry: Entry | None = None) -> bool:
     except NOT_WRITTEN as error:
         drop_broken_connection()
         kept_count, dropped_count = buffer.put([*earlier, *locations], dropped_count)
+        counters.count(counters.SPILLED, len(locations))
         if unrecorded_throttle.is_due():
             log.error(
                 "geo_answers_unrecorded",
-                answers=kept_count,
-                given_up=dropped_count,
+                kept=kept_count,
+                dropped=dropped_count,
                 error=str(error),
             )
         return False
@@ -65,10 +67,12 @@ def _write(answers: Sequence[Location], entry: Entry | None, *, are_new: bool) -
             return writer.append(answers, entry)
     except (JournalUnavailable, CacheUnavailable) as unavailable:
         written = table_writer.write(answers, are_new=are_new)
+        counters.count(counters.WRITTEN_THROUGH, written.accepted_count)
+        counters.count(counters.REJECTED, written.refused_count)
         if written.refused_count:
             log.warning("geo_answers_rejected", rejected=written.refused_count)
         if written_through.is_due():
-            log.warning("geo_cache_written_through", reason=str(unavailable))
+            log.warning("geo_cache_written_through", error=str(unavailable))
         announce_changes(written.changes)
         return False
 

@@ -6,6 +6,7 @@ begin with the id of the database, so that sites which share a cache have a jour
     t           ticket counter; a ticket is the number of a segment that one writer then owns
     f           number of the last flush, raised before it reads anything
     r:<n>:<i>   record i of segment n: the text of up to 200 answers, or a note, or SEAL
+    o:<n>       the writer that owns segment n, for an hour
     h           a copy of the head, for writers; the true one is ``JournalHead`` in the database
     w           a copy of how many answers were written in all
     n           how many answers wait: exact after a flush, and nearly so in between
@@ -25,7 +26,9 @@ A flusher also puts a SEAL after the last record of a segment, by ``add``: so it
 a segment, or a gap in it, from the server that takes the writes, and not from a replica.
 
 A cache may still lose what it was given. Each writer holds its records until they are flushed, and
-journals them again when tickets or ``f`` jump, or a flusher tells of a loss.
+journals them again when tickets or ``f`` jump, a flusher tells of a loss, or a flush has passed
+their segment at another end or with another owner: a cache that is restored to an earlier state
+gives out the same tickets again.
 """
 
 import pickle
@@ -45,7 +48,7 @@ from geocache.exceptions import CacheUnavailable, JournalUnavailable
 from geocache.models.connection import database_id
 
 RECORDS_PER_SEGMENT: Final = 64
-# Only so that seals do not add up: after an hour no writer is left for them to refuse.
+# Only so that seals and owners do not add up: after an hour no writer is left that needs them.
 SEAL_SECONDS: Final = 3600
 READ_ATTEMPTS: Final = 4
 # A counter is seeded with the quarters of a second since 2025, each of them so many tickets apart:
@@ -185,6 +188,11 @@ def record_keys(number: int) -> list[str]:
     """Return the cache keys of all records of a segment."""
     beginning = f"{database_id()}:r:{number}:"
     return [f"{beginning}{index}" for index in range(RECORDS_PER_SEGMENT)]
+
+
+def owner_key(number: int) -> str:
+    """Return the cache key of the writer that owns a segment."""
+    return f"{database_id()}:o:{number}"
 
 
 def end_of(present: dict[str, str], keys: Sequence[str]) -> int:

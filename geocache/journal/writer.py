@@ -1,6 +1,7 @@
 """Append to the journal."""
 
 import os
+import secrets
 import threading
 import time
 from collections import deque
@@ -121,6 +122,8 @@ class Writer:
         raise JournalUnavailable(f"no segment took the record in {APPEND_ATTEMPTS} attempts")
 
     def reset(self) -> None:
+        # Text also where all its digits are decimal: caches keep numbers as numbers.
+        self._name = f"w{secrets.token_hex(8)}"
         self.open_segments: list[OpenSegment] = []
         self.last_ticket = 0
         self.pending_count = 0
@@ -166,6 +169,7 @@ class Writer:
         ticket = segments.next_ticket(
             backend, segments.base_of(previous) + segments.SEED_STEP if previous else 0
         )
+        backend.set(segments.owner_key(ticket), self._name, timeout=segments.SEAL_SECONDS)
         head = segments.head_for(ticket, segments.number_of(known, Name.HEAD))
         is_short = self._is_passed_short(backend, head)
         with self._lock:
@@ -195,7 +199,8 @@ class Writer:
         """Tell whether a flush has passed segments of ours that lacked what we had added to them.
 
         So it is when the cache was restored to an earlier state. The seal tells: it stands where
-        the flush saw the end, behind our last record or one that was taken back.
+        the flush saw the end, behind our last record or one that was taken back. Or another writer
+        was given the number after that: its segment may end at the same record.
         """
         not_before = time.monotonic() - segments.SEAL_SECONDS / 2
         with self._lock:
@@ -208,8 +213,9 @@ class Writer:
             number: [segments.record_key(number, end), segments.record_key(number, end + 1)]
             for number, end in ends.items()
         }
-        found = segments.read(backend, [key for pair in keys.values() for key in pair])
-        return not all(
+        owners = [segments.owner_key(number) for number in ends]
+        found = segments.read(backend, [*owners, *(key for pair in keys.values() for key in pair)])
+        return any(found.get(owner, self._name) != self._name for owner in owners) or not all(
             any(found.get(key) == segments.SEAL for key in pair) for pair in keys.values()
         )
 
@@ -257,7 +263,7 @@ class Writer:
         with self._lock:
             lost, self.held, self.held_bytes = self.held, deque(), 0
             self._has_to_repair = False
-        log.warning("geo_journal_repaired", journaled_again=len(lost))
+        log.warning("geo_journal_repaired", count=len(lost))
         try:
             while lost:
                 self.append(lost[0].text, answer_count=lost[0].answer_count)

@@ -21,6 +21,7 @@ COUNTRY_LETTERS: Final = 2
 
 log = get_logger(__name__)
 failed: Final = LogThrottle(seconds=60)
+history_down: Final = LogThrottle(seconds=60)
 
 One = TypeVar("One")
 # An address, and the moment of which its answer is wanted: None for now.
@@ -115,5 +116,6 @@ def _former(asked: set[tuple[str, datetime]]) -> dict[tuple[str, datetime], Loca
         with savepoint_for_reading():
             return former_answers(asked)
     except DATABASE_ERRORS as error:
-        log.error("geo_history_unavailable", error=str(error))
+        if history_down.is_due():
+            log.error("geo_history_unavailable", error=str(error))
         return {}

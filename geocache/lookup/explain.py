@@ -19,6 +19,7 @@ from geocache.lookup.plan import Plan, Tier, plan, without_provider
 from geocache.models import GeoCache
 from geocache.providers import factory
 from geocache.providers.base import Source, is_outdated
+from geocache.providers.credits import Credits, credited
 
 
 class Stale(StrEnum):
@@ -75,7 +76,7 @@ class Provenance:
         answer, plan = self.answer(), self.plan
         return {
             "tier": str(plan.tier),
-            "answer": None if answer is None else answer.to_plain(),
+            "answer": None if answer is None else credited(answer.to_plain(), Credits()),
             "age_seconds": None if answer is None else (at - answer.resolved_at).total_seconds(),
             "held_in": {
                 "hot_entry": self.hot_entry is not None,

@@ -8,6 +8,7 @@ A cache that is down is a miss, said once a minute, never an error.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -36,6 +37,8 @@ NEAR_ADDRESSES: Final = 250
 NETWORK_KEYS: Final = "n:"
 
 cache_down = LogThrottle(seconds=60)
+# After an upgrade every entry may be of another release.
+undecodable = LogThrottle(seconds=60)
 
 
 def key(build: str, address: str, kind: str = ENTRY_KEYS) -> str:
@@ -82,6 +85,27 @@ def get_near(build: str, addresses: Mapping[str, IPv4Address | IPv6Address]) -> 
             if name := next((name for name in some if name in known), None):
                 near[text] = replace(known[name], address=text)
     return near
+
+
+def peek(
+    build: str, addresses: Mapping[str, IPv4Address | IPv6Address], *, with_networks: bool
+) -> dict[str, Location]:
+    """Return what is kept of addresses, or of networks around them, and log nothing of it.
+
+    Raises ``CacheUnavailable``.
+    """
+    wanted = {
+        text: [text, *(_near(address) if with_networks else ())]
+        for text, address in addresses.items()
+    }
+    with guarded() as backend:
+        found = backend.get_many(_name_key(build, one) for some in wanted.values() for one in some)
+    known: dict[str, Location] = {}
+    for text, some in wanted.items():
+        if held := next((kept for one in some if (kept := found.get(_name_key(build, one)))), None):
+            with suppress(UndecodableRecord, IndexError):
+                known[text] = replace(load_locations(held)[0], address=text)
+    return known
 
 
 def set_many(build: str, locations: Iterable[Location], *, with_networks: bool = False) -> None:
@@ -188,5 +212,6 @@ def _loaded(name: str, text: object) -> Location | None:
     try:
         return load_locations(text)[0]
     except (UndecodableRecord, IndexError):
-        log.warning("geo_cache_entry_undecodable", key=name)
+        if undecodable.is_due():
+            log.warning("geo_cache_entry_undecodable", key=name)
         return None

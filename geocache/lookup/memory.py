@@ -55,9 +55,16 @@ class Memory:
 memory: Final = Memory()
 
 
+def _follow(changed: frozenset[str]) -> None:
+    # What is held was given the time to live of before.
+    if changed & {"MEMORY_SIZE", "MEMORY_TTL_SECONDS"}:
+        memory.clear()
+
+
 def _forget(*, setting: str, **_: object) -> None:
     if setting in ("GEOCACHE", "CACHES"):
         memory.clear()
 
 
+conf.on_change(_follow)
 setting_changed.connect(_forget, dispatch_uid="geocache.memory")

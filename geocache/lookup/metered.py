@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from geocache import counters
 from geocache.addresses import networks_around
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
@@ -37,6 +38,9 @@ class PaidResolver(Resolver):
         # The row of a neighbour was looked up, too: once pruned, its network is paid for again.
         networks = {location.network for location in known.by_network.values()}
         last_seen.tracker.add([*known.by_address, *networks])
+        counters.count(counters.PROVIDER, len(free))
+        counters.count(counters.ROW, len(known.by_address))
+        counters.count(counters.NETWORK, len(known.by_network))
         spared = free | known.by_network | known.by_address
         pay = _pay_by_network if provider.names_networks else _pay_together
         paid = pay(provider, build, without(missing, spared))
@@ -63,7 +67,9 @@ def _pay_by_network(provider: Provider, build: str, missing: Public) -> Resoluti
         firsts = {text: missing[text] for text in _one_per_network(around, depth)}
         resolution = _query_once(provider, build, firsts)
         left = {text: networks for text, networks in around.items() if text not in firsts}
-        new = resolution.locations | _inside(left, resolution.locations)
+        inside = _inside(left, resolution.locations)
+        counters.count(counters.NETWORK, len(inside))
+        new = resolution.locations | inside
         locations |= new
         if resolution.failure:
             return Resolution(locations, resolution.failure)
@@ -112,6 +118,7 @@ def _query_once(provider: Provider, build: str, public: Public) -> Resolution:
         if not others:
             return Resolution(locations)
         known = flight.wait(others)
+        counters.count(counters.SHARED, len(known))
         locations |= known
         public = without(others, known)
         if public and flight.has_waited_long_enough():
@@ -129,6 +136,8 @@ def _query(provider: Provider, build: str, public: Public) -> Resolution:
         failure = error
     finally:
         _keep(build, new, is_paid=True)
+        counters.count(counters.SHARED, len(known))
+        counters.count(counters.PROVIDER, len(new))
     return Resolution(known | new, failure)
 
 

@@ -16,6 +16,7 @@ from geocache import conf
 from geocache.addresses import networks_around, prefix_length
 from geocache.location import Location
 from geocache.log import get_logger
+from geocache.log_throttle import LogThrottle
 from geocache.lookup import hot_entries
 from geocache.models import GeoCache, GeoCacheQuerySet
 from geocache.models.connection import (
@@ -25,6 +26,7 @@ from geocache.models.connection import (
 )
 
 log = get_logger(__name__)
+rows_down: Final = LogThrottle(seconds=60)
 
 # Addresses whose networks are asked for in one query: an IPv6 address lies in 117 of them, and
 # SQLite takes 32,766 parameters.
@@ -85,7 +87,8 @@ def _from_rows(missing: Public) -> Known:
                 known.by_network |= _from_networks(rows, some)
     except DATABASE_ERRORS as error:
         drop_broken_connection()
-        log.error("geo_rows_unavailable", error=str(error))
+        if rows_down.is_due():
+            log.error("geo_rows_unavailable", error=str(error))
     return known
 
 

@@ -90,7 +90,7 @@ def _paid(provider: Provider, row: object) -> Plan:
 def _uncounted(provider: Provider, row: object) -> Plan:
     """Without the cache only those without a limit are asked."""
     for leaf in quota.metered_leaves(provider):
-        if leaf.queries_per_day is None:
+        if quota.limit_of(leaf) is None:
             return Plan(tier=Tier.PROVIDER, usage=Usage(provider=leaf.name, asked_count=0))
     return without_provider("the cache, in which queries are counted, is away", row)
 

@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
+from geocache import counters
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
 from geocache.journal.recorder import record
 from geocache.location import Location
 from geocache.lookup import hot_entries
 from geocache.lookup.network_cache import Public
+from geocache.providers import measured
 from geocache.providers.base import Provider
 
 INCOMPLETE: Final = "some addresses were not answered"
@@ -46,10 +48,12 @@ class FreeResolver(Resolver):
 
     def resolve(self, provider: Provider, build: str, addresses: Public) -> Resolution:
         """Resolve ``addresses`` in one call of the provider."""
+        new: dict[str, Location] = {}
         try:
-            new = provider.resolve_many(addresses)
+            measured.resolve_into(provider, new, addresses)
         except ProviderError as error:
             return Resolution({}, error)
+        counters.count(counters.PROVIDER, len(new))
         locations = list(new.values())
         entry = hot_entries.entry(build, locations[0]) if len(locations) == 1 else None
         # First the journal, then the hot entry: what another process can be told is journaled. One

@@ -12,6 +12,7 @@ from typing import Final
 
 from asgiref.sync import sync_to_async
 
+from geocache import background, counters
 from geocache.addresses import parse_address, public_text, special_reason
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
@@ -104,6 +105,7 @@ def locate_batch(parsed: Mapping[Asked, Address]) -> dict[Asked, Location]:
             locations[text] = Location(address=text, resolved_at=now, reason=reason)
         else:
             public[text] = address
+    counters.count(counters.SPECIAL, len(locations))
     if public:
         locations |= _resolve(public)
     result = {asked: locations[text] for asked, text in texts.items()}
@@ -125,6 +127,7 @@ def _locate_one(asked: Asked) -> Location:
         if known is None:
             return _resolve_one(asked, text, provider, build)
         last_seen.tracker.add_one(text)
+        counters.count(counters.HOT_ENTRY)
         location = known
     if location.reason != UNAVAILABLE:
         memory.put(((asked, location),))
@@ -145,6 +148,7 @@ def _resolve(public: Public) -> dict[str, Location]:
     except ProviderError as error:
         return _despite_failure(public, error)
     known = hot_entries.get_many(build, public)
+    counters.count(counters.HOT_ENTRY, len(known))
     last_seen.tracker.add(known)
     missing = without(public, known)
     return known | _resolve_missing(provider, build, missing) if missing else known
@@ -152,10 +156,20 @@ def _resolve(public: Public) -> dict[str, Location]:
 
 def _provider() -> tuple[Provider, str]:
     """Return the provider and the build that it resolves from now; raise ``ProviderError``."""
+    # Where no request comes, as in a worker or a shell, the first look-up starts it.
+    background.start()
     provider = factory.current()
     build = provider.build()
     memory.follow(build)
     return provider, build
+
+
+def _provider_name() -> str | None:
+    try:
+        return factory.current().log_name
+    except ProviderError:
+        # One that cannot even be made.
+        return None
 
 
 def _resolve_missing(provider: Provider, build: str, missing: Public) -> dict[str, Location]:
@@ -170,11 +184,13 @@ def _resolve_missing(provider: Provider, build: str, missing: Public) -> dict[st
 def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Location]:
     """Locate without the provider: an old row beats nothing."""
     if provider_down.is_due():
-        log.error("geo_provider_failed", error=str(error))
+        log.error("geo_provider_failed", provider=_provider_name(), error=str(error))
     now = datetime.now(UTC)
     locations = {
         text: Location(address=text, resolved_at=now, reason=UNAVAILABLE) for text in missing
     }
     rows = old_rows(missing)
+    counters.count(counters.OLD_ROW, len(rows))
+    counters.count(counters.UNAVAILABLE, len(missing) - len(rows))
     last_seen.tracker.add(rows)
     return locations | rows

@@ -63,7 +63,13 @@ def forget(
         raise FlushError(f"the database cannot be written: {error}") from error
 
 
-def delete_rows(build: str, rows: GeoCacheQuerySet, addresses: Sequence[str] = ()) -> int:
+def delete_rows(
+    build: str,
+    rows: GeoCacheQuerySet,
+    addresses: Sequence[str] = (),
+    *,
+    is_past_kept: bool = False,
+) -> int:
     """Delete rows, with the past and hot entries of theirs and of ``addresses``; count the rows.
 
     Only ``addresses`` stay forgotten: an answer for a row that was pruned may come back.
@@ -75,8 +81,9 @@ def delete_rows(build: str, rows: GeoCacheQuerySet, addresses: Sequence[str] = (
         # A metered provider's answer for a network would answer for the address again.
         names = gone | set(filter(None, networks.values()))
         row_count, _ = rows.delete()
-        AnswerHistory.objects.filter(address__in=gone).delete()
-        RejectedEntry.objects.filter(address__in=gone).delete()
+        if not is_past_kept:
+            AnswerHistory.objects.filter(address__in=gone).delete()
+            RejectedEntry.objects.filter(address__in=gone).delete()
         Tombstone.bury(addresses)
         _delete_hot(build, names)
     _delete_hot(build, names)

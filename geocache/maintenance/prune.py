@@ -18,10 +18,9 @@ from geocache import conf
 from geocache.maintenance.forget import forget
 from geocache.models import GeoCache
 from geocache.models.connection import writing_alias
+from geocache.setting_bounds import RETENTION_DAYS
 
 BATCH_ROWS: Final = 1000
-# A hundred years: beyond it there is no day to count from.
-MAX_DAYS: Final = 36_525
 
 
 @dataclass(slots=True)
@@ -35,10 +34,10 @@ class PruneReport:
 
 def retention_days() -> int:
     """Return ``RETENTION_DAYS``, 0 for ever; raise ``ImproperlyConfigured`` if it is no number."""
-    days = conf.get("RETENTION_DAYS")
-    if type(days) is not int or not 0 <= days <= MAX_DAYS:
+    days: int = conf.get("RETENTION_DAYS")
+    if not RETENTION_DAYS.takes(days):
         raise ImproperlyConfigured(
-            f"GEOCACHE has RETENTION_DAYS {days!r}; use a whole number from 0 to {MAX_DAYS}."
+            f"GEOCACHE has RETENTION_DAYS {days!r}; use {RETENTION_DAYS.words}."
         )
     return days
 

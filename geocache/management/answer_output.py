@@ -17,6 +17,7 @@ from geocache.management.address_input import Line
 from geocache.management.base_command import ShellCommand
 from geocache.management.text_tables import Column, Table
 from geocache.models import Reason
+from geocache.providers.credits import Credits, credited
 
 # Lines that are answered together: bounds memory, whatever the length of the file.
 CHUNK_LINES: Final = 1000
@@ -45,6 +46,9 @@ class Writer:
         self.other_count = 0
         self.unavailable_count = 0
         self.stale_count = 0
+        self.thanks = Credits()
+        # What the rows of the table came from.
+        self.shown_sources: set[str] = set()
 
     def write(self, all_lines: Iterable[Line]) -> None:
         """Answer chunk by chunk."""
@@ -69,7 +73,17 @@ class Writer:
         locations = [answers[address] for address in addresses]
         self.unavailable_count += sum(one.reason == UNAVAILABLE for one in locations)
         self.stale_count += sum(one.is_stale for one in locations)
-        self._show(one.to_plain() if self.is_json else _row(one) for one in locations)
+        self.shown_sources.update(one.source for one in locations)
+        self._show(
+            credited(one.to_plain(), self.thanks) if self.is_json else _row(one)
+            for one in locations
+        )
+
+    def write_credits(self) -> None:
+        """Write the credits below a table; each object of JSON has its own."""
+        lines = [] if self.is_json else self.thanks.of(sorted(self.shown_sources))
+        if lines:
+            self.command.stdout.write("\n".join(["", *lines]))
 
     def _show(self, shown: Iterable[Any]) -> None:
         """Write plain JSON types, or rows of the table."""
@@ -104,11 +118,12 @@ class PastWriter(Writer):
                 if span is None
             ]
         )
-        self._show(
-            span.to_plain() | {"on": self.day.isoformat()} if self.is_json else _past_row(span)
-            for span in spans
-            if span is not None
-        )
+        known = [span for span in spans if span is not None]
+        self.shown_sources.update(span.answer.source for span in known)
+        self._show(self._plain(span) if self.is_json else _past_row(span) for span in known)
+
+    def _plain(self, span: Span) -> dict[str, Any]:
+        return credited(span.to_plain(), self.thanks) | {"on": self.day.isoformat()}
 
 
 def _row(location: Location) -> tuple[str, ...]:

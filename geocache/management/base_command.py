@@ -15,12 +15,15 @@ from django.core.management.base import (
     DjangoHelpFormatter,
 )
 
+from geocache import site_counters
 from geocache.exceptions import GeocacheError
 from geocache.models.connection import DATABASE_ERRORS
 from geocache.providers.mmdb_verification import waiting_for_verification
+from geocache.runtime_settings import follow, overrides
 from geocache.text import first_line
 
 INTERRUPTED = 130
+DATABASE_PAGE = "docs/troubleshooting.md#database-unavailable"
 
 
 class HelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -33,6 +36,8 @@ class ShellCommand(BaseCommand):
     # What a broken database file or an unfit cache means for it, each command says in one line; the
     # checks would end even the command that is there to show what is wrong.
     requires_system_checks: list[str] | tuple[str, ...] | Literal["__all__"] = ()
+    # False: it answers without the database, which it asks only if no other process did just now.
+    needs_database = True
     # Lines below the help, each a command and what it does.
     examples: str = ""
 
@@ -58,6 +63,7 @@ class ShellCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run, and turn the expected failures into one line and an exit code."""
+        self.read_settings(options)
         try:
             # A look-up of a page would fail after a while.
             with waiting_for_verification():
@@ -73,11 +79,24 @@ class ShellCommand(BaseCommand):
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
-        except (GeocacheError, ImproperlyConfigured) as error:
+        except GeocacheError as error:
+            raise CommandError(_with_page(str(error), error.page)) from error
+        except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         except DATABASE_ERRORS as error:
-            raise CommandError(f"the database cannot be used: {first_line(error)}") from error
+            said = f"the database cannot be used: {first_line(error)}"
+            raise CommandError(_with_page(said, DATABASE_PAGE)) from error
+        finally:
+            site_counters.send_within(site_counters.PATIENCE_SECONDS)
         return output
+
+    def read_settings(self, options: dict[str, Any]) -> None:  # noqa: ARG002 - for those that look at them
+        """Have what the admin has changed count."""
+        (overrides.refresh if self.needs_database else follow.follow)()
+
+
+def _with_page(said: str, page: str) -> str:
+    return f"{said} (see {page})" if page else said
 
 
 def _discard_output() -> None:

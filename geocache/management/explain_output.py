@@ -9,6 +9,7 @@ from geocache.instants import utc_text
 from geocache.location import Location
 from geocache.lookup.explain import Provenance, Stale
 from geocache.lookup.plan import Tier
+from geocache.providers.credits import Credits
 from geocache.providers.quota import Usage
 
 REASONS: Final = {
@@ -51,6 +52,7 @@ def origin_of(answer: Location, at: datetime) -> list[tuple[str, str]]:
     return [
         ("Network", answer.network or "none was named with it"),
         ("Source", answer.source or "not known"),
+        *([("Credit", credit)] if (credit := Credits().line(answer.source)) else []),
         ("Age", f"{age} (h:mm:ss), resolved {utc_text(answer.resolved_at)}"),
     ]
 

@@ -40,7 +40,7 @@ def seconds(text: str) -> float:
 
 def days(text: str) -> int:
     """Return a number of days; raise ``ArgumentTypeError`` unless it is 1 to 100 years."""
-    from geocache.maintenance.prune import MAX_DAYS  # noqa: PLC0415 - not for each command
+    from geocache.setting_bounds import MAX_DAYS  # noqa: PLC0415 - not for each command
 
     value = int(text) if text.isascii() and text.isdecimal() and len(text) < 13 else 0
     if not 0 < value <= MAX_DAYS:

@@ -11,6 +11,7 @@ from geocache.models.blocklists import (
 from geocache.models.history import AnswerHistory, AnswerHistoryQuerySet
 from geocache.models.journal import FlushRun, JournalHead, RejectedEntry
 from geocache.models.scheduler import JobRun, SchedulerLease
+from geocache.models.settings import SettingOverride
 from geocache.models.statistics import Statistics
 from geocache.models.tokens import ApiToken
 from geocache.models.tombstones import Tombstone
@@ -32,6 +33,7 @@ __all__ = [
     "Reason",
     "RejectedEntry",
     "SchedulerLease",
+    "SettingOverride",
     "Statistics",
     "Tombstone",
 ]

@@ -72,9 +72,12 @@ def after_commit(act: Callable[[], object]) -> None:
 
 
 @contextmanager
-def savepoint_for_reading() -> Iterator[None]:
-    """Let a query fail without breaking the transaction that the caller may have open."""
-    using = reading_alias()
+def savepoint_for_reading(alias: str | None = None) -> Iterator[None]:
+    """Let a query fail without breaking the transaction that the caller may have open.
+
+    ``alias`` is the database that is asked; None: the one that pages and look-ups read.
+    """
+    using = alias or reading_alias()
     if connections[using].in_atomic_block:
         with transaction.atomic(using=using):
             yield

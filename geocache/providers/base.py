@@ -2,10 +2,12 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
+from pathlib import Path
 from typing import Final
 
 from geocache.exceptions import ProviderError
@@ -27,6 +29,15 @@ class Source:
     built_at: datetime | None = None
     attribution: str = ""
     is_fallback: bool = False
+    # What the file calls itself, where ``name`` is another; answers of earlier releases have it.
+    type_name: str = ""
+    path: Path | None = field(default=None, compare=False)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return how the ``source`` of an answer may name it."""
+        names = (self.name, self.type_name) if self.type_name else (self.name,)
+        return tuple(_label(name, self.built_at) for name in names)
 
     def age_days(self, at: datetime | None = None) -> int | None:
         """Return the whole days between the build and ``at`` (now), or None if not known."""
@@ -34,8 +45,12 @@ class Source:
 
     def __str__(self) -> str:
         """Return how the ``source`` of an answer names it; without what separates several."""
-        name = self.name.replace(SEPARATOR, " ")
-        return f"{name} {self.built_at:%Y-%m-%d}" if self.built_at else name
+        return _label(self.name, self.built_at)
+
+
+def _label(name: str, built_at: datetime | None) -> str:
+    plain = name.replace(SEPARATOR, " ")
+    return f"{plain} {built_at:%Y-%m-%d}" if built_at else plain
 
 
 def joined_sources(sources: Iterable[str]) -> str:
@@ -60,7 +75,7 @@ def joined_sources(sources: Iterable[str]) -> str:
 def is_outdated(source: str, present: Iterable[Source]) -> bool:
     """Tell whether an answer's ``source`` names a database or service that is not in use now."""
     # A provider may have written its plain name, in which the separator may be.
-    names = [name for one in present for name in (str(one), one.name, _digest(str(one)))]
+    names = [name for one in present for name in (*one.labels, one.name, *map(_digest, one.labels))]
     any_name = "|".join(map(re.escape, names))
     pattern = rf"(?:{any_name})(?:{SEPARATOR}(?:{any_name}))*"
     return bool(source) and not re.fullmatch(pattern, source)
@@ -90,10 +105,33 @@ class Provider(ABC):
     # How long one query may take, in seconds. Another process waits so long for its answer.
     timeout_seconds: float = 5.0
 
+    def tree(self) -> "Iterator[Provider]":
+        """Give this provider, then its members with theirs."""
+        yield self
+        for member in self.members:
+            yield from member.tree()
+
+    def leaves(self) -> "Iterator[Provider]":
+        """Give the providers that answer by themselves: those of a chain, or this one."""
+        return (one for one in self.tree() if not one.members)
+
     @property
     def name(self) -> str:
         """Return what it is called in logs; providers of one name are counted together."""
         return self.sources()[0].name
+
+    @property
+    def label(self) -> str:
+        """Return what it is called in metrics: one name, whatever database files it reads."""
+        if self.is_metered and not self.members:
+            with suppress(ProviderError):
+                return self.name
+        return type(self).__name__
+
+    @property
+    def log_name(self) -> str:
+        """Return what the log calls it when it fails, and may not be able to tell its sources."""
+        return type(self).__name__
 
     @abstractmethod
     def build(self) -> str:
@@ -149,6 +187,13 @@ class Provider(ABC):
         It is asked for them before the table is. Never raises ``ProviderError``.
         """
         return {}
+
+    def renew_free(self, addresses: Iterable[str]) -> dict[str, Location]:
+        """Return what ``resolve_free`` does, for rows that are removed if they get no answer.
+
+        Raises ``ProviderError`` when one that costs nothing fails.
+        """
+        return self.resolve_free(addresses)
 
     @abstractmethod
     def sources(self) -> list[Source]:

@@ -33,7 +33,12 @@ class Link:
         self.fills = frozenset(configured.get("FILLS", ()))
         if unknown := self.fills - (frozenset(FIELDS) - WHOLE_FIELDS):
             raise TypeError(f"FILLS names {', '.join(sorted(unknown))}")
-        self.breaker = CircuitBreaker(slow_seconds=0, open_seconds=REST_SECONDS, open_error=_spared)
+        self.breaker = CircuitBreaker(
+            slow_seconds=0,
+            open_seconds=REST_SECONDS,
+            open_error=_spared,
+            name=self.provider.label,
+        )
         self._said = LogThrottle(seconds=60)
 
     def is_wanted(self, answer: Location | None) -> bool:
@@ -47,7 +52,7 @@ class Link:
                 quota.ask(self.provider, answers, addresses)
         except ProviderError as error:
             if self._said.is_due():
-                name = type(self.provider).__name__
+                name = self.provider.log_name
                 log.warning("geo_provider_skipped", provider=name, error=str(error))
 
 
@@ -95,6 +100,16 @@ class ChainProvider(Provider):
         """Return what those before the first metered one know, if nobody could add to it."""
         answers: dict[str, Location] = {}
         _ask_in_order(self._free, answers, list(addresses))
+        return self._final(answers)
+
+    def renew_free(self, addresses: Iterable[str]) -> dict[str, Location]:
+        answers: dict[str, Location] = {}
+        if failed := _ask_in_order(self._free, answers, list(addresses)):
+            raise ProviderError(f"no answer for {len(failed):,} addresses from one that is free")
+        return self._final(answers)
+
+    def _final(self, answers: Mapping[str, Location]) -> dict[str, Location]:
+        """Return the answers to which none could add that costs something."""
         rest = self.links[len(self._free) :]
         return {
             address: answer
@@ -129,8 +144,11 @@ def _sources(member: Provider) -> list[Source]:
 
 def _ask_in_order(
     links: Sequence[Link], answers: dict[str, Location], addresses: Sequence[str]
-) -> None:
-    """Put the merged answers into ``answers``, also when a bug in a provider ends the call."""
+) -> set[str]:
+    """Put the merged answers into ``answers``, also when a bug in a provider ends the call.
+
+    Return the addresses on which one has failed.
+    """
     merged: dict[str, Location] = {}
     failed: set[str] = set()
     try:
@@ -146,6 +164,7 @@ def _ask_in_order(
             # Where one has failed, "not found" is not known.
             if answer or address not in failed
         )
+    return failed
 
 
 def _ask_next(

@@ -50,6 +50,8 @@ class MmdbProvider(Provider):
         # What was seen of files that are written over: they are opened when that has ended.
         self._seen: dict[Path, Stamp] = {}
         self._written_over_throttle = LogThrottle(seconds=600)
+        # The files are looked at every ten seconds, in each process.
+        self._not_reopened_throttle = LogThrottle(seconds=600)
 
     def build(self) -> str:
         self.opened()
@@ -112,11 +114,12 @@ class MmdbProvider(Provider):
             if not held:
                 raise
             # An older answer beats none: go on with the files that are open.
-            log.error("geo_database_not_reopened", error=str(error))
+            if self._not_reopened_throttle.is_due():
+                log.error("geo_database_not_reopened", error=str(error))
         else:
             self._databases = databases
             self._build = "+".join(
-                f"{database.source.name}-{database.reader.metadata().build_epoch}"
+                f"{database.type_name}-{database.reader.metadata().build_epoch}"
                 for database in databases
             )
             stamps = {database.stamp for database in databases}

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Final
 import maxminddb
 
 from geocache.exceptions import ProviderError
+from geocache.licences.named import licence_of, name_of
 from geocache.log import get_logger
 from geocache.providers.base import Source
 from geocache.providers.coercion import text
@@ -26,12 +28,8 @@ log = get_logger(__name__)
 MAKERS: Final = ("GeoLite", "GeoIP", "DBIP")
 USABLE_TYPES: Final = ("city", "country", "asn", "enterprise", "isp", "insights", "location")
 SAMPLE_RECORDS: Final = 100
-ATTRIBUTIONS: Final = {
-    "GeoLite2": "This product includes GeoLite2 data created by MaxMind (CC BY-SA 4.0), "
-    "available from https://www.maxmind.com",
-    "DBIP": "IP Geolocation by DB-IP (CC BY 4.0), https://db-ip.com",
-    "ipinfo": "IP address data powered by IPinfo, https://ipinfo.io",
-}
+# What a download is called until it is verified: its own name is inside.
+DRAFT_NAME: Final = re.compile(r"\.(.+\.mmdb)\..*")
 
 # Why there is no copy, where the reason is not that nothing can be written at all.
 NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -52,6 +50,8 @@ class Database:
     is_ipv6_only: bool
     # ``str(source)``, made once: it is part of every answer.
     label: str
+    # What the file calls itself, whatever people call it: part of the keys of hot entries.
+    type_name: str
 
     def may_know(self, address: str) -> bool:
         """Tell whether addresses of this version are in the file at all."""
@@ -102,23 +102,18 @@ def open_database(path: Path, *, is_fallback: bool = False, is_needed: bool = Tr
     try:
         reader = maxminddb.open_database(opened)
         metadata = reader.metadata()
-        name = text(metadata.database_type)
+        type_name = text(metadata.database_type)
         built_at = datetime.fromtimestamp(metadata.build_epoch, UTC)
-        is_usable = _is_usable(name, reader)
+        is_usable = _is_usable(type_name, reader)
         is_ipv6_only = metadata.ip_version == 6 and _is_without_ipv4(reader)
     except (OSError, OverflowError, ValueError, maxminddb.InvalidDatabaseError) as error:
         raise ProviderError(f"{path}: not a readable MaxMind DB file") from error
     if not is_usable:
         raise ProviderError(
-            f"{path}: a database of type {name}; needed is City, Country, ASN, Enterprise or ISP, "
-            "or flat records with such fields as country_code or asn"
+            f"{path}: a database of type {type_name}; needed is City, Country, ASN, Enterprise or "
+            "ISP, or flat records with such fields as country_code or asn"
         )
-    source = Source(
-        name=name,
-        built_at=built_at,
-        attribution=next((said for key, said in ATTRIBUTIONS.items() if name.startswith(key)), ""),
-        is_fallback=is_fallback,
-    )
+    source = _source(path, type_name, built_at, is_fallback=is_fallback)
     return Database(
         path=path,
         is_copy=is_fallback or opened != path,
@@ -129,6 +124,34 @@ def open_database(path: Path, *, is_fallback: bool = False, is_needed: bool = Tr
         is_ipv4_only=metadata.ip_version == 4,
         is_ipv6_only=is_ipv6_only,
         label=str(source),
+        type_name=type_name,
+    )
+
+
+def read_label(path: Path, file_name: str) -> tuple[str, datetime]:
+    """Return what a file is called in answers, and when it was built; raise ``ProviderError``.
+
+    Only its metadata is read, by the reader in Python: the file need not be verified for that.
+    """
+    try:
+        with maxminddb.open_database(path, maxminddb.MODE_FILE) as reader:
+            metadata = reader.metadata()
+        built_at = datetime.fromtimestamp(metadata.build_epoch, UTC)
+    except (OSError, OverflowError, ValueError, maxminddb.InvalidDatabaseError) as error:
+        raise ProviderError(f"{path}: not a readable MaxMind DB file") from error
+    return name_of(file_name, text(metadata.database_type)), built_at
+
+
+def _source(path: Path, type_name: str, built_at: datetime, *, is_fallback: bool) -> Source:
+    draft = DRAFT_NAME.fullmatch(path.name)
+    name = name_of(draft[1] if draft else path.name, type_name)
+    return Source(
+        name=name,
+        built_at=built_at,
+        attribution=licence_of(name, built_at.date()).credit,
+        is_fallback=is_fallback,
+        type_name="" if name == type_name else type_name,
+        path=path,
     )
 
 

@@ -7,23 +7,26 @@ told through the cache.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
 from django.core.cache import BaseCache
 
+from geocache import conf
 from geocache.cache import backends
 from geocache.cache.guard import guarded
 from geocache.exceptions import CacheUnavailable, ProviderError
 from geocache.location import Location
 from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
+from geocache.providers import measured
 from geocache.providers.base import Provider
+from geocache.setting_bounds import DAILY_QUOTA
 
 log = get_logger(__name__)
 
@@ -90,7 +93,7 @@ def ask(provider: Provider, answers: dict[str, Location], addresses: Iterable[st
         return
     # A chain counts for each of its providers.
     if provider.members or not provider.is_metered:
-        provider.resolve_into(answers, asked)
+        measured.resolve_into(provider, answers, asked)
         return
     if _is_resting(provider):
         raise ProviderError(f"{provider.name} has asked to be left alone for a while")
@@ -99,7 +102,7 @@ def ask(provider: Provider, answers: dict[str, Location], addresses: Iterable[st
         raise ProviderError(f"{provider.name}: nothing is left of today's queries")
     sent = asked[: reserved.count]
     try:
-        provider.resolve_into(answers, sent)
+        measured.resolve_into(provider, answers, sent)
     finally:
         _settle(provider, reserved, sum(address in answers for address in sent))
         share(provider)
@@ -120,7 +123,7 @@ def usages(provider: Provider) -> list[Usage]:
             provider=leaf.name,
             # A refund for a count that the cache has lost may leave less than nothing.
             asked_count=max(0, held.get(count_key(leaf), 0)),
-            limit=leaf.queries_per_day,
+            limit=limit_of(leaf),
             remaining_count=held.get(_remaining_key(leaf)),
             is_resting=_rest_key(leaf) in held,
         )
@@ -130,11 +133,23 @@ def usages(provider: Provider) -> list[Usage]:
 
 def metered_leaves(provider: Provider) -> Iterator[Provider]:
     """Give the providers that cost something: those of a chain, or the one itself."""
-    if provider.members:
-        for member in provider.members:
-            yield from metered_leaves(member)
-    elif provider.is_metered:
-        yield provider
+    return (leaf for leaf in provider.leaves() if leaf.is_metered)
+
+
+def limit_of(provider: Provider) -> int | None:
+    """Return how many queries a day there may be: ``DAILY_QUOTAS`` first; None: any number."""
+    quotas: dict[str, int] = conf.get("DAILY_QUOTAS")
+    return quotas.get(provider.name, provider.queries_per_day)
+
+
+def quota_problem(quotas: Mapping[Any, Any]) -> str:
+    """Return what cannot be used of ``DAILY_QUOTAS``, or the empty text."""
+    for name, count in quotas.items():
+        if not isinstance(name, str):
+            return f"DAILY_QUOTAS: {name!r} is not the name of a provider"
+        if not DAILY_QUOTA.takes(count):
+            return f"DAILY_QUOTAS: {count!r} of {name!r} is not {DAILY_QUOTA.words}"
+    return ""
 
 
 def _is_resting(provider: Provider) -> bool:
@@ -149,7 +164,7 @@ def _is_resting(provider: Provider) -> bool:
 
 def _reserve(provider: Provider, count: int) -> _Reservation:
     """Count queries that are about to be sent, as many of ``count`` as there may be."""
-    limit = provider.queries_per_day
+    limit = limit_of(provider)
     key = count_key(provider)
     try:
         with guarded() as backend:
@@ -161,7 +176,7 @@ def _reserve(provider: Provider, count: int) -> _Reservation:
         _report_uncounted(provider, error)
         return _Reservation(count if limit is None else 0)
     if granted < count and spent.is_due():
-        log.error("geo_budget_spent", provider=provider.name, limit=limit)
+        log.error("geo_quota_spent", provider=provider.name, limit=limit)
     return _Reservation(granted, key, total)
 
 
@@ -192,17 +207,27 @@ def _add(key: str, count: int) -> int:
 
 
 def _warn(provider: Provider, *, before: int, after: int) -> None:
-    limit = provider.queries_per_day
+    limit = limit_of(provider)
     # Of all processes one steps over the mark.
     if limit is not None and before < LOW_SHARE * limit <= after:
-        log.warning("geo_budget_low", provider=provider.name, asked=after, limit=limit)
+        _say_low(provider, asked=after, remaining=None)
+
+
+def _say_low(provider: Provider, *, asked: int | None, remaining: int | None) -> None:
+    log.warning(
+        "geo_quota_low",
+        provider=provider.name,
+        asked=asked,
+        limit=provider.queries_per_day,
+        remaining=remaining,
+    )
 
 
 def share(provider: Provider) -> None:
     """Tell the other processes what the service has said."""
     remaining, rest_seconds = provider.queries_remaining, provider.rest_seconds
     if _is_few(remaining) and few_left.is_due():
-        log.warning("geo_budget_low", provider=provider.name, remaining=remaining)
+        _say_low(provider, asked=None, remaining=remaining)
     if remaining is None and not rest_seconds:
         return
     try:

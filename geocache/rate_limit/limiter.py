@@ -24,6 +24,9 @@ log = get_logger(__name__)
 KEY_PREFIX: Final = "rate"
 # How many counters a process keeps while the cache is down; beyond, it begins again.
 MAX_PROCESS_COUNTERS: Final = 10_000
+# What each cache can count, and how long it is asked to keep a counter.
+MAX_AMOUNT: Final = 10**12
+MAX_SECONDS: Final = 366 * 86_400
 
 cache_down = LogThrottle(seconds=60)
 
@@ -93,12 +96,25 @@ class ProcessStorage(CacheStorage):
 def limits_of(setting: str) -> list[RateLimitItem]:
     """Return the limits that ``setting`` names; raise ``ImproperlyConfigured``."""
     configured = conf.get(setting)
-    if not configured:
+    try:
+        return parse_rate(configured)
+    except ValueError as error:
+        raise ImproperlyConfigured(f'GEOCACHE["{setting}"] is {configured!r}: {error}.') from error
+
+
+def parse_rate(rate: str | None) -> list[RateLimitItem]:
+    """Return the limits that ``rate`` names, none for None; raise ``ValueError``."""
+    if not rate:
         return []
     try:
-        return parse_many(configured)
+        items = parse_many(rate)
     except (TypeError, ValueError) as error:
-        raise ImproperlyConfigured(f'GEOCACHE["{setting}"] is {configured!r}.') from error
+        raise ValueError("it cannot be read") from error
+    if not all(1 <= item.amount <= MAX_AMOUNT and item.multiples >= 1 for item in items):
+        raise ValueError(f"a count has to be from 1 to {MAX_AMOUNT:,}")
+    if not all(item.get_expiry() <= MAX_SECONDS for item in items):
+        raise ValueError("a period may be a year at most")
+    return items
 
 
 def spend(setting: str, asker: str, cost: int = 1, *, spent: int = 0) -> None:

@@ -20,8 +20,9 @@ from geocache.log import get_logger
 from geocache.models import SchedulerLease
 from geocache.models.connection import DATABASE_ERRORS
 from geocache.models.scheduler import SCHEDULER_LEASE
+from geocache.runtime_settings import overrides
 from geocache.scheduler.job_store import MirroredJobStore
-from geocache.scheduler.registration import add_jobs
+from geocache.scheduler.registration import add_jobs, follow_settings
 
 log = get_logger(__name__)
 
@@ -70,8 +71,7 @@ def start_scheduler() -> Scheduler:
     add_jobs(scheduler)
     scheduler.start()
     for job in ours:
-        event = f"{job.id}_scheduled"
-        log.info(event, interval_seconds=job.interval_seconds)
+        log.info("geo_job_scheduled", job=job.id, interval_seconds=job.interval_seconds)
     return scheduler
 
 
@@ -93,9 +93,10 @@ class LeasedScheduler:
             self.stop()
         try:
             is_mine = SchedulerLease.of(SCHEDULER_LEASE).acquire(self.holder, LEASE_SECONDS)
-            if is_mine and (self.scheduler is None or not self.scheduler.is_alive):
-                self.stop()
-                self.scheduler = start_scheduler()
+            # One that stands by follows, too: its log has a level.
+            overrides.refresh()
+            if is_mine:
+                self._run_jobs()
         except DATABASE_ERRORS as error:
             # Nobody can say whose the lease is now; the jobs cannot do anything either.
             log.error("geo_scheduler_database_away", error=str(error))
@@ -106,6 +107,13 @@ class LeasedScheduler:
             if not self.is_standing_by:
                 log.info("geo_scheduler_standing_by", holder=describe(self.holder))
         self.is_standing_by = not is_mine
+
+    def _run_jobs(self) -> None:
+        if self.scheduler is not None and self.scheduler.is_alive:
+            follow_settings(self.scheduler)
+            return
+        self.stop()
+        self.scheduler = start_scheduler()
 
     def _was_clock_set_back(self) -> bool:
         before, self._clock_offset = self._clock_offset, clock_offset()

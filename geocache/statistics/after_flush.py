@@ -20,15 +20,15 @@ def after_flush() -> None:
     counting takes seconds in a large table. A failure is logged, as the flush has succeeded.
     """
     at = utc_now()
-    _attempt(lambda: refresh_if_due(at), "geo_statistics_failed")
-    _attempt(lambda: count_due(at), "geo_list_counts_failed")
+    _attempt(lambda: refresh_if_due(at), "table")
+    _attempt(lambda: count_due(at), "lists")
     # Not by a job: where cron flushes, there is no scheduler.
     oldest = at - timedelta(days=conf.get("HISTORY_DAYS"))
-    _attempt(lambda: FlushRun.forget_before(oldest), "geo_flush_runs_not_forgotten")
+    _attempt(lambda: FlushRun.forget_before(oldest), "runs")
 
 
-def _attempt(act: Callable[[], object], event_on_failure: str) -> None:
+def _attempt(act: Callable[[], object], part: str) -> None:
     try:
         act()
     except Exception as error:  # noqa: BLE001 - nothing that follows a flush may fail it
-        log.warning(event_on_failure, error=str(error))
+        log.warning("geo_after_flush_failed", part=part, error=str(error))

@@ -18,12 +18,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from geocache import countries
-from geocache.exceptions import InvalidAddress, ProviderError
+from geocache.exceptions import InvalidAddress
 from geocache.location import Location
 from geocache.lookup import lookup
 from geocache.models import Reason
-from geocache.providers import factory
 from geocache.providers.base import Source
+from geocache.providers.credits import Credits, current_sources
 
 if TYPE_CHECKING:
     from geocache.charts.bars import Bar
@@ -100,10 +100,36 @@ def reason_label(reason: str) -> str:
 @register.simple_tag
 def geo_sources() -> list[Source]:
     """Return what answers come from; nothing while the provider fails."""
-    try:
-        return factory.current().sources()
-    except ProviderError:
-        return []
+    return current_sources()
+
+
+@register.simple_tag
+def geo_credits(shown: Any = (), without: Iterable[Source] = ()) -> list[str]:
+    """Return the credits for what a page shows, each once.
+
+    ``shown`` are answers, rows, or texts of their ``source``, or one row; what is in use is always
+    thanked.
+    ``without``: sources whose credit the page has elsewhere.
+    """
+    several = [shown] if hasattr(shown, "source") else shown or ()
+    texts = [one if isinstance(one, str) else one.source for one in several]
+    found = [one.attribution for one in current_sources()] + Credits().of(texts)
+    said = {"", *(one.attribution for one in without or ())}
+    return [credit for credit in dict.fromkeys(found) if credit not in said]
+
+
+@register.filter
+def source_label(source: str) -> str:
+    """Return the ``source`` of an answer as people should read it."""
+    return Credits().shown(source)
+
+
+@register.filter
+def source_advice(source: Source) -> str:
+    """Return what to do about a database that is too old."""
+    from geocache.databases.advice import advice_for  # noqa: PLC0415 - commands import this module
+
+    return advice_for(source)
 
 
 @register.simple_tag

@@ -21,6 +21,7 @@ def geo_panel(context: template.RequestContext) -> dict[str, Any]:
     return {
         "may_view": True,
         "may_open_pages": not missing(user, VIEW_ADDRESSES),
+        "may_view_settings": user.has_perm("geocache.view_settingoverride"),
         "may_flush": user.has_perm("geocache.change_geocache"),
         "backlog": _backlog(),
         "last_flush": FlushRun.objects.order_by("-started_at").first(),

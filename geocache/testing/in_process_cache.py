@@ -55,7 +55,7 @@ class InProcessCache(EmbeddedCache):
         with self._lock, super()._transaction(new_count) as connection:
             yield connection
 
-    def _is_unused(self) -> bool:
+    def is_unused(self) -> bool:
         return False
 
     def _is_replaced(self) -> bool:

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any, Final
 from unittest import mock
 
-from geocache import addresses, signals
+from geocache import addresses, conf, signals
 from geocache.addresses import AddressLike, parse_address
 from geocache.cache import backends
 from geocache.cache.circuit_breaker import CircuitBreaker
@@ -37,6 +37,7 @@ STATES: Final = (
 )
 # Modules that ask whether an address is special, beside those of addresses that are reached for.
 ASKING: Final = (
+    "geocache.integrations.log_locations",
     "geocache.lookup.explain",
     "geocache.lookup.plan",
     "geocache.lookup.tiers",
@@ -66,6 +67,7 @@ def isolated(provider: OverrideProvider) -> Iterator[None]:
         storage = getattr(_imported(LIMITER), "ProcessStorage", None)
         _replace(stack, storage, "counts", Counter())
         _replace(stack, signals, "throttles", defaultdict(signals.throttles.default_factory))
+        stack.enter_context(_settings_of_the_file())
         stack.enter_context(_fresh_state())
         yield
 
@@ -103,6 +105,17 @@ def _old_rows_if_allowed(missing: network_cache.Public) -> dict[str, Location]:
         return network_cache.old_rows(missing)
     except recorder.FORBIDDEN:
         return {}
+
+
+@contextmanager
+def _settings_of_the_file() -> Iterator[None]:
+    """Leave out what the admin has changed, before this and meanwhile."""
+    kept = conf.overridden()
+    conf.override({})
+    try:
+        yield
+    finally:
+        conf.override(kept)
 
 
 def _imported(module: str) -> Any:

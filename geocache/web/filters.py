@@ -23,6 +23,7 @@ from geocache.models import (
     ImportSource,
     ListedAddress,
 )
+from geocache.providers.credits import Credits
 from geocache.text import strip_unprintable
 from geocache.web.pagination import ORDERS
 from geocache.web.widgets import LongSelect
@@ -206,7 +207,8 @@ class AddressFilter(QueryForm):
         """Ask the table what countries, sources and lists there are to choose from."""
         named = [(code, countries.name(code) or code) for code in GeoCache.countries()]
         self._offer("country", sorted(named, key=lambda pair: countries.sort_key(pair[1])))
-        self._offer("source", [(source, source) for source in GeoCache.sources()])
+        thanks = Credits()
+        self._offer("source", [(one, thanks.shown(one)) for one in GeoCache.sources()])
         names = ImportSource.objects.values_list("name", flat=True) if with_lists else ()
         self._offer("listed", [(name, name) for name in names])
 

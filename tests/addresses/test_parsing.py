@@ -145,10 +145,10 @@ def test_invalid_address__is_a_value_error_without_a_chain():
 @pytest.mark.parametrize("text", ["1", " ", "1.", ":", "a:"], ids=repr)
 def test_parse__refuses_ten_megabytes_at_once_and_in_few_words(parse, text):
     huge = text * (10_000_000 // len(text))
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(InvalidAddress) as refusal:
         parse(huge)
-    assert time.perf_counter() - started < 0.05
+    assert time.thread_time() - started < 0.05
     assert len(str(refusal.value)) < 80
 
 

@@ -64,4 +64,5 @@ def test_admin__knows_the_models_that_people_use():
     models = apps.get_app_config("geocache").get_models()
     ours = {model.__name__ for model in models if site.is_registered(model)}
     lists = {"Ban", "ImportRun", "ImportSource", "ListedAddress"}
-    assert ours == {"ApiToken", "FlushRun", "AnswerHistory", "GeoCache", "RejectedEntry", *lists}
+    others = {"ApiToken", "SettingOverride"}
+    assert ours == {"FlushRun", "AnswerHistory", "GeoCache", "RejectedEntry", *lists, *others}

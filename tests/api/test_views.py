@@ -179,9 +179,21 @@ def test_api__token_needs_no_csrf_token(program):
 # --- one address -----------------------------------------------------------------------------
 
 
+def test_lookup__names_whom_to_thank_for_each_answer(program, settings):
+    answers = {LONDON: {"source": "DBIP-City-Lite 2026-06-01", "city": "London"}}
+    use_dummy_provider(settings, answers=answers)
+    credit = "IP Geolocation by DB-IP (CC BY 4.0), https://db-ip.com"
+    assert program.get(ONE).json()["credit"] == credit
+    body = {"addresses": [LONDON, "8.8.8.8"]}
+    several = program.post("/api/lookup", body, content_type="application/json").json()
+    assert [one["credit"] for one in several["results"]] == [credit, ""]
+    text = program.post("/api/lookup", LONDON, content_type="text/plain").json()
+    assert text["results"][0]["credit"] == credit
+
+
 def test_lookup_one__gives_all_fields(program):
     answer = program.get(ONE).json()
-    assert set(answer) == set(a_location().to_plain())
+    assert set(answer) == {*a_location().to_plain(), "credit"}
     assert answer["address"] == LONDON
     assert answer["organization"] == "Test <Networks>"
     assert answer["found"] is True
@@ -455,6 +467,7 @@ def test_lookup_on__the_answer_of_that_day_with_its_span(program, provider):
     second = program.get(f"{ONE}?on=2026-05-01").json()
     until = "2026-01-07T12:00:00+00:00"
     assert first.json() == a_location().to_plain() | {
+        "credit": "",
         "on": "2026-01-03",
         "valid_from": "2026-01-02T12:00:00+00:00",
         "valid_until": until,

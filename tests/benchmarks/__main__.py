@@ -17,6 +17,7 @@ QUESTIONS = (
     "new_address",
     "flush",
     "middleware",
+    "scrape",
     "start",
     "memory",
     "growth",

@@ -27,6 +27,7 @@ def entry(text: str, score: float | None = None, comment: str = "") -> Entry:
 networks = st.one_of(st.ip_addresses().map(str), st.ip_addresses(network="10.0.0.0/24").map(str))
 
 
+@pytest.mark.slow
 @given(st.lists(networks, max_size=30))
 def test_write_entries__in_order_and_each_once(texts: list[str]) -> None:
     entries = [entry(text) for text in texts]

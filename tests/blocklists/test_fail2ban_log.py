@@ -93,7 +93,7 @@ def test_log__file_that_was_emptied_while_it_was_written_begins_with_nul() -> No
     ],
 )
 def test_log__line_of_a_megabyte_takes_no_time(text: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     found = list(LOG.read(TextSource(text), Options(allow_empty=True)))
-    assert time.monotonic() - started < 1
+    assert time.thread_time() - started < 1
     assert not any(isinstance(one, Element) for one in found)

@@ -213,6 +213,7 @@ def test_read__many_mutants_never_crash_nor_list_what_they_have_not(path: Path) 
         try_mutant(path, random.Random(seed))
 
 
+@pytest.mark.slow
 @example(words=["64:ff9b::"], between="")
 @example(words=["64:ff9b:1::909:909"], between="")
 @given(

@@ -617,6 +617,7 @@ def race(backend, location, prefix):
     return sum(int(won) for won, _ in results), sum(int(count) for _, count in results)
 
 
+@pytest.mark.any_services
 @pytest.mark.slow
 def test_embedded__four_processes_add_each_key_once_and_lose_no_count(tmp_path):
     directory = str(tmp_path / "cache")
@@ -634,6 +635,7 @@ def test_redis__four_processes_add_each_key_once_and_lose_no_count(redis_cache, 
     assert redis_cache.get("t") == 2000
 
 
+@pytest.mark.any_services
 @pytest.mark.slow
 def test_embedded__another_process_sees_what_this_one_wrote(embedded, tmp_path):
     embedded.set("a", "from here", timeout=None)
@@ -676,6 +678,7 @@ def start(code, embedded):
     )
 
 
+@pytest.mark.any_services
 @pytest.mark.slow
 def test_embedded__killed_in_the_middle_of_writes_it_keeps_what_it_said(embedded):
     writing = """
@@ -719,6 +722,7 @@ FORKING = """
 """
 
 
+@pytest.mark.any_services
 @pytest.mark.slow
 def test_embedded__children_of_a_fork_have_connections_of_their_own(embedded):
     assert start(FORKING, embedded).communicate(timeout=60)[0] == "[0, 0, 0, 0] 4400\n"
@@ -737,6 +741,7 @@ ORPHAN = """
 """
 
 
+@pytest.mark.any_services
 @pytest.mark.slow
 def test_embedded__what_a_child_writes_after_its_parent_s_end_is_kept(tmp_path):
     # No other connection, so that the parent's is the last one that SQLite knows of.
@@ -747,6 +752,7 @@ def test_embedded__what_a_child_writes_after_its_parent_s_end_is_kept(tmp_path):
     assert backend.get_many(["a", "b", "c"]) == {"a": "x", "b": "x", "c": "x"}
 
 
+@pytest.mark.any_services
 @pytest.mark.slow
 def test_embedded__a_process_that_ends_leaves_no_connection_unclosed(embedded):
     ending = """
@@ -759,6 +765,7 @@ def test_embedded__a_process_that_ends_leaves_no_connection_unclosed(embedded):
     assert start(ending, embedded).communicate(timeout=60)[0] == ""
 
 
+@pytest.mark.any_services
 @pytest.mark.slow
 def test_embedded__many_processes_open_a_new_one_at_once(embedded, tmp_path):
     opening = """

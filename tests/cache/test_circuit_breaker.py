@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from geocache import counters
 from geocache.cache import circuit_breaker
 from geocache.cache.circuit_breaker import CircuitBreaker
 from geocache.exceptions import CacheSilent, ProviderError
@@ -14,6 +15,9 @@ class Clock:
 
     def monotonic(self) -> float:
         return self.now
+
+    def time(self) -> float:
+        return 1_000_000 + self.now
 
 
 @pytest.fixture
@@ -79,3 +83,21 @@ def test_breaker__says_what_it_was_told_to_say(clock: Clock) -> None:
     clock.now += 5
     with one.guard():
         pass
+
+
+def test_record_failure__one_opening_is_counted_for_all_that_waited(clock: Clock) -> None:
+    one = CircuitBreaker(slow_seconds=0.5, open_seconds=5, name="a service")
+    openings, open_until = (
+        (name, "a service") for name in (counters.BREAKER_OPENINGS, counters.BREAKER_OPEN_UNTIL)
+    )
+    started = clock.now
+    clock.now += 1
+    for _ in range(3):
+        one.record_failure(started)
+    assert counters.totals() == {openings: 1}
+    assert counters.marks() == {open_until: 1_000_006}
+    clock.now += 10
+    one.record_failure(clock.now - 1)
+    assert counters.totals() == {openings: 2}
+    one.record_failure(clock.now - 0.1)
+    assert counters.totals() == {openings: 2}

@@ -161,6 +161,7 @@ def test_problem_of__leaves_no_key(tmp_path: Path, kind: type[Cache]) -> None:
     assert count == 0
 
 
+@pytest.mark.slow
 def test_problem_of__a_killed_probe_leaves_keys_for_a_minute(tmp_path: Path) -> None:
     backend = DeletingNothing(str(tmp_path), {})
 

@@ -102,6 +102,18 @@ def test_update__unpacks(
     assert (folder / "city.mmdb").read_bytes() == database
 
 
+@pytest.mark.parametrize("is_on", [True, False])
+@pytest.mark.usefixtures("held")
+def test_update__previous_one_that_its_licence_wants_gone(
+    service: Service, folder: Path, tmp_path: Path, use: Callable[..., None], *, is_on: bool
+) -> None:
+    use(LICENCE_CLEANUP=is_on)
+    service.put(PATH, a_database(tmp_path, NEWER))
+    assert update().status == INSTALLED
+    # That of 2025 was GeoLite.
+    assert (folder / "city.mmdb.previous").exists() is not is_on
+
+
 @pytest.mark.usefixtures("held")
 def test_update__keeps_the_previous_one(service: Service, folder: Path, tmp_path: Path) -> None:
     service.put(PATH, a_database(tmp_path, NEWER))

@@ -166,6 +166,9 @@ def dripping(context: ssl.SSLContext | None = None) -> Iterator[str]:
     try:
         yield f"{'https' if context else 'http'}://127.0.0.1:{server.getsockname()[1]}/a"
     finally:
+        with suppress(OSError):
+            # Closing alone does not wake the thread that accepts, if no client has connected.
+            server.shutdown(socket.SHUT_RDWR)
         server.close()
         thread.join()
 

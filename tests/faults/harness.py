@@ -45,13 +45,13 @@ class Report:
 def run(pair: str, folder: Path, *, seconds: float, seed: int, is_broken: bool) -> Report:
     """Run the crew on the scratch folder, database and cache of the environment."""
     random.seed(seed)
-    _in_child(folder, call_command, "migrate", verbosity=0)
+    in_child(folder, call_command, "migrate", verbosity=0)
     crew = Crew(folder, seed, int(seconds) + GRACE_SECONDS, _members(folder, is_broken=is_broken))
     try:
         _strike_until(crew, time.monotonic() + seconds)
     finally:
         crew.end()
-    found = _in_child(folder, outcome.judge, folder)
+    found = in_child(folder, outcome.judge, folder)
     kills = crew.kills + _killed_at_steps(folder)
     return Report(
         pair=pair,
@@ -98,7 +98,7 @@ def _killed_at_steps(folder: Path) -> Counter[str]:
     return Counter(path.read_text().splitlines() if path.exists() else ())
 
 
-def _in_child(folder: Path, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+def in_child(folder: Path, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Return what ``work`` returns in another process: this one forks, and holds no connection."""
     receiver, sender = FORK.Pipe(duplex=False)
 

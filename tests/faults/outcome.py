@@ -64,6 +64,20 @@ def judge(folder: Path) -> Verdict:
     )
 
 
+def changed_answers(folder: Path) -> list[str]:
+    """Return the addresses of which the table says something else than a visitor was told."""
+    found = []
+    for chunk in faults_ledger.told(folder):
+        rows = GeoCache.objects.filter(address__in=chunk)
+        now = {row.address: row.to_location().to_plain() for row in rows.iterator()}
+        found += [
+            address
+            for address, fields in chunk.items()
+            if address in now and {name: now[address][name] for name in fields} != fields
+        ]
+    return found
+
+
 def notes(folder: Path) -> Counter[str]:
     """Return how often the processes have logged which warning or error."""
     text = (folder / "log").read_text(errors="replace")
@@ -83,7 +97,7 @@ def _flush_all() -> int:
 
 def _stored(addresses: set[str]) -> dict[str, int]:
     rows = GeoCache.objects.filter(address__in=addresses)
-    return {row.address: faults_ledger.microseconds(row.to_location()) for row in rows.iterator()}
+    return {row.address: faults_ledger.microseconds(row.resolved_at) for row in rows.iterator()}
 
 
 def _records() -> Iterator[str]:

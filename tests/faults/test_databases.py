@@ -99,7 +99,7 @@ def test_postgres__away_for_a_while_under_load_then_the_backlog_arrives_in_round
         proxy.mend()
         round_count = _rounds_until_nothing_is_left()
 
-    assert events(logs).count("geo_cache_flush_failed") == 4
+    assert events(logs).count("geo_job_failed") == 4
     assert "geo_cache_written_through" not in events(logs)
     assert len(answered) > 2000
     assert round_count <= 5
@@ -296,7 +296,7 @@ def test_both_down__lookups_answer_say_so_and_record_it_when_one_is_back(
         lookup.lookup("30.0.0.1")
 
     unrecorded = [entry for entry in logs if entry["event"] == "geo_answers_unrecorded"]
-    assert [(entry["answers"], entry["log_level"]) for entry in unrecorded] == [(20, "error")]
+    assert [(entry["kept"], entry["log_level"]) for entry in unrecorded] == [(20, "error")]
     assert stored() == {*given, "30.0.0.1"}
 
 

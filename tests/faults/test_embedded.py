@@ -299,7 +299,7 @@ def test_embedded__bytes_flipped_in_its_file_loses_nothing_that_can_be_read(shar
     damaged = [entry for entry in logs if entry["event"] == "geo_cache_damaged"]
     assert len(damaged) <= 1
     if damaged:
-        assert Path(damaged[0]["put_aside"]).exists()
+        assert Path(damaged[0]["path"]).exists()
 
 
 def test_embedded__a_file_that_is_no_database_is_put_aside() -> None:

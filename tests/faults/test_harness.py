@@ -40,7 +40,7 @@ def run(*arguments: str) -> tuple[int, dict[str, Any]]:
 def test_harness__nothing_that_was_acknowledged_is_lost(name: str) -> None:
     require_servers(name)
 
-    code, report = run("--pair", name, "--minutes", "0.1")
+    code, report = run("--pair", name, "--minutes", "0.06")
 
     found = report["verdict"]
     bad = ("lost", "outdated", "duplicated", "rejected", "pending", "left_over")

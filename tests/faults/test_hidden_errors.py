@@ -32,7 +32,7 @@ def test_lookup__is_written_through_and_the_log_says_why(settings: Any) -> None:
         assert lookup("81.2.69.142").source == "Dummy 1"
 
     assert GeoCache.objects.count() == 1
-    (reason,) = [log["reason"] for log in logs if log["event"] == "geo_cache_written_through"]
+    (reason,) = [log["error"] for log in logs if log["event"] == "geo_cache_written_through"]
     assert "hides its errors (IGNORE_EXCEPTIONS)" in reason
 
 

@@ -44,15 +44,18 @@ def test_keys__after_a_churn_of_processes_are_entries_counter_head_and_seals(
         flush_dirty()
         left = kinds(client)
         seals = list(client.scan_iter(match="*:r:*", count=1000))
+        owners = list(client.scan_iter(match="*:o:*", count=1000))
 
         assert GeoCache.objects.count() == WRITERS
         once = {"t", "f", "h", "w", "n"}
-        assert set(left) == {"e", "r", *once}
+        assert set(left) == {"e", "r", "o", *once}
         assert left["e"] == WRITERS
         assert {left[name] for name in once} == {1}
         assert left["r"] <= WRITERS
+        assert left["o"] <= WRITERS
         assert {client.get(key) for key in seals} == {segments.SEAL.encode()}
-        assert all(0 < client.ttl(key) <= segments.SEAL_SECONDS for key in seals)
+        terms = [client.ttl(key) for key in (*seals, *owners)]
+        assert all(0 < seconds <= segments.SEAL_SECONDS for seconds in terms)
 
 
 def test_keys__after_a_lost_counter_no_record_stays_behind(tmp_path: Path, settings: Any) -> None:

@@ -39,7 +39,7 @@ def test_overload__beyond_the_limit_answers_are_written_through_and_none_is_lost
 
     assert GeoCache.objects.count() == 40
     assert len(said) == 1
-    assert "the backlog is over its limit" in said[0]["reason"]
+    assert "the backlog is over its limit" in said[0]["error"]
     flush_dirty()
     assert GeoCache.objects.count() == 50
 

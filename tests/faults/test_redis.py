@@ -263,7 +263,7 @@ def test_redis__one_deleted_record_is_counted_and_repaired_by_its_live_writer(in
     journal_one("30.0.0.1")
     flush_dirty()
 
-    lost = [entry["records"] for entry in logs if entry["event"] == "geo_journal_records_lost"]
+    lost = [entry["lost_records"] for entry in logs if entry["event"] == "geo_journal_records_lost"]
     assert lost == [1]
     assert stored() == {*addresses(4), "30.0.0.1"}
 

@@ -1,14 +1,17 @@
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from celery import Celery
+from celery.beat import Scheduler
 
-from geocache import jobs
+from geocache import conf, jobs
 from geocache.integrations import celery as integration
 from geocache.journal import writer
 from geocache.models import GeoCache, JobRun
@@ -46,12 +49,55 @@ def test_task__returns_the_report() -> None:
 def test_beat_schedule__is_that_of_the_settings(settings: Any) -> None:
     settings.GEOCACHE = {**settings.GEOCACHE, "FLUSH_INTERVAL_SECONDS": 30, "RETENTION_DAYS": 9}
     schedule = integration.beat_schedule(queue="slow")
-    assert set(schedule) == {FLUSH, "geo_prune", "geo_prune_history"}
-    assert schedule[FLUSH] == {
-        "task": "geocache.geo_cache_flush",
-        "schedule": 30.0,
-        "options": {"expires": 30.0, "time_limit": 360, "queue": "slow"},
-    }
+    assert set(schedule) == {job.id for job in jobs.JOBS}
+    entry = schedule[FLUSH]
+    assert entry["task"] == "geocache.geo_cache_flush"
+    assert entry["schedule"].run_every == timedelta(seconds=30)
+    assert entry["options"] == {"expires": 30.0, "time_limit": 360, "queue": "slow"}
+
+
+@pytest.fixture
+def beat(app: Celery) -> Scheduler:
+    app.conf.beat_schedule = integration.beat_schedule(queue="slow")
+    return Scheduler(app)
+
+
+def test_job_schedule__follows_a_setting_that_is_changed_while_beat_runs(beat: Scheduler) -> None:
+    conf.override({"FLUSH_INTERVAL_SECONDS": 3600, "FLUSH_TIME_LIMIT_SECONDS": 60})
+    entry = beat.schedule[FLUSH]
+    entry.last_run_at = entry.default_now() - timedelta(seconds=100)
+    assert entry.is_due() == (False, integration.CHECK_SECONDS)
+    conf.override({"FLUSH_INTERVAL_SECONDS": 60, "FLUSH_TIME_LIMIT_SECONDS": 1000})
+    assert entry.is_due() == (True, integration.CHECK_SECONDS)
+    assert entry.options == {"expires": 60.0, "time_limit": 1300, "queue": "slow"}
+
+
+def test_job_schedule__job_that_is_switched_on_while_beat_runs_is_sent(beat: Scheduler) -> None:
+    entry = beat.schedule["geo_prune"]
+    entry.last_run_at = entry.default_now() - timedelta(days=2)
+    assert not entry.is_due().is_due
+    conf.override({"RETENTION_DAYS": 30})
+    assert entry.is_due().is_due
+
+
+def test_job_schedule__beat_asks_each_again_within_seconds(beat: Scheduler) -> None:
+    assert beat.tick() <= integration.CHECK_SECONDS
+
+
+def test_job_schedule__is_kept_in_the_schedule_file_of_beat(beat: Scheduler) -> None:
+    entry = pickle.loads(pickle.dumps(beat.schedule[FLUSH]))
+    assert entry == beat.schedule[FLUSH]
+    conf.override({"FLUSH_INTERVAL_SECONDS": 7})
+    assert entry.schedule.run_every == timedelta(seconds=7)
+    assert not entry.is_due().is_due
+    assert entry.options["expires"] == 7.0
+
+
+def test_job_schedule__options_of_the_project_count_before_ours(app: Celery) -> None:
+    app.conf.beat_schedule = integration.beat_schedule(time_limit=5)
+    entry = Scheduler(app).schedule[FLUSH]
+    entry.is_due()
+    assert entry.options["time_limit"] == 5
 
 
 def test_integration__without_celery_is_one_clear_line() -> None:

@@ -70,4 +70,4 @@ def test_jobs__each_is_a_function_by_its_path() -> None:
     for job in jobs.JOBS:
         assert getattr(jobs, job.id).__doc__
         assert job.id in jobs.__all__
-    assert len(jobs.JOBS) == 7
+    assert len(jobs.JOBS) == 8

@@ -14,9 +14,10 @@ from geocache.exceptions import FlushError, ImportBusy, MeteredProvider
 from geocache.jobs import held, work
 from geocache.jobs.work import Outcome, Work
 from geocache.journal import writer
-from geocache.models import GeoCache, JobRun
+from geocache.models import GeoCache, JobRun, SettingOverride
 from tests.factories import many_locations
 from tests.support import processes
+from tests.support.assertions import no_database_write
 
 PRUNE = "geo_prune_history"
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -82,7 +83,8 @@ def test_run__known_error_is_one_event_and_a_report(
     said = " ".join(str(error).split())
     with capture_logs() as events:
         report = jobs.geo_prune_history()
-    assert events == [{"event": f"{PRUNE}_failed", "error": said, "log_level": "error"}]
+    failed = {"event": "geo_job_failed", "job": PRUNE, "error": said, "log_level": "error"}
+    assert events == [failed | {"help": "docs/troubleshooting.md#job-failed"}]
     assert (report["status"], report["error"]) == ("failed", said)
     assert (JobRun.of(PRUNE).status, JobRun.of(PRUNE).error) == ("failed", said)
 
@@ -114,14 +116,21 @@ def test_run__defect_is_raised_noted_and_frees_the_lease(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_run__connection_that_is_too_old_is_closed_before_and_after() -> None:
+def test_run__connection_that_is_too_old_is_closed_before_and_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     JobRun.of(PRUNE)
     connection.close_at = time.monotonic() - 1
     old = connection.connection
     jobs.geo_prune_history()
     assert connection.connection is not old
-    connection.close_at = time.monotonic() - 1
-    jobs.geo_prune()
+
+    def grow_old(_: Work) -> Outcome:
+        connection.close_at = time.monotonic() - 1
+        return Outcome()
+
+    work_as(monkeypatch, grow_old)
+    jobs.geo_prune_history()
     assert connection.connection is None
 
 
@@ -138,8 +147,9 @@ def test_run__job_that_does_not_exist() -> None:
 
 
 @pytest.mark.django_db
-def test_run__job_that_is_off_writes_nothing(django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(0):
+def test_run__job_that_is_off_writes_nothing() -> None:
+    # Whether it is off says the table of changed settings.
+    with no_database_write(max_queries=1):
         report = jobs.geo_prune()
     assert (report["status"], report["error"]) == ("disabled", "the settings do not want it")
 
@@ -283,3 +293,11 @@ def test_run__of_another_machine_that_was_killed_frees_the_job_when_its_lease_la
     assert jobs.geo_prune_history()["error"].startswith("elsewhere, process 4711 runs it")
     JobRun.objects.update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
     assert jobs.geo_prune_history()["status"] == "done"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_run__reads_what_was_changed_before_it_begins() -> None:
+    SettingOverride.objects.create(name="RETENTION_DAYS", value=30, changed_at=NOON)
+    assert jobs.geo_prune()["status"] == "done"
+    SettingOverride.objects.all().delete()
+    assert jobs.geo_prune()["status"] == "disabled"

@@ -61,7 +61,7 @@ def test_geo_cache_flush__outlives_a_failure_of_the_statistics(
     writer.append(many_locations(3))
     jobs.geo_cache_flush()
     assert GeoCache.objects.count() == 3
-    assert names(events) == ["geo_cache_flush_ran", "geo_statistics_failed"]
+    assert names(events) == ["geo_cache_flush_ran", "geo_after_flush_failed"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -79,6 +79,7 @@ def test_geo_cache_flush__says_when_it_timed_out(
         "event": "geo_cache_flush_timed_out",
         "flushed": 64,
         "pending": 66,
+        "help": "docs/troubleshooting.md#journal-backlog",
         "log_level": "warning",
     }
 
@@ -97,7 +98,7 @@ def test_geo_cache_flush__says_when_answers_wait_for_more_than_three_intervals(
 
     assert events[-1]["event"] == "geo_cache_backlog_is_old"
     assert events[-1]["pending"] == 66
-    assert 200 <= events[-1]["waited_seconds"] < 210
+    assert 200 <= events[-1]["seconds"] < 210
 
 
 @pytest.mark.django_db(transaction=True)
@@ -112,7 +113,7 @@ def test_geo_cache_flush__failure_is_told_before_the_age_of_what_waits(
 
     jobs.geo_cache_flush()
 
-    assert names(events) == ["geo_cache_flush_failed", "geo_cache_backlog_is_old"]
+    assert names(events) == ["geo_job_failed", "geo_cache_backlog_is_old"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -126,7 +127,9 @@ def test_geo_cache_flush__failure_is_one_event_and_no_exception(
 
     jobs.geo_cache_flush()
 
-    assert names(events) == ["geo_cache_flush_failed"]
+    assert names(events) == ["geo_job_failed"]
+    assert events[0]["job"] == FLUSH
+    assert events[0]["help"] == "docs/troubleshooting.md#flush-failed"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -183,6 +186,7 @@ def test_geo_database_update__says_what_came_and_what_did_not(
             "event": "geo_database_update_failed",
             "database": "asn",
             "error": "no such database",
+            "help": "docs/troubleshooting.md#update-failed",
             "log_level": "error",
         },
         {
@@ -201,8 +205,8 @@ def test_geo_database_update__says_what_came_and_what_did_not(
     ("error", "status", "expected"),
     [
         (UpdateBusy("another"), "busy", []),
-        (UpdateError("half an account"), "failed", ["geo_database_update_failed"]),
-        (OSError("no space"), "failed", ["geo_database_update_failed"]),
+        (UpdateError("half an account"), "failed", ["geo_job_failed"]),
+        (OSError("no space"), "failed", ["geo_job_failed"]),
     ],
 )
 def test_geo_database_update__failure_is_logged(
@@ -231,7 +235,7 @@ def test_geo_refresh__says_what_it_did(events: list[Any], settings: Any) -> None
     assert names(events) == ["geo_refresh_ran"]
     provider.version, provider.is_failing = "2", True
     jobs.geo_refresh()
-    assert names(events)[1:] == ["geo_refresh_failed"]
+    assert names(events)[1:] == ["geo_job_failed"]
     provider.is_metered = True
     jobs.geo_refresh()
     assert len(events) == 2
@@ -250,7 +254,7 @@ def test_geo_prune__says_what_it_did(events: list[Any], settings: Any) -> None:
     a_row(resolved_at=datetime.now(UTC) - timedelta(days=400))
     provider.build = no_build  # type: ignore[method-assign]
     jobs.geo_prune()
-    assert names(events)[1:] == ["geo_prune_failed"]
+    assert names(events)[1:] == ["geo_job_failed"]
 
 
 def no_build() -> str:
@@ -266,10 +270,32 @@ def test_geo_import__says_what_it_did(events: list[Any], settings: Any, tmp_path
     settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_SOURCES": sources}
     jobs.geo_import()
     jobs.geo_import()
-    ran = {"event": "geo_import_ran", "list": "good", "appeared": 2, "left": 0, "bad": 0}
+    ran = {"event": "geo_import_ran", "list": "good", "added": 2, "removed": 0, "bad": 0}
     assert events[0] == ran | {"log_level": "info"}
     assert names(events[1:]) == ["geo_import_failed"]
     assert events[1]["error"] == f"{str(bad)!r} cannot be read: No such file or directory"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_geo_licence__says_what_it_did(events: list[Any], settings: Any) -> None:
+    use_dummy_provider(settings)
+    settings.GEOCACHE = {**settings.GEOCACHE, "LICENCE_CLEANUP": True}
+    a_row(source="GeoLite2-City 2026-01-01")
+    report = jobs.geo_licence()
+    jobs.geo_licence()
+    counts = {"refreshed": 1, "removed": 0, "history": 1, "rejected": 0, "files": 0}
+    assert report["detail"] == counts | {"is_complete": True}
+    logged = {
+        "event": "geo_licence_ran",
+        "log_level": "info",
+        "resolved": 1,
+        "pruned": 0,
+        "history_removed": 1,
+        "rejected_removed": 0,
+        "files_removed": 0,
+        "is_complete": True,
+    }
+    assert events == [logged]
 
 
 def test_jobs__those_of_the_settings_can_be_switched_off(settings: Any) -> None:
@@ -279,7 +305,8 @@ def test_jobs__those_of_the_settings_can_be_switched_off(settings: Any) -> None:
 
     always = {FLUSH, "geo_prune_history"}
     assert ids() == always
-    assert ids(UPDATE_DAYS=7) == {*always, "geo_database_update"}
+    assert ids(LICENCE_CLEANUP=True) == {*always, "geo_licence"}
+    assert ids(LICENCE_CLEANUP=False, UPDATE_DAYS=7) == {*always, "geo_database_update"}
     # Nobody would read what it fetches.
     assert ids(DATABASES=["/srv/city.mmdb"]) == always
     assert ids(REFRESH_TIME_LIMIT_SECONDS=60) == {*always, "geo_refresh"}
@@ -316,7 +343,7 @@ def test_geo_bans__failure_is_an_event_and_a_busy_lock_is_none(
     use_action(settings, RecordingAction)
     RecordingAction.fails_at = 0
     jobs.geo_bans()
-    assert [one["event"] for one in events] == ["geo_bans_failed"]
+    assert [(one["event"], one["job"]) for one in events] == [("geo_job_failed", "geo_bans")]
     assert events[0]["error"] == "the jail is closed"
     with exclusive_lock(conf.var_dir() / ".bans.lock", busy=BanError("busy")):
         jobs.geo_bans()

@@ -556,6 +556,28 @@ def test_append__journals_again_what_a_flush_did_not_see_when_it_passed() -> Non
     assert addresses(all_records(first=number + 1)) == {*given, a_location().address}
 
 
+def test_append__journals_again_what_another_writer_replaced_in_a_restored_cache() -> None:
+    lost, other, new = many_locations(3)
+    writer.append([lost])
+    number, backend = reader.last_ticket(), backends.current()
+    # Restored to a state from before, in which another process takes the same number and adds as
+    # many records.
+    backend.delete_many(
+        [journal_segments.record_key(number, 0), journal_segments.owner_key(number)]
+    )
+    backend.incr(journal_segments.key(journal_segments.Name.TICKET), -1)
+    writer.Writer().append(dump_locations([other]))
+    assert passed(is_sealed=True) == number
+    reader.publish(reader.Position(number))
+    writer.process_writer.open_segments.clear()
+
+    with capture_logs() as logs:
+        writer.append([new])
+
+    assert [entry["event"] for entry in logs] == ["geo_journal_repaired"]
+    assert addresses(all_records(first=number + 1)) == {lost.address, new.address}
+
+
 @pytest.mark.parametrize("count", [1, 63, 64, 65])
 def test_append__sees_no_loss_in_what_a_flush_has_passed(count: int) -> None:
     for location in many_locations(count):

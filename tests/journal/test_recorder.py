@@ -71,7 +71,7 @@ def test_record__without_cache_and_database_keeps_answers_and_says_how_many(away
     flush_dirty()
 
     assert logs[0]["event"] == "geo_answers_unrecorded"
-    assert logs[0]["answers"] == 5
+    assert logs[0]["kept"] == 5
     assert addresses() == {one.address for one in many_locations(5)} | {"30.0.0.1"}
 
 

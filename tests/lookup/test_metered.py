@@ -135,6 +135,7 @@ def test_resolve__a_provider_that_names_no_network_may_fail(settings, tally, mon
     assert all(lookup_many([LONDON, NEIGHBOUR]).values())
 
 
+@pytest.mark.slow
 def test_resolve__a_row_is_not_good_for_longer_when_it_becomes_a_hot_entry(settings, tally):
     settings.GEOCACHE = {**settings.GEOCACHE, "ROW_TTL_SECONDS": 2}
     use_tallying_provider(settings, tally)
@@ -307,6 +308,7 @@ def test_resolve__who_has_waited_long_enough_pays_for_nothing(settings, tally, m
     assert asked(tally) == []
 
 
+@pytest.mark.slow
 def test_resolve__a_slow_answer_is_waited_for_and_paid_for_once(settings, tally):
     use_tallying_provider(settings, tally, seconds=3.2)
     with ThreadPoolExecutor(2) as pool:

@@ -562,7 +562,7 @@ def test_lookup__without_journal_and_database_answers_and_says_what_is_lost(monk
     monkeypatch.setattr("geocache.journal.table_writer.write", away)
     with capture_logs() as logs:
         assert lookup_many([LONDON, MOSCOW_V6])[LONDON].city == "London"
-    assert [(entry["event"], entry.get("answers")) for entry in logs] == [
+    assert [(entry["event"], entry.get("kept")) for entry in logs] == [
         ("geo_answers_unrecorded", 2),
     ]
 

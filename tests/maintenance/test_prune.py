@@ -17,6 +17,7 @@ from geocache.maintenance.resolve_again import resolve_again
 from geocache.models import GeoCache
 from geocache.providers import factory
 from geocache.providers.dummy import DummyProvider
+from geocache.setting_bounds import MAX_DAYS
 from tests.factories import LONDON, MOSCOW_V6, a_location, a_row, many_locations, use_dummy_provider
 from tests.support.processes import start_script
 
@@ -237,14 +238,14 @@ def test_prune__killed_leaves_whole_batches_and_the_next_one_goes_on() -> None:
 # --- the setting -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("days", [-1, "30", 1.5, None, True, prune.MAX_DAYS + 1])
+@pytest.mark.parametrize("days", [-1, "30", 1.5, None, True, MAX_DAYS + 1])
 def test_retention_days__refuses_what_is_no_number_of_days(settings: Any, days: object) -> None:
     settings.GEOCACHE = {**settings.GEOCACHE, "RETENTION_DAYS": days}
     with pytest.raises(ImproperlyConfigured, match="RETENTION_DAYS"):
         prune.retention_days()
 
 
-@pytest.mark.parametrize("days", [0, 1, prune.MAX_DAYS])
+@pytest.mark.parametrize("days", [0, 1, MAX_DAYS])
 def test_retention_days__is_the_setting(settings: Any, days: int) -> None:
     settings.GEOCACHE = {**settings.GEOCACHE, "RETENTION_DAYS": days}
     assert prune.retention_days() == days

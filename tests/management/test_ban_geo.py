@@ -119,3 +119,13 @@ def test_ban_geo__another_process_is_banning(monkeypatch: pytest.MonkeyPatch) ->
 def test_ban_geo__end_all_and_dry_run_are_one_too_many() -> None:
     with pytest.raises(CommandError, match="not allowed with argument"):
         ban_geo("--end-all", "--dry-run")
+
+
+def test_ban_geo__where_bans_are_switched_off_ends_them(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "BANS_ENABLED": False}
+    off = "Bans are switched off: BANS_ENABLED is False."
+    assert ban_geo("--dry-run").startswith(f"{off}\n0 would be banned.\n2 bans would end: 1.1.1.1")
+    assert ban_geo() == f"{off} 2 bans ended.\n"
+    assert RecordingAction.asked == [("unban", ["1.1.1.1", "2.2.2.2"])]
+    assert not Ban.objects.exists()
+    assert ban_geo("--end-all") == f"0 bans ended. {off}\n"

@@ -1,4 +1,6 @@
 import errno
+import io
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,8 +9,11 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError
 
-from geocache.exceptions import ProviderError
+from geocache import conf
+from geocache.exceptions import CacheUnusable, NotVerifiedYet, ProviderError
+from geocache.log_events import TROUBLESHOOTING as PAGE
 from geocache.management.base_command import ShellCommand
+from geocache.models import SettingOverride
 
 
 class Failing(ShellCommand):
@@ -26,10 +31,18 @@ class Failing(ShellCommand):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (ProviderError("no file"), "no file"),
+        (ProviderError("no file"), f"no file (see {PAGE}#provider-failed)"),
+        (NotVerifiedYet("soon"), "soon"),
+        (CacheUnusable("full"), f"full (see {PAGE}#cache-unusable)"),
         (ImproperlyConfigured("no such setting"), "no such setting"),
-        (OperationalError("locked\nfor good"), "the database cannot be used: locked"),
-        (InterfaceError("closed"), "the database cannot be used: closed"),
+        (
+            OperationalError("locked\nfor good"),
+            f"the database cannot be used: locked (see {PAGE}#database-unavailable)",
+        ),
+        (
+            InterfaceError("closed"),
+            f"the database cannot be used: closed (see {PAGE}#database-unavailable)",
+        ),
         (OSError(errno.EACCES, "Permission denied", "x"), "[Errno 13] Permission denied: 'x'"),
     ],
 )
@@ -64,3 +77,30 @@ def test_shell_command__ctrl_c_behind_the_work_is_130(monkeypatch: pytest.Monkey
 def test_shell_command__help_keeps_the_lines_of_the_examples() -> None:
     text = Failing(ValueError()).create_parser("manage.py", "failing").format_help()
     assert "examples:\n  manage.py failing\n      or not\n" in text
+
+
+class Reading(ShellCommand):
+    help = "Say what counts."
+
+    def handle(self, **_: Any) -> None:
+        self.stdout.write(str(conf.get("HISTORY_DAYS")))
+
+
+class ReadingTheCache(Reading):
+    needs_database = False
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("command", [Reading, ReadingTheCache])
+def test_shell_command__reads_what_the_admin_has_changed(command: type[Reading]) -> None:
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    SettingOverride.objects.create(name="HISTORY_DAYS", value=5, changed_at=at)
+    output = io.StringIO()
+    call_command(command(), stdout=output)
+    assert output.getvalue().strip() == "5"
+
+
+def test_shell_command__runs_where_the_database_may_not_be_asked() -> None:
+    output = io.StringIO()
+    call_command(Reading(), stdout=output)
+    assert output.getvalue().strip() == str(conf.DEFAULTS["HISTORY_DAYS"])

@@ -257,7 +257,7 @@ def test_demo_geo__serves_until_a_signal_and_leaves_nothing_behind(
     assert len(children) == 2
     # On a busy machine the pages are there before the scheduler is.
     assert process.stderr
-    assert any("geo_cache_flush_scheduled" in line for line in process.stderr)
+    assert any("geo_job_scheduled" in line for line in process.stderr)
     process.send_signal(number)
     rest, err = process.communicate(timeout=60)
     assert rest.endswith("Stopped.\n")

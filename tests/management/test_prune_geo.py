@@ -56,6 +56,28 @@ def test_prune_geo__rows_are_kept_for_ever_unless_somebody_says_for_how_long() -
     assert GeoCache.objects.count() == 4
 
 
+def test_prune_geo__licence_says_what_would_go_and_then_removes_it() -> None:
+    old = "GeoLite2-City 2026-01-01"
+    GeoCache.objects.upsert(many_locations(2, resolved_at=datetime.now(UTC), source=old))
+    counts = json.loads(pruned("--licence", "--dry-run", "--json"))
+    assert counts == {
+        "would_refresh_or_remove": 2,
+        "would_remove_history": 0,
+        "would_remove_rejected": 0,
+        "would_remove_files": 0,
+    }
+    assert pruned("--licence", "--dry-run").startswith("2 rows would be refreshed, or removed")
+    assert GeoCache.objects.filter(source=old).count() == 2
+    assert pruned("--licence").startswith("2 rows refreshed, 0 removed; 2 history entries")
+    assert not GeoCache.objects.filter(source=old).exists()
+    assert json.loads(pruned("--licence", "--json"))["is_complete"] is True
+
+
+def test_prune_geo__licence_has_its_own_days() -> None:
+    with pytest.raises(CommandError, match=r"^--days does not go with --licence"):
+        pruned("--licence", "--days", "3")
+
+
 def test_prune_geo__time_limit_that_leaves_some_is_75(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prune, "BATCH_ROWS", 1)
     with pytest.raises(CommandError, match="run it again") as raised:

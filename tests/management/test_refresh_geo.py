@@ -61,5 +61,5 @@ def test_refresh_geo__refuses_a_limit(text: str) -> None:
 def test_refresh_geo__failing_provider_is_one_line(settings: Any) -> None:
     use_dummy_provider(settings, is_failing=True)
     a_row()
-    with pytest.raises(CommandError, match=r"^the dummy provider was told to fail$"):
+    with pytest.raises(CommandError, match=r"^the dummy provider was told to fail \(see docs"):
         refreshed()

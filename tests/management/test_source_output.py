@@ -18,6 +18,16 @@ def test_describe_source__an_old_one_is_called_old() -> None:
     lines = describe_source(built(2525)).splitlines()
     assert lines[0].endswith("2,525 days old")
     assert "OLD" in lines[1]
+    assert lines[2] == "Replace it with a newer one."
+
+
+def test_describe_source__one_that_its_licence_no_longer_allows() -> None:
+    built_at = datetime.now(UTC) - timedelta(days=31)
+    said = describe_source(Source(name="GeoLite2-City", built_at=built_at)).splitlines()
+    assert said[1:] == [
+        "The GeoLite EULA does not allow its use for longer than 30 days.",
+        "Replace it with a newer one.",
+    ]
 
 
 def test_describe_source__a_service_has_no_age() -> None:

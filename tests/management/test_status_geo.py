@@ -9,9 +9,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from geocache.bans import apply as bans
 from geocache.journal import writer
 from geocache.lookup import lookup
-from geocache.models import Ban, FlushRun, ImportRun, ImportSource, SchedulerLease
+from geocache.models import Ban, FlushRun, ImportRun, ImportSource, SchedulerLease, SettingOverride
 from tests.factories import LONDON, a_location, a_row, use_dummy_provider
 from tests.support.assertions import no_database_write
 from tests.support.ban_actions import RecordingAction, use_action
@@ -197,6 +198,17 @@ def test_status_geo__list_that_is_not_wholly_imported(settings: Any) -> None:
 
 
 @pytest.mark.django_db
+def test_status_geo__bans_that_are_switched_off(settings: Any) -> None:
+    use_dummy_provider(settings)
+    use_action(settings, RecordingAction)
+    imported("1.1.1.1", "2.2.2.2")
+    settings.GEOCACHE = {**settings.GEOCACHE, "BANS_ENABLED": False}
+    assert rows(shown()[0])["Bans"].startswith("switched off (BANS_ENABLED is False); 2 are in")
+    bans.apply_due_bans()
+    assert rows(shown()[0])["Bans"] == "switched off (BANS_ENABLED is False)"
+
+
+@pytest.mark.django_db
 def test_status_geo__bans(settings: Any) -> None:
     use_dummy_provider(settings)
     use_action(settings, RecordingAction)
@@ -208,6 +220,7 @@ def test_status_geo__bans(settings: Any) -> None:
     assert json.loads(shown("--json")[0])["bans"] == {
         "count": 2,
         "has_action": True,
+        "is_enabled": True,
         "is_due": False,
         "by_list": {"test": 2},
         "skipped": {"special": 1},
@@ -275,9 +288,30 @@ def test_explain__json(settings: Any) -> None:
     assert (err, code) == ("", 0)
 
 
+@pytest.mark.django_db
+def test_explain__json_has_the_credit(settings: Any) -> None:
+    use_dummy_provider(settings)
+    a_row(LONDON, source="DBIP-City-Lite 2026-01-01")
+    answer = json.loads(shown("--explain", LONDON, "--json")[0])["answer"]
+    assert answer["credit"] == "IP Geolocation by DB-IP (CC BY 4.0), https://db-ip.com"
+
+
 @pytest.mark.parametrize("bad", ["", "x", "1.2.3", "81.2.69.0/24", "1" * 500])
 def test_explain__what_is_no_address_is_one_line(bad: str) -> None:
     with pytest.raises(CommandError) as caught:
         call_command("status_geo", "--explain", bad)
     assert str(caught.value).endswith("is not an IP address")
     assert len(str(caught.value)) < 80
+
+
+@pytest.mark.django_db
+def test_status_geo__settings_changed_in_the_admin() -> None:
+    assert "Settings" not in rows(shown()[0])
+    SettingOverride.objects.create(
+        name="MEMORY_SIZE", value=7, changed_by="ann", changed_at=timezone.now()
+    )
+    SettingOverride.objects.create(name="GONE", value=1, changed_at=timezone.now())
+    assert rows(shown()[0])["Settings"] == "2 changed in the admin: GONE, MEMORY_SIZE"
+    gone, size = json.loads(shown("--json")[0])["settings"]
+    assert (gone["name"], gone["source"]) == ("GONE", "unknown")
+    assert (size["value"], size["source"], size["by"]) == (7, "admin", "ann")

@@ -159,6 +159,7 @@ def test_log_in__no_password_is_logged(client, caplog):
     assert "wr0ng-secret" not in caplog.text
 
 
+@pytest.mark.slow
 def test_log_in__under_asgi():
     an_admin()
     client = AsyncClient()

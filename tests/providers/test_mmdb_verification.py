@@ -84,6 +84,7 @@ def test_verification__says_that_the_reader_crashes(
         MmdbProvider([city]).build()
 
 
+@pytest.mark.slow
 def test_verification__endless_tree_is_refused_when_the_time_is_over(
     monkeypatch: pytest.MonkeyPatch, city: Path
 ) -> None:
@@ -231,6 +232,7 @@ def test_waiting__first_look_up_fails_after_a_while_and_answers_later(
     assert provider.resolve(LONDON).city == "Testville"
 
 
+@pytest.mark.slow
 def test_waiting__files_that_are_open_answer_meanwhile(
     city: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -255,12 +255,12 @@ def test_ask__warns_once_before_the_limit_and_once_at_it() -> None:
     with capture_logs() as logs:
         for address in ADDRESSES[7:10]:
             ask(provider, [address])
-    assert [(entry["event"], entry["asked"]) for entry in logs] == [("geo_budget_low", 8)]
+    assert [(entry["event"], entry["asked"]) for entry in logs] == [("geo_quota_low", 8)]
     with capture_logs() as logs:
         for _ in range(2):
             with pytest.raises(ProviderError):
                 ask(provider, ADDRESSES[10:])
-    assert [entry["event"] for entry in logs] == ["geo_budget_spent"]
+    assert [entry["event"] for entry in logs] == ["geo_quota_spent"]
 
 
 class Down:
@@ -328,6 +328,7 @@ def test_ask__a_batch_ends_where_the_service_wants_to_be_left_alone() -> None:
     assert usage(a_service(service)).asked_count == 2
 
 
+@pytest.mark.slow
 def test_ask__a_rest_is_over_when_its_time_is() -> None:
     with serving() as service:
         service.answer(Reply(status=429, headers={"Retry-After": "1"}), here(ADDRESSES[0]))
@@ -346,6 +347,7 @@ class Resting(DummyProvider):
         return self.seconds
 
 
+@pytest.mark.slow
 def test_ask__a_shorter_rest_does_not_end_a_longer_one() -> None:
     provider = Resting(is_metered=True)
     for seconds in (1, 600, 1):
@@ -419,7 +421,7 @@ def test_ask__warns_when_the_service_has_few_left() -> None:
     with capture_logs() as logs:
         for _ in range(2):
             ask(Telling(is_metered=True), ADDRESSES[:1])
-    assert [(one["event"], one["remaining"]) for one in logs] == [("geo_budget_low", 7)]
+    assert [(one["event"], one["remaining"]) for one in logs] == [("geo_quota_low", 7)]
 
 
 @pytest.mark.parametrize(
@@ -456,3 +458,20 @@ def test_usages__of_a_chain_are_those_of_its_metered_providers() -> None:
     }
     names = [one.provider for one in usages(chain(inner, dummy(name="Outer")))]
     assert names == ["Inner 1", "Outer 1"]
+
+
+def test_daily_quotas__count_before_the_option_and_at_once(settings: Any) -> None:
+    provider = made(5)
+    settings.GEOCACHE = {**settings.GEOCACHE, "DAILY_QUOTAS": {provider.name: 2, "Other": 9}}
+    assert len(ask(provider, ADDRESSES[:4])) == 2
+    assert (usage(provider).limit, usage(provider).is_spent) == (2, True)
+    settings.GEOCACHE = {**settings.GEOCACHE, "DAILY_QUOTAS": {provider.name: 3}}
+    assert len(ask(provider, ADDRESSES[4:8])) == 1
+    settings.GEOCACHE = {**settings.GEOCACHE, "DAILY_QUOTAS": {}}
+    assert len(ask(provider, ADDRESSES[8:])) == 2
+
+
+@pytest.mark.parametrize("given", [{"x": -1}, {"x": 1.5}, {"x": True}, {"x": "9"}, {5: 9}])
+def test_quota_problem__says_what_is_no_number_of_queries(given: Any) -> None:
+    assert quota.quota_problem(given).startswith("DAILY_QUOTAS: ")
+    assert quota.quota_problem({"x": 0, "y": 1000}) == ""

@@ -71,9 +71,10 @@ def test_start_scheduler__registers_each_job_once_however_often_it_starts(
         scheduler_process.start_scheduler().shutdown()
 
     assert sorted(DjangoJob.objects.values_list("id", flat=True)) == [FLUSH, "geo_prune_history"]
-    scheduled = [event for event in events if event["event"] == "geo_cache_flush_scheduled"]
+    scheduled = [event for event in events if event["event"] == "geo_job_scheduled"]
     assert scheduled[0] == {
-        "event": "geo_cache_flush_scheduled",
+        "event": "geo_job_scheduled",
+        "job": FLUSH,
         "interval_seconds": 60,
         "log_level": "info",
     }
@@ -313,7 +314,7 @@ def test_schedule_geo__flushes_once_more_on_a_signal_and_exits_0(number: int) ->
 
     assert process.returncode == 0, output
     assert GeoCache.objects.count() == 10
-    assert "geo_cache_flush_scheduled" in output
+    assert "geo_job_scheduled" in output
     assert "Traceback" not in output
 
 

@@ -68,14 +68,14 @@ def test_after_flush__is_called_by_all_that_flush(caller: str) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
-    ("module", "event", "expected"),
+    ("module", "part", "expected"),
     [
-        (table, "geo_statistics_failed", (False, True)),
-        (lists, "geo_list_counts_failed", (True, False)),
+        (table, "table", (False, True)),
+        (lists, "lists", (True, False)),
     ],
 )
 def test_after_flush__failure_is_logged_and_the_other_count_is_made(
-    monkeypatch: pytest.MonkeyPatch, module: Any, event: str, expected: tuple[bool, bool]
+    monkeypatch: pytest.MonkeyPatch, module: Any, part: str, expected: tuple[bool, bool]
 ) -> None:
     def fail(_: Any) -> None:
         raise OperationalError("too slow")
@@ -85,7 +85,9 @@ def test_after_flush__failure_is_logged_and_the_other_count_is_made(
     monkeypatch.setattr(module, "count", fail)
     with capture_logs() as logged:
         after_flush()
-    assert [(line["event"], line["error"]) for line in logged] == [(event, "too slow")]
+    assert [(line["event"], line["part"], line["error"]) for line in logged] == [
+        ("geo_after_flush_failed", part, "too slow")
+    ]
     assert has_counts() == expected
 
 

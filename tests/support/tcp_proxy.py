@@ -21,11 +21,13 @@ class Proxy:
         self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
+        self._is_cut = False
         self.port = 0
         self.mend()
 
     def mend(self) -> None:
         """Listen, on the same port as before."""
+        self._is_cut = False
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self.port = self._listener.getsockname()[1]
         self._run(self._accept, self._listener)
@@ -33,6 +35,8 @@ class Proxy:
     def cut(self) -> None:
         """Refuse new connections, reset the open ones, and wait until they are closed."""
         assert self._listener is not None
+        # First: a connection that is accepted now is seen here, or sees this.
+        self._is_cut = True
         with suppress(OSError):
             # Closing alone does not wake the accepting thread.
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -61,6 +65,8 @@ class Proxy:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         with closing(client), closing(socket.create_connection(self._server)) as server:
             self._open |= {client, server}
+            if self._is_cut:
+                return
             back = threading.Thread(target=_pump, args=(server, client))
             back.start()
             _pump(client, server)

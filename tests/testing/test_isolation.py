@@ -5,7 +5,8 @@ from importlib import import_module
 from pathlib import Path
 
 import geocache
-from geocache.testing import isolation
+from geocache import conf
+from geocache.testing import isolation, override_locations
 
 PACKAGE = Path(geocache.__file__).parent
 # They ask where something is reached, and not where an address belongs.
@@ -30,3 +31,11 @@ def test_throttles_and_breakers__are_all_that_modules_have():
     objects = [getattr(import_module(module), name) for module, name in held]
     assert len(objects) >= 10
     assert {id(one) for one in objects} == {id(one) for one in isolation.throttles_and_breakers()}
+
+
+def test_isolated__leaves_out_what_the_admin_has_changed():
+    conf.override({"TTL_SECONDS": 60})
+    with override_locations():
+        assert conf.get("TTL_SECONDS") == conf.value_below("TTL_SECONDS")
+        conf.override({"TTL_SECONDS": 70})
+    assert conf.get("TTL_SECONDS") == 60

@@ -227,6 +227,7 @@ def test_form__limit_of_lines_holds_for_files():
     assert "50,000 lines" in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [b":\n", b"1:\n", b": ", b"x\n", b":1.1.1.999 ", b"\n", b"a/b\n"])
 def test_form__hostile_file_takes_at_most_a_few_times_as_long_as_a_list(shape):
     """A gzip of 2,070 bytes held a worker for 22 seconds."""

@@ -1,5 +1,6 @@
 import bz2
 import gzip
+import io
 import lzma
 
 import pytest
@@ -12,7 +13,7 @@ from django.test import Client
 
 from geocache.decoding.compression import CHUNK_BYTES, GzipUnpacker
 from geocache.web.uploads import MAX_FILE_BYTES, BoundedUploadHandler, read_text
-from project.body_limit import limit_body
+from project.body_limit import limit_body, read_rest
 
 
 def read(data: bytes) -> str:
@@ -180,3 +181,22 @@ def test_limit_body__client_that_sends_too_much_has_gone():
 
     async_to_sync(limit_body(application, 20))({"type": "http"}, receive, None)
     assert [message["type"] for message in seen] == ["http.request"] * 2 + ["http.disconnect"]
+
+
+@pytest.mark.parametrize("size", [0, 10, 200_000, 2_000_000])
+def test_read_rest__answer_comes_when_the_body_is_read(size):
+    body = io.BytesIO(b"x" * size)
+    application = read_rest(lambda *_: [b"refused"], max_bytes=1_000_000)
+
+    assert application({"wsgi.input": body}, None) == [b"refused"]
+    # What is allowed is read, and little of what is not.
+    assert min(size, 1_000_000) <= body.tell() <= 1_000_000 + 2**16
+
+
+def test_read_rest__client_that_has_gone():
+    class Gone(io.BytesIO):
+        def read(self, *_):
+            raise ConnectionResetError
+
+    application = read_rest(lambda *_: [b"refused"])
+    assert application({"wsgi.input": Gone()}, None) == [b"refused"]

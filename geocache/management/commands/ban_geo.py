@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import CommandError, CommandParser
 
@@ -15,6 +15,8 @@ from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json
 from geocache.models import Ban
 from geocache.status import database_problem
+
+OFF: Final = "Bans are switched off: BANS_ENABLED is False."
 
 
 class Command(ShellCommand):
@@ -82,12 +84,15 @@ def _switched_off(count: int) -> str:
 
 def _applied() -> tuple[dict[str, Any], list[str]]:
     report = bans.apply_bans(is_repeated=True)
+    is_enabled = bans.is_enabled()
     figures = {
         "banned": report.banned,
         "ended": report.unbanned,
         "repeated": report.repeated,
         "skipped": report.skipped,
     }
+    if not is_enabled:
+        return figures, [f"{OFF} {report.unbanned:,} bans ended."]
     said = (
         f"{report.banned:,} banned, {report.unbanned:,} bans ended, "
         f"{report.repeated:,} asked for again."
@@ -98,7 +103,7 @@ def _applied() -> tuple[dict[str, Any], list[str]]:
 def _ended() -> tuple[dict[str, Any], list[str]]:
     count = bans.end_bans()
     again = "BAN_ACTION is still set: the scheduler and the next import ban again."
-    return {"ended": count}, [f"{count:,} bans ended. {again}"]
+    return {"ended": count}, [f"{count:,} bans ended. {again if bans.is_enabled() else OFF}"]
 
 
 def _previewed(due: Preview) -> tuple[dict[str, Any], list[str]]:
@@ -112,6 +117,7 @@ def _previewed(due: Preview) -> tuple[dict[str, Any], list[str]]:
         "is_lost": due.is_lost,
     }
     lines = [
+        *([] if bans.is_enabled() else [OFF]),
         f"{due.to_ban.count:,} would be banned{_named(due.to_ban)}",
         f"{due.to_end.count:,} bans would end{_named(due.to_end)}",
     ]

@@ -35,6 +35,7 @@ class Command(ShellCommand):
         "some; 1: the model, the provider or the database cannot be used, or a provider that costs "
         "is not allowed by --metered."
     )
+    needs_database = False
     examples = """\
   manage.py locate_geo visits.Login --dry-run
   manage.py locate_geo visits.Login

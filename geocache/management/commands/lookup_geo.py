@@ -26,6 +26,7 @@ class Command(ShellCommand):
         "With --on: what the table knew of them when a day ended, from when and until when; no "
         "provider is asked, and an address of which nothing was known is named, too."
     )
+    needs_database = False
     examples = """\
   manage.py lookup_geo 8.8.8.8 2001:4860:4860::8888
   manage.py lookup_geo --file banned.txt
@@ -70,6 +71,7 @@ class Command(ShellCommand):
         if file is not None:
             with address_input.opened(file) as opened:
                 writer.write(_with_progress(opened))
+        writer.write_credits()
         if writer.other_count:
             self.stderr.write(_others(writer.other_count))
         if writer.unavailable_count:

@@ -6,22 +6,30 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils import translation
 
 from geocache.addresses import parse_address
 from geocache.bans.protection import described
 from geocache.blocklists.status import BanOverview, ListOverview, ListState
+from geocache.health import parts, report
+from geocache.health.findings import find, overall
 from geocache.instants import utc_now, utc_text
 from geocache.lookup.explain import trace
-from geocache.management import explain_output
+from geocache.management import check_output, explain_output
 from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json
 from geocache.management.source_output import describe_source
 from geocache.management.text_tables import pairs
 from geocache.models import JobRun
 from geocache.providers.quota import Usage
+from geocache.runtime_settings import follow
 from geocache.status import Status, read_status
+from geocache.text import first_line
 
 UNKNOWN = "not known"
+# What a check waits for parts that hang; with the start of the process it takes two seconds.
+CHECK_SECONDS = 1.2
+SETTINGS_SECONDS = 0.3
 
 
 class Command(ShellCommand):
@@ -33,30 +41,77 @@ class Command(ShellCommand):
         "Exit code 1: a part cannot be read; it is named on stderr (with --json under problems), "
         "the others are shown. What is old, low, overdue or has failed is said, and is no reason "
         "for it. With --explain: why an address has the answer that it has; no provider is asked "
-        "that costs something."
+        "that costs something. With --check: a line for Nagios, Icinga and their like, with "
+        "figures, then what is wrong and the page that says what to do. It ends within two seconds "
+        "whatever hangs. Exit code 0: all is well, 1: warning, 2: critical, 3: cannot be told."
     )
     examples = """\
   manage.py status_geo
   manage.py status_geo --json | jq .pending
   manage.py status_geo --json | jq '.lists[] | select(.is_overdue or .problem != "")'
   manage.py status_geo --explain 81.2.69.142
+  manage.py status_geo --check
+  manage.py status_geo --check --json | jq '.findings[].text'
 """
+    # Whether a line with the exit code was written.
+    has_told = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take an address to explain, and the form of the output."""
-        parser.add_argument(
+        instead = parser.add_mutually_exclusive_group()
+        instead.add_argument(
             "--explain",
             metavar="ADDRESS",
             help="instead: what is held of one address, what a look-up would do, and its cost",
         )
+        instead.add_argument(
+            "--check",
+            action="store_true",
+            dest="is_check",
+            help="instead: what is wrong, as a plug-in of Nagios says it; exit code 0, 1, 2 or 3",
+        )
         add_json(parser)
 
-    def handle(self, *, explain: str | None, is_json: bool, **_: Any) -> None:
+    def read_settings(self, options: dict[str, Any]) -> None:
+        """Have what the admin has changed count; a check does not wait for what hangs."""
+        if options["is_check"]:
+            follow.refresh_within(SETTINGS_SECONDS)
+        else:
+            super().read_settings(options)
+
+    def handle(self, *, explain: str | None, is_check: bool, is_json: bool, **_: Any) -> None:
         """Show the state, or one address; exit 1 when a part cannot be read."""
-        if explain is None:
+        if is_check:
+            self._check(is_json)
+        elif explain is None:
             self._show_status(is_json)
         else:
             self._explain(explain, is_json)
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run on a command line; a check that was called wrongly tells nothing of the site."""
+        try:
+            super().run_from_argv(argv)
+        except SystemExit as end:
+            if "--check" in argv and end.code and not self.has_told:
+                sys.exit(check_output.UNKNOWN_CODE)
+            raise
+
+    def _check(self, is_json: bool) -> None:
+        try:
+            with translation.override("en"):
+                status, at = parts.read(CHECK_SECONDS, is_counting_bans=True), utc_now()
+                findings = find(status, at)
+                lines = list(check_output.lines(status, findings))
+            code = check_output.EXIT_CODES[overall(findings)]
+            if is_json:
+                lines = [json.dumps(report.in_full(status, findings, at))]
+        except Exception as error:  # noqa: BLE001 - what reads it knows no traceback
+            lines, code = [check_output.unknown(first_line(error))], check_output.UNKNOWN_CODE
+        self.stdout.write("\n".join(lines))
+        self.stdout.flush()
+        self.has_told = True
+        sys.exit(code)
 
     def _explain(self, text: str, is_json: bool) -> None:
         address, now = parse_address(text), utc_now()
@@ -87,13 +142,14 @@ def _rows(status: Status) -> list[tuple[str, str]]:
         ("Table", f"{_count(status.row_count, 'rows')} ({status.database_vendor})"),
         ("Rejected", _count(status.rejected_count, "entries")),
         ("Lost", _lost(status)),
-        ("Provider", "\n".join([*map(describe_source, status.sources), *status.doubts]) or UNKNOWN),
+        ("Provider", _provider(status) or UNKNOWN),
         *([("Queries today", "\n".join(map(_usage, status.usages)))] if status.usages else []),
         ("Cache", _cache(status)),
         ("Scheduler", _scheduler(status)),
         *([("Jobs", "\n".join(map(_job, status.job_runs)))] if status.job_runs else []),
         *([("Lists", _lists(status))] if status.lists else []),
         *([("Bans", _bans(status.bans))] if status.bans else []),
+        *([("Settings", _settings(status))] if status.settings else []),
     ]
 
 
@@ -131,6 +187,14 @@ def _last_flush(status: Status) -> str:
     return f"{text}\nfailed: {run.error}" if run.error else text
 
 
+def _provider(status: Status) -> str:
+    outages = (
+        f"{one.provider} has answered no query since {utc_text(one.since)}"
+        for one in status.outages
+    )
+    return "\n".join([*map(describe_source, status.sources), *outages, *status.doubts])
+
+
 def _usage(usage: Usage) -> str:
     text = f"{usage.provider}: {usage.asked_count:,}"
     if usage.limit is not None:
@@ -158,7 +222,9 @@ def _scheduler(status: Status) -> str:
         return f"running, {status.scheduler_holder}"
     if not status.is_scheduler_missing:
         return "another one runs the jobs, as cron or Celery do"
-    return "none is running: start manage.py schedule_geo, or run manage.py run_geo by another one"
+    return (
+        "none is running: start manage.py schedule_geo, or have another one run manage.py run_geo"
+    )
 
 
 def _job(run: JobRun) -> str:
@@ -203,7 +269,24 @@ def _bans(bans: BanOverview) -> str:
             f"{bans.count:,} recorded, but no action is configured that could end them: set "
             "BAN_ACTION as it was, and run manage.py ban_geo --end-all"
         )
+    if not bans.is_enabled:
+        return _switched_off(bans.count)
     text = f"{bans.count:,} in force"
     if bans.is_due:
         text += "; others are due, by the scheduler within a minute, or with manage.py ban_geo"
     return f"{text}\n{described(bans.skipped)}" if bans.skipped else text
+
+
+def _settings(status: Status) -> str:
+    count = f"{len(status.settings):,} changed in the admin: "
+    return count + ", ".join(row.name for row in status.settings)
+
+
+def _switched_off(count: int) -> str:
+    text = "switched off (BANS_ENABLED is False)"
+    if not count:
+        return text
+    return (
+        f"{text}; {count:,} are in force still and end with the next run of the job, within a "
+        "minute where the scheduler runs, or with manage.py ban_geo"
+    )

@@ -83,6 +83,10 @@ class ServiceProvider(Provider, Generic[Client]):
     def name(self) -> str:
         return self._name
 
+    @property
+    def log_name(self) -> str:
+        return self._name
+
     @abstractmethod
     def make_client(self) -> Client:
         """Return a client of this thread's own."""

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from geocache import exports
 from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress, InvalidCursor
-from geocache.history.spans import answer_on, past_spans
+from geocache.history.spans import Span, answer_on, past_spans
 from geocache.instants import utc_now
 from geocache.location import Location
 from geocache.lookup import explain
@@ -52,11 +52,13 @@ def address_list(request: HttpRequest) -> HttpResponse:
     form = AddressFilter(request.GET)
     form.offer_choices(with_lists=not missing(user_of(request), VIEW_LISTS))
     page = _page(form)
+    answers = [row.to_location() for row in page.rows]
     context = {
         "form": form,
         "page": page,
         "about_count": _about_count(form),
-        "answers": [row.to_location() for row in page.rows],
+        "answers": answers,
+        "shown_sources": answers,
         "kinds": LISTED_KINDS,
     }
     return render_page(request, "geocache/addresses.html", context)
@@ -95,16 +97,20 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
     answer = known.answer()
     network = _network_of(answer)
     rows = GeoCache.objects.in_network(network).around(parsed, NEIGHBOURS) if network else []
+    past = _past(request, address)
+    neighbours = [row.to_location() for row in rows]
+    places = [answer] if answer is not None else []
     context: dict[str, Any] = {
-        **_past(request, address),
+        **past,
         "address": address,
         "known": known,
         "answer": answer,
         "stale": known.stale(utc_now()),
         "reason": reason,
-        "places": [answer] if answer is not None else [],
+        "places": places,
         **_listings(request, parsed),
-        "neighbours": [row.to_location() for row in rows],
+        "neighbours": neighbours,
+        "shown_sources": [*places, *neighbours, *(one.answer for one in _spans(past))],
     }
     status = HTTPStatus.OK if answer is not None or reason else HTTPStatus.NOT_FOUND
     return render_page(request, "geocache/address.html", context, status=status)
@@ -142,6 +148,11 @@ def _past(request: HttpRequest, address: str) -> dict[str, Any]:
         "on": on,
         "then": answer_on(address, on) if on else None,
     }
+
+
+def _spans(past: dict[str, Any]) -> list[Span]:
+    """Return all spans of the past that the page shows."""
+    return [*past.get("spans", []), *filter(None, [past.get("then")])]
 
 
 def _page(form: AddressFilter) -> Page:

@@ -56,6 +56,8 @@ def list_page(request: HttpRequest, pk: int) -> HttpResponse:
         "may_import": source.name in conf.get("IMPORT_SOURCES")
         and not missing(user_of(request), CHANGE_LISTS),
         "geography": geography,
+        # The entries that are shown are among all addresses of the table.
+        "shown_sources": everywhere.sources if everywhere else (),
     }
     if geography is not None:
         others = everywhere.row_count if everywhere else 0
@@ -86,7 +88,13 @@ def run_page(request: HttpRequest, pk: int) -> HttpResponse:
     if kind not in ("added", "removed"):
         raise Http404
     entries = run.added.all() if kind == "added" else run.removed.all()
-    context = {"run": run, "kind": kind, **_entries(request, entries, show=kind)}
+    counted = read_statistics()
+    context = {
+        "run": run,
+        "kind": kind,
+        "shown_sources": counted.sources if counted else (),
+        **_entries(request, entries, show=kind),
+    }
     return render_page(request, "geocache/import_run.html", context)
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -13,22 +13,25 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from geocache import conf
+from geocache import conf, permissions
 from geocache.charts import maps
 from geocache.charts.bars import Bar
+from geocache.health.finding import Finding
+from geocache.health.findings import find
 from geocache.instants import utc_now
 from geocache.models import FlushRun
 from geocache.mounts import page_url
+from geocache.permissions import user_of
 from geocache.statistics.table import Snapshot, read_statistics
-from geocache.status import Status, is_old, read_status
+from geocache.status import Status, read_status
 from geocache.web.access import permitted_or_lookup
 from geocache.web.frame import render_page
 
 # Those of half an hour, if there was something to do each minute.
 SHOWN_RUNS: Final = 30
 KEPT_LANGUAGES: Final = 16
-# A backlog is late when it has waited for so many intervals of the job.
-LATE_INTERVALS: Final = 3
+# Parts whose findings name lists and what is in them.
+OF_LISTS: Final = ("lists", "bans")
 
 
 @require_safe
@@ -46,9 +49,11 @@ def dashboard_page(request: HttpRequest) -> HttpResponse:
         "run_bars": [_run_bar(run) for run in runs],
         "run_most": max((run.flushed for run in runs), default=0),
         "sources": status.sources,
+        "shown_sources": snapshot.sources if snapshot else (),
         "usages": status.usages,
-        "old_sources": [one for one in status.sources if is_old(one, now) and not one.is_fallback],
-        **_backlog(status, now),
+        "findings": _findings(request, status, now),
+        "oldest_at": _oldest_at(status, now),
+        "are_bans_off": conf.get("BAN_ACTION") and not conf.get("BANS_ENABLED"),
         "counts": snapshot
         and snapshot.row_count
         and _counts(snapshot, get_language() or "", page_url("addresses", request)),
@@ -56,15 +61,16 @@ def dashboard_page(request: HttpRequest) -> HttpResponse:
     return render_page(request, "geocache/dashboard.html", context)
 
 
-def _backlog(status: Status, now: datetime) -> dict[str, Any]:
-    """Return since when the oldest answer waits, and whether that is too long."""
-    if status.oldest_pending_seconds is None:
-        return {}
-    late_seconds = LATE_INTERVALS * conf.get("FLUSH_INTERVAL_SECONDS")
-    return {
-        "oldest_at": now - timedelta(seconds=status.oldest_pending_seconds),
-        "is_late": status.oldest_pending_seconds > late_seconds,
-    }
+def _findings(request: HttpRequest, status: Status, now: datetime) -> list[Finding]:
+    """Return what is wrong, of lists only what the user may see."""
+    hidden = OF_LISTS if permissions.missing(user_of(request), permissions.VIEW_LISTS) else ()
+    return [one for one in find(status, now) if one.part not in hidden]
+
+
+def _oldest_at(status: Status, now: datetime) -> datetime | None:
+    """Return since when the oldest answer waits, or None."""
+    seconds = status.oldest_pending_seconds
+    return None if seconds is None else now - timedelta(seconds=seconds)
 
 
 @lru_cache(maxsize=KEPT_LANGUAGES)

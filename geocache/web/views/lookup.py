@@ -53,6 +53,7 @@ def lookup_page(request: HttpRequest) -> HttpResponseBase:
         "totals": _totals(answers),
         "kinds": ANSWERED_KINDS,
         "sources": sources,
+        "shown_sources": answers,
         "provider_error": provider_error,
     }
     response = render_page(request, "geocache/lookup.html", context)

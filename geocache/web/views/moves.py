@@ -17,7 +17,9 @@ from geocache.web.pagination import MOVE_ORDER, Page, read_page
 def move_list(request: HttpRequest) -> HttpResponse:
     """List the moves that the query asks for, newest first, a page at a time."""
     form = MoveFilter(request.GET)
-    return render_page(request, "geocache/moves.html", {"form": form, "page": _page(form)})
+    page = _page(form)
+    context = {"form": form, "page": page, "shown_sources": page.rows}
+    return render_page(request, "geocache/moves.html", context)
 
 
 def _page(form: MoveFilter) -> Page:

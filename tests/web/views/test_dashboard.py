@@ -10,6 +10,7 @@ from django.utils import timezone
 from geocache import urls
 from geocache.charts.outlines import outlines
 from geocache.exceptions import JournalUnavailable
+from geocache.health.finding import critical, warning
 from geocache.journal import backlog, spill_buffer, writer
 from geocache.models import (
     FlushRun,
@@ -23,7 +24,7 @@ from geocache.providers.base import Source
 from geocache.providers.dummy import DummyProvider
 from geocache.providers.quota import ask
 from geocache.statistics.table import refresh_statistics
-from geocache.web.views import lookup
+from geocache.web.views import dashboard, lookup
 from tests.factories import (
     a_location,
     a_stranger,
@@ -301,7 +302,11 @@ def test_dashboard_page__old_backlog_is_a_warning(viewer, seconds, is_late):
     writer.append([a_location(resolved_at=timezone.now() - timedelta(seconds=seconds))])
     text = see(viewer)
     assert "the oldest since <time datetime=" in text
-    assert ("to be flushed.</strong> Nothing is lost" in text) is is_late
+    # Nothing is said to run the flush: that is why it waits.
+    assert "nothing runs the flush" in text
+    a_run()
+    text = see(viewer)
+    assert ("to be flushed. Nothing is lost" in text) is is_late
 
 
 @pytest.mark.usefixtures("counted")
@@ -320,6 +325,19 @@ def test_dashboard_page__what_was_lost_rejected_or_not_recorded_is_said(viewer, 
     assert "has refused 3 answers" in text
     assert 'href="/admin/geocache/rejectedentry/"' in text
     assert "1,234 answers were not recorded" in text
+    assert "<code>docs/troubleshooting.md#lost-records</code>" in text
+
+
+def test_dashboard_page__many_findings_are_folded_after_the_worst_three(viewer, monkeypatch):
+    findings = [critical("flush", "flush-failed", f"Critical {n}.") for n in range(2)]
+    findings += [warning("lists", "blocklist-failed", f"Warning {n}.") for n in range(4)]
+    monkeypatch.setattr(dashboard, "find", lambda *_: findings)
+    text = see(viewer)
+    shown, _, folded = text.partition('<details class="notice notice-warning">')
+    assert "3 more findings" in folded
+    assert "Warning 0." in shown
+    assert "Warning 1." not in shown
+    assert "Warning 3." in folded.partition("</details>")[0]
 
 
 def test_dashboard_page__cache_that_is_down_is_said(viewer, monkeypatch):
@@ -328,7 +346,7 @@ def test_dashboard_page__cache_that_is_down_is_said(viewer, monkeypatch):
 
     monkeypatch.setattr(backlog.segments, "read", fail)
     text = see(viewer)
-    assert "journal: the cache is down" in text
+    assert "journal cannot be read: the cache is down" in text
     assert "<strong>unknown</strong>" in text
 
 
@@ -338,7 +356,7 @@ def test_dashboard_page__old_database_is_a_warning(viewer, monkeypatch):
         DummyProvider, "sources", lambda _: [Source(name="City", built_at=built_at)]
     )
     text = see(viewer)
-    assert "City is 3\xa0months, 1\xa0week old." in text
+    assert "City is 100 days old." in text
 
 
 def test_dashboard_page__list_that_failed_or_is_overdue_is_said(viewer, settings):
@@ -351,12 +369,22 @@ def test_dashboard_page__list_that_failed_or_is_overdue_is_said(viewer, settings
     old = now - timedelta(days=2)
     ImportRun.objects.filter(source__name="late <1>").update(finished_at=old)
     text = see(viewer)
-    assert "<strong>fails: The last import has failed.</strong>" in text
-    assert '<p class="detail" lang="en">&lt;gone&gt;</p>' in text
-    assert "<strong>late &lt;1&gt;: The next import of this list is overdue.</strong>" in text
-    assert f'It was last imported <time datetime="{old:%Y-%m-%dT%H:%M}' in text
+    assert "fails: the last import failed: &lt;gone&gt;" in text
+    assert "late &lt;1&gt;: the next import of this list is overdue" in text
+    assert "it was last imported 48 hours ago" in text
     assert text.count('<a href="/lists/">All lists</a>') == 2
     assert "fine:" not in text
+
+
+def test_dashboard_page__of_lists_tells_only_who_may_see_them(client, settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_SOURCES": {"fails": "/srv/fails.txt"}}
+    imported("1.1.1.1", name="fails")
+    ImportSource.objects.update(problem="gone")
+    user = a_viewer()
+    client.force_login(user)
+    assert "fails: the last import failed" in see(client)
+    user.user_permissions.remove(*user.user_permissions.filter(codename="view_importsource"))
+    assert "the last import failed" not in see(client)
 
 
 # --- weight ----------------------------------------------------------------------------------
@@ -400,3 +428,13 @@ def test_dashboard__shows_what_is_asked_of_a_provider_that_costs(client, setting
 def test_dashboard__of_a_free_provider_shows_no_queries(client):
     client.force_login(an_admin())
     assert "Queries today" not in client.get(URL).content.decode()
+
+
+def test_dashboard__says_that_bans_are_switched_off(settings, superuser):
+    assert "Bans are switched off" not in superuser.get(URL).text
+    action = {"BACKEND": "tests.support.ban_actions.RecordingAction"}
+    settings.GEOCACHE = {**settings.GEOCACHE, "BAN_ACTION": action, "BANS_ENABLED": False}
+    response = superuser.get(URL)
+    assert_is_page(response)
+    assert "Bans are switched off:" in response.text
+    assert "/admin/geocache/settingoverride/BANS_ENABLED/change/" in response.text

@@ -333,7 +333,7 @@ def test_lookup_page__old_database_is_said_with_age_and_attribution(viewer, sett
     assert "GeoLite2-City" in response.text
     assert "Built on 2019-12-2" in response.text
     assert "This database is old." in response.text
-    assert "GEOCACHE_DATABASES" in response.text
+    assert "Run manage.py update_geo, which needs no account." in response.text
     assert response.text.count("created by MaxMind (CC BY-SA 4.0)") == 1
 
 
