@@ -26,6 +26,8 @@ log = get_logger(__name__)
 FILE_NAME: Final = "verified_databases.json"
 # A page may wait so long for its first answer.
 FIRST_WAIT_SECONDS: Final = 10.0
+# Where an older file is open, which answers meanwhile.
+NEWER_WAIT_SECONDS: Final = 1.0
 # The processor time that one walk may take. The reader in Python takes ten times as long.
 BASE_SECONDS: Final = 30
 SECONDS_PER_MEGABYTE: Final = 10
@@ -84,7 +86,9 @@ def require_verified(path: Path, stamp: Stamp, *, is_needed: bool = True) -> Non
         found = verifications.get(stamp)
         if found is None or found.is_outdated():
             found = verifications[stamp] = Verification(path, files.path, is_kept=is_writing())
-    wait_seconds = _wait_seconds.get() if is_needed else min(1.0, _wait_seconds.get())
+    wait_seconds = _wait_seconds.get()
+    if not is_needed:
+        wait_seconds = min(NEWER_WAIT_SECONDS, wait_seconds)
     # Counted from its beginning: of many threads none begins to wait when another has waited.
     remaining = found.began_at + wait_seconds - time.monotonic()
     if not found.done.wait(min(max(0.0, remaining), threading.TIMEOUT_MAX)):
