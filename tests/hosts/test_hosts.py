@@ -30,6 +30,10 @@ SERVERS = {
     "django_redis": ("redis_url", some_keys),
 }
 IN_REDIS = ("redis_cache", "django_redis")
+# What a project's own tests can feel: its user, databases, caches and files. Others change pages.
+FELT_BY_TESTS = {
+    "custom_user", "manifest_storage", "pgbouncer", "postgres_pool", "replica", "router", *IN_REDIS,
+}  # fmt: skip
 PAGES = {
     "dashboard", "lookup", "my_address", "addresses", "addresses_download", "address", "moves",
     "lists", "list", "import_run",
@@ -116,6 +120,7 @@ def _assert_it_is_a_guest(host: Host, report: dict[str, Any]) -> None:
     assert "Traceback" not in host.log
 
 
+@pytest.mark.parametrize("host", sorted(FELT_BY_TESTS), indirect=True, scope="module")
 def test_host__its_own_tests_pass(host: Host) -> None:
     host.run("manage.py", "test", "visits", "--verbosity", "0")
 

@@ -300,7 +300,7 @@ def test_damaged__metadata_never_crashes(city):
     data = city.read_bytes()
     start = data.rindex(b"MaxMind.com")
     numbers = random.Random(3)
-    for position in range(start, len(data), 2):
+    for position in range(start, len(data), 5):
         changed = bytearray(data)
         changed[position] ^= 1 << numbers.randrange(8)
         answer_or_refusal(city, bytes(changed))
@@ -314,7 +314,7 @@ def test_damaged__tree_and_records_never_crash(tmp_path):
     data = path.read_bytes()
     end = data.rindex(b"MaxMind.com")
     numbers = random.Random(4)
-    for _ in range(150):
+    for _ in range(60):
         changed = bytearray(data)
         for _ in range(numbers.choice([1, 2, 3, 4, 50])):
             changed[numbers.randrange(end)] = numbers.randrange(256)
