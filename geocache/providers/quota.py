@@ -218,7 +218,7 @@ def _say_low(provider: Provider, *, asked: int | None, remaining: int | None) ->
         "geo_quota_low",
         provider=provider.name,
         asked=asked,
-        limit=provider.queries_per_day,
+        limit=limit_of(provider),
         remaining=remaining,
     )
 

@@ -471,6 +471,14 @@ def test_daily_quotas__count_before_the_option_and_at_once(settings: Any) -> Non
     assert len(ask(provider, ADDRESSES[8:])) == 2
 
 
+def test_daily_quotas__are_the_limit_that_a_warning_names(settings: Any) -> None:
+    provider = made(100)
+    settings.GEOCACHE = {**settings.GEOCACHE, "DAILY_QUOTAS": {provider.name: 5}}
+    with capture_logs() as logs:
+        ask(provider, ADDRESSES[:4])
+    assert [(one["event"], one["asked"], one["limit"]) for one in logs] == [("geo_quota_low", 4, 5)]
+
+
 @pytest.mark.parametrize("given", [{"x": -1}, {"x": 1.5}, {"x": True}, {"x": "9"}, {5: 9}])
 def test_quota_problem__says_what_is_no_number_of_queries(given: Any) -> None:
     assert quota.quota_problem(given).startswith("DAILY_QUOTAS: ")
