@@ -5,13 +5,14 @@ from typing import Final, Literal, TypeAlias
 
 from django.utils.formats import number_format
 
+from geocache.log_events import TROUBLESHOOTING
+
 Level: TypeAlias = Literal["warning", "critical"]
 
 # It works, and needs attention within days.
 WARNING: Final = "warning"
 # Answers, bans or data are at stake now.
 CRITICAL: Final = "critical"
-ADVICE: Final = "docs/troubleshooting.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,12 @@ class Finding:
 
 def warning(part: str, anchor: str, text: str, subject: str = "") -> Finding:
     """Return a finding that needs attention within days."""
-    return Finding(part, WARNING, _line(text), f"{ADVICE}#{anchor}", subject)
+    return Finding(part, WARNING, _line(text), f"{TROUBLESHOOTING}#{anchor}", subject)
 
 
 def critical(part: str, anchor: str, text: str, subject: str = "") -> Finding:
     """Return a finding that cannot wait."""
-    return Finding(part, CRITICAL, _line(text), f"{ADVICE}#{anchor}", subject)
+    return Finding(part, CRITICAL, _line(text), f"{TROUBLESHOOTING}#{anchor}", subject)
 
 
 def number(count: float) -> str:

@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 from geocache.databases.advice import advice_for
 from geocache.health.finding import Finding, critical, number, warning
 from geocache.jobs import table
+from geocache.log_events import JOB_ANCHORS
 from geocache.models import JobRun
 from geocache.provider_outages import Outage
 from geocache.status import Status, is_old
@@ -17,13 +18,13 @@ from geocache.status import Status, is_old
 FLUSH: Final = "geo_cache_flush"
 IMPORT: Final = "geo_import"
 BANS: Final = "geo_bans"
-# Where advice is more exact than that for any job.
-JOB_ANCHORS: Final = {
-    FLUSH: ("flush", "flush-failed"),
-    IMPORT: ("lists", "blocklist-failed"),
-    BANS: ("bans", "bans-failed"),
-    "geo_database_update": ("provider", "update-failed"),
-    "geo_licence": ("licence", "licence-outdated"),
+# Jobs that belong to a part of their own.
+JOB_PARTS: Final = {
+    FLUSH: "flush",
+    IMPORT: "lists",
+    BANS: "bans",
+    "geo_database_update": "provider",
+    "geo_licence": "licence",
 }
 # When one of these fails, answers or bans are at stake.
 VITAL_JOBS: Final = (FLUSH, BANS)
@@ -45,7 +46,7 @@ def judge_jobs(status: Status, at: datetime) -> Iterator[Finding]:
         if run.job == IMPORT and any(one.problem for one in status.lists):
             # So does each list.
             continue
-        part, anchor = JOB_ANCHORS.get(run.job, ("jobs", "job-failed"))
+        part, anchor = JOB_PARTS.get(run.job, "jobs"), JOB_ANCHORS.get(run.job, "job-failed")
         if state == "killed":
             said = _("The last run of the job %(job)s was killed. The next one begins again.")
             yield warning(part, anchor, said % {"job": run.job}, run.job)

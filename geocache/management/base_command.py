@@ -17,13 +17,14 @@ from django.core.management.base import (
 
 from geocache import site_counters
 from geocache.exceptions import GeocacheError
+from geocache.log_events import TROUBLESHOOTING
 from geocache.models.connection import DATABASE_ERRORS
 from geocache.providers.mmdb_verification import waiting_for_verification
 from geocache.runtime_settings import follow, overrides
 from geocache.text import first_line
 
 INTERRUPTED = 130
-DATABASE_PAGE = "docs/troubleshooting.md#database-unavailable"
+DATABASE_PAGE = f"{TROUBLESHOOTING}#database-unavailable"
 
 
 class HelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
