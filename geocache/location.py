@@ -26,6 +26,8 @@ NEVER_SEEN: Final = EPOCH.date()
 
 NOT_FOUND: Final = "not_found"
 UNAVAILABLE: Final = "unavailable"
+# Between the databases and services that the ``source`` of one answer names.
+SOURCE_SEPARATOR: Final = ", "
 # The mean radius R1 of the Earth. Source: IUGG, Geodetic Reference System 1980 (H. Moritz).
 EARTH_RADIUS_KM: Final = 6371.0088
 # Not all files of the zone folder are places: "localtime" is the zone of this machine, "right/" and

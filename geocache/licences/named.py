@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from geocache import conf
 from geocache.licences.kinds import UNKNOWN, Licence, is_flat, licence_by_name, name_by_file
+from geocache.location import SOURCE_SEPARATOR
 
 TEXTS: Final = ("name", "credit", "licence", "url")
 KEYS: Final = (*TEXTS, "max_age_days")
@@ -18,7 +19,6 @@ KEYS: Final = (*TEXTS, "max_age_days")
 MAX_NAME_LENGTH: Final = 60
 # A century; far more days lie outside of the calendar.
 MAX_DAYS: Final = 36_500
-SEPARATOR: Final = ", "
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,8 @@ def _name_problem(name: str) -> str:
     if not name or name != name.strip() or not name.isprintable():
         return "it has no name that can be shown"
     # A day follows after a space.
-    if SEPARATOR in f"{name} ":
-        return f"its name has {SEPARATOR!r} in it, which separates the sources of an answer"
+    if SOURCE_SEPARATOR in f"{name} ":
+        return f"its name has {SOURCE_SEPARATOR!r} in it, which separates the sources of an answer"
     if len(name) > MAX_NAME_LENGTH:
         return f"its name is longer than {MAX_NAME_LENGTH} letters"
     return ""

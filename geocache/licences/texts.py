@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from geocache.licences.named import SEPARATOR
+from geocache.location import SOURCE_SEPARATOR
 
 DATED: Final = re.compile(r"(?P<name>.+) (?P<day>\d{4}-\d{2}-\d{2})", re.ASCII)
 
@@ -21,7 +21,7 @@ class Part:
 
 def parts_of(source: str) -> Iterator[Part]:
     """Give the sources that a text names. A digest, of which nothing is known, is one of them."""
-    for label in filter(None, source.split(SEPARATOR)):
+    for label in filter(None, source.split(SOURCE_SEPARATOR)):
         yield _part(label)
 
 

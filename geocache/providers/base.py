@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from geocache.exceptions import ProviderError
-from geocache.location import Location
+from geocache.location import SOURCE_SEPARATOR, Location
 
-# Between the sources of one answer.
-SEPARATOR: Final = ", "
 # As wide as the table's column.
 MAX_SOURCE_LENGTH: Final = 200
 # "#" and eight hexadecimal digits.
@@ -49,7 +47,7 @@ class Source:
 
 
 def _label(name: str, built_at: datetime | None) -> str:
-    plain = name.replace(SEPARATOR, " ")
+    plain = name.replace(SOURCE_SEPARATOR, " ")
     return f"{plain} {built_at:%Y-%m-%d}" if built_at else plain
 
 
@@ -59,16 +57,16 @@ def joined_sources(sources: Iterable[str]) -> str:
     ``sources`` may be joined themselves. None is cut, which would make it the name of another one:
     from the last to the first, as many as need be are named by a digest.
     """
-    joined = SEPARATOR.join(sources)
-    names = joined.split(SEPARATOR) if len(joined) > MAX_SOURCE_LENGTH else []
+    joined = SOURCE_SEPARATOR.join(sources)
+    names = joined.split(SOURCE_SEPARATOR) if len(joined) > MAX_SOURCE_LENGTH else []
     for position in reversed(range(len(names))):
         names[position] = _digest(names[position])
-        joined = SEPARATOR.join(names)
+        joined = SOURCE_SEPARATOR.join(names)
         if len(joined) <= MAX_SOURCE_LENGTH:
             break
     if len(joined) > MAX_SOURCE_LENGTH:
         # Of absurdly many there is no room for the last ones, not even as digests.
-        joined = joined[: joined.rindex(SEPARATOR, 0, MAX_SOURCE_LENGTH)]
+        joined = joined[: joined.rindex(SOURCE_SEPARATOR, 0, MAX_SOURCE_LENGTH)]
     return joined
 
 
@@ -77,7 +75,7 @@ def is_outdated(source: str, present: Iterable[Source]) -> bool:
     # A provider may have written its plain name, in which the separator may be.
     names = [name for one in present for name in (*one.labels, one.name, *map(_digest, one.labels))]
     any_name = "|".join(map(re.escape, names))
-    pattern = rf"(?:{any_name})(?:{SEPARATOR}(?:{any_name}))*"
+    pattern = rf"(?:{any_name})(?:{SOURCE_SEPARATOR}(?:{any_name}))*"
     return bool(source) and not re.fullmatch(pattern, source)
 
 

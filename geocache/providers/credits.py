@@ -10,8 +10,9 @@ from geocache.exceptions import ProviderError
 from geocache.licences.kinds import Licence
 from geocache.licences.named import licence_of, name_of
 from geocache.licences.texts import Part, parts_of
+from geocache.location import SOURCE_SEPARATOR
 from geocache.providers import factory
-from geocache.providers.base import SEPARATOR, Source
+from geocache.providers.base import Source
 
 # Between the credits of one answer.
 BETWEEN: Final = "; "
@@ -62,7 +63,7 @@ class Credits:
 
     def shown(self, source: str) -> str:
         """Return a ``source`` as people should read it, with the names that are set for it."""
-        return SEPARATOR.join(
+        return SOURCE_SEPARATOR.join(
             f"{self._name(part)} {part.built_on}" if part.built_on else self._name(part)
             for part in parts_of(source)
         )
