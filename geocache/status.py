@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +19,7 @@ from geocache.cache.guard import guarded
 from geocache.exceptions import CacheUnavailable, ProviderError
 from geocache.instants import utc_now
 from geocache.journal import spill_buffer
-from geocache.journal.backlog import read_backlog
+from geocache.journal.backlog import patience, read_backlog
 from geocache.licences.limits import Level, level_of_age
 from geocache.locks.process_identity import describe
 from geocache.models import (
@@ -41,9 +41,6 @@ from geocache.text import first_line
 
 # A database of places is old when so many addresses have moved that one should fetch a newer one.
 OLD_DAYS: Final = 90
-# A flush within this time shows that something flushes regularly, if only cron each hour.
-RECENT_FLUSH: Final = timedelta(hours=2)
-MISSED_INTERVALS: Final = 3
 # To see whether the cache answers; none has this name.
 ANY_KEY: Final = "is-there"
 UNMIGRATED: Final = "the database is not migrated; run manage.py migrate"
@@ -330,8 +327,8 @@ def _read_scheduler(at: datetime) -> dict[str, Any]:
 
 def _has_flushed(runs: dict[str, JobRun], at: datetime, killed_at: datetime | None) -> bool:
     """Tell whether there was a flush a short time ago, and after our scheduler was killed."""
-    interval = timedelta(seconds=conf.get("FLUSH_INTERVAL_SECONDS"))
-    since = at - max(MISSED_INTERVALS * interval, RECENT_FLUSH)
+    _, longest = patience()
+    since = at - longest
     if killed_at is not None:
         since = max(since, killed_at)
     job = runs.get("geo_cache_flush")

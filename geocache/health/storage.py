@@ -9,14 +9,8 @@ from django.utils.translation import ngettext
 
 from geocache import conf
 from geocache.health.finding import CRITICAL, WARNING, Finding, critical, number, warning
-from geocache.status import (
-    DATABASE,
-    MISSED_INTERVALS,
-    RECENT_FLUSH,
-    STORED_PARTS,
-    UNMIGRATED,
-    Status,
-)
+from geocache.journal.backlog import patience
+from geocache.status import DATABASE, STORED_PARTS, UNMIGRATED, Status
 
 # The share of BACKLOG_LIMIT from which one is warned.
 HALF: Final = 0.5
@@ -136,10 +130,10 @@ def _lateness(status: Status) -> str:
     if status.oldest_pending_seconds is None:
         return ""
     waited = timedelta(seconds=status.oldest_pending_seconds)
-    missed = timedelta(seconds=MISSED_INTERVALS * conf.get("FLUSH_INTERVAL_SECONDS"))
-    if waited > max(missed, RECENT_FLUSH):
+    late, longest = patience()
+    if waited > longest:
         return CRITICAL
-    return WARNING if waited > missed else ""
+    return WARNING if waited > late else ""
 
 
 def _waits_for_another(part: str, status: Status) -> bool:

@@ -19,7 +19,7 @@ from geocache.history.moves import count_moves
 from geocache.instants import utc_now
 from geocache.jobs.report import BUSY, DONE, FAILED, NOTHING_DUE, Status
 from geocache.jobs.table import JOBS
-from geocache.journal.backlog import read_backlog
+from geocache.journal.backlog import patience, read_backlog
 from geocache.journal.flush import flush_dirty
 from geocache.log import get_logger
 from geocache.maintenance import licence
@@ -54,14 +54,15 @@ class Outcome:
 
 
 def warn_of_age() -> None:
-    """Say when answers have waited for longer than three intervals."""
+    """Say when answers have waited for too long."""
     try:
         backlog = read_backlog()
     except (JournalUnavailable, *DATABASE_ERRORS):
         # The age is unknown; what is away was logged before.
         return
     waited_seconds = backlog.waited_seconds(utc_now())
-    if waited_seconds > 3 * conf.get("FLUSH_INTERVAL_SECONDS"):
+    late, _ = patience()
+    if waited_seconds > late.total_seconds():
         log.warning(
             "geo_cache_backlog_is_old",
             pending=backlog.answer_count,

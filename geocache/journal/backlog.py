@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
+from geocache import conf
 from geocache.exceptions import UndecodableRecord
 from geocache.journal import segments
 from geocache.journal.segments import Name
@@ -18,6 +19,10 @@ READ_SEGMENTS: Final = 64
 SAMPLED_SEGMENTS: Final = 16
 # Segments that are read at once: their first records may hold 200 answers each.
 STEP_SEGMENTS: Final = 8
+# Intervals of the flush after which an answer that still waits is late.
+MISSED_INTERVALS: Final = 3
+# A flush within this time shows that something flushes regularly, if only cron each hour.
+RECENT_FLUSH: Final = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +35,12 @@ class Backlog:
     def waited_seconds(self, at: datetime) -> float:
         """Return how long the oldest answer has waited at ``at``; 0 when there is none."""
         return 0.0 if self.oldest_at is None else max((at - self.oldest_at).total_seconds(), 0.0)
+
+
+def patience() -> tuple[timedelta, timedelta]:
+    """Return how long an answer may wait until it is late, and until nothing seems to flush."""
+    late = timedelta(seconds=MISSED_INTERVALS * conf.get("FLUSH_INTERVAL_SECONDS"))
+    return late, max(late, RECENT_FLUSH)
 
 
 def read_backlog() -> Backlog:

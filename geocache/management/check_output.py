@@ -10,7 +10,8 @@ from geocache import conf
 from geocache.health.finding import Finding
 from geocache.health.findings import overall
 from geocache.health.storage import HALF
-from geocache.status import MISSED_INTERVALS, RECENT_FLUSH, Status
+from geocache.journal.backlog import patience
+from geocache.status import Status
 
 EXIT_CODES: Final = {"ok": 0, "warning": 1, "critical": 2}
 UNKNOWN_CODE: Final = 3
@@ -43,8 +44,7 @@ def _summary(status: Status, findings: Sequence[Finding]) -> str:
 def _figures(status: Status) -> str:
     """Return name=value;warning;critical;minimum of what is known."""
     limit = conf.get("BACKLOG_LIMIT")
-    missed = MISSED_INTERVALS * conf.get("FLUSH_INTERVAL_SECONDS")
-    late = max(missed, round(RECENT_FLUSH.total_seconds()))
+    late, longest = (one.total_seconds() for one in patience())
     age = status.oldest_pending_seconds
     if age is None and status.pending_count == 0:
         age = 0.0
@@ -52,7 +52,7 @@ def _figures(status: Status) -> str:
     usages = (one for one in status.usages if one.left_count is not None)
     figures = {
         "pending": (status.pending_count, "", bounds),
-        "oldest": (None if age is None else round(age), "s", f"{missed:g};{late:g}"),
+        "oldest": (None if age is None else round(age), "s", f"{late:g};{longest:g}"),
         "rejected": (status.rejected_count, "", "0;"),
         "lost": (status.lost_record_count, "", "0;"),
         "unrecorded": (status.unrecorded_count, "", "0;"),
