@@ -62,6 +62,11 @@ class GroupReader:
     def __init__(self, parts: Sequence[str], read: Reader = read_part) -> None:
         self.parts = parts
         self._read = read
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin afresh, as in a child process: the thread of its parent is not in it."""
+        # A new lock: that of the parent may be held.
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._is_busy = False
@@ -143,17 +148,7 @@ def read_groups(readers: Sequence[GroupReader], seconds: float) -> Status:
     return status_of(outcomes | dict.fromkeys(sorted(silent), said), silent)
 
 
-def _new_readers() -> dict[str, GroupReader]:
-    return {name: GroupReader(parts) for name, parts in {**GROUPS, **COUNTED_GROUPS}.items()}
+_readers: Final = {name: GroupReader(parts) for name, parts in {**GROUPS, **COUNTED_GROUPS}.items()}
 
-
-_readers = _new_readers()
-
-
-def _forget_threads() -> None:
-    """Begin afresh in a child process: the threads of its parent are not in it."""
-    global _readers  # noqa: PLW0603 - the locks of the old ones may be held
-    _readers = _new_readers()
-
-
-os.register_at_fork(after_in_child=_forget_threads)
+for _reader in _readers.values():
+    os.register_at_fork(after_in_child=_reader.forget)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from geocache import under_test
 from geocache.health import parts
 from geocache.health.parts import GroupReader
+from geocache.instants import utc_now
 from geocache.metrics import counted
 from geocache.models import Ban
 from geocache.statistics.table import read_statistics
@@ -43,9 +44,9 @@ def read(seconds: float) -> Reading:
     Under a run of tests all is read in the caller's thread, as ``health.parts`` says.
     """
     if under_test.is_this_process():
-        status = _read_status(seconds)
+        status, at = _read_status(seconds), utc_now()
         wanted = [one for one in OWN_PARTS if one not in STORED or DATABASE not in status.errors]
-        return _of(status, {name: _attempt(name) for name in wanted})
+        return _of(status, {name: _read_part(name, at) for name in wanted})
     started = time.monotonic()
     for reader in _readers:
         reader.start(started)
@@ -71,28 +72,13 @@ def _of(status: Status, outcomes: Mapping[str, Outcome]) -> Reading:
 
 
 def _read_part(name: str, _: datetime) -> Outcome:
-    return Outcome({name: OWN_PARTS[name]()})
-
-
-def _attempt(name: str) -> Outcome:
     try:
         return Outcome({name: OWN_PARTS[name]()})
     except Exception as error:  # noqa: BLE001 - one part's failure must not hide the others
         return Outcome(error=first_line(error))
 
 
-def _new_readers() -> list[GroupReader]:
-    return [GroupReader((name,), _read_part) for name in OWN_PARTS]
+_readers: Final = [GroupReader((name,), _read_part) for name in OWN_PARTS]
 
-
-_readers = _new_readers()
-
-
-def _forget_threads() -> None:
-    """Begin afresh in a child process: the threads of its parent are not in it."""
-    global _readers  # noqa: PLW0603 - the locks of the old ones may be held
-    _readers = _new_readers()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
+for _reader in _readers:
+    os.register_at_fork(after_in_child=_reader.forget)

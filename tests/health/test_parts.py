@@ -207,3 +207,17 @@ def test_outcomes__the_first_part_of_a_read_counts_as_long_as_its_last() -> None
     just_before = read_at[-1] + parts.SHARED_SECONDS - 0.001
     reader.start(just_before)
     assert reader.outcomes(just_before).keys() == {"one", "two"}
+
+
+def test_forget__a_child_reads_although_its_parent_was_reading(reading: Reading) -> None:
+    """As after a fork, where the thread is gone and another may have held the lock."""
+    reader = GroupReader(("journal",), reading)
+    reading.goes_on.clear()
+    reader.start(time.monotonic())
+    reader._lock.acquire()
+    reader.forget()
+    reading.goes_on.set()
+    now = time.monotonic()
+    reader.start(now)
+    reader.wait(10)
+    assert reader.outcomes(now) == {"journal": Outcome({"pending_count": 3})}
