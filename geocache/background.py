@@ -87,6 +87,18 @@ class Background:
             time.sleep(TICK_SECONDS)
 
 
+def run_within(seconds: float, function: Callable[[], object], *, name: str) -> None:
+    """Call ``function`` in a thread, but wait no longer than this: what it asks may hang."""
+    thread = threading.Thread(target=function, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        # No more threads can be had; Python 3.12.0 and 3.12.1 start none while a process ends.
+        function()
+    else:
+        thread.join(seconds)
+
+
 of_this_process: Final = Background()
 every: Final = of_this_process.every
 start: Final = of_this_process.start

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
-from geocache import counters, under_test
+from geocache import background, counters, under_test
 from geocache.cache import backends
 from geocache.cache.guard import guarded
 from geocache.counters import Series
@@ -85,16 +85,8 @@ send: Final = of_this_process.send
 
 def send_within(seconds: float) -> None:
     """Send, but wait no longer than this: a cache that hangs holds up no job and no exit."""
-    if not of_this_process.has_news():
-        return
-    thread = threading.Thread(target=send, name="geocache counters", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:
-        # Python 3.12.0 and 3.12.1 start no thread while a process ends.
-        send()
-    else:
-        thread.join(seconds)
+    if of_this_process.has_news():
+        background.run_within(seconds, send, name="geocache counters")
 
 
 def send_at_exit() -> None:

@@ -110,7 +110,7 @@ def test_send_within__does_not_wait_for_a_cache_that_hangs(
 
 
 def test_send_within__without_news_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site_counters.threading, "Thread", fail)
+    monkeypatch.setattr(threading, "Thread", fail)
     site_counters.send_within(1)
 
 

@@ -2,7 +2,7 @@
 
 import os
 from contextlib import suppress
-from threading import Event, Thread
+from threading import Event
 from typing import Any, Final
 
 from django.core.signals import request_started
@@ -76,9 +76,7 @@ def refresh_within(seconds: float) -> None:
             with suppress(*DATABASE_ERRORS):
                 connections.close_all()
 
-    thread = Thread(target=refresh, name="geocache settings", daemon=True)
-    thread.start()
-    thread.join(seconds)
+    background.run_within(seconds, refresh, name="geocache settings")
 
 
 def register() -> None:
