@@ -3,18 +3,19 @@
 from datetime import datetime
 from typing import ClassVar, Final
 
-from django.db import models, router
+from django.db import models
 from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from geocache.instants import InstantField
+from geocache.models.written import WrittenModel
 
 # Old runs that one flush deletes; it makes at most one.
 FORGOTTEN_RUNS: Final = 500
 
 
-class JournalHead(models.Model):
+class JournalHead(WrittenModel):
     """How far one journal is flushed, moved in the transaction of the upsert.
 
     Read and written in one database, whatever replica a router reads other tables from.
@@ -70,13 +71,8 @@ class JournalHead(models.Model):
             written_count=models.F("written_count") + written,
         )
 
-    @classmethod
-    def written(cls) -> "models.QuerySet[JournalHead]":
-        """Return the heads in the database that they are written to."""
-        return cls.objects.using(router.db_for_write(cls))
 
-
-class FlushRun(models.Model):
+class FlushRun(WrittenModel):
     """One flush that did something."""
 
     started_at = InstantField(_("started at"))
@@ -102,7 +98,7 @@ class FlushRun(models.Model):
     @classmethod
     def forget_before(cls, oldest: datetime) -> None:
         """Delete the oldest of the runs before ``oldest``: some of them, which is quick."""
-        runs = cls.objects.using(router.db_for_write(cls)).filter(started_at__lt=oldest)
+        runs = cls.written().filter(started_at__lt=oldest)
         keys = list(runs.order_by("started_at").values_list("pk", flat=True)[:FORGOTTEN_RUNS])
         if keys:
             cls.objects.filter(pk__in=keys).delete()

@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Final
 
-from django.db import models, router
+from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from geocache.instants import InstantField, utc_now
 from geocache.locks.lease import Lease
 from geocache.locks.process_identity import is_gone
+from geocache.models.written import WrittenModel
 from geocache.text import storable
 
 # Its tables hold the rows and executions of our jobs, beside those of the host.
@@ -41,7 +42,7 @@ class SchedulerLease(Lease):
         return cls.objects.filter(name=SCHEDULER_LEASE, expires_at__gt=at).first()
 
 
-class JobRun(Lease):
+class JobRun(WrittenModel, Lease):
     """The last run of one job, whatever started it; also the lease of the run at hand."""
 
     job = models.CharField(max_length=100, primary_key=True)
@@ -64,11 +65,6 @@ class JobRun(Lease):
     def of(cls, job_id: str) -> "JobRun":
         """Return the run of a job as it is written, made when it is first asked for."""
         return cls.written().get_or_create(job=job_id)[0]
-
-    @classmethod
-    def written(cls) -> "models.QuerySet[JobRun]":
-        """Return the runs in the database that they are written to."""
-        return cls.objects.using(router.db_for_write(cls))
 
     @classmethod
     def last_runs(cls) -> dict[str, "JobRun"]:

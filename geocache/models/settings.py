@@ -2,13 +2,14 @@
 
 from typing import ClassVar
 
-from django.db import models, router
+from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from geocache.instants import InstantField
+from geocache.models.written import WrittenModel
 
 
-class SettingOverride(models.Model):
+class SettingOverride(WrittenModel):
     """One setting of ``GEOCACHE`` that the admin has changed; without a row the file counts."""
 
     name = models.CharField(_("setting"), max_length=100, primary_key=True)
@@ -25,8 +26,3 @@ class SettingOverride(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    @classmethod
-    def written(cls) -> "models.QuerySet[SettingOverride]":
-        """Return them from the database that they are written to; a replica lags."""
-        return cls.objects.using(router.db_for_write(cls))

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import models, router
+from django.db import models
 from django.utils.crypto import salted_hmac
 
 from geocache.instants import InstantField, utc_now
+from geocache.models.written import WrittenModel
 
 # How long an answer may be under way: kept by a process without cache and database, say.
 KEPT_DAYS: Final = 30
@@ -15,7 +16,7 @@ KEPT_DAYS: Final = 30
 CHUNK_ROWS: Final = 1_000
 
 
-class Tombstone(models.Model):
+class Tombstone(WrittenModel):
     """That an address was forgotten, and when; not which one, but to those who ask for it."""
 
     # Keyed with the site's SECRET_KEY: without it the few IPv4 addresses could all be tried.
@@ -29,7 +30,7 @@ class Tombstone(models.Model):
     def bury(cls, addresses: Sequence[str]) -> None:
         """Note that ``addresses`` are forgotten now; in a transaction with ``JournalHead.lock``."""
         now = utc_now()
-        rows = cls._written()
+        rows = cls.written()
         rows.filter(forgotten_at__lt=now - timedelta(days=KEPT_DAYS)).delete()
         digests = sorted(map(_digest, set(addresses)))
         for start in range(0, len(digests), CHUNK_ROWS):
@@ -40,7 +41,7 @@ class Tombstone(models.Model):
     @classmethod
     def moments(cls, addresses: Iterable[str]) -> dict[str, datetime]:
         """Return when those of ``addresses`` were forgotten that are, by address."""
-        rows = cls._written()
+        rows = cls.written()
         if not rows.exists():
             return {}
         by_digest = {_digest(address): address for address in addresses}
@@ -50,10 +51,6 @@ class Tombstone(models.Model):
             some = rows.filter(digest__in=digests[start : start + CHUNK_ROWS])
             found |= dict(some.values_list("digest", "forgotten_at"))
         return {by_digest[digest]: moment for digest, moment in found.items()}
-
-    @classmethod
-    def _written(cls) -> "models.QuerySet[Tombstone]":
-        return cls.objects.using(router.db_for_write(cls))
 
 
 def _digest(address: str) -> str:
