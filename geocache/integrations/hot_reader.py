@@ -3,7 +3,6 @@
 The cache may hang. What it answers too late is there for the next caller.
 """
 
-import asyncio
 import os
 import threading
 import time
@@ -14,7 +13,7 @@ from typing import Final
 
 from django.apps import apps
 
-from geocache import conf, under_test
+from geocache import conf, event_loop, under_test
 from geocache.location import Location
 
 # How long a caller waits for the thread.
@@ -106,13 +105,8 @@ class HotReader:
         return event
 
     def _may_wait(self) -> bool:
-        if not self.is_prompt or time.monotonic() < self._wait_again_at:
-            return False
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return True
-        return False
+        is_calm = self.is_prompt and time.monotonic() >= self._wait_again_at
+        return is_calm and not event_loop.is_running()
 
     def _start(self) -> None:
         # Another that holds the lock starts it.

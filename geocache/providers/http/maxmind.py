@@ -13,7 +13,7 @@ from functools import partial
 from math import ceil
 from typing import Any, Final
 
-from geocache import extras
+from geocache import event_loop, extras
 from geocache.exceptions import ProviderError
 from geocache.location import NOT_FOUND, Location
 from geocache.providers.base import Source
@@ -230,10 +230,4 @@ def _says_something(value: object) -> bool:
 
 def _is_at_once(count: int) -> bool:
     """Tell whether so many addresses are asked about several at a time."""
-    if count < MANY:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return True
-    return False
+    return count >= MANY and not event_loop.is_running()
