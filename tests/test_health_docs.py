@@ -18,6 +18,7 @@ from geocache.health.report import PARTS
 from geocache.management.commands.status_geo import Command
 from tests.factories import use_dummy_provider
 from tests.management.test_check_output import LINE
+from tests.support.documented_units import assert_valid, with_systemd
 from tests.support.documents import examples
 from tests.support.processes import ROOT
 
@@ -102,20 +103,9 @@ def test_page__haproxy(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+@with_systemd
 def test_page__systemd_units_are_valid(tmp_path: Path) -> None:
-    for name, block in zip(("service", "timer"), examples(DOCUMENT, "systemd", "ini"), strict=True):
-        # The paths and the user of the example are not of this machine.
-        text = re.sub(r"^User=.*\n", "", block, flags=re.MULTILINE)
-        text = re.sub(r"^(WorkingDirectory)=.*$", r"\1=/", text, flags=re.MULTILINE)
-        unit = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE)
-        (tmp_path / f"geocache-check.{name}").write_text(unit)
-    units = [str(tmp_path / f"geocache-check.{name}") for name in ("service", "timer")]
-    done = subprocess.run(
-        ["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False
-    )
-    said = [line for line in (done.stdout + done.stderr).splitlines() if "geocache" in line]
-    assert (done.returncode, said) == (0, [])
+    assert_valid(DOCUMENT, "geocache-check", tmp_path)
 
 
 def test_page__commands_are_those_of_the_plug_in() -> None:

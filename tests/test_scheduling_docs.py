@@ -1,8 +1,6 @@
 """The examples of docs/scheduling.md, run as they stand there; that of Celery by a real worker."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import django
 import pytest
 
 from geocache import conf, jobs
+from tests.support.documented_units import assert_valid, with_systemd
 from tests.support.documents import examples
 from tests.support.processes import ROOT
 
@@ -54,17 +53,6 @@ def test_page__task_of_django() -> None:
     assert run(code)["result"].return_value["status"] == "done"
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+@with_systemd
 def test_page__systemd_units_are_valid(tmp_path: Path) -> None:
-    blocks = examples(DOCUMENT, "systemd", "ini")
-    for name, block in zip(("service", "timer"), blocks, strict=True):
-        # The paths of the example are not of this machine.
-        text = re.sub(r"^(WorkingDirectory)=.*$", r"\1=/", block, flags=re.MULTILINE)
-        unit = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE)
-        (tmp_path / f"geocache.{name}").write_text(unit)
-    units = [str(tmp_path / f"geocache.{name}") for name in ("service", "timer")]
-    done = subprocess.run(
-        ["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False
-    )
-    said = [line for line in (done.stdout + done.stderr).splitlines() if "geocache" in line]
-    assert (done.returncode, said) == (0, [])
+    assert_valid(DOCUMENT, "geocache", tmp_path)
