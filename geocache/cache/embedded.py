@@ -16,11 +16,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from django.core.cache import BaseCache
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
+from geocache.batches import batches
 from geocache.exceptions import CacheUnusable
 from geocache.log import get_logger
 
@@ -89,8 +90,6 @@ SEEN_SECONDS: Final = 1.0
 
 log = get_logger(__name__)
 
-T = TypeVar("T")
-
 
 class EmbeddedCache(BaseCache):
     """A Django cache in a folder; each thread has one connection to its file."""
@@ -151,7 +150,7 @@ class EmbeddedCache(BaseCache):
         found: dict[str, Any] = {}
         if self.is_unused():
             return found
-        for some in _batches(list(names)):
+        for some in batches(list(names), TRANSACTION_KEYS):
             with self._reading() as connection:
                 rows = connection.execute(_for(GET_MANY, some), (*some, time.time()))
                 found |= {names[name]: value for name, value in rows}
@@ -220,7 +219,7 @@ class EmbeddedCache(BaseCache):
         version: int | None = None,
     ) -> list[str]:
         rows = [self._row(key, value, timeout, version) for key, value in data.items()]
-        for some in _batches(rows):
+        for some in batches(rows, TRANSACTION_KEYS):
             with self._transaction(len(some)) as connection:
                 connection.executemany(SET, some)
         return []
@@ -255,13 +254,13 @@ class EmbeddedCache(BaseCache):
             return connection.execute(DELETE, named).rowcount > 0
 
     def delete_many(self, keys: Iterable[str], version: int | None = None) -> None:
-        for some in _batches([self.make_key(key, version) for key in keys]):
+        for some in batches([self.make_key(key, version) for key in keys], TRANSACTION_KEYS):
             with self._transaction() as connection:
                 connection.execute(_for(DELETE_MANY, some), some)
 
     def delete_if_equal(self, keys: Iterable[str], value: str) -> None:
         """Delete those of ``keys`` that hold ``value``."""
-        for some in _batches([self.make_key(key) for key in keys]):
+        for some in batches([self.make_key(key) for key in keys], TRANSACTION_KEYS):
             with self._transaction() as connection:
                 connection.execute(_for(DELETE_EQUAL, some), (*some, value))
 
@@ -481,11 +480,6 @@ def _close_mine() -> None:
 
 def _is_added(connection: sqlite3.Connection, row: tuple[str, str | int, float | None]) -> bool:
     return connection.execute(ADD, (*row, time.time())).rowcount > 0
-
-
-def _batches(rows: list[T]) -> Iterator[list[T]]:
-    for start in range(0, len(rows), TRANSACTION_KEYS):
-        yield rows[start : start + TRANSACTION_KEYS]
 
 
 def _for(statement: str, keys: list[str]) -> str:

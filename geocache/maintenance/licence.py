@@ -20,6 +20,7 @@ from typing import Any, Final
 from django.db.models import Q, QuerySet
 from msgspec.structs import replace
 
+from geocache.batches import batches
 from geocache.databases import replaced
 from geocache.databases.update import folder
 from geocache.exceptions import FlushError, UndecodableRecord
@@ -176,12 +177,12 @@ def _clean_rows(
     for due in rule.sources_due():
         walk = _walk(_rows(due))
         while chunk := list(islice(walk, CHUNK_ROWS)):
-            for batch in _batches(chunk):
+            for batch in batches(chunk, BATCH_ROWS):
                 check()
                 _resolve(provider, batch)
             if flush_dirty().timed_out:
                 raise FlushError("the time limit was over before all new answers were flushed")
-            for batch in _batches(chunk):
+            for batch in batches(chunk, BATCH_ROWS):
                 removed = _remove(provider.build(), _rows(due).filter(pk__in=batch))
                 report.removed += removed
                 report.refreshed += len(batch) - removed
@@ -216,7 +217,7 @@ def _clean_history(
     rule: Rule, report: LicenceReport, check: Callable[[], None], watch: Callable[[int], object]
 ) -> None:
     for page in _pages(_history(rule), "address", "valid_from"):
-        for batch in _batches(page):
+        for batch in batches(page, BATCH_ROWS):
             check()
             due = {key: (address, valid_from) for key, address, valid_from in batch}
             report.history += _remove_history(due)
@@ -251,7 +252,7 @@ def _remove_history(due: dict[int, tuple[str, datetime]]) -> int:
 
 def _forget_successors(keys: Iterable[int]) -> None:
     """Have history entries no longer say what took their place: it is gone."""
-    for batch in _batches(list(keys)):
+    for batch in batches(list(keys), BATCH_ROWS):
         entries = AnswerHistory.objects.using(writing_alias()).filter(pk__in=batch)
         entries.update(**FORGOTTEN_SUCCESSOR)
 
@@ -262,11 +263,6 @@ def _clean_rejected(rule: Rule, report: LicenceReport, check: Callable[[], None]
         due = [key for key, text in page if rule.is_record_due(text)]
         count, _ = RejectedEntry.objects.using(writing_alias()).filter(pk__in=due).delete()
         report.rejected += count
-
-
-def _batches(keys: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(keys), BATCH_ROWS):
-        yield keys[start : start + BATCH_ROWS]
 
 
 def _pages(found: Any, *columns: str) -> Iterator[list[tuple[Any, ...]]]:

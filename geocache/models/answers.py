@@ -19,6 +19,7 @@ from geocache.addresses import (
     parse_network,
     sort_key,
 )
+from geocache.batches import batches
 from geocache.instants import InstantField
 from geocache.location import EPOCH, FIELDS, NOT_FOUND, Location
 from geocache.models.columns import AnswerFields
@@ -71,9 +72,7 @@ BEGINNING: Final = re.compile(r"(?=.*\.)\d{1,3}(\.\d{1,3}){0,2}\.?", re.ASCII)
 
 def _chunks(names: Iterable[str]) -> Iterator[list[str]]:
     # Always in one order, so that two flushers cannot wait for each other's rows.
-    listed = sorted(names)
-    for start in range(0, len(listed), MARKED_ROWS):
-        yield listed[start : start + MARKED_ROWS]
+    return batches(sorted(names), MARKED_ROWS)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from geocache.batches import batches
 from geocache.instants import InstantField
 from geocache.location import FIELDS
 from geocache.models.columns import AnswerFields
@@ -126,7 +127,7 @@ def keep_changed(
     raises.
     """
     replaced: list[Any] = []
-    for chunk in _chunks(list(new)):
+    for chunk in batches(list(new), CHUNK_ADDRESSES):
         # A read that locks sees what another flusher wrote before we held the row, whatever the
         # isolation: that is what is replaced now.
         held = model._default_manager.using(connection.alias).filter(pk__in=chunk)
@@ -151,7 +152,7 @@ def _held(
     # To PostgreSQL an array is one value to parse, not a thousand.
     is_array = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
-        for chunk in _chunks(addresses):
+        for chunk in batches(addresses, CHUNK_ADDRESSES):
             marks = ", ".join(["%s"] * len(chunk))
             wanted = "= ANY(%s::inet[])" if is_array else f"IN ({marks})"
             cursor.execute(
@@ -184,8 +185,3 @@ def _keep(
         ],
         ignore_conflicts=True,
     )
-
-
-def _chunks(addresses: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(addresses), CHUNK_ADDRESSES):
-        yield addresses[start : start + CHUNK_ADDRESSES]
