@@ -210,11 +210,10 @@ def test_outcomes__the_first_part_of_a_read_counts_as_long_as_its_last() -> None
 
 
 def test_forget__a_child_reads_although_its_parent_was_reading(reading: Reading) -> None:
-    """As after a fork, where the thread is gone and another may have held the lock."""
+    """As after a fork, where the thread is gone."""
     reader = GroupReader(("journal",), reading)
     reading.goes_on.clear()
     reader.start(time.monotonic())
-    reader._lock.acquire()
     reader.forget()
     reading.goes_on.set()
     now = time.monotonic()
