@@ -10,6 +10,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from geocache.async_pool import run_in_pool
+from geocache.event_loop import to_its_end
 from geocache.exceptions import ProviderError
 from geocache.location import SOURCE_SEPARATOR, Location
 
@@ -169,6 +171,14 @@ class Provider(ABC):
                 failure = error
         if failure and answers.keys().isdisjoint(wanted):
             raise failure
+
+    async def aresolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
+        """Do what ``resolve_into`` does for a caller in an event loop, by default in a thread.
+
+        A provider that can wait in the event loop overrides this. A call that is cancelled leaves
+        nothing under way that could still put an answer into ``answers``.
+        """
+        await to_its_end(run_in_pool(self.resolve_into, answers, addresses))
 
     def time_limit_seconds(self, count: int) -> float:
         """Return how long ``resolve_into`` may take for ``count`` addresses, in seconds."""

@@ -1,5 +1,6 @@
 """Query a provider, and count what it was asked, what failed, and how long that took."""
 
+import asyncio
 import time
 from collections.abc import Collection
 from typing import Final
@@ -24,6 +25,26 @@ def resolve_into(
         provider.resolve_into(answers, addresses)
     finally:
         _count(provider.label, answers, addresses, time.perf_counter() - started)
+
+
+async def aresolve_into(
+    provider: Provider, answers: dict[str, Location], addresses: Collection[str]
+) -> None:
+    """Do what ``resolve_into`` does, in an event loop."""
+    if provider.members:
+        await provider.aresolve_into(answers, addresses)
+        return
+    started = time.perf_counter()
+    queried = addresses
+    try:
+        await provider.aresolve_into(answers, addresses)
+    except asyncio.CancelledError:
+        # The provider has not failed on what the caller stopped to wait for.
+        queried = [address for address in addresses if address in answers]
+        raise
+    finally:
+        if queried:
+            _count(provider.label, answers, queried, time.perf_counter() - started)
 
 
 def _count(

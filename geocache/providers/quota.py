@@ -18,8 +18,10 @@ from typing import Any, Final
 from django.core.cache import BaseCache
 
 from geocache import conf
+from geocache.async_pool import run_in_pool
 from geocache.cache import backends
 from geocache.cache.guard import guarded
+from geocache.event_loop import to_its_end
 from geocache.exceptions import CacheUnavailable, ProviderError
 from geocache.location import Location
 from geocache.log import get_logger
@@ -91,21 +93,66 @@ def ask(provider: Provider, answers: dict[str, Location], addresses: Iterable[st
     asked = list(addresses)
     if not asked:
         return
-    # A chain counts for each of its providers.
-    if provider.members or not provider.is_metered:
+    if not _is_counted(provider):
         measured.resolve_into(provider, answers, asked)
         return
-    if _is_resting(provider):
-        raise ProviderError(f"{provider.name} has asked to be left alone for a while")
-    reserved = _reserve(provider, len(asked))
-    if not reserved.count:
-        raise ProviderError(f"{provider.name}: nothing is left of today's queries")
-    sent = asked[: reserved.count]
+    queries = _Queries(provider, asked)
     try:
-        measured.resolve_into(provider, answers, sent)
+        queries.reserve()
+        measured.resolve_into(provider, answers, queries.sent)
     finally:
-        _settle(provider, reserved, sum(address in answers for address in sent))
-        share(provider)
+        queries.settle(answers)
+
+
+async def aask(provider: Provider, answers: dict[str, Location], addresses: Iterable[str]) -> None:
+    """Do what ``ask`` does, in an event loop, which never waits for the cache.
+
+    The count is right also when the call is cancelled.
+    """
+    asked = list(addresses)
+    if not asked:
+        return
+    if not _is_counted(provider):
+        await measured.aresolve_into(provider, answers, asked)
+        return
+    queries = _Queries(provider, asked)
+    try:
+        await to_its_end(run_in_pool(queries.reserve))
+        await measured.aresolve_into(provider, answers, queries.sent)
+    finally:
+        await to_its_end(run_in_pool(queries.settle, answers))
+
+
+def _is_counted(provider: Provider) -> bool:
+    """Tell whether queries are counted here; a chain counts for each of its providers."""
+    return provider.is_metered and not provider.members
+
+
+class _Queries:
+    """The queries of one call: counted before they are sent, refunded where not answered."""
+
+    def __init__(self, provider: Provider, asked: list[str]) -> None:
+        self.sent: list[str] = []
+        self._provider = provider
+        self._asked = asked
+        self._reserved = _Reservation(0)
+
+    def reserve(self) -> None:
+        """Count as many as there may be; raise ``ProviderError`` where that is none."""
+        name = self._provider.name
+        if _is_resting(self._provider):
+            raise ProviderError(f"{name} has asked to be left alone for a while")
+        self._reserved = _reserve(self._provider, len(self._asked))
+        if not self._reserved.count:
+            raise ProviderError(f"{name}: nothing is left of today's queries")
+        self.sent = self._asked[: self._reserved.count]
+
+    def settle(self, answers: Mapping[str, Location]) -> None:
+        """Refund what is not in ``answers``, and tell others what the service has said."""
+        if self.sent:
+            answered_count = sum(address in answers for address in self.sent)
+            _settle(self._provider, self._reserved, answered_count)
+            share(self._provider)
 
 
 def usages(provider: Provider) -> list[Usage]:
