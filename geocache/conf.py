@@ -58,6 +58,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     # The memory of one process: number of answers, and seconds until one is asked for again.
     "MEMORY_SIZE": 100_000,
     "MEMORY_TTL_SECONDS": 50,
+    # Threads of a process, each with a connection to the database at most, that asynchronous
+    # look-ups have for what blocks.
+    "ASYNC_THREADS": 8,
     # The flush job: seconds between runs, and seconds that one run may take.
     "FLUSH_INTERVAL_SECONDS": 60,
     "FLUSH_TIME_LIMIT_SECONDS": 60,

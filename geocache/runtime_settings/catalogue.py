@@ -25,6 +25,7 @@ NOT_AT_RUN_TIME: Final = {
     "SOURCES": "describes the files that the settings file names",
     "CACHE_ALIAS": "names a cache of the settings file; answers that wait would stay in the other",
     "VAR_DIR": PLACE,
+    "ASYNC_THREADS": "sizes a pool that a process opens once",
     "BASE_TEMPLATE": CODE,
     "VISITOR_ADDRESS": CODE,
     "TRUSTED_PROXIES": TRUST,
