@@ -1,6 +1,7 @@
 import asyncio
 import os
 import threading
+import time
 from contextvars import ContextVar
 
 import pytest
@@ -19,6 +20,44 @@ TENANT = Local()
 @pytest.fixture(autouse=True)
 def in_production(monkeypatch):
     monkeypatch.setattr(under_test, "is_this_process", lambda: False)
+
+
+def test_run_in_pool__a_job_runs_to_its_end_when_its_caller_is_cancelled():
+    begun, may_end, ended = threading.Event(), threading.Event(), []
+
+    def job():
+        begun.set()
+        may_end.wait(20)
+        ended.append(True)
+
+    async def ask():
+        caller = asyncio.ensure_future(run_in_pool(job))
+        await asyncio.to_thread(begun.wait, 20)
+        caller.cancel()
+        await asyncio.sleep(0)
+        caller.cancel()
+        threading.Timer(0.05, may_end.set).start()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        return list(ended)
+
+    assert asyncio.run(ask()) == [True]
+
+
+def test_run_in_pool__a_job_runs_to_its_end_when_the_loop_ends():
+    ended = []
+
+    def job():
+        time.sleep(0.05)
+        ended.append(True)
+
+    async def leave():
+        left = asyncio.ensure_future(run_in_pool(job))
+        await asyncio.sleep(0)
+        return left
+
+    asyncio.run(leave())
+    assert ended == [True]
 
 
 def gathered(function, count):
@@ -65,9 +104,20 @@ def test_run_in_pool__sees_the_context_of_its_caller():
     async def ask():
         WHO.set("ann")
         TENANT.name = "north"
-        return await run_in_pool(lambda: (WHO.get(), TENANT.name))
+        return await run_in_pool(lambda: (WHO.get(), getattr(TENANT, "name", "of the thread")))
 
-    assert asyncio.run(ask()) == ("ann", "north")
+    assert asyncio.run(ask()) == ("ann", "of the thread")
+
+
+def test_run_in_pool__leaves_nothing_of_a_caller_to_the_next(settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "ASYNC_THREADS": 1}
+
+    async def ask():
+        WHO.set("ann")
+        return await run_in_pool(WHO.set, "bob")
+
+    asyncio.run(ask())
+    assert asyncio.run(run_in_pool(WHO.get)) == "nobody"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -24,6 +24,10 @@ class Announcements:
     recorded: dict[str, Location] = field(default_factory=dict)
     changes: list[LocationChange] = field(default_factory=list)
 
+    def __bool__(self) -> bool:
+        """Tell whether there is something to send."""
+        return bool(self.recorded or self.changes)
+
     def send(self) -> None:
         """Send what there is, outside of any block that holds signals back."""
         if self.changes:
@@ -56,16 +60,25 @@ def held_back() -> AbstractContextManager[None]:
 
 
 @contextmanager
-def _holding_back() -> Iterator[None]:
-    if _held_back.get() is not None:
-        yield
-        return
-    announcements = Announcements()
+def held_in(announcements: Announcements) -> Iterator[None]:
+    """Leave what is announced in the block to the caller, who sends it."""
     token = _held_back.set(announcements)
     try:
         yield
     finally:
         _held_back.reset(token)
+
+
+@contextmanager
+def _holding_back() -> Iterator[None]:
+    if _held_back.get() is not None:
+        yield
+        return
+    announcements = Announcements()
+    try:
+        with held_in(announcements):
+            yield
+    finally:
         announcements.send()
 
 

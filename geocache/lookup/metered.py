@@ -14,11 +14,14 @@ from geocache.journal import last_seen
 from geocache.journal.recorder import record
 from geocache.location import Location
 from geocache.lookup import hot_entries
+from geocache.lookup.execution import BLOCKING, Execution, finished
 from geocache.lookup.network_cache import Public, find_known, without
 from geocache.lookup.resolution import Resolution, Resolver
-from geocache.lookup.single_flight import SingleFlight
-from geocache.providers import quota
+from geocache.lookup.single_flight import SingleFlight, networks_of_block
 from geocache.providers.base import Provider
+
+# By address, the networks around it from the narrowest to the widest.
+Networks = Mapping[str, list[str]]
 
 UNANSWERED_ELSEWHERE: Final = "the processes that query it are not answered"
 
@@ -28,56 +31,79 @@ class PaidResolver(Resolver):
 
     def resolve(self, provider: Provider, build: str, addresses: Public) -> Resolution:
         """Resolve ``addresses``: what is free first, then what is known; the rest is paid for."""
-        free = provider.resolve_free(addresses)
-        _keep(build, free, is_paid=False)
-        missing = without(addresses, free)
-        known = find_known(build, missing)
-        # The location of a network does not become a hot entry of the address: it would hide the
-        # location of a narrower network that comes later.
-        hot_entries.set_rows(build, known.by_address.values())
-        # The row of a neighbour was looked up, too: once pruned, its network is paid for again.
-        networks = {location.network for location in known.by_network.values()}
-        last_seen.tracker.add([*known.by_address, *networks])
-        counters.count(counters.PROVIDER, len(free))
-        counters.count(counters.ROW, len(known.by_address))
-        counters.count(counters.NETWORK, len(known.by_network))
-        spared = free | known.by_network | known.by_address
-        pay = _pay_by_network if provider.names_networks else _pay_together
-        paid = pay(provider, build, without(missing, spared))
+        spared = spare(provider, build, addresses)
+        paid = finished(pay(BLOCKING, provider, build, without(addresses, spared)))
         return Resolution(spared | paid.locations, paid.failure)
 
 
-def _pay_together(provider: Provider, build: str, missing: Public) -> Resolution:
+def spare(provider: Provider, build: str, addresses: Public) -> dict[str, Location]:
+    """Return what need not be paid for: what the provider says for free, and what is known."""
+    free = provider.resolve_free(addresses)
+    _keep(build, free, is_paid=False)
+    known = find_known(build, without(addresses, free))
+    # The location of a network does not become a hot entry of the address: it would hide the
+    # location of a narrower network that comes later.
+    hot_entries.set_rows(build, known.by_address.values())
+    # The row of a neighbour was looked up, too: once pruned, its network is paid for again.
+    networks = {location.network for location in known.by_network.values()}
+    last_seen.tracker.add([*known.by_address, *networks])
+    counters.count(counters.PROVIDER, len(free))
+    counters.count(counters.ROW, len(known.by_address))
+    counters.count(counters.NETWORK, len(known.by_network))
+    return free | known.by_network | known.by_address
+
+
+async def pay(
+    by: Execution, provider: Provider, build: str, missing: Public, *, is_of_one: bool = True
+) -> Resolution:
+    """Query what is neither free nor known. Of one caller, one network is never paid for twice.
+
+    Addresses of several callers, each of which waits for its own, are queried at the same moment
+    unless they are in one block: as they are by several processes.
+    """
+    if not provider.names_networks:
+        return await _pay_together(by, provider, build, missing)
+    networks_of = networks_around if is_of_one else networks_of_block
+    apart = {text: networks_of(address) for text, address in missing.items()}
+    return await _pay_by_network(by, provider, build, missing, apart)
+
+
+async def _pay_together(
+    by: Execution, provider: Provider, build: str, missing: Public
+) -> Resolution:
     """Query all addresses in one round: no location holds for another address."""
-    resolution = _query_once(provider, build, missing)
+    resolution = await _query_once(by, provider, build, missing)
     return resolution if resolution.failure else Resolution.of(missing, resolution.locations)
 
 
-def _pay_by_network(provider: Provider, build: str, missing: Public) -> Resolution:
+async def _pay_by_network(
+    by: Execution, provider: Provider, build: str, missing: Public, apart: Networks
+) -> Resolution:
     """Query one address of each network, first of wide ones, then of ever narrower ones.
 
-    Two addresses that one location holds for are never queried together: in the round of that
-    network's prefix length, or in one before it, one of them is queried and answers for the other.
+    Two addresses that one location holds for are never queried together, if both lie in the
+    networks of ``apart``: in the round of that network's prefix length, or in one before it, one of
+    them is queried and answers for the other.
     """
-    around = {text: networks_around(address) for text, address in missing.items()}
     locations: dict[str, Location] = {}
     for depth in count(1):
-        if not around:
+        if not apart:
             break
-        firsts = {text: missing[text] for text in _one_per_network(around, depth)}
-        resolution = _query_once(provider, build, firsts)
-        left = {text: networks for text, networks in around.items() if text not in firsts}
-        inside = _inside(left, resolution.locations)
+        firsts = {text: missing[text] for text in _one_per_network(apart, depth)}
+        resolution = await _query_once(by, provider, build, firsts)
+        left = {text: networks for text, networks in apart.items() if text not in firsts}
+        around = {text: networks_around(missing[text]) for text in left}
+        inside = _inside(around, resolution.locations)
         counters.count(counters.NETWORK, len(inside))
         new = resolution.locations | inside
         locations |= new
         if resolution.failure:
             return Resolution(locations, resolution.failure)
-        around = {text: networks for text, networks in left.items() if text not in new}
+        apart = {text: networks for text, networks in left.items() if text not in new}
     return Resolution.of(missing, locations)
 
 
-def _one_per_network(around: Mapping[str, list[str]], depth: int) -> list[str]:
+def _one_per_network(around: Networks, depth: int) -> list[str]:
     """Return the first address in each network that is the ``depth``-th from the widest."""
     firsts: dict[str, str] = {}
     for text, networks in around.items():
@@ -85,7 +111,7 @@ def _one_per_network(around: Mapping[str, list[str]], depth: int) -> list[str]:
     return list(firsts.values())
 
 
-def _inside(around: Mapping[str, list[str]], new: Mapping[str, Location]) -> dict[str, Location]:
+def _inside(around: Networks, new: Mapping[str, Location]) -> dict[str, Location]:
     """Return the locations of addresses that lie in the networks of new locations."""
     networks = {location.network: location for location in new.values()}
     return {
@@ -95,7 +121,7 @@ def _inside(around: Mapping[str, list[str]], new: Mapping[str, Location]) -> dic
     }
 
 
-def _query_once(provider: Provider, build: str, public: Public) -> Resolution:
+async def _query_once(by: Execution, provider: Provider, build: str, public: Public) -> Resolution:
     """Query what is in no other process's flight, and wait for what is.
 
     A failure leaves what was paid for before it. An address is in the resolution, or was queried
@@ -106,18 +132,15 @@ def _query_once(provider: Provider, build: str, public: Public) -> Resolution:
     while True:
         others: dict[str, IPv4Address | IPv6Address] = {}
         for some in flight.parts(public):
-            mine = flight.acquire(some)
-            others |= {text: one for text, one in some.items() if text not in mine}
-            try:
-                resolution = _query(provider, build, mine)
-            finally:
-                flight.release(mine)
-            locations |= resolution.locations
-            if resolution.failure:
-                return Resolution(locations, resolution.failure)
+            query = _Query(flight, some)
+            await query.execute(by, provider)
+            others |= {text: one for text, one in some.items() if text not in query.mine}
+            locations |= query.known | query.new
+            if query.failure:
+                return Resolution(locations, query.failure)
         if not others:
             return Resolution(locations)
-        known = flight.wait(others)
+        known = await flight.wait(by, others)
         counters.count(counters.SHARED, len(known))
         locations |= known
         public = without(others, known)
@@ -125,20 +148,41 @@ def _query_once(provider: Provider, build: str, public: Public) -> Resolution:
             return Resolution(locations, ProviderError(UNANSWERED_ELSEWHERE))
 
 
-def _query(provider: Provider, build: str, public: Public) -> Resolution:
-    # Another process may have resolved some between our look and our lock.
-    known = hot_entries.get_near(build, public)
-    new: dict[str, Location] = {}
-    failure: ProviderError | None = None
-    try:
-        quota.ask(provider, new, without(public, known))
-    except ProviderError as error:
-        failure = error
-    finally:
-        _keep(build, new, is_paid=True)
-        counters.count(counters.SHARED, len(known))
-        counters.count(counters.PROVIDER, len(new))
-    return Resolution(known | new, failure)
+class _Query:
+    """One query: what of its addresses this caller has locked, and what became of them."""
+
+    def __init__(self, flight: SingleFlight, public: Public) -> None:
+        self.mine: dict[str, IPv4Address | IPv6Address] = {}
+        self.known: dict[str, Location] = {}
+        self.new: dict[str, Location] = {}
+        self.failure: ProviderError | None = None
+        self._flight = flight
+        self._public = public
+
+    async def execute(self, by: Execution, provider: Provider) -> None:
+        """Lock, query, journal what is new and release, whatever ends the call."""
+        try:
+            await by.run(self._begin)
+            await by.ask(provider, self.new, without(self.mine, self.known))
+        except ProviderError as error:
+            self.failure = error
+        finally:
+            if self.mine:
+                await by.run(self._end)
+
+    def _begin(self) -> None:
+        self.mine |= self._flight.acquire(self._public)
+        # Another process may have resolved some between our look and our lock.
+        if self.mine:
+            self.known |= hot_entries.get_near(self._flight.build, self.mine)
+
+    def _end(self) -> None:
+        try:
+            _keep(self._flight.build, self.new, is_paid=True)
+            counters.count(counters.SHARED, len(self.known))
+            counters.count(counters.PROVIDER, len(self.new))
+        finally:
+            self._flight.release(self.mine)
 
 
 def _keep(build: str, new: Mapping[str, Location], *, is_paid: bool) -> None:

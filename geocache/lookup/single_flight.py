@@ -20,6 +20,7 @@ from geocache.exceptions import CacheUnavailable
 from geocache.location import Location
 from geocache.locks.cache_lock import CacheLock
 from geocache.lookup import hot_entries
+from geocache.lookup.execution import Execution
 from geocache.providers.base import Provider
 
 # A batch has fewer. A part of it is halved while it may take longer than this, in seconds ...
@@ -84,7 +85,7 @@ class SingleFlight:
         except CacheUnavailable as error:
             hot_entries.report_down(error)
 
-    def wait(self, public: Public) -> dict[str, Location]:
+    async def wait(self, by: Execution, public: Public) -> dict[str, Location]:
         """Return what others find out while they hold their locks.
 
         Comes back early when one of the locks is gone without an answer, so that it can be taken,
@@ -94,12 +95,18 @@ class SingleFlight:
             self._waits_until = time.monotonic() + self.wait_seconds
         pause = FIRST_PAUSE_SECONDS
         while True:
-            time.sleep(pause)
-            known = hot_entries.get_near(self.build, public)
-            rest = {text: address for text, address in public.items() if text not in known}
-            if not rest or self.has_waited_long_enough() or not self._are_locked(rest):
+            await by.sleep(pause)
+            known, is_over = await by.run(self._look, public)
+            if is_over:
                 return known
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _look(self, public: Public) -> tuple[dict[str, Location], bool]:
+        """Return what others have found out, and whether there is nothing more to wait for."""
+        known = hot_entries.get_near(self.build, public)
+        rest = {text: address for text, address in public.items() if text not in known}
+        is_over = not rest or self.has_waited_long_enough() or not self._are_locked(rest)
+        return known, is_over
 
     def has_waited_long_enough(self) -> bool:
         """Tell whether all locks that were held when this caller began to wait have run out."""
@@ -123,9 +130,18 @@ class SingleFlight:
 
 def lock_key(build: str, address: IPv4Address | IPv6Address) -> str:
     """Return the cache key of the lock on the block around ``address``."""
-    prefix_length = BLOCK_PREFIX_LENGTHS[address.version]
-    block = networks_around(address)[address.max_prefixlen - prefix_length]
-    return hot_entries.key(build, block, "c")
+    return hot_entries.key(build, block_of(address), "c")
+
+
+def block_of(address: IPv4Address | IPv6Address) -> str:
+    """Return the block around ``address``."""
+    return networks_of_block(address)[-1]
+
+
+def networks_of_block(address: IPv4Address | IPv6Address) -> list[str]:
+    """Return the networks around ``address``, from the narrowest one to its block."""
+    length = address.max_prefixlen - BLOCK_PREFIX_LENGTHS[address.version]
+    return networks_around(address)[: length + 1]
 
 
 def _part_size(provider: Provider) -> int:

@@ -5,15 +5,14 @@ journaled before it is returned. Each tier is queried once for a whole batch.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
-from itertools import islice
 from typing import Final
-
-from asgiref.sync import sync_to_async
 
 from geocache import background, counters
 from geocache.addresses import parse_address, public_text, special_reason
+from geocache.batches import batches
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
 from geocache.journal.announcements import held_back
@@ -21,10 +20,11 @@ from geocache.location import UNAVAILABLE, Location
 from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.lookup import hot_entries
+from geocache.lookup.execution import BLOCKING, Execution, finished
 from geocache.lookup.memory import Asked, memory
-from geocache.lookup.metered import PaidResolver
+from geocache.lookup.metered import PaidResolver, pay, spare
 from geocache.lookup.network_cache import Public, old_rows, without
-from geocache.lookup.resolution import FreeResolver
+from geocache.lookup.resolution import FreeResolver, Resolution
 from geocache.providers import factory
 from geocache.providers.base import Provider
 
@@ -62,6 +62,18 @@ def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
 
     Raises ``InvalidAddress`` when one of them is not an IP address.
     """
+    held, unknown = recall_many(addresses)
+    if unknown:
+        with held_back():
+            for some in batches(list(unknown.items()), BATCH_ADDRESSES):
+                held |= locate_batch(dict(some))
+    return {asked: location for asked, location in held.items() if location is not None}
+
+
+def recall_many(
+    addresses: Iterable[Asked],
+) -> tuple[dict[Asked, Location | None], dict[Asked, Address]]:
+    """Return what memory knows, in the order of ``addresses``, and those that it does not know."""
     askeds = list(addresses)
     try:
         held = {asked: recall(asked) for asked in askeds}
@@ -69,33 +81,17 @@ def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
         for asked in askeds:
             parse_address(asked)  # what is not hashable is not an address
         raise
-    locations = {asked: known for asked, known in held.items() if known is not None}
     # All of them before any is paid for: what is not an address ends the call.
-    unknown = {asked: parse_address(asked) for asked in held if asked not in locations}
-    if unknown:
-        left = iter(unknown.items())
-        with held_back():
-            while batch := dict(islice(left, BATCH_ADDRESSES)):
-                locations |= locate_batch(batch)
-    return {asked: locations[asked] for asked in held}
-
-
-async def alookup(address: Asked) -> Location:
-    """Return what ``lookup`` does without blocking the event loop."""
-    try:
-        known = recall(address)
-    except TypeError:
-        known = None  # as above
-    return known if known is not None else await sync_to_async(lookup)(address)
-
-
-async def alookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
-    """Return what ``lookup_many`` does without blocking the event loop."""
-    return await sync_to_async(lookup_many)(addresses)
+    return held, {asked: parse_address(asked) for asked, known in held.items() if known is None}
 
 
 def locate_batch(parsed: Mapping[Asked, Address]) -> dict[Asked, Location]:
     """Locate addresses that memory does not know; each tier is asked once for all of them."""
+    return finished(alocate_batch(BLOCKING, parsed))
+
+
+async def alocate_batch(by: Execution, parsed: Mapping[Asked, Address]) -> dict[Asked, Location]:
+    """Do what ``locate_batch`` does; ``by`` executes what asks cache, table and provider."""
     now = datetime.now(UTC)
     locations: dict[str, Location] = {}
     public: dict[str, Address] = {}
@@ -107,10 +103,18 @@ def locate_batch(parsed: Mapping[Asked, Address]) -> dict[Asked, Location]:
             public[text] = address
     counters.count(counters.SPECIAL, len(locations))
     if public:
-        locations |= _resolve(public)
+        located, unpaid = await by.run(locate_free, public)
+        locations |= located
+        if unpaid:
+            locations |= await pay_for(by, unpaid)
     result = {asked: locations[text] for asked, text in texts.items()}
-    memory.put(pair for pair in result.items() if pair[1].reason != UNAVAILABLE)
+    remember(result)
     return result
+
+
+def remember(located: Mapping[Asked, Location]) -> None:
+    """Keep locations in memory, without those that the next caller may get."""
+    memory.put(pair for pair in located.items() if pair[1].reason != UNAVAILABLE)
 
 
 def _locate_one(asked: Asked) -> Location:
@@ -142,16 +146,40 @@ def _resolve_one(asked: Asked, text: str, provider: Provider, build: str) -> Loc
     return location
 
 
-def _resolve(public: Public) -> dict[str, Location]:
+@dataclass(frozen=True, slots=True)
+class Unpaid:
+    """Addresses that a provider has to be paid for."""
+
+    provider: Provider
+    build: str
+    addresses: Public
+
+
+def locate_free(public: Public) -> tuple[dict[str, Location], Unpaid | None]:
+    """Return the locations that cost nothing, and what is left."""
     try:
         provider, build = _provider()
     except ProviderError as error:
-        return _despite_failure(public, error)
+        return _despite_failure(public, error), None
     known = hot_entries.get_many(build, public)
     counters.count(counters.HOT_ENTRY, len(known))
     last_seen.tracker.add(known)
     missing = without(public, known)
-    return known | _resolve_missing(provider, build, missing) if missing else known
+    if missing and not provider.is_metered:
+        return known | _resolve_missing(provider, build, missing), None
+    if missing:
+        known |= spare(provider, build, missing)
+        missing = without(missing, known)
+    return known, Unpaid(provider, build, missing) if missing else None
+
+
+async def pay_for(by: Execution, unpaid: Unpaid, *, is_of_one: bool = True) -> dict[str, Location]:
+    """Locate what has to be paid for; ``is_of_one`` as of ``metered.pay``."""
+    provider, build, missing = unpaid.provider, unpaid.build, unpaid.addresses
+    resolution = await pay(by, provider, build, missing, is_of_one=is_of_one)
+    if resolution.failure is None:
+        return resolution.locations
+    return await by.run(_or_old_rows, missing, resolution)
 
 
 def _provider() -> tuple[Provider, str]:
@@ -174,7 +202,10 @@ def _provider_name() -> str | None:
 
 def _resolve_missing(provider: Provider, build: str, missing: Public) -> dict[str, Location]:
     resolver = PAID if provider.is_metered else FREE
-    resolution = resolver.resolve(provider, build, missing)
+    return _or_old_rows(missing, resolver.resolve(provider, build, missing))
+
+
+def _or_old_rows(missing: Public, resolution: Resolution) -> dict[str, Location]:
     if resolution.failure is None:
         return resolution.locations
     failed = without(missing, resolution.locations)

@@ -96,6 +96,8 @@ class Provider(ABC):
     is_metered: bool = False
     # False when no answer comes with a network: each address then has to be asked for.
     names_networks: bool = True
+    # True when one query asks for several addresses.
+    has_batch_endpoint: bool = False
     # The providers that a chain asks.
     members: tuple["Provider", ...] = ()
     # How many addresses a metered provider may be asked about in a day; None: any number.

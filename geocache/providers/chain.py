@@ -71,6 +71,7 @@ class ChainProvider(Provider):
         self.is_metered = any(member.is_metered for member in self.members)
         metered = [member for member in self.members if member.is_metered]
         self.names_networks = any(member.names_networks for member in metered)
+        self.has_batch_endpoint = any(member.has_batch_endpoint for member in metered)
         self._free = tuple(takewhile(lambda link: not link.provider.is_metered, self.links))
 
     def build(self) -> str:

@@ -38,6 +38,7 @@ STATES: Final = (
 # Modules that ask whether an address is special, beside those of addresses that are reached for.
 ASKING: Final = (
     "geocache.integrations.log_locations",
+    "geocache.lookup.asynchronous",
     "geocache.lookup.explain",
     "geocache.lookup.plan",
     "geocache.lookup.tiers",

@@ -6,6 +6,7 @@ import pytest
 from geocache.cache import backends
 from geocache.log_throttle import LogThrottle
 from geocache.lookup import hot_entries, single_flight
+from geocache.lookup.execution import BLOCKING, finished
 from geocache.lookup.single_flight import SingleFlight
 from geocache.providers.dummy import DummyProvider
 from tests.factories import LONDON, MOSCOW_V6, a_location
@@ -74,11 +75,11 @@ def test_release__of_nothing_asks_nobody(monkeypatch):
 def test_wait__ends_with_the_answer_for_the_address_or_its_network(answered):
     a_flight().acquire(public(LONDON))
     hot_entries.set_many("b", [a_location(answered)], with_networks=True)
-    assert a_flight().wait(public(LONDON))[LONDON].city == "London"
+    assert finished(a_flight().wait(BLOCKING, public(LONDON)))[LONDON].city == "London"
 
 
 def test_wait__ends_when_the_claim_is_gone():
-    assert a_flight().wait(public(LONDON)) == {}
+    assert finished(a_flight().wait(BLOCKING, public(LONDON))) == {}
 
 
 def test_wait__is_bounded():
@@ -86,7 +87,7 @@ def test_wait__is_bounded():
     flight = a_flight()
     flight.wait_seconds = 0.05
     started = time.monotonic()
-    assert flight.wait(public(LONDON)) == {}
+    assert finished(flight.wait(BLOCKING, public(LONDON))) == {}
     assert flight.has_waited_long_enough()
     assert time.monotonic() - started < 2
 
@@ -103,7 +104,7 @@ def test_single_flight__without_the_cache_nobody_waits_for_anybody(monkeypatch):
     monkeypatch.setattr(backends, "current", Down)
     assert a_flight().acquire(public(LONDON)) == public(LONDON)
     a_flight().release(public(LONDON))
-    assert a_flight().wait(public(LONDON)) == {}
+    assert finished(a_flight().wait(BLOCKING, public(LONDON))) == {}
 
 
 def test_single_flight__a_lock_lives_as_long_as_the_provider_may_take(monkeypatch):

@@ -43,6 +43,7 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
         self._problems = self.service.problems()
         self._unread_throttle = LogThrottle(seconds=3600)
         self.names_networks = "network" in self.service.fields
+        self.has_batch_endpoint = self.service.batch is not None
         super().__init__(self.service.name, timeout_seconds)
 
     def build(self) -> str:

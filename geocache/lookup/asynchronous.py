@@ -1,0 +1,240 @@
+"""The read path in an event loop: nothing waits in it, and few threads do.
+
+What is known is answered at once. The rest is gathered: addresses that are asked for in one turn of
+the loop, or while all threads are busy, go through the tiers together, in one job of a thread. A
+provider that is paid is asked in the loop itself, where waiting takes no thread.
+
+What callers wait for is shared, and goes on when one of them is cancelled.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextvars import Context
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from threading import Lock
+from typing import Any, Final, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
+
+from asgiref.sync import sync_to_async
+
+from geocache import async_pool, conf
+from geocache.addresses import parse_address, special_reason
+from geocache.batches import batches
+from geocache.journal.announcements import Announcements, held_in
+from geocache.location import Location
+from geocache.lookup import tiers
+from geocache.lookup.memory import Asked
+from geocache.lookup.network_cache import Public
+from geocache.lookup.single_flight import block_of
+from geocache.lookup.tiers import Address, Unpaid
+from geocache.providers import quota
+from geocache.providers.base import Provider
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+async def alookup(address: Asked) -> Location:
+    """Return what ``lookup`` does without blocking the event loop."""
+    try:
+        known = tiers.recall(address)
+    except TypeError:
+        known = None  # not hashable, so that it is not an address either
+    if known is not None:
+        return known
+    if not async_pool.is_used():
+        return await sync_to_async(tiers.lookup)(address)
+    parsed = parse_address(address)
+    if special_reason(parsed):
+        return tiers.locate_batch({address: parsed})[address]
+    location = await _gathering().locate(parsed)
+    tiers.remember({address: location})
+    return location
+
+
+async def alookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
+    """Return what ``lookup_many`` does without blocking the event loop."""
+    if not async_pool.is_used():
+        return await sync_to_async(tiers.lookup_many)(addresses)
+    by = InPool()
+    try:
+        held, unknown = await by.run(tiers.recall_many, addresses)
+        for some in batches(list(unknown.items()), tiers.BATCH_ADDRESSES):
+            held |= await tiers.alocate_batch(by, dict(some))
+    finally:
+        await by.announce()
+    return {asked: location for asked, location in held.items() if location is not None}
+
+
+class InPool:
+    """Execute what blocks in a thread of the pool, and wait for the provider in the event loop."""
+
+    def __init__(self) -> None:
+        self._announcements = Announcements()
+
+    async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return await async_pool.run_in_pool(self._held, partial(function, *args, **kwargs))
+
+    def _held(self, step: Callable[[], R]) -> R:
+        with held_in(self._announcements):
+            return step()
+
+    async def ask(
+        self, provider: Provider, answers: dict[str, Location], addresses: Iterable[str]
+    ) -> None:
+        await quota.aask(provider, answers, addresses)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def announce(self) -> None:
+        """Send what was held back, unless another has; in Django's thread, as receivers wait.
+
+        In a thread of the pool a receiver that looks up would wait for another thread of the pool.
+        """
+        if self._announcements:
+            announcements, self._announcements = self._announcements, Announcements()
+            await sync_to_async(announcements.send)()
+
+
+@dataclass(slots=True, eq=False)
+class Wait:
+    """What the callers wait for that have asked for one address."""
+
+    located: "asyncio.Future[tuple[Location, InPool]]"
+    caller_count: int = 0
+
+
+class Gathering:
+    """What is asked for in one event loop. It keeps no loop alive that has answered all of it."""
+
+    def __init__(self) -> None:
+        # By the normalised address; all that have no answer yet, and those that no job has begun.
+        self._waits: dict[str, Wait] = {}
+        self._unbegun: dict[str, Address] = {}
+        self._job_count = 0
+        self._is_due = False
+        # Of blocks of addresses that are being paid for, what ends with it.
+        self._paid: dict[str, asyncio.Future[None]] = {}
+        # The loop itself has weak references only.
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def locate(self, address: Address) -> Location:
+        """Return the location of a public address."""
+        text = str(address)
+        wait = self._waits.get(text)
+        if wait is None:
+            wait = self._waits[text] = Wait(asyncio.get_running_loop().create_future())
+            self._unbegun[text] = address
+            self._begin_soon()
+        wait.caller_count += 1
+        try:
+            location, by = await asyncio.shield(wait.located)
+        finally:
+            wait.caller_count -= 1
+        await by.announce()
+        return location
+
+    def _begin_soon(self) -> None:
+        is_thread_free = self._job_count < conf.get("ASYNC_THREADS")
+        if self._unbegun and is_thread_free and not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._begin)
+
+    def _begin(self) -> None:
+        self._is_due = False
+        some = dict(islice(self._unbegun.items(), tiers.BATCH_ADDRESSES))
+        for text in some:
+            del self._unbegun[text]
+        self._start_job(some)
+        self._begin_soon()
+
+    def _start_job(self, public: Public) -> None:
+        self._job_count += 1
+        self._spawn(self._locate_free(public), public)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], public: Public) -> None:
+        """Have ``work`` done whatever becomes of its callers: in the context of none of them."""
+        task = asyncio.get_running_loop().create_task(work, context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._end, public))
+
+    def _end(self, public: Public, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            # As the end of a loop does it.
+            for text in public:
+                if wait := self._waits.pop(text, None):
+                    wait.located.cancel()
+
+    async def _locate_free(self, public: Public) -> None:
+        by = InPool()
+        try:
+            locations, unpaid = await by.run(tiers.locate_free, public)
+        except Exception as error:  # noqa: BLE001 - the callers raise it
+            self._fail(public, error)
+            return
+        finally:
+            self._job_count -= 1
+            self._begin_soon()
+        self._answer(by, locations)
+        for group in self._groups(unpaid) if unpaid else ():
+            self._spawn(self._pay(group), group.addresses)
+
+    def _groups(self, unpaid: Unpaid) -> Iterator[Unpaid]:
+        """Give what is paid for by itself: each block, or all together where that is one query."""
+        blocks: defaultdict[str, dict[str, Address]] = defaultdict(dict)
+        for text, address in unpaid.addresses.items():
+            blocks[block_of(address)][text] = address
+        if unpaid.provider.has_batch_endpoint:
+            free = [block for block in blocks if block not in self._paid]
+            together = {text: one for block in free for text, one in blocks.pop(block).items()}
+            blocks[""] = together
+        for addresses in filter(None, blocks.values()):
+            yield replace(unpaid, addresses=addresses)
+
+    async def _pay(self, unpaid: Unpaid) -> None:
+        blocks = {block_of(address) for address in unpaid.addresses.values()}
+        while others := {self._paid[block] for block in blocks if block in self._paid}:
+            await asyncio.wait(others)
+        by, ended = InPool(), asyncio.get_running_loop().create_future()
+        self._paid |= dict.fromkeys(blocks, ended)
+        try:
+            locations = await tiers.pay_for(by, unpaid, is_of_one=False)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(unpaid.addresses, error)
+        else:
+            self._answer(by, locations)
+        finally:
+            for block in blocks:
+                del self._paid[block]
+            ended.set_result(None)
+
+    def _answer(self, by: InPool, locations: Mapping[str, Location]) -> None:
+        waits = [(self._waits.pop(text), location) for text, location in locations.items()]
+        for wait, location in waits:
+            wait.located.set_result((location, by))
+        if not any(wait.caller_count for wait, _ in waits):
+            self._spawn(by.announce(), {})
+
+    def _fail(self, public: Public, error: Exception) -> None:
+        """Fail what was tried by itself; try each of several so, as one of them may be to blame."""
+        for text, address in public.items():
+            if len(public) > 1:
+                self._start_job({text: address})
+            else:
+                self._waits.pop(text).located.set_exception(error)
+
+
+_gatherings: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Gathering]] = WeakKeyDictionary()
+_lock: Final = Lock()
+
+
+def _gathering() -> Gathering:
+    """Return the one of the running event loop; several threads may have a loop each."""
+    loop = asyncio.get_running_loop()
+    with _lock:
+        return _gatherings.setdefault(loop, Gathering())
