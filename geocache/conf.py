@@ -61,6 +61,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     # Threads of a process, each with a connection to the database at most, that asynchronous
     # look-ups have for what blocks.
     "ASYNC_THREADS": 8,
+    # How many queries to one web service an event loop may have under way at once.
+    "ASYNC_QUERIES": 256,
     # The flush job: seconds between runs, and seconds that one run may take.
     "FLUSH_INTERVAL_SECONDS": 60,
     "FLUSH_TIME_LIMIT_SECONDS": 60,

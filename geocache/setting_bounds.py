@@ -47,6 +47,7 @@ BOUNDS: Final[dict[str, Bounds]] = {
     "MEMORY_SIZE": Bounds(0, 100_000_000, is_whole=True),
     "MEMORY_TTL_SECONDS": Bounds(0, DAY_SECONDS),
     "ASYNC_THREADS": Bounds(1, 1_000, is_whole=True),
+    "ASYNC_QUERIES": Bounds(1, 10_000, is_whole=True),
     "BACKLOG_LIMIT": Bounds(0, 1_000_000_000, is_whole=True),
     "HISTORY_DAYS": Bounds(1, MAX_DAYS),
     "UPDATE_DAYS": Bounds(0, MAX_DAYS),

@@ -88,6 +88,7 @@ GEOCACHE = {
     "PUBLIC_QUERY_RATE": environment.env.str("GEOCACHE_PUBLIC_QUERY_RATE", default="100/day"),
     "DAILY_QUOTAS": environment.quotas("GEOCACHE_DAILY_QUOTAS"),
     "ASYNC_THREADS": environment.whole("GEOCACHE_ASYNC_THREADS", default=8),
+    "ASYNC_QUERIES": environment.whole("GEOCACHE_ASYNC_QUERIES", default=256),
     "BACKLOG_LIMIT": environment.whole("GEOCACHE_BACKLOG_LIMIT", default=1_000_000),
     "UPDATE_URLS": environment.listed("GEOCACHE_UPDATE_URLS"),
     "DOWNLOAD_PRIVATE_HOSTS": environment.listed("GEOCACHE_DOWNLOAD_PRIVATE_HOSTS"),

@@ -1,6 +1,8 @@
 """Several providers in order: the first that finds an address answers, others fill its gaps."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, Final
 
@@ -51,9 +53,20 @@ class Link:
             with self.breaker.guard():
                 quota.ask(self.provider, answers, addresses)
         except ProviderError as error:
-            if self._said.is_due():
-                name = self.provider.log_name
-                log.warning("geo_provider_skipped", provider=name, error=str(error))
+            self._say_skipped(error)
+
+    async def aask(self, answers: dict[str, Location], addresses: Collection[str]) -> None:
+        """Do what ``ask`` does, in an event loop."""
+        try:
+            with self.breaker.guard():
+                await quota.aask(self.provider, answers, addresses)
+        except ProviderError as error:
+            self._say_skipped(error)
+
+    def _say_skipped(self, error: ProviderError) -> None:
+        if self._said.is_due():
+            name = self.provider.log_name
+            log.warning("geo_provider_skipped", provider=name, error=str(error))
 
 
 class ChainProvider(Provider):
@@ -90,8 +103,14 @@ class ChainProvider(Provider):
     def resolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
         wanted = list(addresses)
         _ask_in_order(self.links, answers, wanted)
-        if wanted and answers.keys().isdisjoint(wanted):
-            raise ProviderError("each provider of the chain failed, or found nothing")
+        _raise_if_none(answers, wanted)
+
+    async def aresolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
+        wanted = list(addresses)
+        with closing(_steps(self.links, answers, wanted, set())) as steps:
+            for step in steps:
+                await step.link.aask(step.given, step.wanted)
+        _raise_if_none(answers, wanted)
 
     def time_limit_seconds(self, count: int) -> float:
         metered = (member for member in self.members if member.is_metered)
@@ -143,20 +162,48 @@ def _sources(member: Provider) -> list[Source]:
         return []
 
 
+def _raise_if_none(answers: Mapping[str, Location], wanted: Collection[str]) -> None:
+    if wanted and answers.keys().isdisjoint(wanted):
+        raise ProviderError("each provider of the chain failed, or found nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One link to ask for the addresses that are ``wanted``; its answers belong in ``given``."""
+
+    link: Link
+    wanted: list[str]
+    given: dict[str, Location] = field(default_factory=dict)
+
+
 def _ask_in_order(
     links: Sequence[Link], answers: dict[str, Location], addresses: Sequence[str]
 ) -> set[str]:
-    """Put the merged answers into ``answers``, also when a bug in a provider ends the call.
+    """Ask one link after the other, and return the addresses on which one has failed."""
+    failed: set[str] = set()
+    with closing(_steps(links, answers, addresses, failed)) as steps:
+        for step in steps:
+            step.link.ask(step.given, step.wanted)
+    return failed
 
-    Return the addresses on which one has failed.
+
+def _steps(
+    links: Sequence[Link],
+    answers: dict[str, Location],
+    addresses: Sequence[str],
+    failed: set[str],
+) -> Generator[_Step]:
+    """Give what to ask one after the other, and put the merged answers into ``answers``.
+
+    That is done at the end, also when a bug in a provider or a cancellation ends the call: close
+    the generator then. Addresses on which a link has failed are put into ``failed``.
     """
     merged: dict[str, Location] = {}
-    failed: set[str] = set()
     try:
         for link in links:
             wanted = [address for address in addresses if link.is_wanted(merged.get(address))]
             if wanted:
-                _ask_next(link, merged, failed, wanted)
+                yield from _step(link, merged, failed, wanted)
     finally:
         answers.update(
             # What one knows that stands in for another holds for no neighbour.
@@ -165,18 +212,17 @@ def _ask_in_order(
             # Where one has failed, "not found" is not known.
             if answer or address not in failed
         )
-    return failed
 
 
-def _ask_next(
-    link: Link, merged: dict[str, Location], failed: set[str], wanted: Sequence[str]
-) -> None:
-    given: dict[str, Location] = {}
+def _step(
+    link: Link, merged: dict[str, Location], failed: set[str], wanted: list[str]
+) -> Generator[_Step]:
+    step = _Step(link, wanted)
     try:
-        link.ask(given, wanted)
+        yield step
     finally:
-        failed.update(address for address in wanted if address not in given)
-        for address, answer in given.items():
+        failed.update(address for address in wanted if address not in step.given)
+        for address, answer in step.given.items():
             merged[address] = _merged(merged.get(address), answer, link.fills)
 
 

@@ -35,6 +35,9 @@ log = get_logger(__name__)
 # How often the files are looked at for a newer one, in seconds. With the longest that an answer
 # stays in the memory of a process it makes a minute.
 RECHECK_SECONDS: Final = 10.0
+# How many addresses are looked up without a pause for others in the event loop; it takes about a
+# millisecond.
+MOST_IN_EVENT_LOOP: Final = 50
 FALLBACK_PACKAGE: Final = "_geoip_geolite2"
 
 
@@ -62,6 +65,14 @@ class MmdbProvider(Provider):
 
     def resolve(self, address: str) -> Location:
         return _answer(address, self.opened(), datetime.now(UTC))
+
+    async def aresolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
+        wanted = list(addresses)
+        # What is open answers sooner than a thread would begin; to open files may take seconds.
+        if len(wanted) <= MOST_IN_EVENT_LOOP and self._is_open():
+            self.resolve_into(answers, wanted)
+        else:
+            await super().aresolve_into(answers, wanted)
 
     def check(self) -> list[str]:
         problems = []
@@ -95,12 +106,16 @@ class MmdbProvider(Provider):
             # Not kept: what is open for longer than this call has copies.
             return self._databases or tuple(map(_opened, self._paths()))
         # One thread looks for newer files; the others go on with what is open.
-        if self._databases and time.monotonic() - self.rechecked_at < RECHECK_SECONDS:
+        if self._is_open():
             return self._databases
         with self._lock:
-            if time.monotonic() - self.rechecked_at >= RECHECK_SECONDS or not self._databases:
+            if not self._is_open():
                 self._reopen()
         return self._databases
+
+    def _is_open(self) -> bool:
+        """Tell whether files are open that were looked at not long ago."""
+        return bool(self._databases) and time.monotonic() - self.rechecked_at < RECHECK_SECONDS
 
     def _reopen(self) -> None:
         held = self._databases

@@ -43,10 +43,14 @@ class Asked:
 
 
 class StandIn:
-    """Gives the replies of ``script`` in turn, repeats the last one, and records the requests."""
+    """Gives the reply for a path, else those of ``script`` in turn, of which the last is repeated.
+
+    It records the requests.
+    """
 
     def __init__(self) -> None:
         self.script: list[Reply] = [Reply()]
+        self.by_path: Mapping[str, Reply] = {}
         self.asked: list[Asked] = []
         self.is_over = threading.Event()
         self.host = ""
@@ -56,6 +60,8 @@ class StandIn:
 
     def next_reply(self, asked: Asked) -> Reply:
         self.asked.append(asked)
+        if reply := self.by_path.get(asked.path):
+            return reply
         return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
     def paths(self) -> list[str]:

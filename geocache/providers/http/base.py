@@ -4,16 +4,18 @@ import asyncio
 import os
 import threading
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any, Final, Generic, TypeVar
 
-from geocache import extras
+from geocache import conf, event_loop, extras
 from geocache.exceptions import ProviderError
 from geocache.location import Location
 from geocache.providers.base import Provider, Source, joined_sources
-from geocache.providers.http.bounded_aiohttp import CONNECTIONS, LeftAlone
+from geocache.providers.http import loop_clients
+from geocache.providers.http.bounded_aiohttp import LeftAlone, proxy_of
 from geocache.providers.http.bounded_requests import Resting, TooLarge
 from geocache.providers.http.rest import Rest
 
@@ -22,12 +24,20 @@ with extras.needed("web"):
     import requests
 
 Client = TypeVar("Client")
+AsyncClient = TypeVar("AsyncClient", bound=loop_clients.AsyncClient)
 
 # Somebody waits for a page meanwhile.
 TIMEOUT_SECONDS: Final = 5.0
 MAX_TIMEOUT_SECONDS: Final = 60.0
+# How many addresses of one batch are asked about at a time: more would look like an attack to a
+# service that counts by the second.
+CONNECTIONS: Final = 8
+# A batch without an event loop begins one from so many addresses on. Below, the connections that
+# would be opened for it cost more than they save.
+MANY: Final = 5
 # After so many failures in a row the rest of a batch is not asked for: each may cost the timeout.
 FAILURES_IN_A_ROW: Final = 3
+BUSY: Final = "has as many queries under way as ASYNC_QUERIES allows"
 LEFT_ALONE: Final = "was asked too often, and is left alone for a while"
 UNREAD: Final = "answers with fields of which none can be read"
 MALFORMED: Final = "sends an answer that cannot be read"
@@ -60,8 +70,8 @@ FAULTS: Final[tuple[tuple[type[OSError | aiohttp.ClientError], str], ...]] = (
 )
 
 
-class ServiceProvider(Provider, Generic[Client]):
-    """Ask a service with a client for each thread.
+class ServiceProvider(Provider, Generic[Client, AsyncClient]):
+    """Ask a service with a client for each thread, and one for each event loop.
 
     Neither a session of ``requests`` nor geoip2's client around it is said to be safe for threads.
     A connection that was inherited by a fork would give one process the answers of another.
@@ -78,6 +88,7 @@ class ServiceProvider(Provider, Generic[Client]):
         # One for all threads: who is told to wait speaks for the others.
         self.rest = Rest()
         self._local = threading.local()
+        self._loop_clients = loop_clients.LoopClients[AsyncClient]()
 
     @property
     def name(self) -> str:
@@ -91,6 +102,19 @@ class ServiceProvider(Provider, Generic[Client]):
     def make_client(self) -> Client:
         """Return a client of this thread's own."""
 
+    @abstractmethod
+    def make_async_client(self) -> AsyncClient:
+        """Return a client of the running event loop's own."""
+
+    @abstractmethod
+    async def aresolve(self, client: AsyncClient, address: str) -> Location:
+        """Do what ``resolve`` does with a client of this event loop, once ``build`` was called."""
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Return a URL of the service, which decides through which proxy it is asked."""
+
     @property
     def rest_seconds(self) -> float:
         return self.rest.left_seconds()
@@ -101,10 +125,33 @@ class ServiceProvider(Provider, Generic[Client]):
 
     def request_count(self, count: int) -> int:
         """Return how many requests for ``count`` addresses are made one after the other."""
-        return count
+        return ceil(count / CONNECTIONS) if self._is_at_once(count) else count
 
     def resolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
         wanted = list(addresses)
+        if self._is_at_once(len(wanted)):
+            asyncio.run(self._ask_at_once(answers, wanted))
+        else:
+            self._ask_in_turn(answers, wanted)
+
+    async def aresolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
+        wanted = list(addresses)
+        if self._is_native():
+            await self._ask_at_once(answers, wanted)
+        else:
+            await super().aresolve_into(answers, wanted)
+
+    def _is_at_once(self, count: int) -> bool:
+        """Tell whether ``resolve_into`` asks about so many addresses several at a time."""
+        return count >= MANY and not event_loop.is_running() and self._is_native()
+
+    def _is_native(self) -> bool:
+        """Tell whether the service can be asked in an event loop; not through a SOCKS proxy."""
+        # Of a URL that cannot be asked there is no proxy.
+        proxy = None if self.check() else proxy_of(self.url)
+        return proxy is None or proxy.startswith(("http:", "https:"))
+
+    def _ask_in_turn(self, answers: dict[str, Location], wanted: list[str]) -> None:
         failures: list[ProviderError] = []
         for address in wanted:
             try:
@@ -117,29 +164,50 @@ class ServiceProvider(Provider, Generic[Client]):
         if failures and answers.keys().isdisjoint(wanted):
             raise failures[-1]
 
-    async def ask_at_once(
-        self,
-        answers: dict[str, Location],
-        addresses: list[str],
-        ask: Callable[[str], Awaitable[Location]],
-    ) -> None:
-        """Do what ``resolve_into`` does, about ``CONNECTIONS`` addresses at a time."""
-        left = iter(addresses)
+    async def _ask_at_once(self, answers: dict[str, Location], wanted: list[str]) -> None:
+        self.build()
+        left = iter(wanted)
         failures: list[ProviderError] = []
 
         async def take_the_next() -> None:
             for address in left:
                 try:
-                    answers[address] = await ask(address)
+                    async with self.slot() as client:
+                        answers[address] = await self.aresolve(client, address)
                     failures.clear()
                 except ProviderError as error:
                     failures.append(error)
                 if len(failures) >= FAILURES_IN_A_ROW:
                     break
 
-        await asyncio.gather(*(take_the_next() for _ in range(CONNECTIONS)))
-        if failures and answers.keys().isdisjoint(addresses):
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(CONNECTIONS, len(wanted))):
+                    group.create_task(take_the_next())
+        except BaseExceptionGroup as bugs:
+            raise bugs.exceptions[0] from None
+        if failures and answers.keys().isdisjoint(wanted):
             raise failures[-1]
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[AsyncClient]:
+        """Give this event loop's client as soon as fewer than ``ASYNC_QUERIES`` use it.
+
+        To wait for that is not within the time-out of the query, and takes no longer than it.
+        """
+        with self.faults_told():
+            kept = await self._loop_clients.of_this_loop(
+                self.make_async_client, conf.get("ASYNC_QUERIES")
+            )
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                await kept.slots.acquire()
+        except TimeoutError:
+            raise self.failure(BUSY) from None
+        try:
+            yield kept.client
+        finally:
+            kept.slots.release()
 
     def location(self, address: str, **fields: Any) -> Location:
         """Return what the service has just answered."""

@@ -1,6 +1,6 @@
-"""HTTP within the bounds of ``web``, for many questions at once: sessions of ``aiohttp``.
+"""HTTP within the bounds of ``bounded_requests``, in an event loop: sessions of ``aiohttp``.
 
-``geoip2`` asks with it asynchronously. A session belongs to one event loop, and so to one batch.
+``geoip2`` asks with it asynchronously. A session belongs to one event loop.
 """
 
 import asyncio
@@ -19,15 +19,16 @@ from geocache.providers.http.rest import Rest
 with extras.needed("web"):
     import aiohttp
     import requests
+    import yarl
 
-# Questions at once: more would look like an attack to a service that counts by the second.
-CONNECTIONS: Final = 8
-# The most that closing them may take; it takes next to nothing.
+# The statuses with which ``aiohttp`` would follow a redirect.
+REDIRECTS: Final = (301, 302, 303, 307, 308)
+# The most that closing sockets may take; it takes next to nothing.
 CLOSE_SECONDS: Final = 1.0
 
 
 class LeftAlone(aiohttp.ClientError):
-    """What ``web.Resting`` is, which ``aiohttp`` would take for a broken connection."""
+    """What ``Resting`` is, which ``aiohttp`` would take for a broken connection."""
 
 
 class _BoundedReader:
@@ -61,6 +62,7 @@ class Sockets:
     def make(self, address: aiohttp.AddrInfoType) -> socket.socket:
         """Return a new socket for one of the addresses of a host."""
         family, kind, protocol, *_ = address
+        self.made = [made for made in self.made if made.fileno() >= 0]
         made = socket.socket(family, kind, protocol)
         self.made.append(made)
         return made
@@ -91,7 +93,7 @@ def bounded_session(
             raise LeftAlone
         response = await handler(request)
         rest.heed(response.status, response.headers)
-        if response.headers.get("Location"):
+        if response.headers.get("Location") and response.status in REDIRECTS:
             response.close()
             raise aiohttp.TooManyRedirects(response.request_info, (response,))
         response.content = _BoundedReader(response.content)  # type: ignore[assignment]
@@ -99,7 +101,10 @@ def bounded_session(
 
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=CONNECTIONS, ssl=trust(_authorities()), socket_factory=sockets.make
+            # The callers are bounded: who waited here would wait within the time-out.
+            limit=0,
+            ssl=trust(_authorities()),
+            socket_factory=sockets.make,
         ),
         headers=headers,
         # For all of an answer, its headers too.
@@ -108,9 +113,31 @@ def bounded_session(
     )
 
 
+class BoundedClient:
+    """A bounded session and its sockets, which are closed together."""
+
+    def __init__(self, rest: Rest, timeout_seconds: float, headers: Mapping[str, str]) -> None:
+        self._sockets = Sockets()
+        self.session = bounded_session(rest, timeout_seconds, headers, self._sockets)
+
+    async def close(self) -> None:
+        await self.session.close()
+        await self._sockets.close()
+
+
+def exact_url(url: str) -> yarl.URL:
+    """Return what ``requests`` would ask for, which ``aiohttp`` would quote in another way.
+
+    Without a name and a password in it, which ``aiohttp`` would send.
+    """
+    prepared = requests.Request("GET", url).prepare().url or url
+    return yarl.URL(prepared, encoded=True).with_user(None)
+
+
 def proxy_of(url: str) -> str | None:
     """Return the proxy that ``requests`` would ask ``url`` through."""
-    return requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+    proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 def _authorities() -> str:

@@ -1,10 +1,10 @@
 """Answers from any service that speaks JSON over HTTP, read by a mapping in the settings."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from geocache import extras
 from geocache.exceptions import ProviderError
@@ -14,6 +14,7 @@ from geocache.log_throttle import LogThrottle
 from geocache.providers.base import Source
 from geocache.providers.coercion import POINT, address_text, known, network_around
 from geocache.providers.http.base import MALFORMED, TIMEOUT_SECONDS, UNREAD, ServiceProvider
+from geocache.providers.http.bounded_aiohttp import BoundedClient, exact_url, proxy_of
 from geocache.providers.http.bounded_requests import bound
 from geocache.providers.http.json_fields import READERS, has_path, is_unread, pick
 from geocache.providers.http.json_presets import PRESETS, fitting_presets
@@ -28,7 +29,20 @@ log = get_logger(__name__)
 RELEASE: Final = 2
 
 
-class HttpJsonProvider(ServiceProvider[requests.Session]):
+class _Query(NamedTuple):
+    """One request: ``body`` is sent as JSON, unless it is None."""
+
+    method: str
+    url: str
+    body: object = None
+
+
+class _Response(NamedTuple):
+    status: int
+    content: bytes
+
+
+class HttpJsonProvider(ServiceProvider[requests.Session, BoundedClient]):
     """Ask the service of ``preset``, or of a mapping: the fields of ``json_mapping.Service``."""
 
     def __init__(
@@ -67,23 +81,33 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
         told = f"{self.name}: url is one for the preset {names}, not {self._preset}; name that one"
         return [told] if names else []
 
+    @property
+    def url(self) -> str:
+        return self.service.url
+
     def make_client(self) -> requests.Session:
         session = bound(requests.Session(), self.rest, self.timeout_seconds)
         # Anything here keeps requests from sending a password out of ~/.netrc.
         session.auth = lambda request: request
-        session.headers["Accept"] = "application/json"
-        session.headers.update(self.service.filled_headers())
+        session.headers.update(self._headers())
         return session
+
+    def make_async_client(self) -> BoundedClient:
+        return BoundedClient(self.rest, self.timeout_seconds, self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        return {"Accept": "application/json", **self.service.filled_headers()}
 
     def resolve(self, address: str) -> Location:
         self.build()
-        response = self._ask("GET", self.service.url_of(address))
-        if response.status_code in self.service.not_found_statuses:
-            return self.location(address, reason=NOT_FOUND)
-        return self._answer(address, self._decoded(response))
+        return self._answer_in(self._ask(self._query(address)), address)
+
+    async def aresolve(self, client: BoundedClient, address: str) -> Location:
+        return self._answer_in(await self._aask(client, self._query(address)), address)
 
     def request_count(self, count: int) -> int:
-        return ceil(count / self.service.batch.size) if self.service.batch else count
+        batch = self.service.batch
+        return ceil(count / batch.size) if batch else super().request_count(count)
 
     def resolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
         wanted = list(addresses)
@@ -92,19 +116,48 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
             super().resolve_into(answers, wanted)
             return
         self.build()
-        for start in range(0, len(wanted), batch.size):
+        for some, query in self._batches(batch, wanted):
             try:
-                self._resolve_batch(answers, batch, wanted[start : start + batch.size])
+                self._put(answers, batch, some, self._ask(query))
             except ProviderError:
                 if answers.keys().isdisjoint(wanted):
                     raise
                 break
 
-    def _resolve_batch(
-        self, answers: dict[str, Location], batch: Batch, addresses: list[str]
+    async def aresolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
+        wanted = list(addresses)
+        batch = self.service.batch
+        if batch is None or len(wanted) == 1 or not self._is_native():
+            await super().aresolve_into(answers, wanted)
+            return
+        self.build()
+        for some, query in self._batches(batch, wanted):
+            try:
+                async with self.slot() as client:
+                    response = await self._aask(client, query)
+                self._put(answers, batch, some, response)
+            except ProviderError:
+                if answers.keys().isdisjoint(wanted):
+                    raise
+                break
+
+    def _query(self, address: str) -> _Query:
+        return _Query("GET", self.service.url_of(address))
+
+    def _batches(self, batch: Batch, wanted: list[str]) -> Iterator[tuple[list[str], _Query]]:
+        for start in range(0, len(wanted), batch.size):
+            some = wanted[start : start + batch.size]
+            body = {batch.wrapped_in: some} if batch.wrapped_in else some
+            yield some, _Query("POST", self.service.batch_url(), body)
+
+    def _answer_in(self, response: _Response, address: str) -> Location:
+        if response.status in self.service.not_found_statuses:
+            return self.location(address, reason=NOT_FOUND)
+        return self._answer(address, self._decoded(response))
+
+    def _put(
+        self, answers: dict[str, Location], batch: Batch, addresses: list[str], response: _Response
     ) -> None:
-        body = {batch.wrapped_in: addresses} if batch.wrapped_in else addresses
-        response = self._ask("POST", self.service.batch_url(), body)
         records = self._by_address(pick(self._decoded(response), batch.answers))
         for address in addresses:
             with suppress(ProviderError):
@@ -118,14 +171,26 @@ class HttpJsonProvider(ServiceProvider[requests.Session]):
         listed = records if isinstance(records, list) else []
         return {address_text(pick(record, self.service.address)): record for record in listed}
 
-    def _ask(self, method: str, url: str, body: object = None) -> requests.Response:
+    def _ask(self, query: _Query) -> _Response:
+        method, url, body = query
         with self.faults_told():
             response = self.client().request(method, url, json=body, timeout=self.timeout_seconds)
-        if response.status_code not in (200, *self.service.not_found_statuses):
-            raise self.status_failure(response.status_code)
+            return self._accepted(_Response(response.status_code, response.content))
+
+    async def _aask(self, client: BoundedClient, query: _Query) -> _Response:
+        method, url, body = query
+        with self.faults_told():
+            async with client.session.request(
+                method, exact_url(url), json=body, proxy=proxy_of(url)
+            ) as response:
+                return self._accepted(_Response(response.status, await response.read()))
+
+    def _accepted(self, response: _Response) -> _Response:
+        if response.status not in (200, *self.service.not_found_statuses):
+            raise self.status_failure(response.status)
         return response
 
-    def _decoded(self, response: requests.Response) -> object:
+    def _decoded(self, response: _Response) -> object:
         try:
             return json.loads(response.content)
         except (RecursionError, ValueError):

@@ -4,16 +4,13 @@ A query costs money, or one of a free account's thousand a day. Protocol:
 https://dev.maxmind.com/geoip/docs/web-services/
 """
 
-import asyncio
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from math import ceil
 from typing import Any, Final
 
-from geocache import event_loop, extras
+from geocache import extras
 from geocache.exceptions import ProviderError
 from geocache.location import NOT_FOUND, Location
 from geocache.providers.base import Source
@@ -26,12 +23,7 @@ from geocache.providers.coercion import (
     network_around,
 )
 from geocache.providers.http.base import MALFORMED, TIMEOUT_SECONDS, UNREAD, ServiceProvider
-from geocache.providers.http.bounded_aiohttp import (
-    CONNECTIONS,
-    Sockets,
-    bounded_session,
-    proxy_of,
-)
+from geocache.providers.http.bounded_aiohttp import BoundedClient, proxy_of
 from geocache.providers.http.bounded_requests import bound
 from geocache.providers.http.rest import Rest
 
@@ -46,9 +38,6 @@ with extras.needed("web"):
     )
 
 GEOLITE_HOST: Final = "geolite.info"
-# There is no batch endpoint: from so many addresses on, several are asked about at a time. Below,
-# the connections that would be opened for it cost more than they save.
-MANY: Final = 5
 SERVICES: Final = ("country", "city", "insights")
 # What is read of an answer.
 PARTS: Final = ("city", "country", "location", "postal", "registered_country", "subdivisions")
@@ -81,15 +70,14 @@ class _AsyncClient(geoip2.webservice.AsyncClient):
         super().__init__(int(account_id), license_key, host, timeout=timeout, proxy=proxy)
         basic = b64encode(f"{int(account_id)}:{license_key}".encode()).decode()
         headers = {"Accept": "application/json", "Authorization": f"Basic {basic}"}
-        self._sockets = Sockets()
-        self._existing_session = bounded_session(rest, timeout, headers, self._sockets)
+        self._bounded = BoundedClient(rest, timeout, headers)
+        self._existing_session = self._bounded.session
 
     async def close(self) -> None:
-        await super().close()
-        await self._sockets.close()
+        await self._bounded.close()
 
 
-class MaxMindProvider(ServiceProvider[_Client]):
+class MaxMindProvider(ServiceProvider[_Client, _AsyncClient]):
     """Ask ``service`` at ``host``: geolite.info, or geoip.maxmind.com for what is paid for."""
 
     def __init__(
@@ -134,8 +122,15 @@ class MaxMindProvider(ServiceProvider[_Client]):
         }
         return [f"{self.name} {words}" for words, is_wrong in wrong.items() if is_wrong]
 
+    @property
+    def url(self) -> str:
+        return f"https://{self._host}"
+
     def make_client(self) -> _Client:
         return _Client(*self._access())
+
+    def make_async_client(self) -> _AsyncClient:
+        return _AsyncClient(*self._access())
 
     def resolve(self, address: str) -> Location:
         self.build()
@@ -146,24 +141,7 @@ class MaxMindProvider(ServiceProvider[_Client]):
                 return self._not_found(address)
         return self._answer(address, record)
 
-    def request_count(self, count: int) -> int:
-        return ceil(count / CONNECTIONS) if _is_at_once(count) else count
-
-    def resolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
-        wanted = list(addresses)
-        if not _is_at_once(len(wanted)):
-            super().resolve_into(answers, wanted)
-            return
-        self.build()
-        asyncio.run(self._resolve_at_once(answers, wanted))
-
-    async def _resolve_at_once(self, answers: dict[str, Location], addresses: list[str]) -> None:
-        with self.faults_told():
-            client = _AsyncClient(*self._access())
-        async with client:
-            await self.ask_at_once(answers, addresses, partial(self._aresolve, client))
-
-    async def _aresolve(self, client: _AsyncClient, address: str) -> Location:
+    async def aresolve(self, client: _AsyncClient, address: str) -> Location:
         with self._failures_told():
             try:
                 record = (await getattr(client, self._service)(address)).to_dict()
@@ -226,8 +204,3 @@ def _says_something(value: object) -> bool:
         parts = value.values() if isinstance(value, dict) else value
         return any(map(_says_something, parts))
     return not is_nothing(value)
-
-
-def _is_at_once(count: int) -> bool:
-    """Tell whether so many addresses are asked about several at a time."""
-    return count >= MANY and not event_loop.is_running()

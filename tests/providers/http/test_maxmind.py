@@ -21,9 +21,8 @@ from geocache.lookup import lookup
 from geocache.providers import factory, quota
 from geocache.providers.coercion import network_around
 from geocache.providers.http import maxmind
-from geocache.providers.http.base import FAILURES_IN_A_ROW
-from geocache.providers.http.bounded_aiohttp import CONNECTIONS
-from geocache.providers.http.maxmind import ATTRIBUTION, MANY, SERVICES, MaxMindProvider
+from geocache.providers.http.base import CONNECTIONS, FAILURES_IN_A_ROW, MANY
+from geocache.providers.http.maxmind import ATTRIBUTION, SERVICES, MaxMindProvider
 from tests.factories import CITY_RECORD, LONDON, MOSCOW_V6
 from tests.support.http_server import CITY_TYPE, ERROR_TYPE, Reply, serving
 
