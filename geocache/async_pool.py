@@ -44,11 +44,16 @@ async def run_in_pool(function: Callable[P, R], *args: P.args, **kwargs: P.kwarg
     """
     if not is_used():
         return await to_its_end(sync_to_async(function)(*args, **kwargs))
+    return await to_its_end(submit(function, *args, **kwargs))
+
+
+def submit(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> "asyncio.Future[R]":
+    """Have ``function`` called, and return what is done with it in the running event loop.
+
+    A plain future, which the end of a loop does not cancel as it does with tasks.
+    """
     job = partial(function, *args, **kwargs)
-    # A plain future, which the end of a loop does not cancel as it does with tasks.
-    return await to_its_end(
-        asyncio.get_running_loop().run_in_executor(_executor(), _run, job, copy_context())
-    )
+    return asyncio.get_running_loop().run_in_executor(_executor(), _run, job, copy_context())
 
 
 def run_and_wait(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

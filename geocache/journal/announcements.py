@@ -28,6 +28,11 @@ class Announcements:
         """Tell whether there is something to send."""
         return bool(self.recorded or self.changes)
 
+    def add(self, other: "Announcements") -> None:
+        """Take over what another has."""
+        self.recorded |= other.recorded
+        self.changes += other.changes
+
     def send(self) -> None:
         """Send what there is, outside of any block that holds signals back."""
         if self.changes:
@@ -105,5 +110,4 @@ def _announce(new: Announcements) -> None:
     if held is None:
         new.send()
     else:
-        held.recorded |= new.recorded
-        held.changes += new.changes
+        held.add(new)

@@ -13,6 +13,12 @@ from geocache.cache import backends
 POLL_SECONDS: Final = 0.1
 
 
+def new_token() -> str:
+    """Return what tells one holder from all others."""
+    # The dash keeps a cache from storing a token of digits as a number.
+    return f"{uuid.uuid4().hex}-"
+
+
 class CacheLock:
     """Locks names in a cache for one holder, until it releases them or ``seconds`` are over.
 
@@ -20,9 +26,8 @@ class CacheLock:
     stopped for longer than ``seconds`` does not know that it lost the lock.
     """
 
-    def __init__(self, seconds: float) -> None:
-        # The dash keeps a cache from storing a token of digits as a number.
-        self.token = f"{uuid.uuid4().hex}-"
+    def __init__(self, seconds: float, token: str = "") -> None:
+        self.token = token or new_token()
         self.seconds = ceil(seconds)
 
     def acquire(self, backend: BaseCache, name: str, *, wait_seconds: float = 0.0) -> bool:

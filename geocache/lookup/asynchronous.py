@@ -9,7 +9,7 @@ What callers wait for is shared, and goes on when one of them is cancelled.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,9 +22,12 @@ from asgiref.sync import sync_to_async
 
 from geocache import async_pool, conf
 from geocache.addresses import parse_address, special_reason
+from geocache.async_pool import run_in_pool
 from geocache.batches import batches
+from geocache.event_loop import to_its_end
 from geocache.journal.announcements import Announcements, held_in
 from geocache.location import Location
+from geocache.locks.cache_lock import new_token
 from geocache.lookup import tiers
 from geocache.lookup.memory import Asked
 from geocache.lookup.network_cache import Public
@@ -35,6 +38,7 @@ from geocache.providers.base import Provider
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 async def alookup(address: Asked) -> Location:
@@ -59,7 +63,7 @@ async def alookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
     """Return what ``lookup_many`` does without blocking the event loop."""
     if not async_pool.is_used():
         return await sync_to_async(tiers.lookup_many)(addresses)
-    by = InPool()
+    by = _gathering().by
     try:
         held, unknown = await by.run(tiers.recall_many, addresses)
         for some in batches(list(unknown.items()), tiers.BATCH_ADDRESSES):
@@ -70,17 +74,50 @@ async def alookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
 
 
 class InPool:
-    """Execute what blocks in a thread of the pool, and wait for the provider in the event loop."""
+    """Execute what blocks in a thread of the pool, and wait for the provider in one event loop."""
 
     def __init__(self) -> None:
-        self._announcements = Announcements()
+        self.token = new_token()
+        self._unsent = Announcements()
+        # By function, what it is going to be called with, and what ends with that.
+        self._together: dict[Callable[..., None], list[tuple[Any, asyncio.Future[None]]]] = {}
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return await async_pool.run_in_pool(self._held, partial(function, *args, **kwargs))
+        announced = Announcements()
+        try:
+            return await run_in_pool(_held, announced, partial(function, *args, **kwargs))
+        finally:
+            self._unsent.add(announced)
 
-    def _held(self, step: Callable[[], R]) -> R:
-        with held_in(self._announcements):
-            return step()
+    async def run_together(self, function: Callable[[Sequence[T]], None], item: T) -> None:
+        """Call ``function`` with all items that it is given in one turn of the event loop."""
+        loop = asyncio.get_running_loop()
+        if function not in self._together:
+            self._together[function] = []
+            loop.call_soon(self._start, function)
+        ended: asyncio.Future[None] = loop.create_future()
+        self._together[function].append((item, ended))
+        await to_its_end(ended)
+
+    def _start(self, function: Callable[..., None]) -> None:
+        together = self._together.pop(function)
+        announced = Announcements()
+        job = async_pool.submit(_held, announced, partial(function, [item for item, _ in together]))
+        job.add_done_callback(partial(self._finish, together, announced))
+
+    def _finish(
+        self,
+        together: list[tuple[Any, "asyncio.Future[None]"]],
+        announced: Announcements,
+        job: "asyncio.Future[None]",
+    ) -> None:
+        self._unsent.add(announced)
+        error = job.exception()
+        for _, ended in together:
+            if error:
+                ended.set_exception(error)
+            else:
+                ended.set_result(None)
 
     async def ask(
         self, provider: Provider, answers: dict[str, Location], addresses: Iterable[str]
@@ -95,16 +132,21 @@ class InPool:
 
         In a thread of the pool a receiver that looks up would wait for another thread of the pool.
         """
-        if self._announcements:
-            announcements, self._announcements = self._announcements, Announcements()
+        if self._unsent:
+            announcements, self._unsent = self._unsent, Announcements()
             await sync_to_async(announcements.send)()
+
+
+def _held(announcements: Announcements, step: Callable[[], R]) -> R:
+    with held_in(announcements):
+        return step()
 
 
 @dataclass(slots=True, eq=False)
 class Wait:
     """What the callers wait for that have asked for one address."""
 
-    located: "asyncio.Future[tuple[Location, InPool]]"
+    located: "asyncio.Future[Location]"
     caller_count: int = 0
 
 
@@ -112,6 +154,7 @@ class Gathering:
     """What is asked for in one event loop. It keeps no loop alive that has answered all of it."""
 
     def __init__(self) -> None:
+        self.by = InPool()
         # By the normalised address; all that have no answer yet, and those that no job has begun.
         self._waits: dict[str, Wait] = {}
         self._unbegun: dict[str, Address] = {}
@@ -132,10 +175,10 @@ class Gathering:
             self._begin_soon()
         wait.caller_count += 1
         try:
-            location, by = await asyncio.shield(wait.located)
+            location = await asyncio.shield(wait.located)
         finally:
             wait.caller_count -= 1
-        await by.announce()
+        await self.by.announce()
         return location
 
     def _begin_soon(self) -> None:
@@ -171,16 +214,15 @@ class Gathering:
                     wait.located.cancel()
 
     async def _locate_free(self, public: Public) -> None:
-        by = InPool()
         try:
-            locations, unpaid = await by.run(tiers.locate_free, public)
+            locations, unpaid = await self.by.run(tiers.locate_free, public)
         except Exception as error:  # noqa: BLE001 - the callers raise it
             self._fail(public, error)
             return
         finally:
             self._job_count -= 1
             self._begin_soon()
-        self._answer(by, locations)
+        self._answer(locations)
         for group in self._groups(unpaid) if unpaid else ():
             self._spawn(self._pay(group), group.addresses)
 
@@ -200,25 +242,25 @@ class Gathering:
         blocks = {block_of(address) for address in unpaid.addresses.values()}
         while others := {self._paid[block] for block in blocks if block in self._paid}:
             await asyncio.wait(others)
-        by, ended = InPool(), asyncio.get_running_loop().create_future()
+        ended = asyncio.get_running_loop().create_future()
         self._paid |= dict.fromkeys(blocks, ended)
         try:
-            locations = await tiers.pay_for(by, unpaid, is_of_one=False)
+            locations = await tiers.pay_for(self.by, unpaid, is_of_one=False)
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(unpaid.addresses, error)
         else:
-            self._answer(by, locations)
+            self._answer(locations)
         finally:
             for block in blocks:
                 del self._paid[block]
             ended.set_result(None)
 
-    def _answer(self, by: InPool, locations: Mapping[str, Location]) -> None:
+    def _answer(self, locations: Mapping[str, Location]) -> None:
         waits = [(self._waits.pop(text), location) for text, location in locations.items()]
         for wait, location in waits:
-            wait.located.set_result((location, by))
+            wait.located.set_result(location)
         if not any(wait.caller_count for wait, _ in waits):
-            self._spawn(by.announce(), {})
+            self._spawn(self.by.announce(), {})
 
     def _fail(self, public: Public, error: Exception) -> None:
         """Fail what was tried by itself; try each of several so, as one of them may be to blame."""

@@ -5,7 +5,7 @@ waits, and ``finished`` gives its result to a caller without an event loop.
 """
 
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from geocache.location import Location
@@ -14,13 +14,23 @@ from geocache.providers.base import Provider
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Execution(Protocol):
     """What a look-up waits for: cache and database, the provider, and time."""
 
+    @property
+    def token(self) -> str:
+        """Return the holder of its locks; the empty text for a new one of each flight."""
+        ...
+
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what ``function`` returns, which asks the cache or the database."""
+        ...
+
+    async def run_together(self, function: Callable[[Sequence[T]], None], item: T) -> None:
+        """Do what ``function`` does with ``item``, and perhaps with those of others."""
         ...
 
     async def ask(
@@ -37,8 +47,13 @@ class Execution(Protocol):
 class Blocking:
     """Execute each step in the thread of the caller."""
 
+    token = ""
+
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         return function(*args, **kwargs)
+
+    async def run_together(self, function: Callable[[Sequence[T]], None], item: T) -> None:
+        function([item])
 
     async def ask(
         self, provider: Provider, answers: dict[str, Location], addresses: Iterable[str]

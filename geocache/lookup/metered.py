@@ -1,6 +1,7 @@
 """Query a paid provider: reuse known networks, never issue the same query concurrently."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from itertools import count
 from typing import Final
@@ -17,7 +18,7 @@ from geocache.lookup import hot_entries
 from geocache.lookup.execution import BLOCKING, Execution, finished
 from geocache.lookup.network_cache import Public, find_known, without
 from geocache.lookup.resolution import Resolution, Resolver
-from geocache.lookup.single_flight import SingleFlight, networks_of_block
+from geocache.lookup.single_flight import SingleFlight, networks_of_block, release_all
 from geocache.providers.base import Provider
 
 # By address, the networks around it from the narrowest to the widest.
@@ -127,7 +128,7 @@ async def _query_once(by: Execution, provider: Provider, build: str, public: Pub
     A failure leaves what was paid for before it. An address is in the resolution, or was queried
     without an answer, or there is a failure.
     """
-    flight = SingleFlight(build, provider)
+    flight = SingleFlight(build, provider, by.token)
     locations: dict[str, Location] = {}
     while True:
         others: dict[str, IPv4Address | IPv6Address] = {}
@@ -152,37 +153,54 @@ class _Query:
     """One query: what of its addresses this caller has locked, and what became of them."""
 
     def __init__(self, flight: SingleFlight, public: Public) -> None:
-        self.mine: dict[str, IPv4Address | IPv6Address] = {}
+        self.flight = flight
+        self.public = public
+        self.mine: Public = {}
         self.known: dict[str, Location] = {}
         self.new: dict[str, Location] = {}
         self.failure: ProviderError | None = None
-        self._flight = flight
-        self._public = public
 
     async def execute(self, by: Execution, provider: Provider) -> None:
         """Lock, query, journal what is new and release, whatever ends the call."""
         try:
-            await by.run(self._begin)
-            await by.ask(provider, self.new, without(self.mine, self.known))
+            await by.run_together(_begin, self)
+            missing = [text for text in self.mine if text not in self.known]
+            await by.ask(provider, self.new, missing)
         except ProviderError as error:
             self.failure = error
         finally:
             if self.mine:
-                await by.run(self._end)
+                await by.run_together(_end, self)
 
-    def _begin(self) -> None:
-        self.mine |= self._flight.acquire(self._public)
-        # Another process may have resolved some between our look and our lock.
-        if self.mine:
-            self.known |= hot_entries.get_near(self._flight.build, self.mine)
 
-    def _end(self) -> None:
-        try:
-            _keep(self._flight.build, self.new, is_paid=True)
-            counters.count(counters.SHARED, len(self.known))
-            counters.count(counters.PROVIDER, len(self.new))
-        finally:
-            self._flight.release(self.mine)
+def _begin(queries: Sequence[_Query]) -> None:
+    """Lock what is to be queried, and look whether another process has resolved it meanwhile."""
+    for query in queries:
+        query.mine = query.flight.acquire(query.public)
+    for build, some in _by_build(queries).items():
+        mine = {text: address for query in some for text, address in query.mine.items()}
+        known = hot_entries.get_near(build, mine)
+        for query in some:
+            query.known = {text: known[text] for text in query.mine if text in known}
+
+
+def _end(queries: Sequence[_Query]) -> None:
+    """Journal what is new, and release the locks."""
+    try:
+        for build, some in _by_build(queries).items():
+            new = {text: location for query in some for text, location in query.new.items()}
+            _keep(build, new, is_paid=True)
+            counters.count(counters.SHARED, sum(len(query.known) for query in some))
+            counters.count(counters.PROVIDER, len(new))
+    finally:
+        release_all((query.flight, query.mine) for query in queries)
+
+
+def _by_build(queries: Sequence[_Query]) -> Mapping[str, list[_Query]]:
+    found: defaultdict[str, list[_Query]] = defaultdict(list)
+    for query in queries:
+        found[query.flight.build].append(query)
+    return found
 
 
 def _keep(build: str, new: Mapping[str, Location], *, is_paid: bool) -> None:

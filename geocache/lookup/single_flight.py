@@ -9,7 +9,8 @@ wait for a part only, also when its holder has died, and each is journaled befor
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from itertools import islice
 from typing import Final
@@ -42,13 +43,14 @@ Public = Mapping[str, IPv4Address | IPv6Address]
 class SingleFlight:
     """The queries of one caller to a provider, for one build of the database."""
 
-    def __init__(self, build: str, provider: Provider) -> None:
+    def __init__(self, build: str, provider: Provider, token: str = "") -> None:
         self.build = build
+        self._token = token
         self._provider = provider
         self._part_size = _part_size(provider)
         # As long as the lock of any other may live.
         self.wait_seconds = self._lock_seconds(self._part_size)
-        self._lock = CacheLock(self.wait_seconds)
+        self.lock = CacheLock(self.wait_seconds, token)
         self._waits_until: float | None = None
 
     def parts(self, public: Public) -> Iterator[Public]:
@@ -63,12 +65,11 @@ class SingleFlight:
         Return those of its addresses whose blocks no other has locked.
         """
         names = {text: lock_key(self.build, address) for text, address in public.items()}
-        self._lock = CacheLock(self._lock_seconds(len(public)))
+        self.lock = CacheLock(self._lock_seconds(len(public)), self._token)
         try:
             with guarded() as backend:
                 acquired = {
-                    name: self._lock.acquire(backend, name)
-                    for name in dict.fromkeys(names.values())
+                    name: self.lock.acquire(backend, name) for name in dict.fromkeys(names.values())
                 }
         except CacheUnavailable as error:
             hot_entries.report_down(error)
@@ -77,13 +78,7 @@ class SingleFlight:
 
     def release(self, public: Public) -> None:
         """Unlock the blocks of addresses that are still locked by this caller."""
-        if not public:
-            return
-        try:
-            with guarded() as backend:
-                self._lock.release(backend, self._keys(public))
-        except CacheUnavailable as error:
-            hot_entries.report_down(error)
+        release_all([(self, public)])
 
     async def wait(self, by: Execution, public: Public) -> dict[str, Location]:
         """Return what others find out while they hold their locks.
@@ -116,7 +111,7 @@ class SingleFlight:
         return self._provider.time_limit_seconds(count) + MARGIN_SECONDS
 
     def _are_locked(self, public: Public) -> bool:
-        names = self._keys(public)
+        names = self.keys(public)
         try:
             with guarded() as backend:
                 return len(backend.get_many(names)) == len(names)
@@ -124,8 +119,25 @@ class SingleFlight:
             hot_entries.report_down(error)
             return False
 
-    def _keys(self, public: Public) -> set[str]:
+    def keys(self, public: Public) -> set[str]:
+        """Return the cache keys of the locks on the blocks around addresses."""
         return {lock_key(self.build, address) for address in public.values()}
+
+
+def release_all(flights: Iterable[tuple[SingleFlight, Public]]) -> None:
+    """Unlock blocks as ``SingleFlight.release`` does, in one trip for each holder."""
+    keys: defaultdict[CacheLock, set[str]] = defaultdict(set)
+    holders: dict[str, CacheLock] = {}
+    for flight, public in flights:
+        if public:
+            lock = holders.setdefault(flight.lock.token, flight.lock)
+            keys[lock] |= flight.keys(public)
+    try:
+        for lock, names in keys.items():
+            with guarded() as backend:
+                lock.release(backend, names)
+    except CacheUnavailable as error:
+        hot_entries.report_down(error)
 
 
 def lock_key(build: str, address: IPv4Address | IPv6Address) -> str:

@@ -14,6 +14,7 @@ QUESTIONS = (
     "known_address",
     "hot_entry",
     "known_page",
+    "asynchronous",
     "new_address",
     "flush",
     "middleware",

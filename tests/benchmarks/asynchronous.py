@@ -1,0 +1,134 @@
+"""Many look-ups at once in an event loop, of a service that takes a second for each answer."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db.backends.signals import connection_created
+from django.test import override_settings
+
+from geocache import conf
+from geocache.journal.flush import flush_dirty
+from geocache.lookup import alookup
+from geocache.models import GeoCache
+from tests.benchmarks.addresses import supply
+from tests.benchmarks.measure import Answer, Bar, Effort, Figure, cost
+
+AT_ONCE, MANY = 200, 1_000
+SECONDS = 1.0
+# How long other calls are watched, and how far they are apart: those of one busy page.
+WATCHED_SECONDS = 2.0
+PAUSE_SECONDS = 0.002
+
+
+def measure(effort: Effort) -> list[Answer]:
+    with slow_service(SECONDS) as port, override_settings(GEOCACHE=asking(port)):
+        count = effort.scaled(AT_ONCE, 50)
+        asyncio.run(_all(count))  # to warm up
+        rounds = [asyncio.run(_beside(count)) for _ in range(effort.rounds)]
+        answers = [_latency(count, rounds), _bounds(effort.scaled(MANY, 100))]
+    flush_dirty(time_limit_seconds=600)
+    return answers
+
+
+@contextmanager
+def slow_service(seconds: float) -> Iterator[int]:
+    """Run the service in a process of its own, and give its port."""
+    command = [sys.executable, "-m", "tests.benchmarks.slow_service", str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        try:
+            yield int(service.stdout.readline())
+        finally:
+            service.terminate()
+
+
+def asking(port: int) -> dict[str, Any]:
+    """Return ``GEOCACHE`` with the service as its provider."""
+    provider = {
+        "BACKEND": "geocache.providers.http.json_service.HttpJsonProvider",
+        "OPTIONS": {
+            "name": "slow service",
+            "url": f"http://127.0.0.1:{port}/{{address}}",
+            "fields": {"country_code": "country", "city": "city"},
+        },
+    }
+    return {**conf.overridden(), "VAR_DIR": conf.var_dir(), "PROVIDER": provider}
+
+
+async def _all(count: int) -> float:
+    """Return the seconds until all of ``count`` new addresses are answered."""
+    addresses = supply.take(count)
+    started = time.perf_counter()
+    located = await asyncio.gather(*map(alookup, addresses))
+    assert all(one.city == "Wellington" for one in located)
+    return time.perf_counter() - started
+
+
+async def _beside(count: int) -> tuple[float, float, float]:
+    """Return the seconds for all, and the p99 of other calls without and with them."""
+    without = await _watched()
+    watching = asyncio.create_task(_watched())
+    seconds = await _all(count)
+    return seconds, without, await watching
+
+
+async def _watched() -> float:
+    """Return the p99 of other calls of Django's ORM in this event loop, in seconds."""
+    times = []
+    until = time.perf_counter() + WATCHED_SECONDS
+    while (started := time.perf_counter()) < until:
+        await GeoCache.objects.filter(address="192.0.2.1").aexists()
+        times.append(time.perf_counter() - started)
+        await asyncio.sleep(PAUSE_SECONDS)
+    return sorted(times)[int(len(times) * 0.99)]
+
+
+def _latency(count: int, rounds: list[tuple[float, float, float]]) -> Answer:
+    seconds, without, beside = zip(*rounds, strict=True)
+    alone = Figure("p99 of other ORM calls, alone", without)
+    together = Figure("p99 of other ORM calls, beside them", beside)
+    return Answer(
+        f"{count} addresses at once from a service that takes {SECONDS:g} s",
+        [Figure("geocache alookup(), all of them", seconds), alone, together],
+        [
+            Bar("until the last is answered", seconds, at_most=1.3, unit="s"),
+            cost("of the p99 without look-ups", together, alone, 1.1),
+        ],
+    )
+
+
+def _bounds(count: int) -> Answer:
+    """Count what the threads and connections of so many are, beside those of before."""
+    connected: set[str] = set()
+
+    def note(**_: object) -> None:
+        connected.add(threading.current_thread().name)
+
+    async def main() -> tuple[float, int]:
+        before, most = threading.active_count(), 0
+        looking_up = asyncio.create_task(_all(count))
+        while not looking_up.done():
+            most = max(most, threading.active_count() - before)
+            await asyncio.sleep(0.01)
+        return await looking_up, most
+
+    connection_created.connect(note)
+    try:
+        seconds, thread_count = asyncio.run(main())
+    finally:
+        connection_created.disconnect(note)
+    bound = conf.get("ASYNC_THREADS")
+    return Answer(
+        f"{count:,} at once",
+        [Figure("geocache alookup(), all of them", [seconds])],
+        [
+            Bar("threads, beside those before", [thread_count], at_most=bound, unit="threads"),
+            Bar("connections to the database", [len(connected)], at_most=bound, unit="connections"),
+        ],
+    )
