@@ -4,18 +4,19 @@ Memory, hot entry, row and known network (for a metered provider), provider; wha
 journaled before it is returned. Each tier is queried once for a whole batch.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import Final, TypeVar
 
-from geocache import background, counters
+from geocache import async_pool, background, counters
 from geocache.addresses import parse_address, public_text, special_reason
 from geocache.batches import batches
+from geocache.event_loop import is_running as is_in_loop
 from geocache.exceptions import ProviderError
 from geocache.journal import last_seen
-from geocache.journal.announcements import held_back
+from geocache.journal.announcements import Announcements, held_back, held_in
 from geocache.location import UNAVAILABLE, Location
 from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
@@ -31,6 +32,8 @@ from geocache.providers.base import Provider
 log = get_logger(__name__)
 
 Address = IPv4Address | IPv6Address
+T = TypeVar("T")
+R = TypeVar("R")
 
 # Addresses that go through the tiers together: bounds memory and the size of one query.
 BATCH_ADDRESSES: Final = 1000
@@ -64,10 +67,25 @@ def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
     """
     held, unknown = recall_many(addresses)
     if unknown:
-        with held_back():
-            for some in batches(list(unknown.items()), BATCH_ADDRESSES):
-                held |= locate_batch(dict(some))
+        held |= _in_thread(_locate_many, unknown) if is_in_loop() else _locate_many(unknown)
     return {asked: location for asked, location in held.items() if location is not None}
+
+
+def _locate_many(unknown: Mapping[Asked, Address]) -> dict[Asked, Location]:
+    locations: dict[Asked, Location] = {}
+    with held_back():
+        for some in batches(list(unknown.items()), BATCH_ADDRESSES):
+            locations |= locate_batch(dict(some))
+    return locations
+
+
+def _in_thread(locate: Callable[[T], R], unknown: T) -> R:
+    """Locate for a caller that blocks its event loop, where Django refuses to ask the database."""
+    announcements = Announcements()
+    try:
+        return async_pool.run_and_wait(held_in(announcements)(locate), unknown)
+    finally:
+        announcements.send()
 
 
 def recall_many(
@@ -122,6 +140,8 @@ def _locate_one(asked: Asked) -> Location:
     text = public_text(asked)
     if not text:
         return locate_batch({asked: parse_address(asked)})[asked]
+    if is_in_loop():
+        return _in_thread(_locate_one, asked)
     try:
         provider, build = _provider()
     except ProviderError as error:

@@ -10,14 +10,17 @@ from ipaddress import ip_address
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db.backends.signals import connection_created
+from django.http import HttpResponse
+from django.template import Context, Template
 
 from geocache import async_pool
 from geocache.exceptions import InvalidAddress, ProviderError
 from geocache.journal.flush import flush_dirty
 from geocache.location import NOT_FOUND, UNAVAILABLE
-from geocache.lookup import alookup, alookup_many, hot_entries, lookup
+from geocache.lookup import alookup, alookup_many, hot_entries, lookup, lookup_many
 from geocache.lookup.memory import memory
 from geocache.lookup.single_flight import SingleFlight
+from geocache.middleware import GeoMiddleware
 from geocache.models import GeoCache
 from geocache.providers import factory, quota
 from geocache.signals import location_recorded
@@ -464,6 +467,56 @@ def test_alookup__receivers_hear_of_an_answer_nobody_waits_for(service):
     finally:
         location_recorded.disconnect(receiver)
     assert heard == [LONDON]
+
+
+# --- a caller that blocks its loop ---------------------------------------------------------------
+
+
+def in_loop(work):
+    async def main():
+        return work()
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ request.geo.city }}",
+        "{% load geo %}{% geo request.META.REMOTE_ADDR as here %}{{ here.city }}",
+    ],
+)
+def test_request_geo__a_template_of_an_async_view_may_read_it(rf, settings, tally, template):
+    use_tallying_provider(settings, tally)
+    request = rf.get("/", REMOTE_ADDR=LONDON)
+    GeoMiddleware(lambda _: HttpResponse())(request)
+    shown = in_loop(lambda: Template(template).render(Context({"request": request})))
+    assert shown == "81.2.69.0/24"
+
+
+def test_request_geo__needs_no_thread_of_django(rf, settings, tally):
+    """As in a view that an ASGI server runs while other code of the site has Django's thread."""
+    use_tallying_provider(settings, tally)
+    request = rf.get("/", REMOTE_ADDR=LONDON)
+    GeoMiddleware(lambda _: HttpResponse())(request)
+    is_over = threading.Event()
+
+    async def main():
+        blocked = asyncio.ensure_future(sync_to_async(is_over.wait)(20))
+        await asyncio.sleep(0.01)
+        try:
+            return request.geo.city
+        finally:
+            is_over.set()
+            await blocked
+
+    assert asyncio.run(main()) == "81.2.69.0/24"
+
+
+def test_lookup__answers_in_a_loop(settings, tally):
+    use_tallying_provider(settings, tally)
+    assert in_loop(lambda: lookup(LONDON)).city == "81.2.69.0/24"
+    assert list(in_loop(lambda: lookup_many(["20.0.0.1", LONDON]))) == ["20.0.0.1", LONDON]
 
 
 # --- in a run of tests ---------------------------------------------------------------------------
