@@ -1,3 +1,5 @@
+import asyncio
+import threading
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -176,3 +178,48 @@ def test_current__options_may_be_left_out(settings):
     backend = "geocache.providers.dummy.DummyProvider"
     settings.GEOCACHE = {**settings.GEOCACHE, "PROVIDER": {"BACKEND": backend}}
     assert isinstance(factory.current(), DummyProvider)
+
+
+# --- in an event loop --------------------------------------------------------------------------
+
+
+def test_aresolve_into__calls_resolve_into_in_a_thread():
+    threads = []
+
+    class Watched(Moody):
+        def resolve_into(self, answers, addresses):
+            threads.append(threading.get_ident())
+            super().resolve_into(answers, addresses)
+
+    answers = {}
+    asyncio.run(Watched().aresolve_into(answers, ["8.8.8.8", "9.9.9.9"]))
+    assert list(answers) == ["8.8.8.8"]
+    assert threads != [threading.get_ident()]
+    with pytest.raises(ProviderError, match="not 9"):
+        asyncio.run(Watched().aresolve_into(answers, ["9.9.9.9"]))
+
+
+def test_aresolve_into__cancelled_it_leaves_no_thread_that_still_answers():
+    begun, may_end = threading.Event(), threading.Event()
+
+    class Slow(Moody):
+        def resolve(self, address):
+            begun.set()
+            may_end.wait(30)
+            return super().resolve(address)
+
+    answers = {}
+
+    async def ask_and_cancel():
+        asking = asyncio.create_task(Slow().aresolve_into(answers, ["8.8.8.8"]))
+        async with asyncio.timeout(30):
+            while not begun.is_set():  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
+        asking.cancel()
+        await asyncio.sleep(0.01)
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        return list(answers)
+
+    assert asyncio.run(ask_and_cancel()) == ["8.8.8.8"]

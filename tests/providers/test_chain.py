@@ -1,5 +1,9 @@
+import asyncio
+from datetime import UTC, datetime
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from geocache.exceptions import ProviderError
@@ -7,7 +11,11 @@ from geocache.location import NOT_FOUND
 from geocache.providers.base import MAX_SOURCE_LENGTH, Provider, is_outdated
 from geocache.providers.chain import ChainProvider
 from geocache.providers.factory import make
-from tests.factories import LONDON, MOSCOW_V6
+from geocache.providers.quota import usages
+from tests.factories import CITY_RECORD, LONDON, MOSCOW_V6, an_mmdb
+from tests.support.http_server import Reply, serving
+
+MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
 
 CITY = {"country_code": "GB", "city": "London", "network": "81.2.69.0/24"}
 OPERATOR = {"asn": 5, "organization": "Five", "network": "81.2.0.0/16"}
@@ -218,3 +226,113 @@ def test_chain__a_bug_of_one_leaves_what_those_before_it_have_answered(monkeypat
 def test_chain__may_take_as_long_as_those_together_that_cost():
     chain = ChainProvider([member("Free"), member("A", is_metered=True), city(is_metered=True)])
     assert chain.time_limit_seconds(3) == 2 * chain.members[1].time_limit_seconds(3)
+
+
+# --- in an event loop --------------------------------------------------------------------------
+
+
+def resolved(chain, addresses, *, is_asynchronous):
+    answers = {}
+    if is_asynchronous:
+        asyncio.run(chain.aresolve_into(answers, addresses))
+    else:
+        chain.resolve_into(answers, addresses)
+    return {one: replace(answer, resolved_at=MOMENT) for one, answer in answers.items()}
+
+
+def test_aresolve_into__merges_as_resolve_into_does():
+    def chain():
+        operator = {LONDON: OPERATOR, MOSCOW_V6: {"country_code": "RU"}}
+        return ChainProvider(
+            [
+                member("Paid", is_metered=True, is_failing=True),
+                city(),
+                member("ASN", fills=["asn", "organization"], is_metered=True, answers=operator),
+            ]
+        )
+
+    some, others = chain(), chain()
+    addresses = [LONDON, MOSCOW_V6, "9.9.9.9"]
+    answers = resolved(some, addresses, is_asynchronous=True)
+    assert answers == resolved(others, addresses, is_asynchronous=False)
+    assert sorted(answers) == sorted([LONDON, MOSCOW_V6])
+    assert (answers[LONDON].city, answers[LONDON].asn) == ("London", 5)
+    assert asked(some) == asked(others)
+    assert {one.provider: one.asked_count for one in usages(some)} == {"Paid 1": 0, "ASN 1": 6}
+
+
+def test_aresolve_into__one_that_has_failed_is_left_alone():
+    chain = ChainProvider([city(is_failing=True), member("Next", answers={LONDON: {"asn": 5}})])
+    resolved(chain, [LONDON], is_asynchronous=True)
+    chain.members[0].is_failing = False
+    assert resolved(chain, [LONDON], is_asynchronous=True)[LONDON].source == "Next 1"
+    assert chain.members[0].asked == []
+
+
+def test_aresolve_into__where_each_failed_that_is_told():
+    with pytest.raises(ProviderError, match="each provider"):
+        asyncio.run(ChainProvider([city(is_failing=True)]).aresolve_into({}, [LONDON]))
+
+
+@pytest.mark.parametrize("error", [TypeError("bug"), asyncio.CancelledError()], ids=repr)
+def test_aresolve_into__what_ends_it_leaves_what_was_answered_before(monkeypatch, error):
+    chain = ChainProvider([city(is_metered=True), member("ASN", fills=["asn"]), member("Last")])
+
+    async def broken(*_):
+        raise error
+
+    monkeypatch.setattr(chain.members[1], "aresolve_into", broken)
+    answers = {}
+    with pytest.raises(type(error)):
+        asyncio.run(chain.aresolve_into(answers, [LONDON, "9.9.9.9"]))
+    assert [(one, answer.city, answer.network) for one, answer in answers.items()] == [
+        (LONDON, "London", "")
+    ]
+
+
+def test_aresolve_into__a_cancellation_is_no_failure_of_a_provider(monkeypatch):
+    chain = ChainProvider([member("Slow")])
+
+    async def wait(*_):
+        await asyncio.Event().wait()
+
+    async def ask_and_cancel():
+        async with asyncio.timeout(0):
+            await chain.aresolve_into({}, [LONDON])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chain.members[0], "aresolve_into", wait)
+        with pytest.raises(TimeoutError):
+            asyncio.run(ask_and_cancel())
+    assert chain.resolve(LONDON).source == "Slow 1"
+
+
+def test_aresolve_into__files_answer_and_a_service_fills_what_they_leave_open(tmp_path):
+    addresses = [f"81.2.69.{n}" for n in range(40)]
+    database = an_mmdb(tmp_path / "city.mmdb", {"81.2.69.0/24": CITY_RECORD})
+    with serving() as service:
+        service.by_path = {
+            f"/{one}": Reply(body={"ip": one, "asn": n + 1}) for n, one in enumerate(addresses)
+        }
+        options = {
+            "url": f"http://{service.host}/{{address}}",
+            "fields": {"asn": "asn"},
+            "address": "ip",
+        }
+        chain = ChainProvider(
+            [
+                {
+                    "BACKEND": "geocache.providers.mmdb.MmdbProvider",
+                    "OPTIONS": {"databases": [database]},
+                },
+                {
+                    "BACKEND": "geocache.providers.http.json_service.HttpJsonProvider",
+                    "OPTIONS": options,
+                    "FILLS": ["asn"],
+                },
+            ]
+        )
+        answers = resolved(chain, addresses, is_asynchronous=True)
+    assert [(answers[one].city, answers[one].asn) for one in addresses] == [
+        ("Testville", n + 1) for n in range(40)
+    ]

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import random
 import threading
@@ -14,7 +15,7 @@ from geocache.exceptions import ProviderError
 from geocache.location import NOT_FOUND, dump_locations, load_locations
 from geocache.providers import mmdb
 from geocache.providers.coercion import MAX_TEXT_LENGTH
-from geocache.providers.mmdb import RECHECK_SECONDS, MmdbProvider
+from geocache.providers.mmdb import MOST_IN_EVENT_LOOP, RECHECK_SECONDS, MmdbProvider
 from tests.factories import ASN_RECORD, CITY_RECORD, LONDON, MOSCOW_V6, an_mmdb
 
 NETWORK = "81.2.69.0/24"
@@ -44,6 +45,46 @@ def a_file_with(tmp_path, record, name="hostile.mmdb"):
 def look_again(provider):
     """Let the time pass after which the files are looked at again."""
     provider.rechecked_at -= RECHECK_SECONDS
+
+
+# --- in an event loop --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("count", "is_in_loop"),
+    [(1, True), (MOST_IN_EVENT_LOOP, True), (MOST_IN_EVENT_LOOP + 1, False)],
+)
+def test_aresolve_into__few_addresses_are_answered_in_the_event_loop(
+    city, monkeypatch, count, is_in_loop
+):
+    provider, addresses = MmdbProvider([city]), [f"81.2.69.{n}" for n in range(count)]
+    provider.build()
+    threads = threads_of(provider, monkeypatch, addresses)
+    assert (threads == {threading.get_ident()}) is is_in_loop
+
+
+def test_aresolve_into__files_are_opened_in_a_thread(city, monkeypatch):
+    provider = MmdbProvider([city])
+    assert threading.get_ident() not in threads_of(provider, monkeypatch, [LONDON])
+    assert threads_of(provider, monkeypatch, [LONDON]) == {threading.get_ident()}
+    look_again(provider)
+    assert threading.get_ident() not in threads_of(provider, monkeypatch, [LONDON])
+
+
+def threads_of(provider, monkeypatch, addresses):
+    """Return the threads that have answered."""
+    threads, resolve = [], provider.resolve
+
+    def watched(address):
+        threads.append(threading.get_ident())
+        return resolve(address)
+
+    answers = {}
+    with monkeypatch.context() as patch:
+        patch.setattr(provider, "resolve", watched)
+        asyncio.run(provider.aresolve_into(answers, addresses))
+    assert [one.city for one in answers.values()] == ["Testville"] * len(addresses)
+    return set(threads)
 
 
 # --- fields ------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
+import asyncio
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -482,3 +484,89 @@ def test_daily_quotas__are_the_limit_that_a_warning_names(settings: Any) -> None
 def test_quota_problem__says_what_is_no_number_of_queries(given: Any) -> None:
     assert quota.quota_problem(given).startswith("DAILY_QUOTAS: ")
     assert quota.quota_problem({"x": 0, "y": 1000}) == ""
+
+
+# --- in an event loop ----------------------------------------------------------------------------
+
+
+class Hanging(DummyProvider):
+    """Answers about one address, and never about the next."""
+
+    async def aresolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
+        first, *_ = addresses
+        self.asked.append(first)
+        answers[first] = self.resolve(first)
+        await asyncio.Event().wait()
+
+
+async def cancelled(asking: Any, is_due: Callable[[], bool]) -> None:
+    task = asyncio.create_task(asking)
+    async with asyncio.timeout(30):
+        while not is_due():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def aask(provider: Provider, addresses: Iterable[str]) -> dict[str, Location]:
+    answers: dict[str, Location] = {}
+    asyncio.run(quota.aask(provider, answers, addresses))
+    return answers
+
+
+def test_aask__counts_and_stops_at_the_limit_as_ask_does() -> None:
+    provider = made(5)
+    assert list(aask(provider, ADDRESSES[:3])) == ADDRESSES[:3]
+    assert list(aask(provider, ADDRESSES[3:])) == ADDRESSES[3:5]
+    assert usage(provider).asked_count == 5
+    with pytest.raises(ProviderError, match="nothing is left"):
+        aask(provider, ADDRESSES[5:])
+    assert provider.asked == ADDRESSES[:5]
+
+
+def test_aask__a_failure_is_refunded() -> None:
+    provider = made(5, is_failing=True)
+    with pytest.raises(ProviderError):
+        aask(provider, ADDRESSES[:3])
+    assert usage(provider).asked_count == 0
+
+
+def test_aask__nothing_is_asked_of_nobody() -> None:
+    assert aask(made(), []) == {}
+
+
+def test_aask__leaves_a_service_alone_that_wants_it() -> None:
+    with serving() as service:
+        service.answer(here(ADDRESSES[0], **{"X-Rl": "0", "X-Ttl": "47"}))
+        assert aask(a_service(service), ADDRESSES[:1])
+        with pytest.raises(ProviderError, match="left alone"):
+            aask(a_service(service), ADDRESSES[1:])
+        assert len(service.asked) == 1
+
+
+def test_aask__cancelled_it_counts_what_was_answered() -> None:
+    provider, answers = Hanging(is_metered=True), dict[str, Location]()
+    asking = quota.aask(provider, answers, ADDRESSES)
+    asyncio.run(cancelled(asking, lambda: bool(answers)))
+    assert list(answers) == ADDRESSES[:1]
+    assert usage(provider).asked_count == 1
+
+
+def test_aask__cancelled_while_it_counts_nothing_stays_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    provider, counting = made(), threading.Event()
+    incr = backends.incr
+
+    def slow(*given: Any) -> int:
+        counting.set()
+        time.sleep(0.1)
+        return incr(*given)
+
+    monkeypatch.setattr(backends, "incr", slow)
+    # Not in the one thread that a run of tests has, where one job waits for the other.
+    monkeypatch.setattr(quota, "run_in_pool", asyncio.to_thread)
+    asyncio.run(cancelled(quota.aask(provider, {}, ADDRESSES), counting.is_set))
+    assert usage(provider).asked_count == 0
+    assert provider.asked == []

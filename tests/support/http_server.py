@@ -112,7 +112,7 @@ def _handler(service: StandIn) -> type[BaseHTTPRequestHandler]:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     # With the default of 5, some of many concurrent connections wait for a second.
-    request_queue_size = 64
+    request_queue_size = 512
 
     def handle_error(self, *_: Any) -> None:
         """Print nothing when a client disconnects."""

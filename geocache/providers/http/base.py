@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from math import ceil
 from typing import Any, Final, Generic, TypeVar
 
@@ -115,6 +116,12 @@ class ServiceProvider(Provider, Generic[Client, AsyncClient]):
     def url(self) -> str:
         """Return a URL of the service, which decides through which proxy it is asked."""
 
+    @cached_property
+    def proxy(self) -> str | None:
+        """Return the proxy in front of the service; to find it takes as long as half a query."""
+        # Of a URL that cannot be asked there is none.
+        return None if self.check() else proxy_of(self.url)
+
     @property
     def rest_seconds(self) -> float:
         return self.rest.left_seconds()
@@ -147,9 +154,7 @@ class ServiceProvider(Provider, Generic[Client, AsyncClient]):
 
     def _is_native(self) -> bool:
         """Tell whether the service can be asked in an event loop; not through a SOCKS proxy."""
-        # Of a URL that cannot be asked there is no proxy.
-        proxy = None if self.check() else proxy_of(self.url)
-        return proxy is None or proxy.startswith(("http:", "https:"))
+        return self.proxy is None or self.proxy.startswith(("http:", "https:"))
 
     def _ask_in_turn(self, answers: dict[str, Location], wanted: list[str]) -> None:
         failures: list[ProviderError] = []

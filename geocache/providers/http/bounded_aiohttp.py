@@ -67,6 +67,11 @@ class Sockets:
         self.made.append(made)
         return made
 
+    def abandon(self) -> None:
+        """Close all whose event loop was closed before it could do so."""
+        for made in self.made:
+            made.close()
+
     async def close(self) -> None:
         """Shut all down and let the event loop close them."""
         for made in self.made:
@@ -117,12 +122,16 @@ class BoundedClient:
     """A bounded session and its sockets, which are closed together."""
 
     def __init__(self, rest: Rest, timeout_seconds: float, headers: Mapping[str, str]) -> None:
+        self._loop = asyncio.get_running_loop()
         self._sockets = Sockets()
         self.session = bounded_session(rest, timeout_seconds, headers, self._sockets)
 
     async def close(self) -> None:
         await self.session.close()
-        await self._sockets.close()
+        if self._loop.is_closed():
+            self._sockets.abandon()
+        else:
+            await self._sockets.close()
 
 
 def exact_url(url: str) -> yarl.URL:

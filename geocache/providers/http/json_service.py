@@ -103,7 +103,8 @@ class HttpJsonProvider(ServiceProvider[requests.Session, BoundedClient]):
         return self._answer_in(self._ask(self._query(address)), address)
 
     async def aresolve(self, client: BoundedClient, address: str) -> Location:
-        return self._answer_in(await self._aask(client, self._query(address)), address)
+        response = await self._aask(client, self._query(address), self.proxy)
+        return self._answer_in(response, address)
 
     def request_count(self, count: int) -> int:
         batch = self.service.batch
@@ -134,7 +135,7 @@ class HttpJsonProvider(ServiceProvider[requests.Session, BoundedClient]):
         for some, query in self._batches(batch, wanted):
             try:
                 async with self.slot() as client:
-                    response = await self._aask(client, query)
+                    response = await self._aask(client, query, proxy_of(query.url))
                 self._put(answers, batch, some, response)
             except ProviderError:
                 if answers.keys().isdisjoint(wanted):
@@ -177,11 +178,11 @@ class HttpJsonProvider(ServiceProvider[requests.Session, BoundedClient]):
             response = self.client().request(method, url, json=body, timeout=self.timeout_seconds)
             return self._accepted(_Response(response.status_code, response.content))
 
-    async def _aask(self, client: BoundedClient, query: _Query) -> _Response:
+    async def _aask(self, client: BoundedClient, query: _Query, proxy: str | None) -> _Response:
         method, url, body = query
         with self.faults_told():
             async with client.session.request(
-                method, exact_url(url), json=body, proxy=proxy_of(url)
+                method, exact_url(url), json=body, proxy=proxy
             ) as response:
                 return self._accepted(_Response(response.status, await response.read()))
 

@@ -38,18 +38,19 @@ class LoopClients(Generic[Client]):
         key = os.getpid(), asyncio.get_running_loop()
         kept = self._kept.get(key)
         if kept is None:
-            self._forget_ended_loops()
             client = make()
             kept = LoopClient(client, asyncio.Semaphore(slot_count), _closed_at_the_end(client))
+            self._kept[key] = kept
             # Begun now, so that the event loop ends it. Nothing in it lets another task run.
             await anext(kept.keeper)
-            self._kept[key] = kept
+            await self._forget_ended_loops()
         return kept
 
-    def _forget_ended_loops(self) -> None:
-        for key in list(self._kept):
-            if key[1].is_closed():
-                self._kept.pop(key, None)
+    async def _forget_ended_loops(self) -> None:
+        for process_id, loop in list(self._kept):
+            if loop.is_closed() and (ended := self._kept.pop((process_id, loop), None)):
+                # Of a loop that did not end it itself, as ``loop.close`` alone does not.
+                await ended.keeper.aclose()
 
 
 async def _closed_at_the_end(client: AsyncClient) -> AsyncGenerator[None]:

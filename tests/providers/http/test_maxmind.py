@@ -513,6 +513,46 @@ def test_resolve_many__at_a_time_leaves_what_was_answered_before_a_bug(service, 
     assert quota.usages(provider)[0].asked_count == len(answers)
 
 
+def test_aresolve_into__callers_in_an_event_loop_are_answered_together(service):
+    """Nobody is answered before all have asked."""
+    together = threading.Barrier(len(ADDRESSES))
+    answering_each(service)
+    answer = service.next_reply
+
+    def reply(asked):
+        together.wait(timeout=60)
+        return answer(asked)
+
+    service.next_reply = reply
+    provider = a_provider(service, timeout_seconds=60)
+
+    async def ask():
+        answers = {}
+        await asyncio.gather(*(provider.aresolve_into(answers, [one]) for one in ADDRESSES))
+        return {address: one.postal_code for address, one in answers.items()}
+
+    assert asyncio.run(ask()) == {address: address for address in ADDRESSES}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [error(401, "ACCOUNT_ID_REQUIRED"), error(402, "OUT_OF_QUERIES"), Reply(zeros=2**22)],
+    ids=repr,
+)
+def test_aresolve_into__is_refused_in_the_words_of_resolve(service, reply):
+    service.answer(reply)
+    provider = a_provider(service)
+    with pytest.raises(ProviderError) as caught:
+        asyncio.run(provider.aresolve_into({}, [LONDON]))
+    assert str(caught.value) == refusal(provider)
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
+def test_aresolve_into__what_is_set_up_wrongly_is_told(service):
+    with pytest.raises(ProviderError, match="account id"):
+        asyncio.run(a_provider(service, account_id="x").aresolve_into({}, [LONDON]))
+
+
 def test_time_limit__is_that_of_the_requests_one_after_the_other(service):
     provider = a_provider(service, timeout_seconds=3)
     limits = {count: provider.time_limit_seconds(count) for count in (1, MANY - 1, MANY, 8, 40)}
