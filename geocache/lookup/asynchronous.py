@@ -122,7 +122,7 @@ class InPool:
     async def ask(
         self, provider: Provider, answers: dict[str, Location], addresses: Iterable[str]
     ) -> None:
-        await quota.aask(provider, answers, addresses)
+        await quota.aask(provider, answers, addresses, together=self.run_together)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -147,7 +147,9 @@ def lock_key(build: str, address: IPv4Address | IPv6Address) -> str:
 
 def block_of(address: IPv4Address | IPv6Address) -> str:
     """Return the block around ``address``."""
-    return networks_of_block(address)[-1]
+    length = BLOCK_PREFIX_LENGTHS[address.version]
+    rest = address.max_prefixlen - length
+    return f"{type(address)(int(address) >> rest << rest)}/{length}"
 
 
 def networks_of_block(address: IPv4Address | IPv6Address) -> list[str]:

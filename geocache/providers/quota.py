@@ -7,13 +7,13 @@ told through the cache.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from math import ceil
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from django.core.cache import BaseCache
 
@@ -21,7 +21,6 @@ from geocache import conf
 from geocache.async_pool import run_in_pool
 from geocache.cache import backends
 from geocache.cache.guard import guarded
-from geocache.event_loop import to_its_end
 from geocache.exceptions import CacheUnavailable, ProviderError
 from geocache.location import Location
 from geocache.log import get_logger
@@ -31,6 +30,9 @@ from geocache.providers.base import Provider
 from geocache.setting_bounds import DAILY_QUOTA
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
+G = TypeVar("G", bound=Hashable)
 
 DAY_SECONDS: Final = 86_400
 # The share of a limit from which one is warned.
@@ -96,15 +98,33 @@ def ask(provider: Provider, answers: dict[str, Location], addresses: Iterable[st
     if not _is_counted(provider):
         measured.resolve_into(provider, answers, asked)
         return
-    queries = _Queries(provider, asked)
+    queries = _Queries(provider, answers, asked)
     try:
-        queries.reserve()
-        measured.resolve_into(provider, answers, queries.sent)
+        _reserve_all([queries])
+        measured.resolve_into(provider, answers, queries.granted())
     finally:
-        queries.settle(answers)
+        _settle_all([queries])
 
 
-async def aask(provider: Provider, answers: dict[str, Location], addresses: Iterable[str]) -> None:
+class Together(Protocol):
+    """How an event loop has a function called with an item, and perhaps with those of others."""
+
+    async def __call__(self, function: Callable[[Sequence[T]], None], item: T) -> None:
+        """Call ``function``, also when the caller is cancelled meanwhile."""
+
+
+async def alone(function: Callable[[Sequence[T]], None], item: T) -> None:
+    """Call ``function`` with one item, in a thread."""
+    await run_in_pool(function, [item])
+
+
+async def aask(
+    provider: Provider,
+    answers: dict[str, Location],
+    addresses: Iterable[str],
+    *,
+    together: Together = alone,
+) -> None:
     """Do what ``ask`` does, in an event loop, which never waits for the cache.
 
     The count is right also when the call is cancelled.
@@ -115,12 +135,12 @@ async def aask(provider: Provider, answers: dict[str, Location], addresses: Iter
     if not _is_counted(provider):
         await measured.aresolve_into(provider, answers, asked)
         return
-    queries = _Queries(provider, asked)
+    queries = _Queries(provider, answers, asked)
     try:
-        await to_its_end(run_in_pool(queries.reserve))
-        await measured.aresolve_into(provider, answers, queries.sent)
+        await together(_reserve_all, queries)
+        await measured.aresolve_into(provider, answers, queries.granted())
     finally:
-        await to_its_end(run_in_pool(queries.settle, answers))
+        await together(_settle_all, queries)
 
 
 def _is_counted(provider: Provider) -> bool:
@@ -128,31 +148,63 @@ def _is_counted(provider: Provider) -> bool:
     return provider.is_metered and not provider.members
 
 
+@dataclass(slots=True, eq=False)
 class _Queries:
     """The queries of one call: counted before they are sent, refunded where not answered."""
 
-    def __init__(self, provider: Provider, asked: list[str]) -> None:
-        self.sent: list[str] = []
-        self._provider = provider
-        self._asked = asked
-        self._reserved = _Reservation(0)
+    provider: Provider
+    answers: Mapping[str, Location]
+    asked: list[str]
+    reserved: _Reservation = _Reservation(0)
+    refusal: str = ""
 
-    def reserve(self) -> None:
-        """Count as many as there may be; raise ``ProviderError`` where that is none."""
-        name = self._provider.name
-        if _is_resting(self._provider):
-            raise ProviderError(f"{name} has asked to be left alone for a while")
-        self._reserved = _reserve(self._provider, len(self._asked))
-        if not self._reserved.count:
-            raise ProviderError(f"{name}: nothing is left of today's queries")
-        self.sent = self._asked[: self._reserved.count]
+    def granted(self) -> list[str]:
+        """Return those that may be sent; raise ``ProviderError`` where that is none."""
+        if self.refusal:
+            raise ProviderError(f"{self.provider.name}{self.refusal}")
+        return self.sent
 
-    def settle(self, answers: Mapping[str, Location]) -> None:
-        """Refund what is not in ``answers``, and tell others what the service has said."""
-        if self.sent:
-            answered_count = sum(address in answers for address in self.sent)
-            _settle(self._provider, self._reserved, answered_count)
-            share(self._provider)
+    @property
+    def sent(self) -> list[str]:
+        return self.asked[: self.reserved.count]
+
+
+def _reserve_all(calls: Sequence[_Queries]) -> None:
+    """Count as many as there may be, in one trip for all calls of a provider."""
+    for provider, some in _grouped(calls, lambda one: one.provider).items():
+        if _is_resting(provider):
+            for one in some:
+                one.refusal = " has asked to be left alone for a while"
+            continue
+        reserved = _reserve(provider, sum(len(one.asked) for one in some))
+        left, total = reserved.count, reserved.total_count - reserved.count
+        for one in some:
+            count = min(left, len(one.asked))
+            left, total = left - count, total + count
+            one.reserved = _Reservation(count, reserved.key, total)
+            one.refusal = "" if count else ": nothing is left of today's queries"
+
+
+def _settle_all(calls: Sequence[_Queries]) -> None:
+    """Refund what was not answered, and tell others what the service has said."""
+    sent = [one for one in calls if one.reserved.count]
+    for provider, some in _grouped(sent, lambda one: one.provider).items():
+        for key, of_day in _grouped(some, lambda one: one.reserved.key).items():
+            reserved = _Reservation(
+                sum(one.reserved.count for one in of_day),
+                key,
+                max(one.reserved.total_count for one in of_day),
+            )
+            answered = sum(address in one.answers for one in of_day for address in one.sent)
+            _settle(provider, reserved, answered)
+        share(provider)
+
+
+def _grouped(calls: Iterable[_Queries], by: Callable[[_Queries], G]) -> dict[G, list[_Queries]]:
+    groups: dict[G, list[_Queries]] = {}
+    for one in calls:
+        groups.setdefault(by(one), []).append(one)
+    return groups
 
 
 def usages(provider: Provider) -> list[Usage]:

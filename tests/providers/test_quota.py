@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from geocache import async_pool
 from geocache.cache import backends
 from geocache.exceptions import ProviderError
 from geocache.location import Location
@@ -566,7 +567,41 @@ def test_aask__cancelled_while_it_counts_nothing_stays_counted(
 
     monkeypatch.setattr(backends, "incr", slow)
     # Not in the one thread that a run of tests has, where one job waits for the other.
-    monkeypatch.setattr(quota, "run_in_pool", asyncio.to_thread)
+    monkeypatch.setattr(async_pool, "is_used", lambda: True)
     asyncio.run(cancelled(quota.aask(provider, {}, ADDRESSES), counting.is_set))
     assert usage(provider).asked_count == 0
     assert provider.asked == []
+
+
+def test_aask__several_calls_are_counted_in_one_trip_and_stop_at_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    provider = made(queries_per_day=5)
+    waiting: list[Any] = []
+    counted: list[int] = []
+    incr = backends.incr
+
+    def watched(backend: Any, key: str, count: int) -> int:
+        counted.append(count)
+        return incr(backend, key, count)
+
+    async def together(function: Any, item: Any) -> None:
+        waiting.append(item)
+        await asyncio.sleep(0)
+        if waiting:
+            function(list(waiting))
+            waiting.clear()
+
+    async def main() -> list[Any]:
+        answers: list[dict[str, Location]] = [{} for _ in range(3)]
+        calls = [
+            quota.aask(provider, given, ADDRESSES[2 * n : 2 * n + 2], together=together)
+            for n, given in enumerate(answers)
+        ]
+        return [*await asyncio.gather(*calls), *map(len, answers)]
+
+    monkeypatch.setattr(backends, "incr", watched)
+    assert asyncio.run(main())[3:] == [2, 2, 1]
+    # More than once only as the first of a day is tried twice.
+    assert set(counted) == {6}
+    assert usage(provider).asked_count == 5
