@@ -36,6 +36,10 @@ from geocache.lookup.tiers import Address, Unpaid
 from geocache.providers import quota
 from geocache.providers.base import Provider
 
+# Steps that one job executes. All who waited for it go on in one turn of the event loop, in which
+# other tasks wait.
+TOGETHER: Final = 25
+
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
@@ -90,7 +94,7 @@ class InPool:
             self._unsent.add(announced)
 
     async def run_together(self, function: Callable[[Sequence[T]], None], item: T) -> None:
-        """Call ``function`` with all items that it is given in one turn of the event loop."""
+        """Call ``function`` with the items that it is given in one turn of the event loop."""
         loop = asyncio.get_running_loop()
         if function not in self._together:
             self._together[function] = []
@@ -100,10 +104,10 @@ class InPool:
         await to_its_end(ended)
 
     def _start(self, function: Callable[..., None]) -> None:
-        together = self._together.pop(function)
-        announced = Announcements()
-        job = async_pool.submit(_held, announced, partial(function, [item for item, _ in together]))
-        job.add_done_callback(partial(self._finish, together, announced))
+        for some in batches(self._together.pop(function), TOGETHER):
+            announced = Announcements()
+            job = async_pool.submit(_held, announced, partial(function, [item for item, _ in some]))
+            job.add_done_callback(partial(self._finish, some, announced))
 
     def _finish(
         self,

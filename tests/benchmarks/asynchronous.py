@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.db.backends.signals import connection_created
 from django.test import override_settings
 
@@ -75,7 +77,9 @@ async def _beside(count: int) -> tuple[float, float, float]:
     without = await _watched()
     watching = asyncio.create_task(_watched())
     seconds = await _all(count)
-    return seconds, without, await watching
+    beside = await watching
+    await sync_to_async(connections.close_all)()
+    return seconds, without, beside
 
 
 async def _watched() -> float:
