@@ -21,7 +21,6 @@ from geocache import conf
 from geocache.async_pool import run_in_pool
 from geocache.cache import backends
 from geocache.cache.guard import guarded
-from geocache.event_loop import to_its_end
 from geocache.exceptions import CacheUnavailable, ProviderError
 from geocache.location import Location
 from geocache.log import get_logger
@@ -117,10 +116,10 @@ async def aask(provider: Provider, answers: dict[str, Location], addresses: Iter
         return
     queries = _Queries(provider, asked)
     try:
-        await to_its_end(run_in_pool(queries.reserve))
+        await run_in_pool(queries.reserve)
         await measured.aresolve_into(provider, answers, queries.sent)
     finally:
-        await to_its_end(run_in_pool(queries.settle, answers))
+        await run_in_pool(queries.settle, answers)
 
 
 def _is_counted(provider: Provider) -> bool:

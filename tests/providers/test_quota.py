@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from geocache import async_pool
 from geocache.cache import backends
 from geocache.exceptions import ProviderError
 from geocache.location import Location
@@ -566,7 +567,7 @@ def test_aask__cancelled_while_it_counts_nothing_stays_counted(
 
     monkeypatch.setattr(backends, "incr", slow)
     # Not in the one thread that a run of tests has, where one job waits for the other.
-    monkeypatch.setattr(quota, "run_in_pool", asyncio.to_thread)
+    monkeypatch.setattr(async_pool, "is_used", lambda: True)
     asyncio.run(cancelled(quota.aask(provider, {}, ADDRESSES), counting.is_set))
     assert usage(provider).asked_count == 0
     assert provider.asked == []
