@@ -10,8 +10,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-from geocache.async_pool import run_in_pool
-from geocache.event_loop import to_its_end
 from geocache.exceptions import ProviderError
 from geocache.location import SOURCE_SEPARATOR, Location
 
@@ -102,6 +100,8 @@ class Provider(ABC):
     members: tuple["Provider", ...] = ()
     # How many addresses a metered provider may be asked about in a day; None: any number.
     queries_per_day: int | None = None
+    # How many queries an event loop may have under way at once, where it asks by itself.
+    queries_at_once: int = 256
     # How many more the service itself says that it will answer; None where it does not say.
     queries_remaining: int | None = None
     # How long one query may take, in seconds. Another process waits so long for its answer.
@@ -180,7 +180,9 @@ class Provider(ABC):
         A provider that can wait in the event loop overrides this. A call that is cancelled leaves
         nothing under way that could still put an answer into ``answers``.
         """
-        await to_its_end(run_in_pool(self.resolve_into, answers, addresses))
+        from geocache.async_pool import run_in_pool  # noqa: PLC0415 - it needs Django
+
+        await run_in_pool(self.resolve_into, answers, addresses)
 
     def time_limit_seconds(self, count: int) -> float:
         """Return how long ``resolve_into`` may take for ``count`` addresses, in seconds."""

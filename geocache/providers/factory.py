@@ -35,6 +35,7 @@ def make(configured: Mapping[str, Any]) -> Provider:
     except (AttributeError, ImportError, KeyError, TypeError) as error:
         raise ImproperlyConfigured(f'GEOCACHE["PROVIDER"] cannot be used: {error}') from error
     provider.queries_per_day = queries_per_day
+    provider.queries_at_once = conf.get("ASYNC_QUERIES")
     return provider
 
 

@@ -26,7 +26,7 @@ NOT_AT_RUN_TIME: Final = {
     "CACHE_ALIAS": "names a cache of the settings file; answers that wait would stay in the other",
     "VAR_DIR": PLACE,
     "ASYNC_THREADS": "sizes a pool that a process opens once",
-    "ASYNC_QUERIES": "is read once by each event loop",
+    "ASYNC_QUERIES": "is read with the provider, which a process makes once",
     "BASE_TEMPLATE": CODE,
     "VISITOR_ADDRESS": CODE,
     "TRUSTED_PROXIES": TRUST,

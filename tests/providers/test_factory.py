@@ -18,3 +18,10 @@ def test_make__hands_the_options_to_the_class_and_keeps_the_limit():
 def test_make__a_limit_is_a_whole_number(limit):
     with pytest.raises(ImproperlyConfigured, match="queries_per_day"):
         make({"BACKEND": DUMMY, "OPTIONS": {"queries_per_day": limit}})
+
+
+def test_make__the_setting_says_how_many_queries_there_are_at_once(settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "ASYNC_QUERIES": 3}
+    chain = {"BACKEND": "geocache.providers.chain.ChainProvider"}
+    made = make({**chain, "OPTIONS": {"providers": [{"BACKEND": DUMMY}]}})
+    assert [one.queries_at_once for one in made.tree()] == [3, 3]

@@ -11,7 +11,7 @@ from functools import cached_property
 from math import ceil
 from typing import Any, Final, Generic, TypeVar
 
-from geocache import conf, event_loop, extras
+from geocache import event_loop, extras
 from geocache.exceptions import ProviderError
 from geocache.location import Location
 from geocache.providers.base import Provider, Source, joined_sources
@@ -196,13 +196,13 @@ class ServiceProvider(Provider, Generic[Client, AsyncClient]):
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[AsyncClient]:
-        """Give this event loop's client as soon as fewer than ``ASYNC_QUERIES`` use it.
+        """Give this event loop's client as soon as fewer than ``queries_at_once`` use it.
 
         To wait for that is not within the time-out of the query, and takes no longer than it.
         """
         with self.faults_told():
             kept = await self._loop_clients.of_this_loop(
-                self.make_async_client, conf.get("ASYNC_QUERIES")
+                self.make_async_client, self.queries_at_once
             )
         try:
             async with asyncio.timeout(self.timeout_seconds):

@@ -92,10 +92,11 @@ def test_aresolve_into__as_many_callers_as_there_are_are_answered_together(servi
     ]
 
 
-def test_aresolve_into__no_more_at_once_than_the_setting_allows(service, settings):
-    settings.GEOCACHE = {**settings.GEOCACHE, "ASYNC_QUERIES": 3}
+def test_aresolve_into__no_more_at_once_than_the_setting_allows(service):
     most = watching(service, together=3)
-    answers = asyncio.run(ask_each(a_provider(service), ADDRESSES[:12]))
+    provider = a_provider(service)
+    provider.queries_at_once = 3
+    answers = asyncio.run(ask_each(provider, ADDRESSES[:12]))
     assert len([one for one in answers if isinstance(one, dict)]) == 12
     assert max(most) == 3
 
@@ -122,8 +123,7 @@ def test_time_limit__is_that_of_the_requests_one_after_the_other(service):
 
 
 @pytest.mark.slow
-def test_aresolve_into__the_time_out_begins_when_the_query_is_sent(service, settings):
-    settings.GEOCACHE = {**settings.GEOCACHE, "ASYNC_QUERIES": 1}
+def test_aresolve_into__the_time_out_begins_when_the_query_is_sent(service):
     answer = service.next_reply
 
     def reply(asked):
@@ -131,13 +131,15 @@ def test_aresolve_into__the_time_out_begins_when_the_query_is_sent(service, sett
         return answer(asked)
 
     service.next_reply = reply
-    answers = asyncio.run(ask_each(a_provider(service, timeout_seconds=2), ADDRESSES[:2]))
+    provider = a_provider(service, timeout_seconds=2)
+    provider.queries_at_once = 1
+    answers = asyncio.run(ask_each(provider, ADDRESSES[:2]))
     assert [list(one) for one in answers] == [[ADDRESSES[0]], [ADDRESSES[1]]]
 
 
-def test_aresolve_into__does_not_wait_for_others_beyond_its_time_out(service, settings):
-    settings.GEOCACHE = {**settings.GEOCACHE, "ASYNC_QUERIES": 1}
+def test_aresolve_into__does_not_wait_for_others_beyond_its_time_out(service):
     provider = a_provider(service, timeout_seconds=0.01)
+    provider.queries_at_once = 1
 
     async def ask_beside_another():
         async with provider.slot():
