@@ -70,9 +70,9 @@ def site(override_locations, monkeypatch):
 
 def test_docs__every_example_is_run_here():
     blocks = re.findall(r"^```(\w+)$", PAGE, re.MULTILINE)
-    assert (blocks.count("python"), blocks.count("django")) == (20, 3)
+    assert (blocks.count("python"), blocks.count("django")) == (21, 3)
     assert blocks.count("console") == 1
-    assert len(blocks) == 24
+    assert len(blocks) == 25
     assert re.findall(r"^```(\w+)$", SIGNALS, re.MULTILINE) == ["python"] * 3
 
 
@@ -95,6 +95,16 @@ def test_docs__typed_request(rf):
     (code,) = examples("A typed request", "python")
     city = GeoMiddleware(run(code)["city"])
     assert city(rf.get("/", REMOTE_ADDR=LONDON)).text == "London"
+
+
+def test_docs__asynchronous_code(override_locations):
+    places = {LONDON: {"latitude": 51.5074, "longitude": -0.1278}, "9.9.9.9": {}}
+    places["9.9.9.9"] |= {"latitude": 48.8566, "longitude": 2.3522}
+    override_locations(places)
+    (code,) = examples("Asynchronous code", "python")
+    response = async_to_sync(run(code)["two_places"])(AsyncRequestFactory().get("/"))
+    said = json.loads(response.content)
+    assert (round(said["km"]), said["known"]) == (344, 2)
 
 
 def test_docs__what_an_answer_tells(override_locations):

@@ -30,10 +30,10 @@ PAUSE_SECONDS = 0.002
 
 def measure(effort: Effort) -> list[Answer]:
     with slow_service(SECONDS) as port, override_settings(GEOCACHE=asking(port)):
-        count = effort.scaled(AT_ONCE, 50)
+        count, before = effort.scaled(AT_ONCE, 50), threading.active_count()
         asyncio.run(_all(count))  # to warm up
         rounds = [asyncio.run(_beside(count)) for _ in range(effort.rounds)]
-        answers = [_latency(count, rounds), _bounds(effort.scaled(MANY, 100))]
+        answers = [_latency(count, rounds), _bounds(effort.scaled(MANY, 100), before)]
     flush_dirty(time_limit_seconds=600)
     return answers
 
@@ -107,15 +107,15 @@ def _latency(count: int, rounds: list[tuple[float, float, float]]) -> Answer:
     )
 
 
-def _bounds(count: int) -> Answer:
-    """Count what the threads and connections of so many are, beside those of before."""
+def _bounds(count: int, before: int) -> Answer:
+    """Count the threads and connections of so many; ``before`` there were so many threads."""
     connected: set[str] = set()
 
     def note(**_: object) -> None:
         connected.add(threading.current_thread().name)
 
     async def main() -> tuple[float, int]:
-        before, most = threading.active_count(), 0
+        most = 0
         looking_up = asyncio.create_task(_all(count))
         while not looking_up.done():
             most = max(most, threading.active_count() - before)
