@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.core.cache import BaseCache
-from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, default_key_func
 
 from geocache.batches import batches
 from geocache.exceptions import CacheUnusable
@@ -97,7 +97,15 @@ class EmbeddedCache(BaseCache):
     def __init__(self, folder: str, params: dict[str, Any]) -> None:
         super().__init__(params)
         self.path = Path(folder).expanduser().absolute() / FILE_NAME
+        # What keys begin with; empty where the site makes them by a function of its own.
+        is_plain = self.key_func is default_key_func
+        self._beginning = super().make_key("") if is_plain else ""
         self._mine = _per_thread.setdefault(self.path, _Mine())
+
+    def make_key(self, key: str, version: int | None = None) -> str:
+        if version is None and self._beginning:
+            return self._beginning + key
+        return super().make_key(key, version)
 
     def open(self) -> None:
         """Open the file, as the first use of it does; raise ``CacheUnusable``."""
@@ -134,13 +142,14 @@ class EmbeddedCache(BaseCache):
         return is_new and self._is_makeable()
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
-        if self.is_unused():
-            return default
-        named = (self.make_key(key, version), time.time())
-        # Not by _reading(), which takes as long as the rest.
-        connection = self._for_reading()
+        # Not by is_unused() and _reading(), which take as long as the rest.
+        connection = self._mine.connection
+        if connection is None or time.monotonic() - self._mine.seen_at > SEEN_SECONDS:
+            if self.is_unused():
+                return default
+            connection = self._for_reading()
         try:
-            row = connection.execute(GET, named).fetchone()
+            row = connection.execute(GET, (self.make_key(key, version), time.time())).fetchone()
         except sqlite3.DatabaseError as error:
             raise self._failure(error, "read") from error
         return default if row is None else row[0]

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from geocache import conf
 from geocache.addresses import networks_around
-from geocache.cache import backends
+from geocache.cache import backends, guard
 from geocache.cache.backends import ENTRY_KEYS, Entry
 from geocache.cache.guard import guarded
 from geocache.exceptions import CacheUnavailable, UndecodableRecord
@@ -55,8 +55,7 @@ def get(build: str, address: str) -> Location | None:
     """Return the hot entry of one address; what ``get_many`` does, by the shortest way."""
     name = key(build, address)
     try:
-        with guarded() as backend:
-            text = backend.get(name)
+        text = guard.get(name)
     except CacheUnavailable as error:
         report_down(error)
         return None
@@ -175,7 +174,7 @@ def _store(entries: Mapping[float, dict[str, str]]) -> None:
         for seconds, some in entries.items():
             if some:
                 with guarded() as backend:
-                    backend.set_many(some, timeout=seconds)
+                    backends.set_many(backend, some, seconds)
     except CacheUnavailable as error:
         report_down(error)
 
@@ -200,7 +199,7 @@ def _read(names: Mapping[str, str]) -> dict[str, Location]:
     """Return the entries there are under the keys of ``names``, by name."""
     try:
         with guarded() as backend:
-            texts = backend.get_many(names)
+            texts = backends.get_many(backend, names)
     except CacheUnavailable as error:
         report_down(error)
         return {}

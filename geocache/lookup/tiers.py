@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
 from itertools import islice
+from time import monotonic
 from typing import Final
 
 from asgiref.sync import sync_to_async
@@ -51,10 +52,13 @@ def lookup(address: Asked) -> Location:
     fails, the answer is what the table has or ``unavailable``.
     """
     try:
-        known = recall(address)
-    except TypeError:
-        known = None  # not hashable, so that it is not an address either
-    return known if known is not None else _locate_one(address)
+        # ``memory.get`` for the young ones: a call of it would take as long as the rest.
+        location, until = memory.young[address]
+        if until > monotonic():
+            return location
+    except (KeyError, TypeError):
+        pass  # not known, or not hashable, so that it is not an address either
+    return _locate_one(address)
 
 
 def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
@@ -116,6 +120,8 @@ def locate_batch(parsed: Mapping[Asked, Address]) -> dict[Asked, Location]:
 def _locate_one(asked: Asked) -> Location:
     # What ``locate_batch`` does for many, without what only many need: that is as long as the rest.
     text = public_text(asked)
+    if (held := memory.get_old(asked)) is not None:
+        return held
     if not text:
         return locate_batch({asked: parse_address(asked)})[asked]
     try:
@@ -130,7 +136,7 @@ def _locate_one(asked: Asked) -> Location:
         counters.count(counters.HOT_ENTRY)
         location = known
     if location.reason != UNAVAILABLE:
-        memory.put(((asked, location),))
+        memory.put_one(asked, location)
     return location
 
 
@@ -138,7 +144,7 @@ def _resolve_one(asked: Asked, text: str, provider: Provider, build: str) -> Loc
     with held_back():
         location = _resolve_missing(provider, build, {text: parse_address(text)})[text]
         if location.reason != UNAVAILABLE:
-            memory.put(((asked, location),))
+            memory.put_one(asked, location)
     return location
 
 
@@ -157,7 +163,8 @@ def _resolve(public: Public) -> dict[str, Location]:
 def _provider() -> tuple[Provider, str]:
     """Return the provider and the build that it resolves from now; raise ``ProviderError``."""
     # Where no request comes, as in a worker or a shell, the first look-up starts it.
-    background.start()
+    if not background.of_this_process.is_running:
+        background.start()
     provider = factory.current()
     build = provider.build()
     memory.follow(build)

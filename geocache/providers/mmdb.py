@@ -54,7 +54,9 @@ class MmdbProvider(Provider):
         self._not_reopened_throttle = LogThrottle(seconds=600)
 
     def build(self) -> str:
-        self.opened()
+        # At each look-up that memory does not answer: what ``opened`` does when it has no more to.
+        if not self._databases or time.monotonic() - self.rechecked_at >= RECHECK_SECONDS:
+            self.opened()
         return self._build
 
     def sources(self) -> list[Source]:
