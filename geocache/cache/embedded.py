@@ -94,10 +94,12 @@ log = get_logger(__name__)
 class EmbeddedCache(BaseCache):
     """A Django cache in a folder; each thread has one connection to its file."""
 
+    # What keys begin with; empty where they are made by a function of the site's own.
+    _beginning = ""
+
     def __init__(self, folder: str, params: dict[str, Any]) -> None:
         super().__init__(params)
         self.path = Path(folder).expanduser().absolute() / FILE_NAME
-        # What keys begin with; empty where the site makes them by a function of its own.
         is_plain = self.key_func is default_key_func
         self._beginning = super().make_key("") if is_plain else ""
         self._mine = _per_thread.setdefault(self.path, _Mine())
@@ -142,12 +144,10 @@ class EmbeddedCache(BaseCache):
         return is_new and self._is_makeable()
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
-        # Not by is_unused() and _reading(), which take as long as the rest.
-        connection = self._mine.connection
-        if connection is None or time.monotonic() - self._mine.seen_at > SEEN_SECONDS:
-            if self.is_unused():
-                return default
-            connection = self._for_reading()
+        # Not by _reading(), which takes as long as the rest.
+        connection = self._for_reading()
+        if connection is None:
+            return default
         try:
             row = connection.execute(GET, (self.make_key(key, version), time.time())).fetchone()
         except sqlite3.DatabaseError as error:
@@ -306,15 +306,19 @@ class EmbeddedCache(BaseCache):
         """Close this thread's connection; the next use opens the file again."""
         self._mine.__dict__.clear()
 
-    def _for_reading(self) -> sqlite3.Connection:
-        connection = self.connection()
-        if time.monotonic() - self._mine.seen_at > SEEN_SECONDS and self._is_replaced():
-            return self._reopen()
-        return connection
+    def _for_reading(self) -> sqlite3.Connection | None:
+        """Return this thread's connection; None while there is no file, as a read makes none."""
+        mine = self._mine
+        if mine.connection is not None and time.monotonic() - mine.seen_at <= SEEN_SECONDS:
+            return mine.connection
+        if self.is_unused():
+            return None
+        is_new = mine.connection is None
+        return self.connection() if is_new or not self._is_replaced() else self._reopen()
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        connection = self._for_reading()
+        connection = self._for_reading() or self.connection()
         try:
             yield connection
         except sqlite3.DatabaseError as error:

@@ -4,7 +4,7 @@ Memory, hot entry, row and known network (for a metered provider), provider; wha
 journaled before it is returned. Each tier is queried once for a whole batch.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
 from itertools import islice
@@ -24,7 +24,7 @@ from geocache.log_throttle import LogThrottle
 from geocache.lookup import hot_entries
 from geocache.lookup.memory import Asked, memory
 from geocache.lookup.metered import PaidResolver
-from geocache.lookup.network_cache import Public, old_rows, without
+from geocache.lookup.network_cache import Public, old_rows
 from geocache.lookup.resolution import FreeResolver
 from geocache.providers import factory
 from geocache.providers.base import Provider
@@ -75,12 +75,12 @@ def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
         raise
     locations = {asked: known for asked, known in held.items() if known is not None}
     # All of them before any is paid for: what is not an address ends the call.
-    unknown = {asked: parse_address(asked) for asked in held if asked not in locations}
+    unknown = {asked: public_text(asked) for asked in held if asked not in locations}
     if unknown:
         left = iter(unknown.items())
         with held_back():
             while batch := dict(islice(left, BATCH_ADDRESSES)):
-                locations |= locate_batch(batch)
+                locations |= locate_texts(batch)
     return {asked: locations[asked] for asked in held}
 
 
@@ -100,41 +100,45 @@ async def alookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
 
 def locate_batch(parsed: Mapping[Asked, Address]) -> dict[Asked, Location]:
     """Locate addresses that memory does not know; each tier is asked once for all of them."""
-    now = datetime.now(UTC)
-    locations: dict[str, Location] = {}
-    public: dict[str, Address] = {}
-    texts = {asked: str(address) for asked, address in parsed.items()}
-    for text, address in zip(texts.values(), parsed.values(), strict=True):
-        if reason := special_reason(address):
-            locations[text] = Location(address=text, resolved_at=now, reason=reason)
-        else:
-            public[text] = address
-    counters.count(counters.SPECIAL, len(locations))
-    if public:
-        locations |= _resolve(public)
-    result = {asked: locations[text] for asked, text in texts.items()}
+    return locate_texts({asked: public_text(address) for asked, address in parsed.items()})
+
+
+def locate_texts(texts: Mapping[Asked, str]) -> dict[Asked, Location]:
+    """Locate what ``public_text`` says of addresses: the empty text is one that is special."""
+    # Each once, in their order.
+    public = [*dict.fromkeys(filter(None, texts.values()))]
+    known = _resolve(public) if public else {}
+    result = {asked: known[text] if text else _special(asked) for asked, text in texts.items()}
     memory.put(pair for pair in result.items() if pair[1].reason != UNAVAILABLE)
     return result
 
 
+def _special(asked: Asked) -> Location:
+    counters.count(counters.SPECIAL)
+    address = parse_address(asked)
+    reason = special_reason(address)
+    return Location(address=str(address), resolved_at=datetime.now(UTC), reason=reason)
+
+
 def _locate_one(asked: Asked) -> Location:
-    # What ``locate_batch`` does for many, without what only many need: that is as long as the rest.
+    # What ``locate_texts`` does for many, without what only many need: that is as long as the rest.
     text = public_text(asked)
     if (held := memory.get_old(asked)) is not None:
         return held
     if not text:
-        return locate_batch({asked: parse_address(asked)})[asked]
-    try:
-        provider, build = _provider()
-    except ProviderError as error:
-        location = _despite_failure({text: parse_address(text)}, error)[text]
+        location = _special(asked)
     else:
-        known = hot_entries.get(build, text)
-        if known is None:
-            return _resolve_one(asked, text, provider, build)
-        last_seen.tracker.add_one(text)
-        counters.count(counters.HOT_ENTRY)
-        location = known
+        try:
+            provider, build = _provider()
+        except ProviderError as error:
+            location = _despite_failure({text: parse_address(text)}, error)[text]
+        else:
+            known = hot_entries.get(build, text)
+            if known is None:
+                return _resolve_one(asked, text, provider, build)
+            last_seen.tracker.add_one(text)
+            counters.count(counters.HOT_ENTRY)
+            location = known
     if location.reason != UNAVAILABLE:
         memory.put_one(asked, location)
     return location
@@ -142,22 +146,26 @@ def _locate_one(asked: Asked) -> Location:
 
 def _resolve_one(asked: Asked, text: str, provider: Provider, build: str) -> Location:
     with held_back():
-        location = _resolve_missing(provider, build, {text: parse_address(text)})[text]
+        location = _resolve_missing(provider, build, [text])[text]
         if location.reason != UNAVAILABLE:
             memory.put_one(asked, location)
     return location
 
 
-def _resolve(public: Public) -> dict[str, Location]:
+def _resolve(public: Collection[str]) -> dict[str, Location]:
     try:
         provider, build = _provider()
     except ProviderError as error:
-        return _despite_failure(public, error)
+        return _despite_failure(_parsed(public), error)
     known = hot_entries.get_many(build, public)
     counters.count(counters.HOT_ENTRY, len(known))
     last_seen.tracker.add(known)
-    missing = without(public, known)
+    missing = [text for text in public if text not in known]
     return known | _resolve_missing(provider, build, missing) if missing else known
+
+
+def _parsed(public: Iterable[str]) -> Public:
+    return {text: parse_address(text) for text in public}
 
 
 def _provider() -> tuple[Provider, str]:
@@ -179,12 +187,18 @@ def _provider_name() -> str | None:
         return None
 
 
-def _resolve_missing(provider: Provider, build: str, missing: Public) -> dict[str, Location]:
-    resolver = PAID if provider.is_metered else FREE
-    resolution = resolver.resolve(provider, build, missing)
+def _resolve_missing(
+    provider: Provider, build: str, missing: Collection[str]
+) -> dict[str, Location]:
+    # Addresses are objects only where networks are looked for.
+    resolution = (
+        PAID.resolve(provider, build, _parsed(missing))
+        if provider.is_metered
+        else FREE.resolve(provider, build, missing)
+    )
     if resolution.failure is None:
         return resolution.locations
-    failed = without(missing, resolution.locations)
+    failed = _parsed(text for text in missing if text not in resolution.locations)
     return resolution.locations | _despite_failure(failed, resolution.failure)
 
 
