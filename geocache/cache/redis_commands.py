@@ -92,7 +92,7 @@ def set_many(backend: Any, data: Mapping[str, str], seconds: float | None) -> bo
     # Such as a proxy or a user without scripts; a Redis that is full refuses the other way, too.
     with suppress(backend._cache._lib.exceptions.ResponseError):
         for some in batches(list(data.items()), SCRIPT_KEYS):
-            names = [backend.make_and_validate_key(key) for key, _ in some]
+            names = [backend.make_key(key) for key, _ in some]
             SET_MANY.run(backend, names, [rounded, *(dumps(text) for _, text in some)])
         return True
     return False
@@ -114,7 +114,7 @@ def append(
     if entry and is_both:
         names.append(entry[0])
         values += [dumps(entry[1]), "" if seconds is None else seconds]
-    found = APPEND.run(backend, [*map(backend.make_and_validate_key, names)], values)
+    found = APPEND.run(backend, [*map(backend.make_key, names)], values)
     is_added = bool(found[0])
     number, count = (loads(one) if isinstance(one, bytes) else one for one in found[1:])
     return is_added, is_added and is_both, number, count

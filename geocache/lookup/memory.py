@@ -33,6 +33,16 @@ class Memory:
             return self.get_old(asked)
         return held[0] if held[1] > time.monotonic() else None
 
+    def get_many(self, askeds: Iterable[Asked]) -> dict[Asked, Location | None]:
+        """Return what ``get`` does, for each."""
+        young, now = self.young, time.monotonic()
+        return {
+            asked: held[0]
+            if (held := young.get(asked)) is not None and held[1] > now
+            else self.get_old(asked)
+            for asked in askeds
+        }
+
     def get_old(self, asked: Asked) -> Location | None:
         """Return what ``get`` does for an address that is not among the young ones."""
         held = self.old.get(asked)

@@ -68,7 +68,7 @@ def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
     """
     askeds = list(addresses)
     try:
-        held = {asked: recall(asked) for asked in askeds}
+        held = memory.get_many(askeds)
     except TypeError:
         for asked in askeds:
             parse_address(asked)  # what is not hashable is not an address

@@ -70,7 +70,8 @@ def known(fields: Mapping[str, Any], others: Iterable[object] = ()) -> dict[str,
 
     The point 0, 0 does not, where there is no country and one of the ``others`` says nothing, too.
     """
-    found = {name: value for name, value in fields.items() if value not in ("", None)}
+    # Not by ``in ("", None)``, which asks each number whether it is a text.
+    found = {name: value for name, value in fields.items() if value or value == 0}
     is_zero = found.get("latitude") == found.get("longitude") == 0
     if is_zero and "country_code" not in found and any(map(is_nothing, others)):
         del found["latitude"], found["longitude"]
@@ -114,13 +115,16 @@ def is_no_country(value: str) -> bool:
 
 def words(value: object) -> str:
     """Return text without spaces around it, empty also for what stands for "nothing"."""
+    if value is None:
+        return ""
     found = text(value).strip()
-    return found if found and not is_placeholder(found) else ""
+    return "" if is_placeholder(found) else found
 
 
 def english_name(value: object) -> str:
     """Return the English one of MaxMind's localised names."""
-    return words(mapping(mapping(value).get("names")).get("en"))
+    names = value.get("names") if isinstance(value, dict) else None
+    return words(names.get("en")) if isinstance(names, dict) else ""
 
 
 def country_code(value: object) -> str:
