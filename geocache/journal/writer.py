@@ -44,8 +44,7 @@ def append(locations: Sequence[Location], entry: Entry | None = None) -> bool:
     is_set = False
     for start in range(0, len(locations), ANSWERS_PER_RECORD):
         some = locations[start : start + ANSWERS_PER_RECORD]
-        # One answer has the text of its hot entry.
-        text = entry.text if entry and len(locations) == 1 else dump_locations(some)
+        text = dump_locations(some)
         is_set |= process_writer.append(text, None if start else entry, answer_count=len(some))
     return is_set
 
