@@ -207,7 +207,7 @@ def _zone_info(name: str) -> ZoneInfo | None:
         return None
 
 
-class _Record(msgspec.Struct):
+class _Record(msgspec.Struct, gc=False):
     v: int
     n: int
     answers: list[Location]

@@ -150,9 +150,12 @@ def public_text(value: AddressLike) -> str:
     except (OSError, TypeError, ValueError):
         address = parse_address(value)
         return "" if special_reason(address) else str(address)
-    is_special = _registered(int.from_bytes(packed), _FIRSTS_4, _LASTS_4)
+    # What ``_registered`` does.
+    number = int.from_bytes(packed)
+    if number <= _LASTS_4[bisect_right(_FIRSTS_4, number) - 1][0]:
+        return ""
     # Plain text, also of a class of its own, such as Django's safe text.
-    return "" if is_special else str.__str__(value)
+    return value if type(value) is str else str.__str__(value)
 
 
 def sort_key(address: IPv4Address | IPv6Address) -> str:

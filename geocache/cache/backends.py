@@ -4,7 +4,6 @@ It is the one that ``CACHES`` names under ``GEOCACHE["CACHE_ALIAS"]``, or else a
 A run of tests has an embedded one of its own, unless a test itself names another.
 """
 
-import hashlib
 import math
 import pickle
 import re
@@ -26,7 +25,7 @@ from django.core.cache.backends.redis import RedisCache
 from django.core.signals import setting_changed
 
 from geocache import conf, under_test
-from geocache.cache import probe
+from geocache.cache import probe, redis_commands
 from geocache.cache.circuit_breaker import CircuitBreaker
 from geocache.cache.embedded import EmbeddedCache
 from geocache.exceptions import CacheUnavailable
@@ -148,7 +147,7 @@ def redis_client(backend: BaseCache) -> Any:
     """
     cache: Any = backend
     if isinstance(backend, RedisCache):
-        return cache._cache.get_client(write=True)
+        return redis_commands.client(backend, write=True)
     return cache.client.get_client(write=True)
 
 
@@ -196,19 +195,39 @@ def append(
     The one under ``flush_key`` is read after that: a flusher that raises it before it looks for
     the record either finds the record, or is seen here.
     """
+    both = (entry.key, entry.text, entry.seconds) if entry else None
     if isinstance(backend, EmbeddedCache):
-        both = (entry.key, entry.text, entry.seconds) if entry else None
         is_added, numbers = backend.append(record, both, flush_key, pending)
         return Appended(is_added, is_added and entry is not None, *numbers)
     if isinstance(backend, RedisCache):
         client: Any = backend._cache
         # Such as a proxy or a user without scripts; a Redis that is full refuses the record, too.
         with suppress(client._lib.exceptions.ResponseError):
-            return _append_to_redis(backend, record, entry, flush_key, pending)
+            return Appended(*redis_commands.append(backend, record, both, flush_key, pending))
     is_added = backend.add(*record, timeout=None)
     key, step = pending
     number, count = raised(backend, flush_key, 0), raised(backend, key, step if is_added else 0)
     return Appended(is_added, False, number, count)
+
+
+def get(backend: BaseCache, key: str) -> Any:
+    """Return what is under one key, None if nothing."""
+    if isinstance(backend, RedisCache):
+        return redis_commands.get(backend, key)
+    return backend.get(key)
+
+
+def get_many(backend: BaseCache, keys: Iterable[str]) -> dict[str, Any]:
+    """Return what is under each of ``keys``, without those that are not there."""
+    if isinstance(backend, RedisCache):
+        return redis_commands.get_many(backend, keys)
+    return backend.get_many(keys)
+
+
+def set_many(backend: BaseCache, data: dict[str, str], seconds: float | None) -> None:
+    """Set entries that have one time to live, in one trip."""
+    if not (isinstance(backend, RedisCache) and redis_commands.set_many(backend, data, seconds)):
+        backend.set_many(data, timeout=seconds)
 
 
 def incr(backend: BaseCache, key: str, step: int = 1) -> int:
@@ -240,7 +259,7 @@ def add_to_counters(backend: BaseCache, steps: Mapping[str, int]) -> Iterator[li
         backend.add_to_counters(steps)
         yield [*steps]
     elif isinstance(backend, RedisCache):
-        _add_in_redis(backend, steps)
+        redis_commands.add_to_counters(backend, steps)
         yield [*steps]
     else:
         for key, step in steps.items():
@@ -248,57 +267,6 @@ def add_to_counters(backend: BaseCache, steps: Mapping[str, int]) -> Iterator[li
                 backend.add(key, 0, timeout=None)
                 incr(backend, key, step)
             yield [key]
-
-
-def _add_in_redis(backend: RedisCache, steps: Mapping[str, int]) -> None:
-    names = {backend.make_and_validate_key(key): step for key, step in steps.items()}
-    client: Any = backend._cache
-    pipeline = client.get_client(next(iter(names)), write=True).pipeline(transaction=True)
-    for name, step in names.items():
-        pipeline.incrby(name, step)
-    pipeline.execute()
-
-
-def _append_to_redis(
-    backend: RedisCache,
-    record: tuple[str, str],
-    entry: Entry | None,
-    flush_key: str,
-    pending: tuple[str, int],
-) -> Appended:
-    client: Any = backend._cache
-    dumps, loads = client._serializer.dumps, client._serializer.loads
-    names, values = [record[0], flush_key, pending[0]], [dumps(record[1]), pending[1]]
-    seconds = backend.get_backend_timeout(entry.seconds) if entry else None
-    # SET has no way to write what expires at once.
-    is_both = entry is not None and seconds != 0
-    if entry and is_both:
-        names.append(entry.key)
-        values += [dumps(entry.text), "" if seconds is None else seconds]
-    keys = [backend.make_and_validate_key(name) for name in names]
-    redis = client.get_client(keys[0], write=True)
-    try:
-        found = redis.evalsha(APPEND_SHA, len(keys), *keys, *values)
-    except client._lib.exceptions.NoScriptError:
-        found = redis.eval(APPEND, len(keys), *keys, *values)
-    is_added = bool(found[0])
-    number, count = (loads(one) if isinstance(one, bytes) else one for one in found[1:])
-    return Appended(is_added, is_added and is_both, number, count)
-
-
-# A script, as MSETNX has no times to live: an EXPIRE after it also runs when it has refused.
-APPEND: Final = """
-    if redis.call('EXISTS', KEYS[1], KEYS[4] or KEYS[1]) > 0 then
-        return {0, redis.call('GET', KEYS[2]), redis.call('GET', KEYS[3])}
-    end
-    redis.call('SET', KEYS[1], ARGV[1])
-    if KEYS[4] then
-        redis.call('SET', KEYS[4], ARGV[3])
-        if ARGV[4] ~= '' then redis.call('EXPIRE', KEYS[4], ARGV[4]) end
-    end
-    return {1, redis.call('GET', KEYS[2]), redis.call('INCRBY', KEYS[3], ARGV[2])}
-"""
-APPEND_SHA: Final = hashlib.sha1(APPEND.encode(), usedforsecurity=False).hexdigest()
 
 
 def scan(backend: BaseCache, beginning: str) -> Iterator[str] | None:
@@ -326,26 +294,9 @@ def delete_if_equal(backend: BaseCache, keys: Iterable[str], value: str) -> None
     if isinstance(backend, EmbeddedCache):
         backend.delete_if_equal(names, value)
     elif isinstance(backend, RedisCache):
-        _delete_in_redis(backend, names, value)
+        redis_commands.delete_if_equal(backend, names, value)
     elif own := [name for name, held in backend.get_many(names).items() if held == value]:
         backend.delete_many(own)
-
-
-def _delete_in_redis(backend: RedisCache, keys: list[str], value: str) -> None:
-    if not keys:
-        return
-    cache_client: Any = backend._cache
-    names = [backend.make_and_validate_key(key) for key in keys]
-    held = cache_client._serializer.dumps(value)
-
-    def delete_own(pipeline: Any) -> None:
-        own = [name for name, one in zip(names, pipeline.mget(names), strict=True) if one == held]
-        pipeline.multi()
-        if own:
-            pipeline.delete(*own)
-
-    # Runs again when one of the names has changed since it began.
-    cache_client.get_client(write=True).transaction(delete_own, *names)
 
 
 class TextSerializer:

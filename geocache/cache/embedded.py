@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.core.cache import BaseCache
-from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, default_key_func
 
 from geocache.batches import batches
 from geocache.exceptions import CacheUnusable
@@ -94,10 +94,20 @@ log = get_logger(__name__)
 class EmbeddedCache(BaseCache):
     """A Django cache in a folder; each thread has one connection to its file."""
 
+    # What keys begin with; empty where they are made by a function of the site's own.
+    _beginning = ""
+
     def __init__(self, folder: str, params: dict[str, Any]) -> None:
         super().__init__(params)
         self.path = Path(folder).expanduser().absolute() / FILE_NAME
+        is_plain = self.key_func is default_key_func
+        self._beginning = super().make_key("") if is_plain else ""
         self._mine = _per_thread.setdefault(self.path, _Mine())
+
+    def make_key(self, key: str, version: int | None = None) -> str:
+        if version is None and self._beginning:
+            return self._beginning + key
+        return super().make_key(key, version)
 
     def open(self) -> None:
         """Open the file, as the first use of it does; raise ``CacheUnusable``."""
@@ -134,13 +144,12 @@ class EmbeddedCache(BaseCache):
         return is_new and self._is_makeable()
 
     def get(self, key: str, default: Any = None, version: int | None = None) -> Any:
-        if self.is_unused():
-            return default
-        named = (self.make_key(key, version), time.time())
         # Not by _reading(), which takes as long as the rest.
         connection = self._for_reading()
+        if connection is None:
+            return default
         try:
-            row = connection.execute(GET, named).fetchone()
+            row = connection.execute(GET, (self.make_key(key, version), time.time())).fetchone()
         except sqlite3.DatabaseError as error:
             raise self._failure(error, "read") from error
         return default if row is None else row[0]
@@ -297,15 +306,19 @@ class EmbeddedCache(BaseCache):
         """Close this thread's connection; the next use opens the file again."""
         self._mine.__dict__.clear()
 
-    def _for_reading(self) -> sqlite3.Connection:
-        connection = self.connection()
-        if time.monotonic() - self._mine.seen_at > SEEN_SECONDS and self._is_replaced():
-            return self._reopen()
-        return connection
+    def _for_reading(self) -> sqlite3.Connection | None:
+        """Return this thread's connection; None while there is no file, as a read makes none."""
+        mine = self._mine
+        if mine.connection is not None and time.monotonic() - mine.seen_at <= SEEN_SECONDS:
+            return mine.connection
+        if self.is_unused():
+            return None
+        is_new = mine.connection is None
+        return self.connection() if is_new or not self._is_replaced() else self._reopen()
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        connection = self._for_reading()
+        connection = self._for_reading() or self.connection()
         try:
             yield connection
         except sqlite3.DatabaseError as error:

@@ -19,6 +19,20 @@ def guarded(*, fails_fast: bool = True) -> "Guarded":
     return Guarded(backends.breaker if fails_fast else None)
 
 
+def get(key: str) -> object:
+    """Return what the cache has under one key, None if nothing; raise ``CacheUnavailable``.
+
+    What ``guarded`` and a ``get`` in it do, in two thirds of the time.
+    """
+    started = time.monotonic()
+    backends.breaker.check(started)
+    try:
+        return backends.get(backends.current(), key)
+    except Exception as error:
+        _fail(error, backends.breaker, started)
+        raise
+
+
 class Guarded:
     """One use of the cache. A class, as ``contextlib`` takes more than twice as long."""
 
@@ -34,25 +48,27 @@ class Guarded:
         try:
             return backends.current()
         except Exception as error:
-            self._fail(error)
+            _fail(error, self._breaker, self._started)
             raise
 
     def __exit__(
         self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
     ) -> None:
         if isinstance(error, Exception):
-            self._fail(error)
+            _fail(error, self._breaker, self._started)
 
-    def _fail(self, error: Exception) -> None:
-        if is_bug(error):
-            return
-        if self._breaker is not None:
-            self._breaker.record_failure(self._started)
-        # Django imports it when its cache is first used.
-        if isinstance(error, ModuleNotFoundError) and error.name == "redis":
-            error = MissingExtra("redis", "redis")
-        if not isinstance(error, GeocacheError) or isinstance(error, MissingExtra):
-            raise CacheUnavailable(str(error)) from error
+
+def _fail(error: Exception, breaker: CircuitBreaker | None, started: float) -> None:
+    """Raise ``CacheUnavailable`` for what a cache library raises; the caller raises the rest."""
+    if is_bug(error):
+        return
+    if breaker is not None:
+        breaker.record_failure(started)
+    # Django imports it when its cache is first used.
+    if isinstance(error, ModuleNotFoundError) and error.name == "redis":
+        error = MissingExtra("redis", "redis")
+    if not isinstance(error, GeocacheError) or isinstance(error, MissingExtra):
+        raise CacheUnavailable(str(error)) from error
 
 
 def is_bug(error: Exception) -> bool:

@@ -13,7 +13,8 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import Final
 
 from geocache import conf
@@ -26,8 +27,9 @@ from geocache.exceptions import (
     UndecodableRecord,
 )
 from geocache.journal import writer
-from geocache.location import RECORD_VERSION
+from geocache.location import EPOCH, RECORD_VERSION
 
+DAY_SECONDS: Final = 86_400
 NAMES_PER_RECORD: Final = 200
 # Names that a process remembers to have noted; beyond that some are noted twice a day.
 REMEMBERED_NAMES: Final = 50_000
@@ -152,4 +154,9 @@ atexit.register(tracker.flush)
 
 def today() -> date:
     """Return the day of UTC."""
-    return datetime.now(UTC).date()
+    return _day(int(time.time() // DAY_SECONDS))
+
+
+@lru_cache(maxsize=2)
+def _day(number: int) -> date:
+    return EPOCH.date() + timedelta(days=number)

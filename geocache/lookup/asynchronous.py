@@ -9,11 +9,10 @@ What callers wait for is shared, and goes on when one of them is cancelled.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from threading import Lock
 from typing import Any, Final, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
@@ -21,7 +20,7 @@ from weakref import WeakKeyDictionary
 from asgiref.sync import sync_to_async
 
 from geocache import async_pool, conf
-from geocache.addresses import parse_address, special_reason
+from geocache.addresses import public_text
 from geocache.async_pool import run_in_pool
 from geocache.batches import batches
 from geocache.event_loop import to_its_end
@@ -29,8 +28,7 @@ from geocache.journal.announcements import Announcements, held_in
 from geocache.location import Location
 from geocache.locks.cache_lock import new_token
 from geocache.lookup import tiers
-from geocache.lookup.memory import Asked
-from geocache.lookup.network_cache import Public
+from geocache.lookup.memory import Asked, memory
 from geocache.lookup.single_flight import block_of
 from geocache.lookup.tiers import Address, Unpaid
 from geocache.providers import quota
@@ -48,17 +46,17 @@ T = TypeVar("T")
 async def alookup(address: Asked) -> Location:
     """Return what ``lookup`` does without blocking the event loop."""
     try:
-        known = tiers.recall(address)
+        known = memory.get(address)
     except TypeError:
         known = None  # not hashable, so that it is not an address either
     if known is not None:
         return known
     if not async_pool.is_used():
         return await sync_to_async(tiers.lookup)(address)
-    parsed = parse_address(address)
-    if special_reason(parsed):
-        return tiers.locate_batch({address: parsed})[address]
-    location = await _gathering().locate(parsed)
+    text = public_text(address)
+    if not text:
+        return tiers.locate_texts({address: text})[address]
+    location = await _gathering().locate(text)
     tiers.remember({address: location})
     return location
 
@@ -71,7 +69,7 @@ async def alookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
     try:
         held, unknown = await by.run(tiers.recall_many, addresses)
         for some in batches(list(unknown.items()), tiers.BATCH_ADDRESSES):
-            held |= await tiers.alocate_batch(by, dict(some))
+            held |= await tiers.alocate_texts(by, dict(some))
     finally:
         await by.announce()
     return {asked: location for asked, location in held.items() if location is not None}
@@ -161,7 +159,7 @@ class Gathering:
         self.by = InPool()
         # By the normalised address; all that have no answer yet, and those that no job has begun.
         self._waits: dict[str, Wait] = {}
-        self._unbegun: dict[str, Address] = {}
+        self._unbegun: list[str] = []
         self._job_count = 0
         self._is_due = False
         # Of blocks of addresses that are being paid for, what ends with it.
@@ -169,13 +167,12 @@ class Gathering:
         # The loop itself has weak references only.
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def locate(self, address: Address) -> Location:
+    async def locate(self, text: str) -> Location:
         """Return the location of a public address."""
-        text = str(address)
         wait = self._waits.get(text)
         if wait is None:
             wait = self._waits[text] = Wait(asyncio.get_running_loop().create_future())
-            self._unbegun[text] = address
+            self._unbegun.append(text)
             self._begin_soon()
         wait.caller_count += 1
         try:
@@ -193,23 +190,22 @@ class Gathering:
 
     def _begin(self) -> None:
         self._is_due = False
-        some = dict(islice(self._unbegun.items(), tiers.BATCH_ADDRESSES))
-        for text in some:
-            del self._unbegun[text]
+        some = self._unbegun[: tiers.BATCH_ADDRESSES]
+        del self._unbegun[: tiers.BATCH_ADDRESSES]
         self._start_job(some)
         self._begin_soon()
 
-    def _start_job(self, public: Public) -> None:
+    def _start_job(self, public: Collection[str]) -> None:
         self._job_count += 1
         self._spawn(self._locate_free(public), public)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], public: Public) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], public: Collection[str]) -> None:
         """Have ``work`` done whatever becomes of its callers: in the context of none of them."""
         task = asyncio.get_running_loop().create_task(work, context=Context())
         self._tasks.add(task)
         task.add_done_callback(partial(self._end, public))
 
-    def _end(self, public: Public, task: "asyncio.Task[None]") -> None:
+    def _end(self, public: Collection[str], task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if task.cancelled():
             # As the end of a loop does it.
@@ -217,7 +213,7 @@ class Gathering:
                 if wait := self._waits.pop(text, None):
                     wait.located.cancel()
 
-    async def _locate_free(self, public: Public) -> None:
+    async def _locate_free(self, public: Collection[str]) -> None:
         try:
             locations, unpaid = await self.by.run(tiers.locate_free, public)
         except Exception as error:  # noqa: BLE001 - the callers raise it
@@ -264,13 +260,13 @@ class Gathering:
         for wait, location in waits:
             wait.located.set_result(location)
         if not any(wait.caller_count for wait, _ in waits):
-            self._spawn(self.by.announce(), {})
+            self._spawn(self.by.announce(), ())
 
-    def _fail(self, public: Public, error: Exception) -> None:
+    def _fail(self, public: Collection[str], error: Exception) -> None:
         """Fail what was tried by itself; try each of several so, as one of them may be to blame."""
-        for text, address in public.items():
+        for text in public:
             if len(public) > 1:
-                self._start_job({text: address})
+                self._start_job([text])
             else:
                 self._waits.pop(text).located.set_exception(error)
 

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from geocache import conf
 from geocache.addresses import networks_around
-from geocache.cache import backends
+from geocache.cache import backends, guard
 from geocache.cache.backends import ENTRY_KEYS, Entry
 from geocache.cache.guard import guarded
 from geocache.exceptions import CacheUnavailable, UndecodableRecord
@@ -55,8 +55,7 @@ def get(build: str, address: str) -> Location | None:
     """Return the hot entry of one address; what ``get_many`` does, by the shortest way."""
     name = key(build, address)
     try:
-        with guarded() as backend:
-            text = backend.get(name)
+        text = guard.get(name)
     except CacheUnavailable as error:
         report_down(error)
         return None
@@ -65,7 +64,8 @@ def get(build: str, address: str) -> Location | None:
 
 def get_many(build: str, addresses: Iterable[str]) -> dict[str, Location]:
     """Return the hot entries there are, by address, in one round trip."""
-    return _read({key(build, address): address for address in addresses})
+    beginning = key(build, "")
+    return _read({beginning + address: address for address in addresses})
 
 
 def get_near(build: str, addresses: Mapping[str, IPv4Address | IPv6Address]) -> dict[str, Location]:
@@ -112,9 +112,10 @@ def set_many(build: str, locations: Iterable[Location], *, with_networks: bool =
     """Keep answers as hot entries: those found, and for a shorter time those not found."""
     found: dict[str, str] = {}
     not_found: dict[str, str] = {}
+    beginning = key(build, "")
     for location in locations:
         entries = found if location else not_found
-        entries[key(build, location.address)] = dump_locations([location])
+        entries[beginning + location.address] = dump_locations([location])
         if with_networks and location.network:
             # Without the address that was asked about: it may be forgotten before its network is.
             first = replace(location, address=location.network.partition("/")[0])
@@ -175,7 +176,7 @@ def _store(entries: Mapping[float, dict[str, str]]) -> None:
         for seconds, some in entries.items():
             if some:
                 with guarded() as backend:
-                    backend.set_many(some, timeout=seconds)
+                    backends.set_many(backend, some, seconds)
     except CacheUnavailable as error:
         report_down(error)
 
@@ -200,12 +201,15 @@ def _read(names: Mapping[str, str]) -> dict[str, Location]:
     """Return the entries there are under the keys of ``names``, by name."""
     try:
         with guarded() as backend:
-            texts = backend.get_many(names)
+            texts = backends.get_many(backend, names)
     except CacheUnavailable as error:
         report_down(error)
         return {}
-    read = ((names[name], _loaded(name, text)) for name, text in texts.items())
-    return {name: location for name, location in read if location is not None}
+    return {
+        names[name]: location
+        for name, text in texts.items()
+        if (location := _loaded(name, text)) is not None
+    }
 
 
 def _loaded(name: str, text: object) -> Location | None:

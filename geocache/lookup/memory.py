@@ -16,8 +16,9 @@ Asked = AddressLike
 class Memory:
     """The answers of this process: bounded, each with a time to live.
 
-    Two generations instead of a queue: when the young one is full it becomes the old one. A known
-    address costs one search in a dict, and no lock: each step is one operation on a dict.
+    Two generations instead of a queue: when the young one is full it becomes the old one. What is
+    asked for again becomes young again. A known address costs one search in a dict, and no lock:
+    each step is one operation on a dict.
     """
 
     def __init__(self) -> None:
@@ -27,10 +28,30 @@ class Memory:
 
     def get(self, asked: Asked) -> Location | None:
         """Return the answer for an address as it was asked for, unless it is too old."""
-        held = self.young.get(asked) or self.old.get(asked)
-        if held is not None and held[1] > time.monotonic():
-            return held[0]
-        return None
+        held = self.young.get(asked)
+        if held is None:
+            return self.get_old(asked)
+        return held[0] if held[1] > time.monotonic() else None
+
+    def get_many(self, askeds: Iterable[Asked]) -> dict[Asked, Location | None]:
+        """Return what ``get`` does, for each."""
+        young, now = self.young, time.monotonic()
+        return {
+            asked: held[0]
+            if (held := young.get(asked)) is not None and held[1] > now
+            else self.get_old(asked)
+            for asked in askeds
+        }
+
+    def get_old(self, asked: Asked) -> Location | None:
+        """Return what ``get`` does for an address that is not among the young ones."""
+        held = self.old.get(asked)
+        if held is None or held[1] <= time.monotonic():
+            return None
+        if len(self.young) >= conf.get("MEMORY_SIZE") // 2:
+            self.young, self.old = {}, self.young
+        self.young[asked] = held
+        return held[0]
 
     def put(self, answers: Iterable[tuple[Asked, Location]]) -> None:
         """Keep answers under the very texts that were asked for."""
@@ -40,6 +61,12 @@ class Memory:
             if len(self.young) >= limit:
                 self.young, self.old = {}, self.young
             self.young[asked] = (location, until)
+
+    def put_one(self, asked: Asked, location: Location) -> None:
+        """Keep one answer."""
+        if len(self.young) >= conf.get("MEMORY_SIZE") // 2:
+            self.young, self.old = {}, self.young
+        self.young[asked] = (location, time.monotonic() + conf.get("MEMORY_TTL_SECONDS"))
 
     def follow(self, build: str) -> None:
         """Forget everything when the answers of another build of the database begin."""

@@ -1,7 +1,7 @@
 """The last look-up tier: a provider resolves what no cache knows, and says why it could not."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -46,7 +46,7 @@ class Resolver(ABC):
 class FreeResolver(Resolver):
     """Query a provider that costs nothing, about all addresses at once."""
 
-    def resolve(self, provider: Provider, build: str, addresses: Public) -> Resolution:
+    def resolve(self, provider: Provider, build: str, addresses: Collection[str]) -> Resolution:
         """Resolve ``addresses`` in one call of the provider."""
         new: dict[str, Location] = {}
         try:

@@ -4,10 +4,11 @@ Memory, hot entry, row and known network (for a metered provider), provider; wha
 journaled before it is returned. Each tier is queried once for a whole batch.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
+from time import monotonic
 from typing import Final, TypeVar
 
 from geocache import async_pool, background, counters
@@ -40,10 +41,6 @@ BATCH_ADDRESSES: Final = 1000
 FREE: Final = FreeResolver()
 PAID: Final = PaidResolver()
 
-# Bound once: CPython looks for the method of an imported object at each call, which is a sixth of
-# the time of a known address.
-recall: Final = memory.get
-
 provider_down = LogThrottle(seconds=60)
 
 
@@ -54,10 +51,13 @@ def lookup(address: Asked) -> Location:
     fails, the answer is what the table has or ``unavailable``.
     """
     try:
-        known = recall(address)
-    except TypeError:
-        known = None  # not hashable, so that it is not an address either
-    return known if known is not None else _locate_one(address)
+        # ``memory.get`` for the young ones: a call of it would take as long as the rest.
+        location, until = memory.young[address]
+        if until > monotonic():
+            return location
+    except (KeyError, TypeError):
+        pass  # not known, or not hashable, so that it is not an address either
+    return _locate_one(address)
 
 
 def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
@@ -71,11 +71,11 @@ def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
     return {asked: location for asked, location in held.items() if location is not None}
 
 
-def _locate_many(unknown: Mapping[Asked, Address]) -> dict[Asked, Location]:
+def _locate_many(unknown: Mapping[Asked, str]) -> dict[Asked, Location]:
     locations: dict[Asked, Location] = {}
     with held_back():
         for some in batches(list(unknown.items()), BATCH_ADDRESSES):
-            locations |= locate_batch(dict(some))
+            locations |= locate_texts(dict(some))
     return locations
 
 
@@ -90,44 +90,48 @@ def _in_thread(locate: Callable[[T], R], unknown: T) -> R:
 
 def recall_many(
     addresses: Iterable[Asked],
-) -> tuple[dict[Asked, Location | None], dict[Asked, Address]]:
-    """Return what memory knows, in the order of ``addresses``, and those that it does not know."""
+) -> tuple[dict[Asked, Location | None], dict[Asked, str]]:
+    """Return what memory knows, in the order of ``addresses``, and ``public_text`` of the rest."""
     askeds = list(addresses)
     try:
-        held = {asked: recall(asked) for asked in askeds}
+        held = memory.get_many(askeds)
     except TypeError:
         for asked in askeds:
             parse_address(asked)  # what is not hashable is not an address
         raise
     # All of them before any is paid for: what is not an address ends the call.
-    return held, {asked: parse_address(asked) for asked, known in held.items() if known is None}
+    return held, {asked: public_text(asked) for asked, known in held.items() if known is None}
 
 
 def locate_batch(parsed: Mapping[Asked, Address]) -> dict[Asked, Location]:
     """Locate addresses that memory does not know; each tier is asked once for all of them."""
-    return finished(alocate_batch(BLOCKING, parsed))
+    return locate_texts({asked: public_text(address) for asked, address in parsed.items()})
 
 
-async def alocate_batch(by: Execution, parsed: Mapping[Asked, Address]) -> dict[Asked, Location]:
-    """Do what ``locate_batch`` does; ``by`` executes what asks cache, table and provider."""
-    now = datetime.now(UTC)
-    locations: dict[str, Location] = {}
-    public: dict[str, Address] = {}
-    texts = {asked: str(address) for asked, address in parsed.items()}
-    for text, address in zip(texts.values(), parsed.values(), strict=True):
-        if reason := special_reason(address):
-            locations[text] = Location(address=text, resolved_at=now, reason=reason)
-        else:
-            public[text] = address
-    counters.count(counters.SPECIAL, len(locations))
+def locate_texts(texts: Mapping[Asked, str]) -> dict[Asked, Location]:
+    """Locate what ``public_text`` says of addresses: the empty text is one that is special."""
+    return finished(alocate_texts(BLOCKING, texts))
+
+
+async def alocate_texts(by: Execution, texts: Mapping[Asked, str]) -> dict[Asked, Location]:
+    """Do what ``locate_texts`` does; ``by`` executes what asks cache, table and provider."""
+    # Each once, in their order.
+    public = [*dict.fromkeys(filter(None, texts.values()))]
+    known: dict[str, Location] = {}
     if public:
-        located, unpaid = await by.run(locate_free, public)
-        locations |= located
+        known, unpaid = await by.run(locate_free, public)
         if unpaid:
-            locations |= await pay_for(by, unpaid)
-    result = {asked: locations[text] for asked, text in texts.items()}
+            known |= await pay_for(by, unpaid)
+    result = {asked: known[text] if text else _special(asked) for asked, text in texts.items()}
     remember(result)
     return result
+
+
+def _special(asked: Asked) -> Location:
+    counters.count(counters.SPECIAL)
+    address = parse_address(asked)
+    reason = special_reason(address)
+    return Location(address=str(address), resolved_at=datetime.now(UTC), reason=reason)
 
 
 def remember(located: Mapping[Asked, Location]) -> None:
@@ -136,33 +140,36 @@ def remember(located: Mapping[Asked, Location]) -> None:
 
 
 def _locate_one(asked: Asked) -> Location:
-    # What ``locate_batch`` does for many, without what only many need: that is as long as the rest.
+    # What ``locate_texts`` does for many, without what only many need: that is as long as the rest.
     text = public_text(asked)
+    if (held := memory.get_old(asked)) is not None:
+        return held
     if not text:
-        return locate_batch({asked: parse_address(asked)})[asked]
-    if is_in_loop():
+        location = _special(asked)
+    elif is_in_loop():
         return _in_thread(_locate_one, asked)
-    try:
-        provider, build = _provider()
-    except ProviderError as error:
-        location = _despite_failure({text: parse_address(text)}, error)[text]
     else:
-        known = hot_entries.get(build, text)
-        if known is None:
-            return _resolve_one(asked, text, provider, build)
-        last_seen.tracker.add_one(text)
-        counters.count(counters.HOT_ENTRY)
-        location = known
+        try:
+            provider, build = _provider()
+        except ProviderError as error:
+            location = _despite_failure([text], error)[text]
+        else:
+            known = hot_entries.get(build, text)
+            if known is None:
+                return _resolve_one(asked, text, provider, build)
+            last_seen.tracker.add_one(text)
+            counters.count(counters.HOT_ENTRY)
+            location = known
     if location.reason != UNAVAILABLE:
-        memory.put(((asked, location),))
+        memory.put_one(asked, location)
     return location
 
 
 def _resolve_one(asked: Asked, text: str, provider: Provider, build: str) -> Location:
     with held_back():
-        location = _resolve_missing(provider, build, {text: parse_address(text)})[text]
+        location = _resolve_missing(provider, build, [text])[text]
         if location.reason != UNAVAILABLE:
-            memory.put(((asked, location),))
+            memory.put_one(asked, location)
     return location
 
 
@@ -175,7 +182,7 @@ class Unpaid:
     addresses: Public
 
 
-def locate_free(public: Public) -> tuple[dict[str, Location], Unpaid | None]:
+def locate_free(public: Collection[str]) -> tuple[dict[str, Location], Unpaid | None]:
     """Return the locations that cost nothing, and what is left."""
     try:
         provider, build = _provider()
@@ -184,13 +191,15 @@ def locate_free(public: Public) -> tuple[dict[str, Location], Unpaid | None]:
     known = hot_entries.get_many(build, public)
     counters.count(counters.HOT_ENTRY, len(known))
     last_seen.tracker.add(known)
-    missing = without(public, known)
+    missing = [text for text in public if text not in known]
     if missing and not provider.is_metered:
         return known | _resolve_missing(provider, build, missing), None
+    unpaid: Public = {}
     if missing:
-        known |= spare(provider, build, missing)
-        missing = without(missing, known)
-    return known, Unpaid(provider, build, missing) if missing else None
+        parsed = _parsed(missing)
+        known |= spare(provider, build, parsed)
+        unpaid = without(parsed, known)
+    return known, Unpaid(provider, build, unpaid) if unpaid else None
 
 
 async def pay_for(by: Execution, unpaid: Unpaid, *, is_of_one: bool = True) -> dict[str, Location]:
@@ -205,7 +214,8 @@ async def pay_for(by: Execution, unpaid: Unpaid, *, is_of_one: bool = True) -> d
 def _provider() -> tuple[Provider, str]:
     """Return the provider and the build that it resolves from now; raise ``ProviderError``."""
     # Where no request comes, as in a worker or a shell, the first look-up starts it.
-    background.start()
+    if not background.of_this_process.is_running:
+        background.start()
     provider = factory.current()
     build = provider.build()
     memory.follow(build)
@@ -220,19 +230,30 @@ def _provider_name() -> str | None:
         return None
 
 
-def _resolve_missing(provider: Provider, build: str, missing: Public) -> dict[str, Location]:
-    resolver = PAID if provider.is_metered else FREE
-    return _or_old_rows(missing, resolver.resolve(provider, build, missing))
+def _parsed(public: Iterable[str]) -> Public:
+    return {text: parse_address(text) for text in public}
 
 
-def _or_old_rows(missing: Public, resolution: Resolution) -> dict[str, Location]:
+def _resolve_missing(
+    provider: Provider, build: str, missing: Collection[str]
+) -> dict[str, Location]:
+    # Addresses are objects only where networks are looked for.
+    resolution = (
+        PAID.resolve(provider, build, _parsed(missing))
+        if provider.is_metered
+        else FREE.resolve(provider, build, missing)
+    )
+    return _or_old_rows(missing, resolution)
+
+
+def _or_old_rows(missing: Iterable[str], resolution: Resolution) -> dict[str, Location]:
     if resolution.failure is None:
         return resolution.locations
-    failed = without(missing, resolution.locations)
+    failed = [text for text in missing if text not in resolution.locations]
     return resolution.locations | _despite_failure(failed, resolution.failure)
 
 
-def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Location]:
+def _despite_failure(missing: Collection[str], error: ProviderError) -> dict[str, Location]:
     """Locate without the provider: an old row beats nothing."""
     if provider_down.is_due():
         log.error("geo_provider_failed", provider=_provider_name(), error=str(error))
@@ -240,7 +261,7 @@ def _despite_failure(missing: Public, error: ProviderError) -> dict[str, Locatio
     locations = {
         text: Location(address=text, resolved_at=now, reason=UNAVAILABLE) for text in missing
     }
-    rows = old_rows(missing)
+    rows = old_rows(_parsed(missing))
     counters.count(counters.OLD_ROW, len(rows))
     counters.count(counters.UNAVAILABLE, len(missing) - len(rows))
     last_seen.tracker.add(rows)

@@ -58,7 +58,9 @@ def joined_sources(sources: Iterable[str]) -> str:
     from the last to the first, as many as need be are named by a digest.
     """
     joined = SOURCE_SEPARATOR.join(sources)
-    names = joined.split(SOURCE_SEPARATOR) if len(joined) > MAX_SOURCE_LENGTH else []
+    if len(joined) <= MAX_SOURCE_LENGTH:
+        return joined
+    names = joined.split(SOURCE_SEPARATOR)
     for position in reversed(range(len(names))):
         names[position] = _digest(names[position])
         joined = SOURCE_SEPARATOR.join(names)

@@ -29,6 +29,8 @@ NOTHING: Final = frozenset(
         "\\n",
     )
 )
+# Made once: ``int | float`` is made anew wherever it stands.
+NUMBERS: Final = (int, float)
 POINT: Final = ("latitude", "longitude")
 # IP2Location's, for a field that the file that was bought does not have.
 NOTHING_BEGINS: Final = ("this parameter is unavailable", "this method is not applicable")
@@ -68,7 +70,8 @@ def known(fields: Mapping[str, Any], others: Iterable[object] = ()) -> dict[str,
 
     The point 0, 0 does not, where there is no country and one of the ``others`` says nothing, too.
     """
-    found = {name: value for name, value in fields.items() if value not in ("", None)}
+    # Not by ``in ("", None)``, which asks each number whether it is a text.
+    found = {name: value for name, value in fields.items() if value or value == 0}
     is_zero = found.get("latitude") == found.get("longitude") == 0
     if is_zero and "country_code" not in found and any(map(is_nothing, others)):
         del found["latitude"], found["longitude"]
@@ -82,14 +85,13 @@ def is_nothing(value: object) -> bool:
     return value in (None, False, 0) or value in ([], {})
 
 
-# Regions, time zones and operators come again and again.
-@lru_cache(maxsize=4_096)
 def is_placeholder(value: str) -> bool:
     """Tell whether a text of at most ``MAX_TEXT_LENGTH`` stands for "nothing is known"."""
     bare = value.strip(AROUND).casefold()
     if bare in NOTHING or bare.startswith(NOTHING_BEGINS):
         return True
-    return not any(one.isalnum() and one != "0" for one in bare)
+    # Most are told by the first character.
+    return not bare[:1].isalpha() and not any(one.isalnum() and one != "0" for one in bare)
 
 
 def mapping(value: object) -> dict[str, Any]:
@@ -113,25 +115,34 @@ def is_no_country(value: str) -> bool:
 
 def words(value: object) -> str:
     """Return text without spaces around it, empty also for what stands for "nothing"."""
+    if value is None:
+        return ""
     found = text(value).strip()
     return "" if is_placeholder(found) else found
 
 
 def english_name(value: object) -> str:
     """Return the English one of MaxMind's localised names."""
-    return words(mapping(mapping(value).get("names")).get("en"))
+    names = value.get("names") if isinstance(value, dict) else None
+    return words(names.get("en")) if isinstance(names, dict) else ""
 
 
 def country_code(value: object) -> str:
     """Return two capital letters, or the empty text."""
-    code = text(value).strip()
+    if type(value) is str and len(value) == 2:
+        return _code(value)
+    return _code(text(value).strip())
+
+
+@lru_cache(maxsize=512)
+def _code(code: str) -> str:
     is_code = len(code) == 2 and code.isascii() and code.isalpha()
     return code.upper() if is_code and not is_no_country(code) else ""
 
 
 def number(value: object, limit: int) -> float | None:
     """Return a number from minus ``limit`` to ``limit``, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, NUMBERS):
         return None
     return float(value) if -limit <= value <= limit else None
 

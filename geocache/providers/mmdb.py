@@ -15,6 +15,7 @@ from functools import cache
 from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
+from socket import AF_INET, inet_ntop, inet_pton
 from typing import Any, Final
 
 from geocache import conf
@@ -57,7 +58,9 @@ class MmdbProvider(Provider):
         self._not_reopened_throttle = LogThrottle(seconds=600)
 
     def build(self) -> str:
-        self.opened()
+        # At each look-up that memory does not answer: what ``opened`` does when it has no more to.
+        if not self._databases or time.monotonic() - self.rechecked_at >= RECHECK_SECONDS:
+            self.opened()
         return self._build
 
     def sources(self) -> list[Source]:
@@ -186,6 +189,14 @@ def _problems(path: Path) -> list[str]:
     return []
 
 
+def _network(address: str, prefix_length: int) -> str:
+    if ":" in address:
+        return str(ip_network((address, prefix_length), strict=False))
+    # A tenth of the time of ``ip_network``.
+    number = int.from_bytes(inet_pton(AF_INET, address)) & -1 << 32 - prefix_length
+    return f"{inet_ntop(AF_INET, number.to_bytes(4))}/{prefix_length}"
+
+
 def _answer(address: str, databases: tuple[Database, ...], at: datetime) -> Location:
     found: dict[str, Any] = {}
     sources: list[str] = []
@@ -196,9 +207,8 @@ def _answer(address: str, databases: tuple[Database, ...], at: datetime) -> Loca
         # The merged answer holds only where each file's answer holds: the narrowest network.
         prefix_length = max(prefix_length, length)
         fields = record_fields(record)
-        fresh = {name: value for name, value in fields.items() if name not in found}
-        if fresh:
-            found |= fresh
+        if fields.keys() - found.keys():
+            found = fields | found
             sources.append(database.label)
     if not found:
         found["reason"] = NOT_FOUND
@@ -206,7 +216,7 @@ def _answer(address: str, databases: tuple[Database, ...], at: datetime) -> Loca
     return Location(
         address=address,
         resolved_at=at,
-        network=str(ip_network((address, prefix_length), strict=False)) if prefix_length else "",
+        network=_network(address, prefix_length) if prefix_length else "",
         source=joined_sources(sources),
         **found,
     )

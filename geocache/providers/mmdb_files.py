@@ -62,18 +62,20 @@ class Database:
 
         Raises ``ProviderError``.
         """
-        self._require_unchanged()
+        if not self.is_copy:
+            self._require_unchanged()
         try:
             found: tuple[object, int] = self.reader.get_with_prefix_len(address)
         except (ValueError, maxminddb.InvalidDatabaseError) as error:
             raise ProviderError(f"{self.path}: damaged: {error}") from error
         # Who writes over a file changes its time first, and then what is read here.
-        self._require_unchanged()
+        if not self.is_copy:
+            self._require_unchanged()
         return found
 
     def _require_unchanged(self) -> None:
         """Raise ``ProviderError`` if what is open has been written over since."""
-        if not self.is_copy and self.is_written_over():
+        if self.is_written_over():
             raise ProviderError(f"{self.path}: was written over while it was in use")
 
     def is_written_over(self) -> bool:

@@ -19,6 +19,7 @@ NESTED: Final = (
     "postal",
     "traits",
 )
+HOLDERS: Final = (dict, list)
 # By field, the names that a flat record may have it under; the first that can be read counts.
 FLAT: Final[dict[str, tuple[str, ...]]] = {
     # IPinfo's "country" is a code in older files, and in newer ones a name, which is no code.
@@ -47,7 +48,7 @@ def record_fields(record: object) -> dict[str, Any]:
     """Return the fields that a record fills, each of a type that can be stored."""
     if not isinstance(record, dict):
         return {}
-    is_nested = any(isinstance(record.get(name), dict | list) for name in NESTED)
+    is_nested = any(isinstance(record.get(name), HOLDERS) for name in NESTED)
     return maxmind_fields(record) if is_nested else _flat_fields(record)
 
 

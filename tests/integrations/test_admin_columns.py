@@ -61,8 +61,8 @@ def test_geo_columns__no_address_is_an_empty_cell(superuser):
 def test_geo_columns__page_is_one_batch_a_field_and_no_query_a_row(superuser, monkeypatch):
     Visit.objects.bulk_create([Visit(ip=f"20.0.0.{n}", sent_by=f"20.0.1.{n}") for n in range(100)])
     batches = []
-    locate = tiers.locate_batch
-    monkeypatch.setattr(tiers, "locate_batch", lambda asked: batches.append(asked) or locate(asked))
+    locate = tiers.locate_texts
+    monkeypatch.setattr(tiers, "locate_texts", lambda asked: batches.append(asked) or locate(asked))
     # Session, user, two counts, the rows.
     with no_database_write(max_queries=5):
         assert superuser.get(URL).status_code == 200

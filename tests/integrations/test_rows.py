@@ -56,8 +56,8 @@ def test_geo_for__no_rows():
 def test_geo_for__page_of_rows_is_one_batch(monkeypatch, django_assert_num_queries):
     Visit.objects.bulk_create([Visit(ip=f"20.0.0.{n}") for n in range(100)])
     batches = []
-    locate = tiers.locate_batch
-    monkeypatch.setattr(tiers, "locate_batch", lambda asked: batches.append(asked) or locate(asked))
+    locate = tiers.locate_texts
+    monkeypatch.setattr(tiers, "locate_texts", lambda asked: batches.append(asked) or locate(asked))
     with django_assert_num_queries(1):
         rows = attach_locations(Visit.objects.all(), "ip")
     assert [len(batch) for batch in batches] == [100]

@@ -122,6 +122,27 @@ def test_memory__keeps_at_least_the_newest_half(settings):
     assert not any(memory.get(one.address) for one in locations[:-100])
 
 
+def test_memory__what_is_asked_for_again_stays(settings):
+    settings.GEOCACHE = {**settings.GEOCACHE, "MEMORY_SIZE": 20}
+    memory = Memory()
+    memory.put_one(LONDON, a_location())
+    for location in many_locations(100):
+        memory.put_one(location.address, location)
+        assert memory.get(LONDON)
+        assert len(memory.young) + len(memory.old) <= 20
+
+
+def test_memory__does_not_live_longer_when_it_is_asked_for_again(settings, clock):
+    settings.GEOCACHE = {**settings.GEOCACHE, "MEMORY_TTL_SECONDS": 60, "MEMORY_SIZE": 2}
+    memory = Memory()
+    memory.put_one(LONDON, a_location())
+    memory.put_one("1.1.1.1", a_location("1.1.1.1"))
+    clock.now += 59.9
+    assert memory.get(LONDON)
+    clock.now += 0.2
+    assert memory.get(LONDON) is None
+
+
 def test_memory__clear_forgets_all():
     memory = Memory()
     memory.put([(LONDON, a_location())])
@@ -260,9 +281,9 @@ def test_get_near__of_ipv6_no_network_narrower_than_64(network: str, is_known: b
 
 def test_get_near__is_one_trip_for_many_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     trips = []
-    get_many = backends.current().get_many
+    get_many = backends.get_many
     monkeypatch.setattr(
-        backends.current(), "get_many", lambda keys: trips.append(len(list(keys))) or get_many(keys)
+        backends, "get_many", lambda cache, keys: trips.append(len(keys)) or get_many(cache, keys)
     )
     near(*(f"20.{n}.0.1" for n in range(hot_entries.NEAR_ADDRESSES)))
     assert len(trips) == 1

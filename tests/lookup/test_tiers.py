@@ -140,6 +140,18 @@ def test_lookup__new_address_is_in_the_table_after_a_flush():
 
 
 @pytest.mark.usefixtures("dummy")
+def test_lookup__what_is_asked_for_again_stays_in_memory(settings, spy):
+    settings.GEOCACHE = {**settings.GEOCACHE, "MEMORY_SIZE": 4}
+    lookup(LONDON)
+    for number in range(1, 9):
+        lookup(f"20.0.0.{number}")
+        spy.told.clear()
+        lookup(LONDON)
+        lookup_many([LONDON])
+        assert spy.told == []
+
+
+@pytest.mark.usefixtures("dummy")
 def test_lookup__answers_without_any_database():
     """Without the mark ``django_db`` every query raises."""
     assert lookup(LONDON).city == "London"
