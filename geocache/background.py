@@ -14,7 +14,7 @@ from typing import Final
 from django.db import connections
 
 from geocache import under_test
-from geocache.log import get_logger
+from geocache.log import get_logger, load_structlog
 from geocache.log_throttle import LogThrottle
 from geocache.text import first_line
 
@@ -85,6 +85,8 @@ class Background:
         while True:
             self.run_due(time.monotonic())
             time.sleep(TICK_SECONDS)
+            # A command has ended by now.
+            load_structlog()
 
 
 def run_within(seconds: float, function: Callable[[], object], *, name: str) -> None:

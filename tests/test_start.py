@@ -43,6 +43,7 @@ NOT_LOADED = {
     "pygal",
     "pygal_maps_world",
     "requests",
+    "structlog",
     "tqdm",
     "urllib3",
 }
