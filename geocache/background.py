@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -85,8 +86,9 @@ class Background:
         while True:
             self.run_due(time.monotonic())
             time.sleep(TICK_SECONDS)
-            # A command has ended by now.
-            load_structlog()
+            # A command has ended by now. What cannot be loaded yet is tried again.
+            with suppress(ImportError, OSError):
+                load_structlog()
 
 
 def run_within(seconds: float, function: Callable[[], object], *, name: str) -> None:
