@@ -8,13 +8,14 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from django.db import connections
 
 from geocache import under_test
-from geocache.log import get_logger
+from geocache.log import get_logger, load_structlog
 from geocache.log_throttle import LogThrottle
 from geocache.text import first_line
 
@@ -85,6 +86,9 @@ class Background:
         while True:
             self.run_due(time.monotonic())
             time.sleep(TICK_SECONDS)
+            # A command has ended by now. What cannot be loaded yet is tried again.
+            with suppress(ImportError, OSError):
+                load_structlog()
 
 
 def run_within(seconds: float, function: Callable[[], object], *, name: str) -> None:

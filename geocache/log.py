@@ -8,12 +8,14 @@ import json
 import logging
 import re
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Final, cast
-
-import structlog
-from structlog.typing import Processor, ProcessorReturnValue
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from geocache.log_events import HELP, page_of
+
+if TYPE_CHECKING:
+    import structlog
+    from structlog.typing import Processor, ProcessorReturnValue
 
 Event = MutableMapping[str, Any]
 
@@ -40,21 +42,42 @@ ACTED_ON: Final = frozenset({"warning", "warn", "error", "exception", "critical"
 PLAIN: Final = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f]+")
 
 
-def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+class Logger:
+    """A logger that imports structlog when it is first used: most commands log nothing."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @cached_property
+    def _bound(self) -> "structlog.stdlib.BoundLogger":
+        import structlog  # noqa: PLC0415 - see above: an eighth of what a command takes to start
+
+        return cast(
+            "structlog.stdlib.BoundLogger",
+            structlog.wrap_logger(
+                logging.getLogger(self.name),
+                processors=[_process],
+                wrapper_class=structlog.stdlib.BoundLogger,
+                context_class=dict,
+                cache_logger_on_first_use=True,
+            ),
+        )
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self._bound, attribute)
+
+
+def get_logger(name: str) -> "structlog.stdlib.BoundLogger":
     """Return the logger of a module, by its ``__name__``; it is built when it is first used."""
-    return cast(
-        structlog.stdlib.BoundLogger,
-        structlog.wrap_logger(
-            logging.getLogger(name),
-            processors=[_process],
-            wrapper_class=structlog.stdlib.BoundLogger,
-            context_class=dict,
-            cache_logger_on_first_use=True,
-        ),
-    )
+    return cast("structlog.stdlib.BoundLogger", Logger(name))
 
 
-def _process(logger: Any, method: str, event: Event) -> ProcessorReturnValue:
+def load_structlog() -> None:
+    """Import structlog now: a process that lasts may have no file left to open when it logs."""
+    _own()
+
+
+def _process(logger: Any, method: str, event: Event) -> "ProcessorReturnValue":
     """Make of an event what ``logger`` is called with."""
     result: ProcessorReturnValue = event
     for processor in _processors():
@@ -62,20 +85,22 @@ def _process(logger: Any, method: str, event: Event) -> ProcessorReturnValue:
     return result
 
 
-def _processors() -> list[Processor]:
+def _processors() -> "list[Processor]":
     """Return those of the host if it sends structlog's events to ``logging``, else our own.
 
     The processors of a host that prints events may return what ``logging`` cannot take.
     """
+    import structlog  # noqa: PLC0415 - loaded already: a logger calls this
+
     configured = structlog.get_config()
     if isinstance(configured["logger_factory"], structlog.stdlib.LoggerFactory):
         return [
             _hide_credentials,
             _shorten_error,
             _add_help,
-            *cast(list[Processor], configured["processors"]),
+            *cast("list[Processor]", configured["processors"]),
         ]
-    return OWN
+    return _own()
 
 
 def _hide_credentials(_: Any, __: str, event: Event) -> Event:
@@ -138,11 +163,15 @@ def _shown(value: Any) -> str:
     return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
-OWN: Final[list[Processor]] = [
-    # First: what is not logged costs nothing more.
-    structlog.stdlib.filter_by_level,
-    structlog.contextvars.merge_contextvars,
-    _shorten_error,
-    _add_help,
-    _to_record,
-]
+@cache
+def _own() -> "list[Processor]":
+    import structlog  # noqa: PLC0415 - see Logger
+
+    return [
+        # First: what is not logged costs nothing more.
+        structlog.stdlib.filter_by_level,
+        structlog.contextvars.merge_contextvars,
+        _shorten_error,
+        _add_help,
+        _to_record,
+    ]

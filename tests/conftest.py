@@ -52,6 +52,8 @@ ANY_DJANGO_FOLDERS = {
     "outages",
     "providers",
 }
+# And of these, what no release of any dependency changes: they use Python alone.
+ANY_VERSION_FOLDERS = {"addresses", "blocklists", "decoding", "licences"}
 # They read sources and documents.
 TESTS_OF_FILES = {"test_architecture", "test_doc_references", "test_extras", "test_matrix"}
 # Of messages that tests wait for.
@@ -76,6 +78,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if _knows_no_database_and_no_pages(item):
             item.add_marker("any_django")
+            folders = set(item.path.relative_to(TESTS).parts)
+            if folders & ANY_VERSION_FOLDERS or item.path.stem in TESTS_OF_FILES:
+                item.add_marker("any_version")
         if IS_CI:
             # Many wait for real processes, on a machine that others use too. The summary names each
             # that passed at its second try.

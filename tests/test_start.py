@@ -20,6 +20,7 @@ NOT_LOADED = {
     "django_countries",
     "filelock",
     "geocache.addresses.extraction",
+    "geocache.admin.setting_pages",
     "geocache.api",
     "geocache.bans.apply",
     "geocache.blocklists.formats",
@@ -31,7 +32,9 @@ NOT_LOADED = {
     "geocache.journal.flush",
     "geocache.maintenance",
     "geocache.rate_limit",
+    "geocache.runtime_settings.catalogue",
     "geocache.scheduler",
+    "geocache.statistics.table",
     "geocache.status",
     "geocache.urls",
     "geocache.web.frame",
@@ -43,6 +46,7 @@ NOT_LOADED = {
     "pygal",
     "pygal_maps_world",
     "requests",
+    "structlog",
     "tqdm",
     "urllib3",
 }
@@ -52,6 +56,16 @@ LOOK_UP = (
     "import sys; from django.core.management import execute_from_command_line as run; "
     f"run(['manage.py', 'lookup_geo', '81.2.69.142']); {SAY_LOADED}"
 )
+LASTING = """
+import sys, time, django
+django.setup()
+from geocache import background
+background.start()
+until = time.monotonic() + 10
+while "structlog" not in sys.modules and time.monotonic() < until:
+    time.sleep(0.05)
+print("structlog" in sys.modules)
+"""
 BARE = "from django.core.management import execute_from_command_line as run; run(['', 'version'])"
 # Several times what it takes: a busy machine is slow, and a library that is loaded costs as much.
 MOST_SECONDS = 0.6
@@ -82,6 +96,12 @@ def run(folder: Path, program: str, app: str = "geocache") -> str:
 @pytest.mark.parametrize("program", [SET_UP, LOOK_UP], ids=["django.setup()", "lookup_geo"])
 def test_start__loads_only_what_it_uses(folder: Path, program: str) -> None:
     assert run(folder, program).splitlines()[-1] == "loaded:"
+
+
+@pytest.mark.slow
+def test_start__a_process_that_lasts_loads_what_it_logs_with(folder: Path) -> None:
+    # It may be unable to open a file when it has to log that.
+    assert run(folder, LASTING) == "True\n"
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from geocache import countries
-from geocache.history.spans import past_spans
 from geocache.location import Location
 from geocache.models import GeoCache
 
@@ -55,6 +54,8 @@ class AnswerColumns:
     @admin.display(description=_("history"), empty_value="-")
     def past(self, row: GeoCache) -> str:
         """Return the answers of the past with their spans, one line each."""
+        from geocache.history.spans import past_spans  # noqa: PLC0415 - each process loads the admin
+
         past = [(span, _line(span.answer)) for span in past_spans(row.address)]
         return render_to_string("geocache/admin/_past.html", {"past": past}) if past else ""
 

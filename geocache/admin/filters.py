@@ -3,7 +3,7 @@
 Their counts are those of the statistics, a few minutes old at most while answers come in.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -13,7 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from geocache import countries
 from geocache.models import GeoCache
-from geocache.statistics.table import Snapshot, read_statistics
+
+if TYPE_CHECKING:
+    from geocache.statistics.table import Snapshot
 
 # Operators that are offered. Others are chosen by their link in a row of the list.
 OFFERED_OPERATORS = 20
@@ -93,8 +95,10 @@ class OutcomeFilter(admin.SimpleListFilter):
         return queryset
 
 
-def counted(request: HttpRequest) -> Snapshot | None:
+def counted(request: HttpRequest) -> "Snapshot | None":
     """Return the statistics, read once for all that a page shows."""
+    from geocache.statistics.table import read_statistics  # noqa: PLC0415 - each process loads the admin
+
     page: Any = request
     if not hasattr(page, "geo_statistics"):
         page.geo_statistics = read_statistics()

@@ -11,9 +11,9 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext
 
 from geocache.exceptions import FlushError, JournalUnavailable
-from geocache.journal.backlog import Backlog, read_backlog
 
 if TYPE_CHECKING:
+    from geocache.journal.backlog import Backlog
     from geocache.journal.flush import FlushReport
 
 # How long a flush may keep somebody waiting who pressed a button.
@@ -44,8 +44,10 @@ def flush_now(request: HttpRequest) -> None:
         after_flush()
 
 
-def pending() -> Backlog | None:
+def pending() -> "Backlog | None":
     """Return how much waits to be flushed, or None while the cache does not tell."""
+    from geocache.journal.backlog import read_backlog  # noqa: PLC0415 - as above
+
     try:
         return read_backlog()
     except JournalUnavailable:

@@ -13,7 +13,6 @@ from django.utils.translation import gettext_lazy as _
 
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.exceptions import JournalUnavailable, UndecodableRecord
-from geocache.journal import writer
 from geocache.location import load_locations
 from geocache.models import RejectedEntry
 
@@ -72,6 +71,8 @@ def _until_late(request: HttpRequest, entries: QuerySet[RejectedEntry]) -> Itera
 
 def _journal_again(entry: RejectedEntry) -> bool:
     """Move an entry from the list to the journal; False when its record cannot be read."""
+    from geocache.journal import writer  # noqa: PLC0415 - each process loads the admin
+
     try:
         locations = load_locations(entry.record)
     except UndecodableRecord:

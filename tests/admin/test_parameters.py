@@ -124,11 +124,11 @@ def test_addresses__dates_and_filters_that_cannot_be_lead_back(
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("page", ["change", "delete", "history"])
-def test_pages_of_a_row__key_that_cannot_be_is_not_found(
-    admin: Client, name: str, page: str
-) -> None:
-    for key in ("%00", "x", HUGE, "-1", "9" * 5000, "_00", "%F0%9F%98%80", "add"):
+def test_pages_of_a_row__key_that_cannot_be_is_not_found(admin: Client, name: str) -> None:
+    keys = ("%00", "x", HUGE, "-1", "9" * 5000, "_00", "%F0%9F%98%80", "add")
+    # All read a key alike: the others get half of the keys each.
+    of_pages = {"change": keys, "delete": keys[::2], "history": keys[1::2]}
+    for page, key in ((page, key) for page, some in of_pages.items() for key in some):
         url = f"/admin/geocache/{name}/{key}/{page}/"
         assert admin.get(url).status_code in REFUSED, key
         assert admin.post(url, {"post": "yes"}).status_code in REFUSED, key

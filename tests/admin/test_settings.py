@@ -11,7 +11,7 @@ from django.db import OperationalError, connections
 from django.test import Client
 
 from geocache import conf
-from geocache.admin import settings as admin_settings
+from geocache.admin import setting_pages
 from geocache.admin.setting_rows import mark
 from geocache.models import SettingOverride
 from geocache.runtime_settings import overrides
@@ -177,7 +177,7 @@ def test_form__database_that_takes_no_change_is_told(
 ) -> None:
     overrides.change("HISTORY_DAYS", 9, by="ann")
     fails = Mock(side_effect=OperationalError("database is locked"))
-    monkeypatch.setattr(admin_settings, "claim", fails)
+    monkeypatch.setattr(setting_pages, "claim", fails)
     given = ("10",) if act is post else ()
     response = act(superuser, "HISTORY_DAYS", *given, confirmed="reset")
     if act is post:

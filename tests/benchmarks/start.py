@@ -39,6 +39,8 @@ def _run(folder: str, arguments: list[str], **environment: str) -> float:
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.benchmarks.bare_settings",
         "BENCHMARK_FOLDER": folder,
+        # Installed code is compiled once, not by each process.
+        "PYTHONDONTWRITEBYTECODE": "",
         **environment,
     }
     command = [sys.executable, "-m", "django", *arguments]
