@@ -19,6 +19,11 @@ def guarded(*, fails_fast: bool = True) -> "Guarded":
     return Guarded(backends.breaker if fails_fast else None)
 
 
+def guarded_selected() -> "Guarded":
+    """Give the cache whose journal is at hand (``backends.using``), as a flush uses it."""
+    return _GuardedSelected(None)
+
+
 class Guarded:
     """One use of the cache. A class, as ``contextlib`` takes more than twice as long."""
 
@@ -53,6 +58,20 @@ class Guarded:
             error = MissingExtra("redis", "redis")
         if not isinstance(error, GeocacheError) or isinstance(error, MissingExtra):
             raise CacheUnavailable(str(error)) from error
+
+
+class _GuardedSelected(Guarded):
+    """One use of the cache of ``backends.using``: apart, as look-ups must not pay for it."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> BaseCache:
+        self._started = time.monotonic()
+        try:
+            return backends.selected()
+        except Exception as error:
+            self._fail(error)
+            raise
 
 
 def is_bug(error: Exception) -> bool:
