@@ -7,6 +7,7 @@ starts, so what only one check needs is imported by that check.
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial, wraps
 from threading import Thread
 from typing import Any, Final
@@ -20,16 +21,17 @@ from django.db import router
 from geocache import conf, extras
 from geocache.cache import backends
 from geocache.cache.embedded import EmbeddedCache
-from geocache.cache.guard import guarded
+from geocache.cache.guard import guarded_selected
 from geocache.exceptions import (
     BanError,
     CacheUnavailable,
     CacheUnusable,
+    JournalUnavailable,
     MissingExtra,
     ProviderError,
 )
 from geocache.models import JournalHead
-from geocache.models.connection import DATABASE_ERRORS, writing_alias
+from geocache.models.connection import DATABASE_ERRORS, database_id, writing_alias
 from geocache.models.scheduler import SCHEDULER_APP
 from geocache.mounts import API, PAGES, is_included
 from geocache.providers import factory
@@ -87,6 +89,8 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 def check_journal(**_: Any) -> list[CheckMessage]:
     """Check that the cache can hold the journal. Only a warning: answers are written through.
 
+    An error on a node of a Redis Cluster, which has only some of the keys.
+
     Before each command, so it makes no file and says nothing of a server that is down.
     """
     try:
@@ -101,6 +105,12 @@ def check_journal(**_: Any) -> list[CheckMessage]:
         return [Caution(f"The cache cannot be used: {said}", id="geocache.W063")]
     if not problem:
         return []
+    if problem.endswith(backends.CLUSTER_NODE):
+        hint = (
+            "Use a Redis that is no cluster, with replicas and Sentinel where it may not go away, "
+            "or several with CACHE_ALIASES where one is not enough: see docs/scale.md."
+        )
+        return [Error(f"{problem}.", hint=hint, id="geocache.E092")]
     return [
         Caution(
             f"{problem}. Every new answer is written to the database at once.",
@@ -112,28 +122,40 @@ def check_journal(**_: Any) -> list[CheckMessage]:
 
 @check_of_settings(Tags.caches, deploy=True)
 def check_journal_in_production(**_: Any) -> list[CheckMessage]:
-    """Check that the cache is there, can hold the journal, and keeps records and seals."""
-    try:
-        problem = _journal_problem()
-    except CacheUnusable:
-        # The check before each command has said so.
-        return []
-    except CacheUnavailable as error:
-        hint = f"See {error.page}."
-        return [Caution(f"The cache cannot be reached: {error}", hint=hint, id="geocache.W007")]
-    if problem:
-        return [Error(f"{problem}.", hint=_own_cache(), id="geocache.E001")]
-    memory = backends.redis_memory(backends.current())
-    if memory is None or memory.policy in KEEPING_POLICIES:
-        return []
-    return [
-        Caution(
-            f"Redis has maxmemory-policy {memory.policy}: when memory is short it evicts answers "
-            "that are not flushed yet, or the seals that keep them from being passed over.",
-            hint="Set maxmemory-policy to noeviction or volatile-lru.",
-            id="geocache.W003",
-        )
-    ]
+    """Check that each cache is there, can hold its journal, and keeps records and seals."""
+
+    def judge_one() -> list[CheckMessage]:
+        try:
+            problem = _journal_problem()
+        except CacheUnusable:
+            # The check before each command has said so.
+            return []
+        except CacheUnavailable as error:
+            hint = f"See {error.page}."
+            return [Caution(f"The cache cannot be reached: {error}", hint=hint, id="geocache.W007")]
+        if problem:
+            return [Error(f"{problem}.", hint=_own_cache(), id="geocache.E001")]
+        memory = backends.redis_memory(backends.selected())
+        if memory is None or memory.policy in KEEPING_POLICIES:
+            return []
+        return [
+            Caution(
+                f"Redis has maxmemory-policy {memory.policy}: when memory is short it evicts "
+                "answers that are not flushed yet, or the seals that keep them from being passed "
+                "over.",
+                hint="Set maxmemory-policy to noeviction or volatile-lru.",
+                id="geocache.W003",
+            )
+        ]
+
+    aliases, found = backends.journal_aliases(), list[CheckMessage]()
+    for alias in aliases:
+        with backends.using(alias):
+            messages = judge_one()
+        for message in messages if len(aliases) > 1 else ():
+            message.msg = f"{alias}: {message.msg}"
+        found += messages
+    return found
 
 
 @check_of_settings(Tags.caches)
@@ -158,11 +180,11 @@ def _journal_problem() -> str:
 
     Raises ``CacheUnusable`` for an embedded one, and ``CacheUnavailable`` for a server.
     """
-    with guarded(fails_fast=False) as backend:
+    with guarded_selected() as backend:
         if isinstance(backend, EmbeddedCache):
             backend.check()
             return ""
-        problem = _in_time(partial(backends.journal_problem, backend))
+        problem = _in_time(partial(backends.journal_problem, backend, backends.selected_alias()))
     return f"{type(backend).__name__} cannot hold geocache's journal: {problem}" if problem else ""
 
 
@@ -186,6 +208,100 @@ def _in_time(ask: Callable[[], str]) -> str:
         if outcome.done():
             raise
         raise CacheUnavailable(f"no answer within {CACHE_SECONDS:g} seconds") from error
+
+
+@check_of_settings(Tags.caches, deploy=True)
+def check_cluster_node(**_: Any) -> list[CheckMessage]:
+    """Tell that a journal whose keys are all on one node of a Redis Cluster stays there."""
+    try:
+        if _journal_problem() or not backends.is_cluster_node(backends.current()):
+            return []
+    except CacheUnavailable:
+        return []
+    return [
+        Caution(
+            "The cache is on one node of a Redis Cluster. Where its client does not follow when "
+            "the cluster moves keys to another node, every new answer is then written to the "
+            "database at once.",
+            hint="Use a Redis that is no cluster, with Sentinel where it may not go away: see "
+            "docs/scale.md.",
+            id="geocache.W093",
+        )
+    ]
+
+
+@check_of_settings(Tags.caches)
+def check_cache_aliases(**_: Any) -> list[CheckMessage]:
+    """Check that each journal of ``CACHE_ALIASES`` is in a cache of its own, and is flushed."""
+    given, own = list(conf.get("CACHE_ALIASES")), conf.get("CACHE_ALIAS")
+    known = conf.caches()
+    found: list[CheckMessage] = [
+        Error(
+            f"CACHE_ALIASES names {alias!r}, which CACHES does not have.",
+            hint="Name the entries of CACHES of all groups of hosts.",
+            id="geocache.E090",
+        )
+        for alias in given
+        if not isinstance(alias, str) or (alias not in known and alias != own)
+    ]
+    if found or not given:
+        return found
+    places: dict[object, str] = {}
+    for alias in dict.fromkeys([own, *given]):
+        if (other := places.setdefault(_place(known.get(alias, {})), alias)) != alias:
+            said = f"CACHE_ALIASES: {other!r} and {alias!r} are the same place: one journal."
+            hint = "Give each its own server, database number or KEY_PREFIX, or name one of them."
+            found += [Error(said, hint=hint, id="geocache.E091")]
+    if own not in given:
+        found.append(
+            Caution(
+                f"CACHE_ALIASES lacks {own!r}, the CACHE_ALIAS of this process: it flushes that "
+                "one too, but other hosts with the same list do not.",
+                hint="Name it in CACHE_ALIASES, or correct CACHE_ALIAS.",
+                id="geocache.W090",
+            )
+        )
+    return found
+
+
+def _place(entry: dict[str, Any]) -> object:
+    """Return what tells the keys of two entries of ``CACHES`` apart."""
+    location = entry.get("LOCATION", "")
+    # Reads may go to other servers, writes go to the first.
+    first = location if isinstance(location, str) else next(iter(location), "")
+    name = re.split("[,;]", first)[0] if "://" in first else first
+    function = entry.get("KEY_FUNCTION")
+    return name, entry.get("KEY_PREFIX", ""), entry.get("VERSION", 1), str(function)
+
+
+@check_of_settings(Tags.database)
+def check_journal_names(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Check that hosts agree about aliases, and that hot entries of all groups can be deleted."""
+    if writing_alias() not in (databases or ()):
+        return []
+    from geocache.journal import identity  # noqa: PLC0415 - for this check alone
+
+    found: list[CheckMessage] = []
+    try:
+        for alias in backends.journal_aliases():
+            with backends.using(alias), suppress(JournalUnavailable):
+                if problem := identity.problem():
+                    found.append(Caution(f"{alias}: {problem}.", id="geocache.W091"))
+        others = ", ".join(identity.unnamed_aliases())
+    except DATABASE_ERRORS:
+        # Not migrated yet, or away: other checks and commands say so.
+        return found
+    if others and not found:
+        found.append(
+            Caution(
+                f"The table is also filled from {others}, which CACHE_ALIASES does not name: an "
+                "address that is deleted here stays in the hot entries there.",
+                hint="Name all groups in CACHE_ALIASES on each host that deletes, or delete the "
+                "row of a cache that is gone from geocache_journalhead.",
+                id="geocache.W092",
+            )
+        )
+    return found
 
 
 def _own_cache() -> str:
@@ -499,7 +615,14 @@ def check_names(**_: Any) -> list[CheckMessage]:
     names, alias = conf.get("IMPORT_SOURCES"), conf.get("CACHE_ALIAS")
     problems = [f"IMPORT_SOURCES: {one}" for one in map(name_problem, names) if one]
     longest: Any = JournalHead._meta.get_field("alias").max_length
-    problems += [f"CACHE_ALIAS is longer than {longest} letters"] if len(alias) > longest else []
+    # The id of the database follows it there.
+    longest -= len(f":{database_id()}")
+    given = {"CACHE_ALIAS": [alias], "CACHE_ALIASES": conf.get("CACHE_ALIASES")}
+    problems += [
+        f"{name} is longer than {longest} letters"
+        for name, aliases in given.items()
+        if any(len(str(one)) > longest for one in aliases)
+    ]
     hint = "Choose a shorter name, of printable letters."
     return [Error(one, hint=hint, id="geocache.E016") for one in problems]
 

@@ -48,6 +48,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     "LICENCE_CLEANUP": True,
     # Alias in CACHES for hot entries and the journal. Not in CACHES: an embedded cache in VAR_DIR.
     "CACHE_ALIAS": "geocache",
+    # Aliases in CACHES of all groups of hosts that fill this table, each with a cache of its own.
+    # Where the scheduler runs, and where addresses are deleted. CACHE_ALIAS is always among them.
+    "CACHE_ALIASES": [],
     # Folder for all that the embedded default writes. None: BASE_DIR/var.
     "VAR_DIR": None,
     # How long a hot entry lives, in seconds: an answer, and the answer "not found".
@@ -409,9 +412,9 @@ def caches() -> dict[str, dict[str, Any]]:
     return settings.CACHES
 
 
-def names_cache() -> bool:
-    """Tell whether ``CACHES`` names the cache to use; in a run of tests, whether a test does."""
-    alias = get("CACHE_ALIAS")
+def names_cache(alias: str | None = None) -> bool:
+    """Tell whether ``CACHES`` names ``alias`` (``CACHE_ALIAS``); in a run of tests, a test."""
+    alias = alias or get("CACHE_ALIAS")
     named = caches().get(alias)
     if named is None or not under_test.is_this_process():
         return named is not None

@@ -92,6 +92,10 @@ class FlushError(GeocacheError):
     page = "docs/troubleshooting.md#flush-failed"
 
 
+class PartlyFlushed(FlushError):
+    """Of several journals some were flushed, and others could not be."""
+
+
 class UnreadableText(GeocacheError, ValueError):
     """A file is damaged, or packed in a way that is not known here."""
 

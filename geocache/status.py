@@ -1,6 +1,6 @@
 """The state of all parts of geocache, read one by one and without writing to the database."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,10 +16,10 @@ from geocache import conf, provider_outages
 from geocache.blocklists.status import BanOverview, ListOverview, read_bans, read_lists
 from geocache.cache import backends
 from geocache.cache.guard import guarded
-from geocache.exceptions import CacheUnavailable, ProviderError
+from geocache.exceptions import CacheUnavailable, JournalUnavailable, ProviderError
 from geocache.instants import utc_now
-from geocache.journal import spill_buffer
-from geocache.journal.backlog import patience, read_backlog
+from geocache.journal import identity, spill_buffer
+from geocache.journal.backlog import patience, read_journal
 from geocache.licences.limits import Level, level_of_age
 from geocache.locks.process_identity import describe
 from geocache.models import (
@@ -47,11 +47,25 @@ UNMIGRATED: Final = "the database is not migrated; run manage.py migrate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JournalStatus:
+    """The journal of one cache of several; ``error`` says why it could not be read."""
+
+    alias: str
+    pending_count: int | None = None
+    oldest_pending_seconds: float | None = None
+    unrecorded_count: int | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """The state of all parts; None where one could not be read, and ``errors`` then says why."""
 
+    # Of all journals that could be read, where this process flushes several.
     pending_count: int | None = None
     oldest_pending_seconds: float | None = None
+    # Each of several; none where there is only one.
+    journals: tuple[JournalStatus, ...] = ()
     last_flush: FlushRun | None = None
     row_count: int | None = None
     rejected_count: int | None = None
@@ -110,6 +124,7 @@ class Status:
         return {
             "pending": self.pending_count,
             "oldest_pending_seconds": self.oldest_pending_seconds,
+            "journals": [msgspec.to_builtins(one) for one in self.journals],
             "last_flush": None if self.last_flush is None else _plain_run(self.last_flush),
             "rows": self.row_count,
             "rejected": self.rejected_count,
@@ -292,12 +307,48 @@ def _read_cache(_: datetime) -> dict[str, Any]:
 
 
 def _read_journal(at: datetime) -> dict[str, Any]:
-    backlog = read_backlog()
+    aliases = backends.journal_aliases()
+    if len(aliases) == 1:
+        journals = [_read_one_journal(aliases[0], at)]
+    else:
+        journals = [_attempt_journal(alias, at) for alias in aliases]
     return {
-        "pending_count": backlog.answer_count,
-        "unrecorded_count": spill_buffer.unrecorded(),
-        "oldest_pending_seconds": backlog.waited_seconds(at) if backlog.oldest_at else None,
+        "pending_count": _total(one.pending_count for one in journals),
+        "unrecorded_count": _total(one.unrecorded_count for one in journals),
+        "oldest_pending_seconds": max(
+            (age for one in journals if (age := one.oldest_pending_seconds) is not None),
+            default=None,
+        ),
+        "journals": tuple(journals) if len(aliases) > 1 else (),
     }
+
+
+def _attempt_journal(alias: str, at: datetime) -> JournalStatus:
+    """Read one journal of several: one that cannot be read does not hide the others."""
+    try:
+        return _read_one_journal(alias, at)
+    except JournalUnavailable as error:
+        return JournalStatus(alias=alias, error=first_line(error))
+
+
+def _read_one_journal(alias: str, at: datetime) -> JournalStatus:
+    backlog = read_journal(alias)
+    with backends.using(alias):
+        if problem := identity.problem():
+            raise JournalUnavailable(problem)
+        unrecorded_count = spill_buffer.unrecorded()
+    return JournalStatus(
+        alias=alias,
+        pending_count=backlog.answer_count,
+        oldest_pending_seconds=backlog.waited_seconds(at) if backlog.oldest_at else None,
+        unrecorded_count=unrecorded_count,
+    )
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    """Return the sum of what is known; None where nothing is."""
+    known = [one for one in counts if one is not None]
+    return sum(known) if known else None
 
 
 def _read_rows(_: datetime) -> dict[str, Any]:

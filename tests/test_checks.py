@@ -575,7 +575,7 @@ def test_check_bans__settings_that_make_no_sense(settings: Any, given: dict[str,
         ({"IMPORT_SOURCES": {"a" * 101: "/srv/a"}}, "longer than 100 letters"),
         ({"IMPORT_SOURCES": {"": "/srv/a"}}, "has to be printable text"),
         ({"IMPORT_SOURCES": {"a\n": "/srv/a"}}, "has to be printable text"),
-        ({"CACHE_ALIAS": "c" * 101}, "CACHE_ALIAS is longer than 100 letters"),
+        ({"CACHE_ALIAS": "c" * 101}, "CACHE_ALIAS is longer than 93 letters"),
     ],
 )
 def test_check_names__those_that_no_column_takes(
@@ -737,3 +737,59 @@ def test_check_time_zone_middleware__its_place(settings: Any, names: list[str], 
 def test_locked_settings__have_to_be_names_of_settings(settings, names, is_wrong):
     settings.GEOCACHE = {**settings.GEOCACHE, "LOCKED_SETTINGS": names}
     assert ("geocache.E070" in ids()) is is_wrong
+
+
+# --- several caches ----------------------------------------------------------------------------
+
+
+def use_groups(settings: Any, own: str, *aliases: Any, **entries: dict[str, Any]) -> None:
+    redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache"}
+    given = {alias: {**redis, **entry} for alias, entry in entries.items()}
+    settings.CACHES = {**settings.CACHES, **given}
+    settings.GEOCACHE = {**settings.GEOCACHE, "CACHE_ALIAS": own, "CACHE_ALIASES": list(aliases)}
+
+
+A = {"LOCATION": "redis://127.0.0.1:1/0"}
+B = {"LOCATION": "redis://127.0.0.1:1/1"}
+
+
+@pytest.mark.parametrize(
+    ("own", "aliases", "entries", "expected"),
+    [
+        ("geocache", [], {}, set()),
+        ("a", ["a", "b"], {"a": A, "b": B}, set()),
+        # Its own may be the embedded one.
+        ("geocache", ["geocache", "a"], {"a": A}, set()),
+        ("a", ["a", "gone"], {"a": A}, {"geocache.E090"}),
+        ("a", ["a", 5], {"a": A}, {"geocache.E090"}),
+        ("a", ["b"], {"a": A, "b": B}, {"geocache.W090"}),
+        ("a", ["a", "b"], {"a": A, "b": A}, {"geocache.E091"}),
+        ("a", ["a", "b"], {"a": A, "b": {**A, "KEY_PREFIX": "b"}}, set()),
+        (
+            "a",
+            ["a", "b"],
+            {"a": A, "b": {"LOCATION": [A["LOCATION"], "redis://r"]}},
+            {"geocache.E091"},
+        ),
+        ("a", ["b"], {"a": A, "b": A}, {"geocache.E091", "geocache.W090"}),
+    ],
+)
+def test_check_cache_aliases(
+    settings: Any, own: str, aliases: list[Any], entries: dict[str, Any], expected: set[str]
+) -> None:
+    use_groups(settings, own, *aliases, **entries)
+    assert ids() & {"geocache.E090", "geocache.E091", "geocache.W090"} == expected
+
+
+def test_check_journal_in_production__of_each_cache_with_its_alias(settings: Any) -> None:
+    use_groups(settings, "a", "a", "b", a=A, b=B)
+    found = checks.run_checks(include_deployment_checks=True)
+    said = [one.msg for one in found if one.id == "geocache.W007"]
+    assert [one.partition(":")[0] for one in said] == ["a", "b"]
+
+
+def test_check_names__alias_of_a_group_that_no_column_takes(settings: Any) -> None:
+    name = "b" * 94
+    use_groups(settings, "a", "a", name, a=A, **{name: B})
+    [message] = [one for one in checks.run_checks() if one.id == "geocache.E016"]
+    assert message.msg.startswith("CACHE_ALIASES is longer")

@@ -9,7 +9,8 @@ import pickle
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -43,6 +44,10 @@ UNFIT_SECONDS: Final = 300.0
 # Around all that a look-up asks of the cache: a server that has vanished costs one look-up of a
 # process its time-out every five seconds, not several time-outs each. A flush takes its time.
 breaker: Final = CircuitBreaker(slow_seconds=0.5, open_seconds=5.0)
+# A node sends away whoever asks it for keys of the others, and no script spans two of them.
+CLUSTER_NODE: Final = (
+    "its server is a node of a Redis Cluster, which keeps other keys of the journal on other nodes"
+)
 # Keys of hot entries begin so, then with the id of the database.
 ENTRY_KEYS: Final = "e:"
 # Keys that Redis looks at in one step of a scan.
@@ -59,6 +64,48 @@ def current() -> BaseCache:
     return _embedded(under_test.is_this_process()) or django_caches[conf.get("CACHE_ALIAS")]
 
 
+def journal_aliases() -> list[str]:
+    """Return the aliases of the caches whose journals this process flushes, its own first.
+
+    What is deleted is deleted from the hot entries of all of these.
+    """
+    own = conf.get("CACHE_ALIAS")
+    others = (one for one in dict.fromkeys(conf.get("CACHE_ALIASES")) if one != own)
+    if under_test.is_this_process():
+        # Those of the site are not for its tests.
+        others = (one for one in others if conf.names_cache(one))
+    return [own, *others]
+
+
+@contextmanager
+def using(alias: str) -> Iterator[None]:
+    """Have ``selected`` be the cache of ``alias`` in the block, for one journal among several.
+
+    Look-ups never ask for it: what a receiver of a signal looks up in the block is read from, and
+    journaled in, this process's own cache.
+    """
+    token = _selected.set(None if alias == conf.get("CACHE_ALIAS") else alias)
+    try:
+        yield
+    finally:
+        _selected.reset(token)
+
+
+def selected() -> BaseCache:
+    """Return the cache whose journal is at hand: that of ``using``, or else ``current``."""
+    alias = _selected.get()
+    return current() if alias is None else django_caches[alias]
+
+
+def selected_alias() -> str:
+    """Return the alias of the cache that ``selected`` returns."""
+    alias: str = _selected.get() or conf.get("CACHE_ALIAS")
+    return alias
+
+
+_selected: Final[ContextVar[str | None]] = ContextVar("geocache_selected_alias", default=None)
+
+
 def opened() -> BaseCache:
     """Return the cache; raise ``CacheUnusable`` if it is the embedded one and cannot be opened."""
     backend = current()
@@ -68,12 +115,12 @@ def opened() -> BaseCache:
 
 
 def can_hold_journal(backend: BaseCache) -> bool:
-    """Tell whether the cache that ``current`` returns can hold the journal."""
-    return not journal_problem(backend)
+    """Tell whether the cache that ``selected`` returns can hold the journal."""
+    return not journal_problem(backend, selected_alias())
 
 
-def journal_problem(backend: BaseCache) -> str:
-    """Return why the cache that ``current`` returns cannot hold the journal, or the empty text.
+def journal_problem(backend: BaseCache, alias: str = "") -> str:
+    """Return why the cache of ``alias`` (``CACHE_ALIAS``) cannot hold a journal, or the empty text.
 
     That is tried out once per process, before its first record, and again after a while if the
     cache is unfit. Raises what the cache's library raises, or ``CacheUnavailable``, when the cache
@@ -81,7 +128,7 @@ def journal_problem(backend: BaseCache) -> str:
     """
     if isinstance(backend, EmbeddedCache):
         return ""
-    alias = conf.get("CACHE_ALIAS")
+    alias = alias or conf.get("CACHE_ALIAS")
     problem, until = _known_problems.get(alias, ("", 0.0))
     if time.monotonic() >= until:
         problem = _find_problem(backend)
@@ -106,11 +153,27 @@ def _find_problem(backend: BaseCache) -> str:
     if policy != "none":
         return f'it evicts entries: its eviction_policy is "{policy}" instead of "none"'
     # First whether it can be reached: the policy is also unknown where a server does not tell.
-    problem = probe.problem_of(backend)
+    try:
+        problem = probe.problem_of(backend)
+        # A client of a cluster takes no transaction over several keys.
+        delete_if_equal(backend, [probe.ANY_KEY, f"{probe.ANY_KEY}2"], "")
+    except Exception:
+        # Where all keys are on one node, a cluster does what the journal needs.
+        if is_cluster_node(backend):
+            return CLUSTER_NODE
+        raise
     memory = redis_memory(backend)
     if not problem and memory and memory.policy.startswith("allkeys-") and memory.limit:
         return f"it evicts entries: Redis has maxmemory-policy {memory.policy}"
     return problem
+
+
+def is_cluster_node(backend: BaseCache) -> bool:
+    """Tell whether ``backend`` is on a server that is a node of a Redis Cluster."""
+    try:
+        return bool(redis_client(backend).info("cluster")["cluster_enabled"])
+    except Exception:  # noqa: BLE001 - another cache, down, or managed and not willing to say
+        return False
 
 
 def serializer_of(backend: BaseCache) -> Any:

@@ -33,6 +33,11 @@ def get(key: str) -> object:
         raise
 
 
+def guarded_selected() -> "Guarded":
+    """Give the cache whose journal is at hand (``backends.using``), as a flush uses it."""
+    return _GuardedSelected(None)
+
+
 class Guarded:
     """One use of the cache. A class, as ``contextlib`` takes more than twice as long."""
 
@@ -69,6 +74,20 @@ def _fail(error: Exception, breaker: CircuitBreaker | None, started: float) -> N
         error = MissingExtra("redis", "redis")
     if not isinstance(error, GeocacheError) or isinstance(error, MissingExtra):
         raise CacheUnavailable(str(error)) from error
+
+
+class _GuardedSelected(Guarded):
+    """One use of the cache of ``backends.using``: apart, as look-ups must not pay for it."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> BaseCache:
+        self._started = time.monotonic()
+        try:
+            return backends.selected()
+        except Exception as error:
+            _fail(error, None, self._started)
+            raise
 
 
 def is_bug(error: Exception) -> bool:

@@ -18,6 +18,8 @@ from geocache.exceptions import CacheUnavailable
 KEY_SECONDS: Final = 60
 # All numbers of the journal are at most this: beyond it some clients round, as they count in Lua.
 LARGEST_NUMBER: Final = 2**53 - 1
+# None has this name.
+ANY_KEY: Final = "probe:any"
 TEXT: Final = '{"city":"Zürich"}'
 # Of several servers each read asks any one: of two wrong ones among four, this many reads miss
 # none in practice. A replica may be late.

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from geocache import conf
 from geocache.health.finding import CRITICAL, WARNING, Finding, critical, number, warning
 from geocache.journal.backlog import patience
-from geocache.status import DATABASE, STORED_PARTS, UNMIGRATED, Status
+from geocache.status import DATABASE, STORED_PARTS, UNMIGRATED, JournalStatus, Status
 
 # The share of BACKLOG_LIMIT from which one is warned.
 HALF: Final = 0.5
@@ -78,7 +78,24 @@ def judge_reading(status: Status, _at: datetime) -> Iterator[Finding]:
 
 def judge_journal(status: Status, _at: datetime) -> Iterator[Finding]:
     """Judge how much waits to be flushed, and for how long."""
-    count, limit = status.pending_count, conf.get("BACKLOG_LIMIT")
+    for one in status.journals:
+        yield from _judge_one(one, status)
+    if not status.journals:
+        whole = JournalStatus(
+            alias="",
+            pending_count=status.pending_count,
+            oldest_pending_seconds=status.oldest_pending_seconds,
+        )
+        yield from _judge_one(whole, status)
+
+
+def _judge_one(journal: JournalStatus, status: Status) -> Iterator[Finding]:
+    """Judge one journal; it has an alias where there are several."""
+    alias, said_of = journal.alias, f"{journal.alias}: " if journal.alias else ""
+    count, limit = journal.pending_count, conf.get("BACKLOG_LIMIT")
+    if journal.error:
+        said = _("%(part)s cannot be read: %(error)s") % {"part": alias, "error": journal.error}
+        yield critical("journal", "cache-unavailable", said, alias)
     if count is None:
         return
     if limit and count >= HALF * limit:
@@ -91,16 +108,18 @@ def judge_journal(status: Status, _at: datetime) -> Iterator[Finding]:
         )
         found = critical if count >= limit else warning
         text = said % {"count": number(count), "limit": number(limit)}
-        yield found("journal", "journal-backlog", text)
-    if status.is_flush_scheduled is not False and (level := _lateness(status)):
-        waited = timedelta(seconds=round(status.oldest_pending_seconds or 0))
+        yield found("journal", "journal-backlog", f"{said_of}{text}", alias)
+    level = _lateness(journal.oldest_pending_seconds)
+    if status.is_flush_scheduled is not False and level:
+        waited = timedelta(seconds=round(journal.oldest_pending_seconds or 0))
         said = _(
             "Answers have waited for %(time)s (h:mm:ss) to be flushed. Nothing is lost, but they "
             "are in the cache only. See why flushes fail or are too slow, or run "
             "manage.py flush_geo."
         )
         found = critical if level == CRITICAL else warning
-        yield found("journal", "journal-backlog", said % {"time": waited})
+        text = said % {"time": waited}
+        yield found("journal", "journal-backlog", f"{said_of}{text}", alias)
 
 
 def judge_flush(status: Status, _at: datetime) -> Iterator[Finding]:
@@ -114,7 +133,7 @@ def judge_flush(status: Status, _at: datetime) -> Iterator[Finding]:
             "Answers wait to be flushed, and nothing runs the flush. Start "
             "manage.py schedule_geo, or have cron, systemd or Celery run the jobs."
         )
-        found = critical if _lateness(status) == CRITICAL else warning
+        found = critical if _lateness(status.oldest_pending_seconds) == CRITICAL else warning
         yield found("scheduler", "flush-not-scheduled", said)
 
 
@@ -125,11 +144,11 @@ def is_cache_away(status: Status) -> bool:
     )
 
 
-def _lateness(status: Status) -> str:
+def _lateness(waited_seconds: float | None) -> str:
     """Return how bad it is that the oldest answer waits; the empty text: not at all."""
-    if status.oldest_pending_seconds is None:
+    if waited_seconds is None:
         return ""
-    waited = timedelta(seconds=status.oldest_pending_seconds)
+    waited = timedelta(seconds=waited_seconds)
     late, longest = patience()
     if waited > longest:
         return CRITICAL

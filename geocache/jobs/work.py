@@ -14,7 +14,7 @@ from geocache.bans import apply as bans
 from geocache.blocklists.outcome import APPLIED
 from geocache.blocklists.schedule import Result, import_due
 from geocache.databases import update
-from geocache.exceptions import BanBusy, JournalUnavailable, ProviderError
+from geocache.exceptions import BanBusy, JournalUnavailable, PartlyFlushed, ProviderError
 from geocache.history.moves import count_moves
 from geocache.instants import utc_now
 from geocache.jobs.report import BUSY, DONE, FAILED, NOTHING_DUE, Status
@@ -71,7 +71,12 @@ def warn_of_age() -> None:
 
 
 def _flush(given: Work) -> Outcome:
-    report = flush_dirty(given.time_limit_seconds, is_stopped=given.is_stopped)
+    try:
+        report = flush_dirty(given.time_limit_seconds, is_stopped=given.is_stopped)
+    except PartlyFlushed:
+        # Counts are not to stand still while the cache of one group is away.
+        after_flush()
+        raise
     if report.flushed:
         log.debug("geo_cache_flush_ran", flushed=report.flushed)
     if report.rejected:

@@ -1,12 +1,13 @@
 """What waits in the journal, without changing it."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from geocache import conf
+from geocache.cache import backends
 from geocache.exceptions import UndecodableRecord
 from geocache.journal import segments
 from geocache.journal.segments import Name
@@ -44,15 +45,35 @@ def patience() -> tuple[timedelta, timedelta]:
 
 
 def read_backlog() -> Backlog:
-    """Return how much waits to be flushed. Writes nothing; raises ``JournalUnavailable``.
+    """Return how much waits to be flushed in all journals that this process flushes.
+
+    Writes nothing; raises ``JournalUnavailable`` when one of the caches is away.
+    """
+    return sum_of([read_journal(alias) for alias in backends.journal_aliases()])
+
+
+def sum_of(journals: Iterable[Backlog]) -> Backlog:
+    """Return what waits in several journals together."""
+    listed = list(journals)
+    oldest = (one.oldest_at for one in listed if one.oldest_at is not None)
+    count = sum(one.answer_count for one in listed)
+    return Backlog(answer_count=count, oldest_at=min(oldest, default=None))
+
+
+def read_journal(alias: str) -> Backlog:
+    """Return how much waits in the cache of ``alias``. Writes nothing.
+
+    Raises ``JournalUnavailable``.
 
     A count that writers and flushers keep: after one was killed it is off by some until the next
     flush has counted again.
     """
-    with segments.open_journal() as backend:
-        known = segments.read(backend, [segments.key(Name.PENDING)])
-    count = max(segments.number_of(known, Name.PENDING) or 0, 0)
-    return Backlog(answer_count=count, oldest_at=_oldest_at(_flushed_through()) if count else None)
+    with backends.using(alias):
+        with segments.open_journal() as backend:
+            known = segments.read(backend, [segments.key(Name.PENDING)])
+        count = max(segments.number_of(known, Name.PENDING) or 0, 0)
+        oldest_at = _oldest_at(_flushed_through()) if count else None
+    return Backlog(answer_count=count, oldest_at=oldest_at)
 
 
 def recount(head: int) -> int:
@@ -73,12 +94,22 @@ def recount(head: int) -> int:
 
 
 def find(address: str) -> Location | None:
-    """Return the newest answer for ``address`` that waits; looks into at most 64 segments."""
+    """Return the newest answer for ``address`` that waits; looks into 64 segments of each journal.
+
+    Raises ``JournalUnavailable``.
+    """
+    found: list[Location] = []
+    for alias in backends.journal_aliases():
+        with backends.using(alias):
+            found += _find(address)
+    return max(found, key=lambda one: one.resolved_at, default=None)
+
+
+def _find(address: str) -> list[Location]:
     written = json.dumps(address)
     numbers = _waiting(_flushed_through())[:READ_SEGMENTS]
     texts = [text for some in _texts(numbers) for text in some if written in text]
-    found = [one for text in texts for one in readable(text) if one.address == address]
-    return max(found, key=lambda one: one.resolved_at, default=None)
+    return [one for text in texts for one in readable(text) if one.address == address]
 
 
 def _flushed_through() -> int:

@@ -15,9 +15,16 @@ from typing import Final
 from msgspec.structs import replace
 
 from geocache import conf, counters, signals
-from geocache.exceptions import AllRefused, FlushError, JournalUnavailable, UndecodableRecord
+from geocache.cache import backends
+from geocache.exceptions import (
+    AllRefused,
+    FlushError,
+    JournalUnavailable,
+    PartlyFlushed,
+    UndecodableRecord,
+)
 from geocache.instants import utc_now
-from geocache.journal import backlog, last_seen, reader, segments, table_writer
+from geocache.journal import backlog, identity, last_seen, reader, segments, table_writer
 from geocache.journal.announcements import send_changes
 from geocache.journal.last_seen import LastSeen
 from geocache.journal.reader import ClosedSegment, Position
@@ -100,34 +107,97 @@ class Batch:
 
 
 def flush_dirty(
-    time_limit_seconds: float | None = None, *, is_stopped: Callable[[], bool] = lambda: False
+    time_limit_seconds: float | None = None,
+    *,
+    alias: str | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> FlushReport:
     """Write every answer that was journaled before this call to the table.
 
+    Of each journal in ``CACHE_ALIASES``, or of the cache ``alias`` alone; the report is the sum.
+
     After ``time_limit_seconds`` (the setting ``FLUSH_TIME_LIMIT_SECONDS`` when None), or when
     ``is_stopped``, it stops after the batch at hand; what is left stays dirty. Raises
-    ``FlushError`` when the cache or the database cannot be reached or refuses everything; then,
-    too, nothing is lost. Not to be called inside a transaction: records are deleted from the cache
-    once theirs has committed.
+    ``FlushError`` when a cache or the database cannot be reached or refuses everything; then,
+    too, nothing is lost, and the other journals are flushed: ``PartlyFlushed``. Not to be called
+    inside a transaction: records are deleted from the cache once theirs has committed.
     """
     if time_limit_seconds is None:
         time_limit_seconds = conf.get("FLUSH_TIME_LIMIT_SECONDS")
+    aliases = [alias] if alias else backends.journal_aliases()
+    if len(aliases) == 1:
+        report, problem = _flush_one(aliases[0], time_limit_seconds, is_stopped)
+        if problem:
+            raise FlushError(problem)
+        return report
+    return _flush_each(aliases, time_limit_seconds, is_stopped)
+
+
+def _flush_each(
+    aliases: list[str], time_limit_seconds: float, is_stopped: Callable[[], bool]
+) -> FlushReport:
+    """Flush several journals, each for an equal share of the time that is left."""
+    started = time.monotonic()
+    reports: dict[str, list[FlushReport]] = {one: [] for one in aliases}
+    problems: dict[str, str] = {}
+    waiting = aliases
+    while waiting:
+        for place, alias in enumerate(waiting):
+            left = started + time_limit_seconds - time.monotonic()
+            report, problem = _flush_one(
+                alias, max(left, 0) / (len(waiting) - place), is_stopped, name=alias
+            )
+            reports[alias].append(report)
+            if problem:
+                problems[alias] = problem
+        is_over = time.monotonic() - started > time_limit_seconds or is_stopped()
+        # The time that others did not need is for those that were stopped by their share.
+        waiting = [one for one in waiting if reports[one][-1].timed_out and one not in problems]
+        if is_over:
+            break
+    if problems:
+        said = "; ".join(f"{alias}: {problem}" for alias, problem in problems.items())
+        raise (FlushError if len(problems) == len(aliases) else PartlyFlushed)(said)
+    return _sum(list(reports.values()), round(time.monotonic() - started, 3))
+
+
+def _sum(of_each: list[list[FlushReport]], seconds: float) -> FlushReport:
+    """Return one report of several journals, each of which was flushed once or more."""
+    runs = [run for some in of_each for run in some]
+    return FlushReport(
+        flushed=sum(run.flushed for run in runs),
+        rejected=sum(run.rejected for run in runs),
+        lost=sum(run.lost for run in runs),
+        pending=sum(some[-1].pending for some in of_each),
+        timed_out=any(some[-1].timed_out for some in of_each),
+        seconds=seconds,
+    )
+
+
+def _flush_one(
+    alias: str, time_limit_seconds: float, is_stopped: Callable[[], bool], *, name: str = ""
+) -> tuple[FlushReport, str]:
+    """Flush the journal of one cache; return what was done, and what was wrong.
+
+    What is noted as wrong begins with ``name``, if there is one.
+    """
     started_at, started = utc_now(), time.monotonic()
-    flush = _Flush(started + time_limit_seconds, is_stopped)
     problem = "interrupted"
+    with backends.using(alias):
+        flush = _Flush(started + time_limit_seconds, is_stopped)
     try:
-        problem = _run(flush, time_limit_seconds)
-        flush.report.seconds = round(time.monotonic() - started, 3)
-        _keep_account(started_at, flush.report, problem)
+        with backends.using(alias):
+            problem = _run(flush, time_limit_seconds)
+            flush.report.seconds = round(time.monotonic() - started, 3)
+        said = f"{name}: {problem}" if name and problem else problem
+        _keep_account(started_at, flush.report, said)
     finally:
         _count(flush.report, problem, time.monotonic() - started)
         # Of an interrupted flush, too, some batches have committed. The lock is released by now.
         for changes in flush.changes:
             send_changes(changes)
-    signals.send(signals.flush_finished, FlushRun, error=problem, **asdict(flush.report))
-    if problem:
-        raise FlushError(problem)
-    return flush.report
+    signals.send(signals.flush_finished, FlushRun, error=said, **asdict(flush.report))
+    return flush.report, problem
 
 
 def _run(flush: "_Flush", time_limit_seconds: float) -> str:
@@ -157,6 +227,7 @@ class _Flush:
         self.changes: list[list[LocationChange]] = []
 
     def run(self) -> None:
+        identity.claim()
         # In this order: another flusher moves the database's head before it tells the cache.
         published = reader.published()
         # Before anything is read or sealed: a database that is away ends the flush here.

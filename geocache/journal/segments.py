@@ -12,6 +12,7 @@ begin with the id of the database, so that sites which share a cache have a jour
     n           how many answers wait: exact after a flush, and nearly so in between
     loss        set to a new text when a flusher finds something missing, for writers
     u           how many answers neither cache nor database took, for people to see
+    id          of this journal, by which a flush knows a cache again
     lock        held by a flusher to save work; safety never rests on it
 
 A record is created only by ``add``, or by ``backends.append``, which adds a record and its hot
@@ -35,7 +36,7 @@ import pickle
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from typing import Any, Final
 
@@ -43,7 +44,7 @@ from django.core.cache import BaseCache
 
 from geocache import conf
 from geocache.cache import backends
-from geocache.cache.guard import guarded
+from geocache.cache.guard import Guarded, guarded, guarded_selected
 from geocache.exceptions import CacheUnavailable, JournalUnavailable
 from geocache.models.connection import database_id
 
@@ -88,6 +89,7 @@ class Name(StrEnum):
     PENDING = "n"
     LOSS = "loss"
     UNRECORDED = "u"
+    ID = "id"
     LOCK = "lock"
 
 
@@ -98,7 +100,7 @@ def key(name: Name) -> str:
 
 def journal_name() -> str:
     """Return the name under which the database keeps the head of this journal."""
-    return f"{conf.get('CACHE_ALIAS')}:{database_id()}"
+    return f"{backends.selected_alias()}:{database_id()}"
 
 
 def base_of(ticket: int) -> int:
@@ -111,12 +113,24 @@ def is_one_numbering(head: int, ticket: int) -> bool:
     return 0 <= ticket - head <= JUMP
 
 
+def open_journal() -> AbstractContextManager[BaseCache]:
+    """Give the cache of the journal that is at hand, which ``backends.using`` selects.
+
+    Raises ``JournalUnavailable`` when it is away, or cannot hold a journal.
+    """
+    return _open(guarded_selected(), backends.selected_alias())
+
+
+def open_own_journal() -> AbstractContextManager[BaseCache]:
+    """Give the cache that this process journals in, whatever journal is at hand."""
+    return _open(guarded(fails_fast=False), conf.get("CACHE_ALIAS"))
+
+
 @contextmanager
-def open_journal() -> Iterator[BaseCache]:
-    """Give the cache; raise ``JournalUnavailable`` when it is away, or cannot hold a journal."""
+def _open(guard: Guarded, alias: str) -> Iterator[BaseCache]:
     try:
-        with guarded(fails_fast=False) as backend:
-            if problem := backends.journal_problem(backend):
+        with guard as backend:
+            if problem := backends.journal_problem(backend, alias):
                 name = f"{type(backend).__name__} cannot hold the journal (geocache.E001)"
                 raise JournalUnavailable(f"{name}: {problem}")
             yield backend

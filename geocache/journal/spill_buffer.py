@@ -45,12 +45,15 @@ buffer: Final = SpillBuffer()
 
 def count_unrecorded(count: int) -> None:
     """Add to the number of answers that neither cache nor database took, and that are lost."""
-    with segments.open_journal() as backend:
+    with segments.open_own_journal() as backend:
         segments.raised(backend, Name.UNRECORDED, count, 0)
 
 
 def unrecorded() -> int:
-    """Return how many answers were lost because neither cache nor database took them."""
+    """Return how many answers were lost, of the journal that is at hand.
+
+    Neither their cache nor the database took them.
+    """
     with segments.open_journal() as backend:
         known = segments.read(backend, [segments.key(Name.UNRECORDED)])
     return segments.number_of(known, Name.UNRECORDED) or 0

@@ -94,7 +94,7 @@ class Writer:
         if self.process_id != os.getpid():
             # A fork: the parent goes on with these segments, the child must not.
             self.reset()
-        with segments.open_journal() as backend:
+        with segments.open_own_journal() as backend:
             self._limit(backend, answer_count)
             untrusted: list[str] = []
             for _ in range(APPEND_ATTEMPTS):

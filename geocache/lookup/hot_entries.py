@@ -22,7 +22,7 @@ from geocache import conf
 from geocache.addresses import networks_around
 from geocache.cache import backends, guard
 from geocache.cache.backends import ENTRY_KEYS, Entry
-from geocache.cache.guard import guarded
+from geocache.cache.guard import guarded, guarded_selected
 from geocache.exceptions import CacheUnavailable, UndecodableRecord
 from geocache.location import Location, dump_locations, load_locations
 from geocache.log import get_logger
@@ -143,14 +143,20 @@ def entry(build: str, location: Location) -> Entry:
 
 
 def delete_many(build: str, names: Iterable[str]) -> bool:
-    """Delete hot entries of addresses and networks; False when the cache is away: they may stay."""
-    try:
-        with guarded(fails_fast=False) as backend:
-            backend.delete_many([_name_key(build, name) for name in names])
-    except CacheUnavailable as error:
-        report_down(error)
-        return False
-    return True
+    """Delete hot entries of addresses and networks, from the cache of each journal.
+
+    False when one of the caches is away: they may stay there.
+    """
+    keys = [_name_key(build, name) for name in names]
+    are_deleted = True
+    for alias in backends.journal_aliases():
+        try:
+            with backends.using(alias), guarded_selected() as backend:
+                backend.delete_many(keys)
+        except CacheUnavailable as error:
+            report_down(error)
+            are_deleted = False
+    return are_deleted
 
 
 def report_down(error: Exception) -> None:

@@ -1,4 +1,4 @@
-"""The lease of the scheduler, and the last run of each job."""
+"""The lease of the scheduler and those of journals, and the last run of each job."""
 
 from datetime import datetime
 from typing import Final
@@ -19,8 +19,11 @@ SCHEDULER_LEASE: Final = "geo_scheduler"
 ERROR_LENGTH: Final = 1_000
 
 
-class SchedulerLease(Lease):
-    """Which scheduler runs the jobs; the others stand by until its lease runs out."""
+class SchedulerLease(WrittenModel, Lease):
+    """Which scheduler runs the jobs; the others stand by until its lease runs out.
+
+    Also which cache has the name of a journal: see ``geocache.journal.identity``.
+    """
 
     name = models.CharField(max_length=100, primary_key=True)
 

@@ -58,6 +58,7 @@ def isolated(provider: OverrideProvider) -> Iterator[None]:
     with ExitStack() as stack:
         _replace(stack, backends, "current", lambda: cache)
         _replace(stack, factory, "current", _Current(provider))
+        _replace(stack, backends, "journal_aliases", lambda: [conf.get("CACHE_ALIAS")])
         _replace(stack, segments, "journal_name", lambda: name)
         # A test that runs the jobs fetches no database.
         _replace(stack, update, "is_used", lambda: False)

@@ -77,6 +77,38 @@ def test_current__is_the_alias_that_the_project_names(settings):
     assert backends.current() is django_caches["other"]
 
 
+def test_journal_aliases__its_own_first_and_each_once(settings):
+    assert backends.journal_aliases() == ["geocache"]
+    settings.CACHES = {
+        **settings.CACHES,
+        "other": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    }
+    settings.GEOCACHE = {**settings.GEOCACHE, "CACHE_ALIASES": ["other", "geocache", "other"]}
+    assert backends.journal_aliases() == ["geocache", "other"]
+
+
+def test_journal_aliases__those_of_the_site_are_not_for_its_tests(settings):
+    # CACHES names it for the site, not for this test alone.
+    settings.GEOCACHE = {**settings.GEOCACHE, "CACHE_ALIASES": ["default"]}
+    assert "default" in settings.CACHES
+    assert backends.journal_aliases() == ["geocache"]
+
+
+def test_using__selects_a_cache_for_the_journal_and_not_for_look_ups(settings):
+    settings.CACHES = {
+        **settings.CACHES,
+        "other": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    }
+    own = backends.current()
+    with backends.using("other"):
+        assert backends.selected() is django_caches["other"]
+        assert backends.selected_alias() == "other"
+        assert backends.current() is own
+        with backends.using("geocache"):
+            assert backends.selected() is own
+    assert (backends.selected(), backends.selected_alias()) == (own, "geocache")
+
+
 def test_current__without_the_alias_is_an_embedded_one_in_var_dir(settings, tmp_path):
     settings.CACHES = {"default": settings.CACHES["default"]}
     settings.GEOCACHE = {"VAR_DIR": tmp_path}

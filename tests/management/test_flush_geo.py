@@ -66,7 +66,8 @@ def test_flush_geo__a_time_limit_that_leaves_some_is_75(monkeypatch: Any) -> Non
 def test_flush_geo__passes_the_time_limit_on(monkeypatch: Any) -> None:
     given: list[float | None] = []
 
-    def flush_dirty(time_limit: float | None) -> FlushReport:
+    def flush_dirty(time_limit: float | None, *, alias: str | None) -> FlushReport:
+        assert alias is None
         given.append(time_limit)
         return FlushReport()
 

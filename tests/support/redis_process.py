@@ -34,12 +34,18 @@ class RedisServer:
     has_append_only_file: bool = False
     program: str = "redis-server"
     arguments: Sequence[str] = ()
+    # Before all others, such as a file of settings.
+    first_arguments: Sequence[str] = ()
     # Of its clients, such as a password.
     options: Mapping[str, Any] = field(default_factory=dict)
     env: dict[str, str] | None = None
+    # A node of a cluster also takes the port 10,000 above its own.
+    highest_port: int = 65_535
 
     def __post_init__(self) -> None:
         self.port = free_port()
+        while self.port > self.highest_port:
+            self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -60,7 +66,7 @@ class RedisServer:
             settings["tls-port"] = str(self.port)
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen(
-            [self.program, *arguments, *self.arguments],
+            [self.program, *self.first_arguments, *arguments, *self.arguments],
             env=self.env,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import geocache
 from geocache import conf
+from geocache.cache import backends
 from geocache.testing import isolation, override_locations
 
 PACKAGE = Path(geocache.__file__).parent
@@ -39,3 +40,12 @@ def test_isolated__leaves_out_what_the_admin_has_changed():
         assert conf.get("TTL_SECONDS") == conf.value_below("TTL_SECONDS")
         conf.override({"TTL_SECONDS": 70})
     assert conf.get("TTL_SECONDS") == 60
+
+
+def test_isolated__has_one_journal_whatever_the_settings_name(settings):
+    locmem = "django.core.cache.backends.locmem.LocMemCache"
+    settings.CACHES = {**settings.CACHES, "group_b": {"BACKEND": locmem}}
+    settings.GEOCACHE = {**settings.GEOCACHE, "CACHE_ALIASES": ["geocache", "group_b"]}
+    assert backends.journal_aliases() == ["geocache", "group_b"]
+    with override_locations():
+        assert backends.journal_aliases() == ["geocache"]

@@ -162,6 +162,9 @@ def _pending(status: Status) -> str:
     if status.oldest_pending_seconds is not None:
         age = timedelta(seconds=round(status.oldest_pending_seconds))
         text += f", the oldest waits for {age} (h:mm:ss)"
+    for journal in status.journals if len(status.journals) > 1 else ():
+        said = journal.error or _count(journal.pending_count, "answers")
+        text += f"\n{journal.alias}: {said}"
     return text
 
 

@@ -1,0 +1,1 @@
+"""Groups of hosts with a Redis each that fill one table: how much does one scheduler carry?"""
