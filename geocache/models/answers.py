@@ -122,13 +122,15 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         open cursor, which deletions on the same connection would disturb, and which on SQLite
         would hold the flush up.
         """
-        rows = self.order_by("sort_key").values_list(address_column(self.db), *columns)
-        page = list(rows[:size])
+        rows = self.order_by("sort_key")
+        columns = (address_column(self.db), *columns)
+        page = list(rows.values_list(*columns)[:size])
         while page:
             yield [values for _, *values in page]
             if len(page) < size:
                 return
-            page = list(rows._by_place("gt", page[-1][0])[:size])
+            behind = rows._by_place("gt", page[-1][0])
+            page = list(behind.values_list(*columns)[:size])
 
     def order_by(self, *field_names: Any) -> Self:
         """Sort as Django does; by ``sort_key``, as the index does in which the database has it."""
