@@ -43,19 +43,14 @@ def count_moves(
         return None
     until = time.monotonic() + time_limit_seconds
     report = MoveReport()
-    last = ""
-    while not is_stopped() and time.monotonic() < until:
-        # A page at a time: on SQLite a reader that stays open for long holds the flush up.
-        rows = GeoCache.objects.filter(sort_key__gt=last).order_by("sort_key")
-        page = list(rows.values_list("sort_key", "address", *COMPARED)[:BATCH_ROWS])
-        new = provider.resolve_many(address for _, address, *_ in page)
-        for key, address, *old in page:
+    for page in GeoCache.objects.all().pages("address", *COMPARED, size=BATCH_ROWS):
+        if is_stopped() or time.monotonic() >= until:
+            return report
+        new = provider.resolve_many(address for address, *_ in page)
+        for address, *old in page:
             if address in new:
                 report.compared += 1
                 report.moved += has_moved(old, [getattr(new[address], name) for name in COMPARED])
-            last = key
         watch(len(page))
-        if len(page) < BATCH_ROWS:
-            report.is_complete = True
-            break
+    report.is_complete = True
     return report

@@ -82,14 +82,7 @@ def _today() -> date:
 
 
 def _walk(first_day: date) -> Iterator[list[str]]:
-    """Give the addresses of rows that nobody has asked for since, in their order.
-
-    Each page goes on where the last ended: all pages together read the index once. Not by an open
-    cursor, which deletions on the same connection would disturb.
-    """
-    rows = GeoCache.objects.using(writing_alias()).unseen_since(first_day).order_by("sort_key")
-    page = list(rows.values_list("sort_key", "address")[:BATCH_ROWS])
-    while page:
-        yield [address for _, address in page]
-        behind = rows.filter(sort_key__gt=page[-1][0])
-        page = list(behind.values_list("sort_key", "address")[:BATCH_ROWS])
+    """Give the addresses of rows that nobody has asked for since, in their order."""
+    rows = GeoCache.objects.using(writing_alias()).unseen_since(first_day)
+    for page in rows.pages("address", size=BATCH_ROWS):
+        yield [address for (address,) in page]

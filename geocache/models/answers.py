@@ -25,6 +25,7 @@ from geocache.location import EPOCH, FIELDS, NOT_FOUND, Location
 from geocache.models.columns import AnswerFields
 from geocache.models.connection import atomic, reading_alias, writing_alias, writing_connection
 from geocache.models.history import find_changed, keep_changed, midnight
+from geocache.models.indexes import AddressOrderIndex, address_column
 from geocache.models.upsert import Upsert
 from geocache.signals import LocationChange
 
@@ -98,9 +99,9 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         return self.filter(found | Q(reason=NOT_FOUND, resolved_at__gte=not_found_since))
 
     def in_network(self, network: IPv4Network | IPv6Network) -> Self:
-        """Return rows of addresses inside ``network``; a range of the index on ``sort_key``."""
-        first, last = network.network_address, network.broadcast_address
-        return self.filter(sort_key__range=(sort_key(first), sort_key(last)))
+        """Return rows of addresses inside ``network``; a range of the index by address."""
+        ends = network.network_address, network.broadcast_address
+        return self._by_place("range", tuple(map(self._place, ends)))
 
     def covering(self, addresses: Iterable[IPv4Address | IPv6Address]) -> Self:
         """Return rows whose answer holds for a whole network around one of ``addresses``."""
@@ -109,10 +110,41 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
 
     def around(self, address: IPv4Address | IPv6Address, count: int) -> list["GeoCache"]:
         """Return up to ``count`` of the nearest rows on either side of ``address``, in order."""
-        key = sort_key(address)
-        below = self.filter(sort_key__lt=key).order_by("-sort_key")[:count]
-        above = self.filter(sort_key__gt=key).order_by("sort_key")[:count]
+        place = self._place(address)
+        below = self._by_place("lt", place).order_by("-sort_key")[:count]
+        above = self._by_place("gt", place).order_by("sort_key")[:count]
         return [*reversed(below), *above]
+
+    def pages(self, *columns: str, size: int) -> Iterator[list[list[Any]]]:
+        """Give values of the rows by address, at most ``size`` of them a page.
+
+        Each page goes on where the last ended: all pages together read the index once. Not by an
+        open cursor, which deletions on the same connection would disturb, and which on SQLite
+        would hold the flush up.
+        """
+        rows = self.order_by("sort_key")
+        columns = (address_column(self.db), *columns)
+        page = list(rows.values_list(*columns)[:size])
+        while page:
+            yield [values for _, *values in page]
+            if len(page) < size:
+                return
+            behind = rows._by_place("gt", page[-1][0])
+            page = list(behind.values_list(*columns)[:size])
+
+    def order_by(self, *field_names: Any) -> Self:
+        """Sort as Django does; by ``sort_key``, as the index does in which the database has it."""
+        given = ("sort_key", "-sort_key")
+        column = address_column(self.db)
+        return super().order_by(
+            *(one.replace("sort_key", column) if one in given else one for one in field_names)
+        )
+
+    def _by_place(self, lookup: str, value: object) -> Self:
+        return self.filter(**{f"{address_column(self.db)}__{lookup}": value})
+
+    def _place(self, address: IPv4Address | IPv6Address) -> str:
+        return str(address) if address_column(self.db) == "address" else sort_key(address)
 
     def unresolved(self) -> Self:
         """Return rows of which nothing is known."""
@@ -223,27 +255,24 @@ class GeoCache(AnswerFields):
         verbose_name_plural = _("addresses")
         indexes: ClassVar = [
             # in_network(), and addresses in their order.
-            models.Index(fields=["sort_key"], name="geocache_sort_key"),
+            AddressOrderIndex(fields=["sort_key"], name="geocache_sort_key"),
             # covering(): an address inside an answered network costs a metered provider no query.
             models.Index(fields=["network"], name="geocache_network"),
-            # Lists, newest or oldest first, by date, and the admin's date hierarchy. The address
-            # makes the order of a list total, so that its pages neither repeat nor skip a row.
-            models.Index(fields=["resolved_at", "address"], name="geocache_resolved_at"),
+            # Lists, newest or oldest first, by date, and the admin's date hierarchy. Their order is
+            # made total by the address, which is not in the index: the database sorts the rows of
+            # one moment, of which there are at most as many as one look-up asks for, a thousand.
+            models.Index(fields=["resolved_at"], name="geocache_resolved_at"),
             # Lists of one country, operator or source, newest or oldest first, and by date.
-            models.Index(
-                fields=["country_code", "resolved_at", "address"], name="geocache_country"
-            ),
-            models.Index(fields=["asn", "resolved_at", "address"], name="geocache_asn"),
-            models.Index(fields=["source", "resolved_at", "address"], name="geocache_source"),
+            models.Index(fields=["country_code", "resolved_at"], name="geocache_country"),
+            models.Index(fields=["asn", "resolved_at"], name="geocache_asn"),
+            models.Index(fields=["source", "resolved_at"], name="geocache_source"),
             # Lists of one country or operator by address: it may hold a few blocks only, and a walk
             # through all other addresses to the next one takes seconds. Sources are everywhere.
-            models.Index(fields=["country_code", "sort_key"], name="geocache_country_sort"),
-            models.Index(fields=["asn", "sort_key"], name="geocache_asn_sort"),
+            AddressOrderIndex(fields=["country_code", "sort_key"], name="geocache_country_sort"),
+            AddressOrderIndex(fields=["asn", "sort_key"], name="geocache_asn_sort"),
             # Lists of what is not resolved; they are few, and so are the entries of these indexes.
-            models.Index(
-                fields=["resolved_at", "address"], name="geocache_unresolved", condition=UNRESOLVED
-            ),
-            models.Index(
+            models.Index(fields=["resolved_at"], name="geocache_unresolved", condition=UNRESOLVED),
+            AddressOrderIndex(
                 fields=["sort_key"], name="geocache_unresolved_sort", condition=UNRESOLVED
             ),
         ]

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, Self
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Cast
 from django.utils.formats import number_format
 from django.utils.translation import gettext_lazy as _
 
@@ -178,6 +179,11 @@ class ListedAddressQuerySet(models.QuerySet["ListedAddress"]):
         same = Q(sort_key=entry.sort_key, prefix_length__gt=entry.prefix_length)
         # The first condition is a range of the index, which an OR alone would not be.
         return self.filter(Q(sort_key__gte=entry.sort_key), Q(sort_key__gt=entry.sort_key) | same)
+
+    def addresses(self) -> models.QuerySet[Any, Any]:
+        """Return the addresses of entries that are no networks, to look for them in the answers."""
+        # Text here: PostgreSQL has another type for those.
+        return self.values(address=Cast("entry", models.GenericIPAddressField()))
 
     def scored(self, minimum: float | None = None) -> Self:
         """Return the entries that have a score, one of at least ``minimum`` if that is given."""

@@ -23,6 +23,8 @@ from geocache.models.columns import AnswerFields
 COMPARED: Final = ("country_code", "city", "asn", "organization")
 # Addresses of one query.
 CHUNK_ADDRESSES: Final = 1000
+# To PostgreSQL an array is one value to parse, however long it is.
+ARRAY_ADDRESSES: Final = 10_000
 
 
 def has_moved(old: Sequence[Any], new: Sequence[Any]) -> bool:
@@ -149,10 +151,10 @@ def _held(
     quote = connection.ops.quote_name
     columns = ", ".join(map(quote, ("address", *COMPARED)))
     table = quote(model._meta.db_table)
-    # To PostgreSQL an array is one value to parse, not a thousand.
     is_array = connection.vendor == "postgresql"
+    size = ARRAY_ADDRESSES if is_array else CHUNK_ADDRESSES
     with connection.cursor() as cursor:
-        for chunk in batches(addresses, CHUNK_ADDRESSES):
+        for chunk in batches(addresses, size):
             marks = ", ".join(["%s"] * len(chunk))
             wanted = "= ANY(%s::inet[])" if is_array else f"IN ({marks})"
             cursor.execute(

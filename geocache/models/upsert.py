@@ -3,7 +3,7 @@
 All do the same: insert; where the primary key exists, replace the row unless it is newer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -188,14 +188,23 @@ class Upsert:
         for at, field in enumerate(self._model_fields()):
             if isinstance(field, models.DateTimeField):
                 if columns[at] != given:
-                    given, adapted = columns[at], tuple(map(self._adapted_moment, columns[at]))
+                    given, adapted = columns[at], tuple(self._adapted_moments(columns[at]))
                 columns[at] = adapted
         return list(zip(*columns, strict=True))
 
-    def _adapted_moment(self, moment: datetime) -> Any:
-        if moment.tzinfo is (self.connection.timezone or UTC):
-            # Nearly all are: Django converts each, which takes as long as all else here.
-            moment = moment.replace(tzinfo=None)
-        else:
-            moment = stored(moment, self.connection)
-        return self.connection.ops.adapt_datetimefield_value(moment)
+    def _adapted_moments(self, moments: Sequence[datetime]) -> Iterator[str]:
+        zone = self.connection.timezone or UTC
+        last: datetime | None = None
+        text = ""
+        for moment in moments:
+            # One look-up gives all of its answers one moment.
+            if moment != last:
+                # Nearly all are in the zone: to have Django convert each takes as long as all else.
+                is_there = moment.tzinfo is zone
+                text = str(moment.replace(tzinfo=None)) if is_there else self._text(moment)
+                last = moment
+            yield text
+
+    def _text(self, moment: datetime) -> str:
+        moment = stored(moment, self.connection)
+        return str(self.connection.ops.adapt_datetimefield_value(moment))

@@ -59,8 +59,8 @@ def _is_due(source: ImportSource, at: datetime) -> bool:
 
 def count(source: ImportSource) -> dict[str, Any]:
     """Return the counts as plain JSON types."""
-    keys = ListedAddress.objects.listed().filter(source=source, is_network=False)
-    rows = GeoCache.objects.using(writing_alias()).filter(sort_key__in=keys.values("sort_key"))
+    entries = ListedAddress.objects.listed().filter(source=source, is_network=False)
+    rows = GeoCache.objects.using(writing_alias()).filter(address__in=entries.addresses())
     countries = rows.values_list("country_code").annotate(count=Count("*")).order_by("-count")
     operators = rows.filter(asn__isnull=False).values("asn")
     operators = operators.annotate(name=Max("organization"), count=Count("*"))

@@ -272,4 +272,4 @@ def _on_list(rows: GeoCacheQuerySet, name: str) -> GeoCacheQuerySet:
     if run is None or run.entry_count > LONG_LIST:
         # A walk along the rows meets one of so many before long; to collect them takes longer.
         return rows.filter(Exists(entries.filter(sort_key=OuterRef("sort_key"))))
-    return rows.filter(sort_key__in=entries.values("sort_key"))
+    return rows.filter(address__in=entries.addresses())

@@ -13,6 +13,7 @@ from geocache.addresses import parse_address, sort_key
 from geocache.exceptions import InvalidCursor
 from geocache.location import EPOCH
 from geocache.models import GeoCache
+from geocache.models.indexes import address_column
 
 PAGE_ROWS: Final = 50
 
@@ -75,6 +76,8 @@ def _beyond(rows: Any, order: Sequence[str], cursor: str, size: int) -> list[Any
 
     Each of the two is a range of an index, which one query with OR would not be.
     """
+    if rows.model is GeoCache:
+        order = [field.replace("sort_key", address_column(rows.db)) for field in order]
     ordered = rows.order_by(*order)
     if not cursor:
         return list(ordered[:size])

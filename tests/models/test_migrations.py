@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from geocache.models import GeoCache
 from tests.factories import NOON
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -130,3 +131,59 @@ def test_scores__no_table_is_built_again():
     assert len(statements) >= 3
     allowed = (" ADD COLUMN ", "CREATE INDEX ")
     assert all(any(word in one for word in allowed) for one in statements), statements
+
+
+@pytest.fixture
+def apps_with_wide_indexes():
+    """The tables before their indexes became narrower."""
+    yield migrate("0012_setting_overrides")
+    migrate_to_the_end()
+
+
+def columns_of_indexes():
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, "geocache_geocache")
+    return {name: one["columns"] for name, one in found.items() if name.startswith("geocache_")}
+
+
+@pytest.mark.usefixtures("apps_with_wide_indexes")
+def test_narrow_indexes__have_other_columns_and_may_be_undone():
+    is_postgresql = connection.vendor == "postgresql"
+    before = columns_of_indexes()
+    assert before["geocache_country"] == ["country_code", "resolved_at", "address"]
+
+    migrate("0013_narrow_indexes")
+    after = columns_of_indexes()
+    assert after["geocache_country"] == ["country_code", "resolved_at"]
+    assert after["geocache_asn_sort"] == ["asn", "address" if is_postgresql else "sort_key"]
+    assert set(after) == set(before)
+
+    migrate("0012_setting_overrides")
+    assert columns_of_indexes() == before
+
+
+def test_narrow_indexes__old_code_reads_and_writes(apps_with_wide_indexes):
+    model = apps_with_wide_indexes.get_model("geocache", "GeoCache")
+    common = {"last_seen_on": NOON.date(), "resolved_at": NOON, "created_at": NOON}
+    model.objects.create(address="9.1.1.1", sort_key="1", **common)
+    migrate("0013_narrow_indexes")
+    model.objects.create(address="10.1.1.1", sort_key="2", **common)
+
+    assert [row.address for row in model.objects.order_by("-sort_key")] == ["10.1.1.1", "9.1.1.1"]
+    assert [row.address for row in GeoCache.objects.order_by("-sort_key")] == [
+        "10.1.1.1",
+        "9.1.1.1",
+    ]
+
+
+def test_narrow_indexes__what_stays_the_same_is_not_made_again():
+    statements = " ".join(sql_of("0013_narrow_indexes"))
+    assert "geocache_country" in statements
+    assert connection.vendor == "postgresql" or "geocache_country_sort" not in statements
+
+
+def test_narrow_indexes__none_is_dropped_before_all_are_made():
+    if connection.vendor != "postgresql":
+        pytest.skip("only PostgreSQL lets others read meanwhile")
+    kinds = [one.split(" INDEX ")[0] for one in sql_of("0013_narrow_indexes")]
+    assert "CREATE" not in kinds[kinds.index("DROP") :]
