@@ -27,8 +27,8 @@ def measure(effort: Effort) -> list[Answer]:
         )
     own, peer, beside = figures.values()
     bars = [
-        more("more than Django's bare command", own, peer, 0.15),
-        more("more than one in the same project", own, beside, 0.15),
+        more("more than Django's bare command", own, peer, 0.12),
+        more("more than one in the same project", own, beside, 0.12),
     ]
     question = "A management command from start to end, processor time"
     return [Answer(question, list(figures.values()), bars)]
