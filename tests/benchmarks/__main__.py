@@ -22,6 +22,7 @@ QUESTIONS = (
     "hot_entry",
     "known_page",
     "new_address",
+    "peers",
     "flush",
     "middleware",
     "scrape",

@@ -98,7 +98,7 @@ class Effort:
 
 QUICK = Effort(rounds=1, rows=1_000, table_rows=5_000, share=0)
 # Enough to compare ratios by, in half a minute.
-SHORT = Effort(rounds=7, rows=5_000, table_rows=0, share=0.1)
+SHORT = Effort(rounds=11, rows=2_000, table_rows=0, share=0.03)
 
 
 def timed(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:

@@ -32,6 +32,8 @@ class Ratio:
         return self.spread <= self.median * MOST_SPREAD
 
     def is_worse(self, measured: float) -> bool:
+        if not self.is_held:
+            return False
         if self.is_more_better:
             return measured < self.median - self.spread
         return measured > self.median + self.spread
@@ -60,12 +62,11 @@ def compare(stored: Mapping[str, Ratio], measure: Measure) -> list[Finding]:
     ``measure`` is called with the questions, or with none for all of them.
     """
     attempts = [measure([])]
-    held = {name: ratio for name, ratio in stored.items() if ratio.is_held}
-    worse = _worse(held, attempts[0])
+    worse = _worse(stored, attempts[0])
     while worse and len(attempts) < TIMES:
         attempts.append(measure(sorted({name.partition(":")[0] for name in worse})))
-        worse = [name for name in worse if name in _worse(held, attempts[-1])]
-    findings = [_finding(name, ratio, attempts, name in worse) for name, ratio in held.items()]
+        worse = [name for name in worse if name in _worse(stored, attempts[-1])]
+    findings = [_finding(name, ratio, attempts, name in worse) for name, ratio in stored.items()]
     unknown = [name for name in attempts[0] if name not in stored]
     text = f"measured, but not stored; store it: {STORE}"
     return findings + [Finding(name, text, has_failed=True) for name in unknown]
