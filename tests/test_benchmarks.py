@@ -13,6 +13,7 @@ from tests.benchmarks.visitors import Visitors
 
 pytestmark = [pytest.mark.any_django, pytest.mark.any_services]
 
+ALL = ["hot_entry", "flush"]
 COST, SPEED = "hot_entry: of what a get costs", "flush: as fast as the driver"
 STORED = {COST: Ratio(2.0, 0.4, is_more_better=False), SPEED: Ratio(0.8, 0.1, is_more_better=True)}
 
@@ -37,23 +38,23 @@ def failed(findings: list[ratios.Finding]) -> list[str]:
 
 def test_compare__passes_what_is_within_its_spread_and_measures_once() -> None:
     measure, asked = runs({COST: 2.39, SPEED: 0.71})
-    findings = ratios.compare(STORED, measure)
-    assert (failed(findings), asked) == ([], [[]])
+    findings = ratios.compare(STORED, ALL, measure)
+    assert (failed(findings), asked) == ([], [ALL])
     assert str(findings[0]) == f"holds  {COST}: measured 2.39 x, stored 2.00 x + 0.40"
 
 
 def test_compare__passes_what_is_better() -> None:
     measure, _ = runs({COST: 0.1, SPEED: 9.0})
-    assert failed(ratios.compare(STORED, measure)) == []
+    assert failed(ratios.compare(STORED, ALL, measure)) == []
 
 
 @pytest.mark.parametrize(("name", "bad"), [(COST, 2.5), (SPEED, 0.6)])
 def test_compare__fails_what_is_worse_three_times(name: str, bad: float) -> None:
     worse = {COST: 2.0, SPEED: 0.8} | {name: bad}
     measure, asked = runs(worse, {name: bad}, {name: bad})
-    (line,) = failed(ratios.compare(STORED, measure))
+    (line,) = failed(ratios.compare(STORED, ALL, measure))
     question = name.partition(":")[0]
-    assert asked == [[], [question], [question]]
+    assert asked == [ALL, [question], [question]]
     assert line.startswith(f"FAILED {name}: measured {bad:.2f}, {bad:.2f}, {bad:.2f} x, stored ")
     assert line.endswith("python -m tests.benchmarks.compare --store")
     assert "\n" not in line
@@ -61,35 +62,39 @@ def test_compare__fails_what_is_worse_three_times(name: str, bad: float) -> None
 
 def test_compare__passes_a_noisy_one_that_comes_back() -> None:
     measure, asked = runs({COST: 9.0, SPEED: 0.8}, {COST: 9.0}, {COST: 2.1})
-    assert failed(ratios.compare(STORED, measure)) == []
+    assert failed(ratios.compare(STORED, ALL, measure)) == []
     assert len(asked) == 3
 
 
 def test_compare__says_what_is_stored_and_no_longer_measured() -> None:
     measure, _ = runs({COST: 2.0})
-    (line,) = failed(ratios.compare(STORED, measure))
+    (line,) = failed(ratios.compare(STORED, ALL, measure))
     assert line.startswith(f"FAILED {SPEED}: stored, but no longer measured; store what is: ")
 
 
 def test_compare__says_what_is_measured_and_not_stored() -> None:
     measure, _ = runs({COST: 2.0, SPEED: 0.8})
-    (line,) = failed(ratios.compare({SPEED: STORED[SPEED]}, measure))
+    (line,) = failed(ratios.compare({SPEED: STORED[SPEED]}, ALL, measure))
     assert line.startswith(f"FAILED {COST}: measured, but not stored; store it: ")
 
 
 def test_compare__leaves_out_what_cannot_be_held() -> None:
     measure, asked = runs({COST: 99.0})
     unsteady = {COST: Ratio(2.0, 1.1, is_more_better=False)}
-    (finding,) = ratios.compare(unsteady, measure)
-    assert (finding.has_failed, asked) == (False, [[]])
+    (finding,) = ratios.compare(unsteady, ["hot_entry"], measure)
+    assert (finding.has_failed, asked) == (False, [["hot_entry"]])
     assert str(finding).endswith("+ 1.10, more than half of it: left out")
 
 
 def test_summarise__takes_the_median_and_twice_what_the_worst_run_was_worse() -> None:
     measure, _ = runs(*({COST: cost, SPEED: 1.0} for cost in (2.0, 2.1, 2.5)))
-    stored = ratios.summarise([measure([]) for _ in range(3)])
+    stored = ratios.summarise([measure(ALL) for _ in range(3)])
     # One that does not vary is given a tenth.
     assert stored == {COST: Ratio(2.1, 0.8, False), SPEED: Ratio(1.0, 0.1, True)}
+
+
+def test_of_questions__leaves_out_the_others() -> None:
+    assert ratios.of_questions(["flush"], STORED) == {SPEED: STORED[SPEED]}
 
 
 def test_write__keeps_the_ratios_of_other_services(tmp_path: Path) -> None:

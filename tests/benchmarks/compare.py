@@ -36,6 +36,14 @@ def main() -> None:
     parser.add_argument("--store", action="store_true", help="store new ratios and their spreads")
     parser.add_argument("--runs", type=int, default=RUNS, help=f"for --store ({RUNS})")
     parser.add_argument("--file", type=Path, default=PATH, help="of the ratios (ratios.json)")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=QUESTIONS,
+        default=QUESTIONS,
+        metavar="NAME",
+        help=f"of {', '.join(QUESTIONS)}",
+    )
     options = parser.parse_args()
     with own_services():
         from tests.benchmarks import machine, ratios
@@ -43,15 +51,17 @@ def main() -> None:
         machine.print_machine()
         pair = machine.pair()
         if options.store:
-            runs = [measure(QUESTIONS) for _ in range(options.runs)]
+            runs = [measure(options.only) for _ in range(options.runs)]
             stored = ratios.summarise(runs)
-            ratios.write(options.file, pair, stored)
+            # Those of other questions stay, but none that is no longer measured.
+            others = [name for name in QUESTIONS if name not in options.only]
+            kept = ratios.of_questions(others, ratios.read(options.file, pair))
+            ratios.write(options.file, pair, kept | stored)
             for name, ratio in stored.items():
                 print(f"  {name}: {ratio}")
             return
-        findings = ratios.compare(
-            ratios.read(options.file, pair), lambda questions: measure(questions or QUESTIONS)
-        )
+        stored = ratios.of_questions(options.only, ratios.read(options.file, pair))
+        findings = ratios.compare(stored, options.only, measure)
     for finding in findings:
         print(f"  {finding}")
     failed = sum(finding.has_failed for finding in findings)

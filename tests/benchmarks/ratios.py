@@ -56,15 +56,14 @@ class Finding:
         return f"{'FAILED' if self.has_failed else 'holds '} {self.name}: {self.text}"
 
 
-def compare(stored: Mapping[str, Ratio], measure: Measure) -> list[Finding]:
-    """Measure all, and again the questions with a ratio that is worse; say how each has fared.
-
-    ``measure`` is called with the questions, or with none for all of them.
-    """
-    attempts = [measure([])]
+def compare(
+    stored: Mapping[str, Ratio], questions: Collection[str], measure: Measure
+) -> list[Finding]:
+    """Measure all questions, and again those with a ratio that is worse; say how each has fared."""
+    attempts = [measure(questions)]
     worse = _worse(stored, attempts[0])
     while worse and len(attempts) < TIMES:
-        attempts.append(measure(sorted({name.partition(":")[0] for name in worse})))
+        attempts.append(measure(sorted({_question(name) for name in worse})))
         worse = [name for name in worse if name in _worse(stored, attempts[-1])]
     findings = [_finding(name, ratio, attempts, name in worse) for name, ratio in stored.items()]
     unknown = [name for name in attempts[0] if name not in stored]
@@ -83,6 +82,10 @@ def summarise(runs: Sequence[Measured]) -> dict[str, Ratio]:
         spread = max(2 * worst, LEAST_SPREAD * middle)
         ratios[name] = Ratio(round(middle, 3), round(spread, 3), is_more_better)
     return ratios
+
+
+def of_questions(questions: Collection[str], ratios: Mapping[str, Ratio]) -> dict[str, Ratio]:
+    return {name: ratio for name, ratio in ratios.items() if _question(name) in questions}
 
 
 def read(path: Path, pair: str) -> dict[str, Ratio]:
@@ -104,6 +107,10 @@ def _pairs(path: Path) -> dict[str, dict[str, dict[str, float | bool]]]:
     assert stored["schema"] == SCHEMA, f"{path.name} is of another version; remove it and {STORE}"
     pairs: dict[str, dict[str, dict[str, float | bool]]] = stored["pairs"]
     return pairs
+
+
+def _question(name: str) -> str:
+    return name.partition(":")[0]
 
 
 def _worse(stored: Mapping[str, Ratio], measured: Measured) -> list[str]:
