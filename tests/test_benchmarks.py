@@ -1,12 +1,13 @@
 """How benchmarks hold a ratio, and how they write what they have measured."""
 
 import json
+import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import ratios, results
+from tests.benchmarks import peers, ratios, results
 from tests.benchmarks.measure import QUICK, Answer, Bar, Effort, Figure
 from tests.benchmarks.ratios import Ratio
 from tests.benchmarks.visitors import Visitors
@@ -138,3 +139,15 @@ def test_visitors__are_the_same_each_time_and_never_return() -> None:
     assert not set(first) & set(second)
     assert 300 < len(set(first)) < 1_500
     assert any(":" in address for address in first)
+
+
+def test_open_readers__leaves_out_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "geoip2fast", None)
+    monkeypatch.setitem(sys.modules, "maxminddb_rust", None)
+    readers, left_out = peers.open_readers()
+    assert list(readers) == [
+        "geoip2 Reader.city()", "Django's GeoIP2().city()", "maxminddb Reader.get(), in C",
+    ]  # fmt: skip
+    absent = "; without {}, which is not installed"
+    assert left_out == absent.format("maxminddb_rust") + absent.format("geoip2fast")
+    assert all(read("81.2.69.142") for read in readers.values())

@@ -25,13 +25,7 @@ GEOCACHE = "import django; django.setup(); from geocache.lookup import lookup; l
 
 
 def measure(effort: Effort) -> list[Answer]:
-    readers, missing = {}, []
-    for way, opened in READERS.items():
-        try:
-            readers[way] = opened(str(database_path()))
-        except ImportError as error:
-            missing.append(f"; without {error.name}, which is not installed")
-    left_out = "".join(missing)
+    readers, left_out = open_readers()
     visitors = Visitors()
     answers = [
         _a_log(effort, readers, visitors, left_out),
@@ -40,6 +34,17 @@ def measure(effort: Effort) -> list[Answer]:
     ]
     flush_dirty(time_limit_seconds=600)
     return answers
+
+
+def open_readers() -> tuple[dict[str, Reader], str]:
+    """Return the readers that are installed, and which are not."""
+    readers, left_out = {}, ""
+    for way, opened in READERS.items():
+        try:
+            readers[way] = opened(str(database_path()))
+        except ImportError as error:
+            left_out += f"; without {error.name}, which is not installed"
+    return readers, left_out
 
 
 def _a_log(effort: Effort, readers: dict[str, Reader], visitors: Visitors, left_out: str) -> Answer:
