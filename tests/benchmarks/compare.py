@@ -61,6 +61,8 @@ def main() -> None:
                 print(f"  {name}: {ratio}")
             return
         stored = ratios.of_questions(options.only, ratios.read(options.file, pair))
+        if not stored:
+            sys.exit(f"no ratios are stored for {pair}; store them: {ratios.STORE}")
         findings = ratios.compare(stored, options.only, measure)
     for finding in findings:
         print(f"  {finding}")
