@@ -14,7 +14,7 @@ unit_lowest  the oldest, lowest versions of all    what takes no browser and no 
 tests        the oldest                            everything, on SQLite and the embedded cache
 postgres     the newest                            what a database or a cache can change, with Redis
 mariadb      the newest                            what a database can change, with Redis
-benchmarks   the oldest                            that they run
+benchmarks   the oldest                            that they run, and that no ratio is worse
 ===========  ====================================  ================================================
 
 The sessions ``postgres`` and ``mariadb`` need their server, and all but ``lint`` and ``unit`` need
@@ -169,8 +169,8 @@ def mariadb(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST[0])
 def benchmarks(session: nox.Session) -> None:
-    """Run each benchmark on few rows, to see that it runs."""
-    install(session, OLDEST[1])
+    """Run each benchmark on few rows, to see that it runs; compare ratios with the stored ones."""
+    install(session, OLDEST[1], "--group", "benchmarks")
     for options in (
         ("", "--quick"),
         (".blocklist", "--lines", "3000"),
@@ -178,3 +178,5 @@ def benchmarks(session: nox.Session) -> None:
         (".bans", "--entries", "5000", "--old-entries", "500"),
     ):
         session.run("python", "-m", f"tests.benchmarks{options[0]}", *options[1:])
+    for services in ({}, {"DATABASE_URL": POSTGRES, "CACHE_URL": REDIS}):
+        session.run("python", "-m", "tests.benchmarks.compare", env=services)

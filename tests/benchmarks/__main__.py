@@ -5,17 +5,25 @@ Writes to a database and to cache keys of its own, which are removed again.
 
 import argparse
 import json
-import os
 import sys
-import uuid
+from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tests.benchmarks.own_services import own_services
+
+if TYPE_CHECKING:
+    from tests.benchmarks.measure import Answer, Effort
+
+STANDARD_OUTPUT = "-"
 QUESTIONS = (
     "known_address",
     "hot_entry",
     "known_page",
     "asynchronous",
     "new_address",
+    "peers",
     "flush",
     "middleware",
     "scrape",
@@ -35,7 +43,13 @@ def main() -> None:
     parser.add_argument(
         "--table-rows", type=int, default=1_000_000, help="of the table that has grown (1000000)"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    parser.add_argument(
+        "--json",
+        nargs="?",
+        const=STANDARD_OUTPUT,
+        metavar="FILE",
+        help="write the results as JSON to this file, or instead of tables",
+    )
     parser.add_argument(
         "--only",
         nargs="+",
@@ -45,41 +59,38 @@ def main() -> None:
         help=f"of {', '.join(QUESTIONS)}",
     )
     options = parser.parse_args()
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    os.environ["CACHE_KEY_PREFIX"] = f"geocache-benchmark-{uuid.uuid4().hex[:8]}"
-    os.environ.setdefault("LOG_LEVEL", "ERROR")
+    with own_services():
+        from tests.benchmarks import results
+        from tests.benchmarks.measure import QUICK, Effort
 
-    import django
-
-    django.setup()
-    from django.test.utils import setup_databases, teardown_databases
-
-    from tests.benchmarks import keys, machine
-    from tests.benchmarks.measure import Effort
-
-    effort = (
-        Effort(1, 1_000, 5_000, is_quick=True)
-        if options.quick
-        else Effort(options.rounds, options.rows, options.table_rows)
-    )
-    databases = setup_databases(verbosity=0, interactive=False)
-    try:
-        answers = []
-        if not options.json:
-            machine.print_machine()
-        for name in options.only:
-            for answer in import_module(f"tests.benchmarks.{name}").measure(effort):
-                answers.append(answer)
-                if not options.json:
-                    print(f"\n{answer}", flush=True)
+        effort = QUICK
+        if not options.quick:
+            effort = Effort(options.rounds, options.rows, options.table_rows)
+        is_shown = options.json != STANDARD_OUTPUT
+        answers = measure(options.only, effort, is_shown=is_shown)
         if options.json:
-            json.dump(
-                {**machine.describe(), "answers": [one.to_plain() for one in answers]}, sys.stdout
-            )
-            print()
-    finally:
-        keys.remove()
-        teardown_databases(databases, verbosity=0)
+            text = json.dumps(results.to_plain(effort, answers), indent=1) + "\n"
+            if is_shown:
+                Path(options.json).write_text(text)
+            else:
+                sys.stdout.write(text)
+
+
+def measure(
+    questions: Sequence[str], effort: "Effort", *, is_shown: bool
+) -> dict[str, list["Answer"]]:
+    """Answer the questions, and print each answer as soon as it is there."""
+    from tests.benchmarks import machine
+
+    if is_shown:
+        machine.print_machine()
+    answers: dict[str, list[Answer]] = {}
+    for name in questions:
+        for answer in import_module(f"tests.benchmarks.{name}").measure(effort):
+            answers.setdefault(name, []).append(answer)
+            if is_shown:
+                print(f"\n{answer}", flush=True)
+    return answers
 
 
 if __name__ == "__main__":

@@ -6,16 +6,18 @@ its own; ``DATABASE_URL`` and ``CACHE_URL`` choose both.
 """
 
 import argparse
-import os
 import random
 import re
 import resource
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from django.conf import settings
+
+from tests.benchmarks.own_services import own_services
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
 PAGE_ROUNDS = 15
@@ -44,29 +46,16 @@ def main() -> None:
     if options.out:
         options.out.write_text("".join(lines(options.lines)))
         return
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    os.environ["CACHE_KEY_PREFIX"] = f"geocache-benchmark-{uuid.uuid4().hex[:12]}"
-    os.environ.setdefault("LOG_LEVEL", "ERROR")
+    with own_services():
+        from tests.benchmarks.machine import print_machine
 
-    import django
-
-    django.setup()
-    from django.test.utils import setup_databases, setup_test_environment, teardown_databases
-
-    from tests.benchmarks import keys
-    from tests.benchmarks.machine import print_machine
-
-    setup_test_environment()
-    databases = setup_databases(verbosity=0, interactive=False)
-    try:
+        # Pages are asked for by Django's test client.
+        settings.ALLOWED_HOSTS = ["testserver"]
         print_machine()
         with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="made-up-") as file:
             file.writelines(lines(options.lines))
             file.flush()
             measure(file.name)
-    finally:
-        teardown_databases(databases, verbosity=0)
-        keys.remove()
 
 
 def measure(path: str) -> None:

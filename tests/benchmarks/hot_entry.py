@@ -5,6 +5,7 @@ from geocache.lookup import hot_entries, lookup, lookup_many
 from geocache.lookup.memory import memory
 from geocache.providers import factory
 from tests.benchmarks.addresses import supply
+from tests.benchmarks.by_services import by_cache
 from tests.benchmarks.measure import Answer, Effort, cost, in_turn, timed
 
 
@@ -32,5 +33,5 @@ def measure(effort: Effort) -> list[Answer]:
         effort.scaled(40 * effort.rounds, 1),
     )
     own, peer = figures.values()
-    bars = [cost("of what cache.get() costs", own, peer, 1.5)]
+    bars = [cost("of what cache.get() costs", own, peer, by_cache(1.5, 1.1))]
     return [Answer("A known address, other process (hot entry)", [own, peer], bars)]

@@ -1,4 +1,5 @@
--- Nine of ten addresses from a pool that is known, the others from anywhere.
+-- Nine of ten addresses from a pool that is known, the others from anywhere. The visitor's address
+-- is what a proxy would say it is.
 local known, page = 2000, "located"
 
 function init(args)
@@ -9,10 +10,10 @@ end
 function request()
   local n = math.random(0, known - 1)
   local ip = string.format("20.0.%d.%d", math.floor(n / 256), n % 256)
-  if page == "located" and math.random() < 0.1 then
+  if page:find("located") and math.random() < 0.1 then
     ip = string.format("%d.%d.%d.%d", math.random(21, 99), math.random(0, 255), math.random(0, 255), math.random(1, 254))
   end
-  return wrk.format("GET", "/" .. page .. "/?ip=" .. ip)
+  return wrk.format("GET", "/" .. page .. "/", {["X-Forwarded-For"] = ip})
 end
 
 function done(summary, latency, requests)

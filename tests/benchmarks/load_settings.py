@@ -1,9 +1,16 @@
-"""The project as in production, with two pages of one view's work: with geocache and without."""
+"""The project as in production, with pages of one view's work: with geocache and without."""
 
 from project.settings import *  # noqa: F403
 
 ROOT_URLCONF = "tests.benchmarks.load_site"
 ALLOWED_HOSTS = ["127.0.0.1"]
 DEBUG = False
-# Ten times as often as by default: in a run of seconds some flushes fall into it.
-GEOCACHE = {**GEOCACHE, "FLUSH_INTERVAL_SECONDS": 6, "UPDATE_DAYS": 0}  # noqa: F405
+MIDDLEWARE = [*MIDDLEWARE, "geocache.middleware.GeoMiddleware"]  # noqa: F405
+GEOCACHE = {
+    **GEOCACHE,  # noqa: F405
+    # Ten times as often as by default: in a run of seconds some flushes fall into it.
+    "FLUSH_INTERVAL_SECONDS": 6,
+    "UPDATE_DAYS": 0,
+    # Where wrk is, which says whom it stands for.
+    "TRUSTED_PROXIES": ["127.0.0.1"],
+}

@@ -1,10 +1,12 @@
-"""Two pages that differ in one thing: one of them knows where the address is."""
+"""Pages that differ in one thing: one of two knows where the visitor is."""
+
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.template import engines
 from django.urls import path
 
-from geocache.lookup import lookup
+from geocache.client_ip import address_of
 
 PAGE = engines["django"].from_string(
     "<html><body><h1>{{ ip }}</h1><p>{{ place.city }} {{ place.country_code }}</p>"
@@ -16,13 +18,26 @@ def plain(request: HttpRequest) -> HttpResponse:
     return _page(request, None)
 
 
-def located(request: HttpRequest) -> HttpResponse:
-    return _page(request, lookup(request.GET["ip"]))
+def located(request: Any) -> HttpResponse:
+    return _page(request, request.geo)
+
+
+async def aplain(request: HttpRequest) -> HttpResponse:
+    return _page(request, None)
+
+
+async def alocated(request: Any) -> HttpResponse:
+    return _page(request, await request.ageo())
 
 
 def _page(request: HttpRequest, place: object) -> HttpResponse:
-    context = {"ip": request.GET["ip"], "place": place, "numbers": range(50)}
+    context = {"ip": address_of(request), "place": place, "numbers": range(50)}
     return HttpResponse(PAGE.render(context, request))
 
 
-urlpatterns = [path("plain/", plain), path("located/", located)]
+urlpatterns = [
+    path("plain/", plain),
+    path("located/", located),
+    path("aplain/", aplain),
+    path("alocated/", alocated),
+]

@@ -2,33 +2,63 @@
 
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
+from django.core.cache.backends.redis import RedisCache
 from django.db import connection
 
 from geocache.cache import backends
+from tests.support.redis_client import redis_client
 
-LIBRARIES = ("django", "geoip2", "maxminddb", "redis", "psycopg")
+LIBRARIES = (
+    "django", "geoip2", "geoip2fast", "maxminddb", "maxminddb-rust", "msgspec", "psycopg", "redis",
+)  # fmt: skip
 
 
-def describe() -> dict[str, str]:
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+def machine() -> dict[str, Any]:
     return {
-        "machine": f"{_processor()}, {os.cpu_count()} cores, load {load}",
-        "versions": ", ".join(
-            [
-                f"Python {platform.python_version()}",
-                *(f"{name} {version(name)}" for name in LIBRARIES),
-            ]
-        ),
-        "services": f"{_database()}, {type(backends.current()).__name__}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "load": [round(one, 2) for one in os.getloadavg()],
+        "system": f"{platform.system()} {platform.release()}",
     }
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of what is installed of the libraries."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def services() -> dict[str, dict[str, str]]:
+    cache = backends.current()
+    described = {"name": type(cache).__name__}
+    if isinstance(cache, RedisCache):
+        with redis_client() as client:
+            described["version"] = client.info("server")["redis_version"]
+    return {"database": _database(), "cache": described}
+
+
+def pair() -> str:
+    """Return the names of database and cache, without versions."""
+    return ", ".join(service["name"] for service in services().values())
+
+
 def print_machine() -> None:
-    for name, text in describe().items():
-        print(f"{name}: {text}")
+    of = machine()
+    load = ", ".join(f"{one:.1f}" for one in of["load"])
+    memory = of["memory_bytes"] / 2**30
+    print(f"machine: {of['processor']}, {of['cores']} cores, {memory:.0f} GiB, load {load}")
+    print("versions:", ", ".join(" ".join(one) for one in versions().items()))
+    print("services:", ", ".join(" ".join(one.values()) for one in services().values()))
 
 
 def _processor() -> str:
@@ -38,10 +68,11 @@ def _processor() -> str:
     return next(names, platform.machine())
 
 
-def _database() -> str:
+def _database() -> dict[str, str]:
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("SELECT sqlite_version()")
-            return f"SQLite {cursor.fetchone()[0]}"
+            return {"name": "SQLite", "version": cursor.fetchone()[0]}
         cursor.execute("SELECT version()")
-        return " ".join(cursor.fetchone()[0].split()[:2])
+        name, number, *_ = cursor.fetchone()[0].split()
+    return {"name": name, "version": number}

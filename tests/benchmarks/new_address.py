@@ -9,6 +9,7 @@ from geocache.journal.flush import flush_dirty
 from geocache.location import dump_locations
 from geocache.lookup import lookup, lookup_many
 from tests.benchmarks.addresses import database_path, supply
+from tests.benchmarks.by_services import by_cache
 from tests.benchmarks.measure import Answer, Bar, Effort, cost, in_turn, timed
 from tests.benchmarks.trips import counted_trips
 
@@ -45,7 +46,7 @@ def _singly(effort: Effort, reader: geoip2.database.Reader) -> Answer:
         effort.scaled(40 * effort.rounds, 1),
     )
     own, peer = figures.values()
-    bars = [cost("of what both cost", own, peer, 2.5)]
+    bars = [cost("of what both cost", own, peer, by_cache(1.8, 2.0))]
     if isinstance(cache, RedisCache):
         bars.append(Bar("round trips to Redis, the median", _trips(count), at_most=2, unit="trips"))
     return Answer("A new address from a database file, recorded", [own, peer], bars)
@@ -77,7 +78,7 @@ def _many(effort: Effort, reader: geoip2.database.Reader) -> Answer:
         {"geocache lookup_many()": record, "Reader.city() in a loop": cities}, effort.rounds
     )
     own, peer = figures.values()
-    bars = [cost("of what the loop costs", own, peer, 2)]
+    bars = [cost("of what the loop costs", own, peer, by_cache(0.8, 0.7))]
     return Answer(f"{count:,} distinct new addresses, recorded, each", [own, peer], bars)
 
 

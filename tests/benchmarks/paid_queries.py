@@ -6,7 +6,8 @@ distribution), every fifth is a scanner from anywhere. Nothing is flushed meanwh
 """
 
 import argparse
-import os
+
+from tests.benchmarks.own_services import own_services
 
 
 def main() -> None:
@@ -15,22 +16,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100_000, help="of addresses (100000)")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 8], help="at once (1 8)")
     options = parser.parse_args()
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    os.environ.setdefault("LOG_LEVEL", "ERROR")
+    with own_services():
+        from tests.benchmarks import paid_costs
 
-    import django
-
-    django.setup()
-    from django.test.utils import setup_databases, teardown_databases
-
-    from tests.benchmarks import paid_costs
-
-    databases = setup_databases(verbosity=0, interactive=False)
-    try:
         for process_count in options.processes:
             paid_costs.measure(options.count, process_count)
-    finally:
-        teardown_databases(databases, verbosity=0)
 
 
 if __name__ == "__main__":

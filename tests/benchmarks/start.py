@@ -1,14 +1,10 @@
 """A command's start: what does geocache add to one of Django's own?"""
 
-import os
-import resource
-import subprocess
-import sys
 import tempfile
-from functools import partial
 
 from tests.benchmarks.addresses import supply
-from tests.benchmarks.measure import Answer, Effort, in_turn, more, timed
+from tests.benchmarks.fresh_process import processor_seconds
+from tests.benchmarks.measure import Answer, Effort, cost, in_turn, more
 
 
 def measure(effort: Effort) -> list[Answer]:
@@ -23,32 +19,17 @@ def measure(effort: Effort) -> list[Answer]:
                     folder, ["diffsettings"], BENCHMARK_APP="geocache"
                 ),
             },
-            effort.scaled(max(10, effort.rounds), 1),
+            effort.scaled(max(10, effort.rounds), 3),
         )
     own, peer, beside = figures.values()
     bars = [
-        more("more than Django's bare command", own, peer, 0.15),
-        more("more than one in the same project", own, beside, 0.15),
+        more("more than Django's bare command", own, peer, 0.12),
+        more("more than one in the same project", own, beside, 0.12),
+        cost("of what Django's bare command costs", own, peer),
     ]
     question = "A management command from start to end, processor time"
     return [Answer(question, list(figures.values()), bars)]
 
 
 def _run(folder: str, arguments: list[str], **environment: str) -> float:
-    given = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "tests.benchmarks.bare_settings",
-        "BENCHMARK_FOLDER": folder,
-        # Installed code is compiled once, not by each process.
-        "PYTHONDONTWRITEBYTECODE": "",
-        **environment,
-    }
-    command = [sys.executable, "-m", "django", *arguments]
-    run = partial(subprocess.run, command, env=given, check=True, capture_output=True)
-    return timed(run, _processor_seconds)
-
-
-def _processor_seconds() -> float:
-    """Return what the commands have taken of the processor: nearly all that a start waits for."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return processor_seconds(folder, "-m", "django", *arguments, **environment)

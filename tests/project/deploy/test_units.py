@@ -34,6 +34,16 @@ def value(path: Path, section: str, name: str) -> str:
     return parser[section][name]
 
 
+def test_units__what_runs_jobs_gives_way_to_requests() -> None:
+    yielding = {path.stem.removeprefix("geocache-") for path in SERVICES if is_nice(path)}
+    assert yielding == {"flush", "jobs", "scheduler", "update"}
+
+
+def is_nice(path: Path) -> bool:
+    """Tell whether a unit leaves the processor to others."""
+    return "\nNice=10\n" in path.read_text()
+
+
 def installed(folder: Path) -> Path:
     """Return the units as they would be installed, with a prefix whose programs exist."""
     units, prefix = folder / "units", folder / "prefix"
