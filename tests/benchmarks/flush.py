@@ -1,4 +1,4 @@
-"""A flush: what does a row cost beside the raw driver, and the ways that Django offers?"""
+"""A flush: what does a row cost beside the raw driver?"""
 
 from typing import Any
 
@@ -6,36 +6,31 @@ from django.db import connection
 
 from geocache.journal import writer
 from geocache.journal.flush import flush_dirty
-from geocache.location import FIELDS, Location
+from geocache.location import Location
 from geocache.models import GeoCache
-from geocache.models.answers import ROW_FIELDS, row_of
+from geocache.models.answers import row_of
 from geocache.providers import factory
 from tests.benchmarks import raw_upsert
 from tests.benchmarks.addresses import supply
 from tests.benchmarks.measure import Answer, Effort, in_turn, speed, timed
 
-# The slow ways are measured on fewer rows; all start from an empty table.
-SLOW_ROWS = 2_000
-# How fast a flush has to be beside the raw driver, in batches and one by one. There are no bars for
-# Django's ways: the raw driver itself would miss them.
+# How fast a flush has to be beside the raw driver, in batches and one by one. All begin with an
+# empty table.
 BARS = {"sqlite": (0.95, 0.8), "postgresql": (0.9, 0.75)}
 
 
 def measure(effort: Effort) -> list[Answer]:
     given = list(factory.current().resolve_many(supply.take(effort.rows)).values())
-    slow_rows = effort.scaled(SLOW_ROWS, 200)
     rows = raw_upsert.prepared(sorted(map(row_of, given)))
     figures = in_turn(
         {
             "geocache flush, journaled in batches of 200": lambda: _flush(given, 200),
             "geocache flush, journaled one by one": lambda: _flush(given, 1),
             "the raw driver's bulk upsert, the limit": lambda: _raw(rows),
-            "bulk_create(update_conflicts=True)": lambda: _bulk_create(given),
-            "update_or_create in a loop": lambda: _update_or_create(given[:slow_rows]),
         },
         effort.rounds,
     )
-    batches, singly, raw, *_ = figures.values()
+    batches, singly, raw = figures.values()
     of_batches, of_single = BARS[connection.vendor]
     bars = [
         speed("in batches, as fast as the raw driver", batches, raw, of_batches),
@@ -58,33 +53,3 @@ def _flush(given: list[Location], size: int) -> float:
 def _raw(rows: list[tuple[Any, ...]]) -> float:
     GeoCache.objects.all().delete()
     return timed(lambda: raw_upsert.write(rows)) / len(rows)
-
-
-def _bulk_create(given: list[Location]) -> float:
-    GeoCache.objects.all().delete()
-
-    def work() -> None:
-        GeoCache.objects.bulk_create(
-            [GeoCache(**_fields(location)) for location in given],
-            batch_size=1000,
-            update_conflicts=True,
-            unique_fields=["address"],
-            update_fields=[name for name in FIELDS if name != "address"],
-        )
-
-    return timed(work) / len(given)
-
-
-def _update_or_create(given: list[Location]) -> float:
-    GeoCache.objects.all().delete()
-
-    def work() -> None:
-        for location in given:
-            fields = _fields(location)
-            GeoCache.objects.update_or_create(address=fields.pop("address"), defaults=fields)
-
-    return timed(work) / len(given)
-
-
-def _fields(location: Location) -> dict[str, Any]:
-    return dict(zip(ROW_FIELDS, row_of(location), strict=True))
