@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.management import address_input, progress
-from geocache.management.address_input import Line
+from geocache.management.address_input import Chunk
 from geocache.management.answer_output import PastWriter, Writer
 from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json, past_day
@@ -70,7 +70,8 @@ class Command(ShellCommand):
         writer.write(address_input.from_arguments(addresses))
         if file is not None:
             with address_input.opened(file) as opened:
-                writer.write(_with_progress(opened))
+                for chunk in _with_progress(opened):
+                    writer.write(chunk)
         writer.write_credits()
         if writer.other_count:
             self.stderr.write(_others(writer.other_count))
@@ -100,7 +101,7 @@ def _others(count: int) -> str:
     return "1 line has no IP address" if count == 1 else f"{count:,} lines have no IP address"
 
 
-def _with_progress(file: BinaryIO) -> Iterator[Line]:
+def _with_progress(file: BinaryIO) -> Iterator[Chunk]:
     # On a terminal the answers themselves show how far it is.
     with progress.bar(
         total=os.fstat(file.fileno()).st_size or None,
