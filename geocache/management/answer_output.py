@@ -3,8 +3,9 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from operator import attrgetter
 from typing import Any, ClassVar, Final
 
 from django.utils import timezone
@@ -23,6 +24,7 @@ from geocache.providers.credits import Credits, credited
 
 # Addresses whose lines are kept for when they come again, as nine of ten in a log do.
 KEPT_LINES: Final = 50_000
+ADDRESS: Final = attrgetter("address")
 COLUMNS: Final = (
     Column("ADDRESS"),
     Column("COUNTRY"),
@@ -73,7 +75,8 @@ class Writer:
         self._forget_old()
         lines = self._lines
         locations = _located([one for one in dict.fromkeys(addresses) if one not in lines])
-        lines.update(self._shown(locations))
+        self.shown_sources.update(one.source for one in locations)
+        lines.update(zip(map(ADDRESS, locations), self._texts(locations), strict=True))
         self._put(map(lines.__getitem__, addresses))
         if uncertain := [one for one in locations if one.reason == UNAVAILABLE or one.is_stale]:
             self._count_uncertain(uncertain, Counter(addresses))
@@ -91,22 +94,19 @@ class Writer:
             # The next chunk may have a better answer.
             del self._lines[one.address]
 
-    def _shown(self, locations: list[Location]) -> Iterator[tuple[str, str]]:
-        """Give what is written for each."""
-        self.shown_sources.update(one.source for one in locations)
-        shown = [
-            credited(one.to_plain(), self.thanks) if self.is_json else _row(one)
-            for one in locations
-        ]
-        return zip((one.address for one in locations), self._texts(shown), strict=True)
+    def _texts(self, locations: list[Location]) -> Iterable[str]:
+        """Return what is written for each."""
+        if self.is_json:
+            return self._formatted([credited(one.to_plain(), self.thanks) for one in locations])
+        return self._formatted([_row(one) for one in locations])
 
-    def write_credits(self) -> None:
+    def finish(self) -> None:
         """Write the credits below a table; each object of JSON has its own."""
         lines = [] if self.is_json else self.thanks.of(sorted(self.shown_sources))
         if lines:
             self.command.stdout.write("\n".join(["", *lines]))
 
-    def _texts(self, shown: list[Any]) -> Iterable[str]:
+    def _formatted(self, shown: list[Any]) -> Iterable[str]:
         """Return a line for each: of plain JSON types, or a row of the table."""
         if self.is_json:
             return map(json.dumps, shown)
@@ -117,6 +117,7 @@ class Writer:
         return map(self.table.line, shown) if self.table else ()
 
     def _put(self, lines: Iterable[str]) -> None:
+        """Write the lines of all addresses of a chunk."""
         if text := "\n".join(lines):
             self.command.stdout.write(text)
 
@@ -143,7 +144,9 @@ class PastWriter(Writer):
         known = [span for span in spans if span is not None]
         self.shown_sources.update(span.answer.source for span in known)
         self._put(
-            self._texts([self._plain(span) if self.is_json else _past_row(span) for span in known])
+            self._formatted(
+                [self._plain(span) if self.is_json else _past_row(span) for span in known]
+            )
         )
 
     def _plain(self, span: Span) -> dict[str, Any]:

@@ -230,6 +230,62 @@ def test_lookup_geo__old_answers_are_said_to_be_old(settings: Any) -> None:
     assert code == 0
 
 
+# --- counts --------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("provider")
+def test_lookup_geo__counts_by_country(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(f"8.8.8.8 GET /\n{LONDON} GET /\nno address here\nfoo\n{LONDON} GET /\n")
+    out, err, code = answered("--count", "10.0.0.1", LONDON, "--file", str(path))
+    assert out.splitlines() == [
+        "COUNTRY  NAME            COUNT",
+        "-------  --------------  -----",
+        "GB       United Kingdom      3",
+        "-        (private)           1",
+        "-        (not found)         1",
+    ]
+    assert err == "line 4: 'foo' is not an IP address\n1 line has no IP address\n"
+    assert code == 1
+
+
+def test_lookup_geo__counts_as_json_are_one_object(settings: Any, tmp_path: Path) -> None:
+    london = {"country_code": "GB", "source": "DBIP-City-Lite 2026-06-01"}
+    use_dummy_provider(settings, answers={LONDON: london})
+    path = tmp_path / "log"
+    path.write_text(f"{LONDON} GET /\n8.8.8.8 GET /\n" * 20_000 + LONDON)
+    out, err, code = answered("--count", "--json", "--file", str(path))
+    assert json.loads(out) == {
+        "count": 40_001,
+        "countries": [
+            {"country_code": "GB", "reason": "", "count": 20_001},
+            {"country_code": "", "reason": "not_found", "count": 20_000},
+        ],
+        "credits": ["IP Geolocation by DB-IP (CC BY 4.0), https://db-ip.com"],
+    }
+    assert (err, code) == ("", 0)
+
+
+def test_lookup_geo__counts_are_thanked_for_below_the_table(settings: Any) -> None:
+    london = {"country_code": "GB", "source": "DBIP-City-Lite 2026-06-01"}
+    use_dummy_provider(settings, answers={LONDON: london})
+    out, _, _ = answered("--count", LONDON)
+    assert out.endswith("\n\nIP Geolocation by DB-IP (CC BY 4.0), https://db-ip.com\n")
+
+
+@pytest.mark.usefixtures("provider")
+def test_lookup_geo__counts_of_nothing() -> None:
+    assert (
+        answered("--count", "--json", "foo")[0] == '{"count": 0, "countries": [], "credits": []}\n'
+    )
+    assert answered("--count", "foo") == ("", "'foo' is not an IP address\n", 1)
+
+
+def test_lookup_geo__counts_are_not_those_of_a_day() -> None:
+    with pytest.raises(CommandError, match=r"^Choose one of --on and --count\.$"):
+        call_command("lookup_geo", LONDON, "--on", "2026-01-02", "--count")
+
+
 # --- on a day ------------------------------------------------------------------------------------
 
 
