@@ -22,6 +22,7 @@ QUESTIONS = (
     "memory",
     "growth",
     "footprint",
+    "log_file",
 )
 
 
