@@ -22,8 +22,6 @@ from geocache.management.text_tables import Column, Table
 from geocache.models import Reason
 from geocache.providers.credits import Credits, credited
 
-# Addresses whose lines are kept for when they come again, as nine of ten in a log do.
-KEPT_LINES: Final = 50_000
 ADDRESS: Final = attrgetter("address")
 COLUMNS: Final = (
     Column("ADDRESS"),
@@ -82,8 +80,10 @@ class Writer:
             self._count_uncertain(uncertain, Counter(addresses))
 
     def _forget_old(self) -> None:
-        # As the memory of each process does, which they stand for.
-        if len(self._lines) > KEPT_LINES or time.monotonic() > self._lines_until:
+        # As the memory of a process, for which they stand: nine of ten lines of a log are of an
+        # address that was there before.
+        is_full = len(self._lines) >= conf.get("MEMORY_SIZE")
+        if is_full or time.monotonic() > self._lines_until:
             self._lines.clear()
             self._lines_until = time.monotonic() + conf.get("MEMORY_TTL_SECONDS")
 

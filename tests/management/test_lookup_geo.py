@@ -162,14 +162,11 @@ def test_lookup_geo__an_address_that_comes_again_is_looked_up_once(
 
 
 @pytest.mark.usefixtures("provider")
-@pytest.mark.parametrize("name", ["KEPT_LINES", "MEMORY_TTL_SECONDS"])
+@pytest.mark.parametrize("name", ["MEMORY_SIZE", "MEMORY_TTL_SECONDS"])
 def test_lookup_geo__what_is_kept_of_answers_is_bounded(
-    looked_up: list[list[str]], tmp_path: Path, monkeypatch: Any, settings: Any, name: str
+    looked_up: list[list[str]], tmp_path: Path, settings: Any, name: str
 ) -> None:
-    if name == "KEPT_LINES":
-        monkeypatch.setattr(answer_output, name, 1)
-    else:
-        settings.GEOCACHE = {**settings.GEOCACHE, name: 0}
+    settings.GEOCACHE = {**settings.GEOCACHE, name: 0}
     path = tmp_path / "log"
     path.write_text(f"{LONDON} GET /\n8.8.8.8 GET /\n" * 20_000)
     out, _, _ = answered("--json", "--file", str(path))
