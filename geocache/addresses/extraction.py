@@ -57,16 +57,15 @@ CANDIDATE: Final = re.compile(
 # What each address has, whatever stands around it: three dots between digits, two colons in a row,
 # or six colons; or what may stand for a dot or a colon: ``%3A``, ``[.]``, ``(dot)``, a backslash.
 # Most text has none of it, which is told in a tenth of the time of a search for addresses.
+# Each part begins with one character that is not in a set: so all others are passed over fast.
+MEANS_DOT: Final = "(?:[.:]|[Dd][Oo][Tt])"
 SHAPE: Final = re.compile(
     rf"""
-    [.:%\\\[({{]
-    (?:
-        (?<=[0-9]\.)[0-9]{{1,3}}\.[0-9]{{1,3}}\.[0-9]
-        | (?<=:)(?::|(?:{HEX}{{1,4}}:){{5}})
-        | (?<=%)(?:25|2[Ee]|3[Aa])
-        | (?<=\\)
-        | (?<=[\[({{])(?:[.:]|(?i:dot))
-    )
+    \.(?<=[0-9]\.)[0-9]{{1,3}}\.[0-9]{{1,3}}\.[0-9]
+    | :(?::|(?:{HEX}{{1,4}}:){{5}})
+    | %(?:25|2[Ee]|3[Aa])
+    | \\
+    | \[{MEANS_DOT} | \({MEANS_DOT} | \{{{MEANS_DOT}
     """,
     re.VERBOSE | re.ASCII,
 )

@@ -23,6 +23,7 @@ QUESTIONS = (
     "growth",
     "footprint",
     "log_file",
+    "list_import",
 )
 
 
