@@ -123,6 +123,35 @@ def test_find__the_same_end_is_a_version_in_one_line_only():
     assert finder.find('9.9.9.9 from "1.1.1.1') == ("9.9.9.9", "1.1.1.1")
 
 
+def test_find__the_same_end_is_an_address_in_one_line_only():
+    finder = LineFinder()
+    assert finder.find('9.9.9.9 our "id 1.1.1.1') == ("9.9.9.9",)
+    assert finder.find('9.9.9.9 router "id 1.1.1.1') == ("9.9.9.9", "1.1.1.1")
+
+
+@pytest.mark.parametrize(
+    ("hidden", "expected"),
+    [
+        ("9%2E9%2e9%2E9", "9.9.9.9"),
+        ("2620%3Afe%3a%3Afe", "2620:fe::fe"),
+        ("2620%253Afe%253A%253Afe", "2620:fe::fe"),
+        ("9[.]9(.)9{.}9", "9.9.9.9"),
+        ("9[dot]9(DOT)9{Dot}9", "9.9.9.9"),
+        ("2620[:]fe(::)fe", "2620:fe::fe"),
+        (r"9\.9\.9\.9", "9.9.9.9"),
+        ("2620:1:2:3:4:5:6:7", "2620:1:2:3:4:5:6:7"),
+        ("2620:1:2:3:4:5:9.9.9.9", "2620:1:2:3:4:5:909:909"),
+    ],
+)
+def test_find__each_shape_of_an_address_is_seen_in_every_place(hidden, expected):
+    for line in (f"from {hidden}", f"1.1.1.1 from {hidden}", f'1.1.1.1 - "{hidden}"'):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(extraction, "SHAPE", EVERYTHING)
+            slowly = texts(line)
+        assert LineFinder().find(line) == slowly
+        assert slowly[-1:] == (expected,)
+
+
 def test_find__a_line_that_is_like_others_is_not_searched_again(monkeypatch):
     finder = LineFinder()
     finder.find(COMBINED.format("9.9.9.9", "/", "-", CHROME))
