@@ -2,25 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from django.core.management.base import CommandError
 
 from geocache.addresses import normalise
 from geocache.exceptions import InvalidAddress, UnreadableText
+from geocache.management.address_chunk import Chunk
 from geocache.standard_input import open_input
-
-
-@dataclass(slots=True)
-class Chunk:
-    """What some lines hold: normalised addresses in their order, one as often as it is there."""
-
-    addresses: list[str] = field(default_factory=list)
-    # Of lines in which an address was meant; each names its line.
-    problems: list[str] = field(default_factory=list)
-    # Of a log many lines have no address, and need not: they are counted only.
-    other_count: int = 0
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from geocache.location import UNAVAILABLE, Location
 from geocache.lookup import lookup_many
 from geocache.lookup.memory import memory
 from geocache.management import progress
-from geocache.management.address_input import Chunk
+from geocache.management.address_chunk import Chunk
 from geocache.management.base_command import ShellCommand
 from geocache.management.text_tables import Column, Table
 from geocache.models import Reason

@@ -6,7 +6,7 @@ from geocache.addresses.extraction import find_addresses
 from geocache.addresses.handed_in import LineWithout, line_without
 from geocache.addresses.line_finder import LineFinder
 from geocache.addresses.text_files import Lines
-from geocache.management.address_input import Chunk
+from geocache.management.address_chunk import Chunk
 
 # After which a chunk is answered: bounds memory, whatever the length of the file.
 CHUNK_ADDRESSES: Final = 5_000

@@ -8,7 +8,8 @@ import pytest
 from django.core.management.base import CommandError
 
 from geocache.management import file_reading
-from geocache.management.address_input import Chunk, from_arguments, from_file, opened
+from geocache.management.address_chunk import Chunk
+from geocache.management.address_input import from_arguments, from_file, opened
 
 
 def read(data: bytes) -> Chunk:

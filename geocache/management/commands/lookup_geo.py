@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.management import address_input, progress
-from geocache.management.address_input import Chunk
+from geocache.management.address_chunk import Chunk
 from geocache.management.answer_output import PastWriter, Writer
 from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json, past_day
