@@ -35,6 +35,14 @@ class Entry(NamedTuple):
         """Tell whether it stands for more than one address."""
         return "/" in self.text
 
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether every place keeps it as it is: there is no comment, and no odd score."""
+        score = self.score
+        return not self.comment and (
+            score is None or (type(score) is float and math.isfinite(score))
+        )
+
 
 def parse_entries(text: str) -> list[Entry]:
     """Return what an address, a network or a range (``a-b``) stands for; networks stay networks.

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from geocache.addresses.extraction import find_addresses, is_network
+from geocache.addresses.extraction import is_network
+from geocache.addresses.line_finder import LineFinder
 
 # What a page, and a request of the API, may ask for. Each line costs time, however short it is.
 MAX_ADDRESSES: Final = 1_000
@@ -78,9 +79,10 @@ def read_lines(lines: Iterable[str]) -> Reading:
     """Find the addresses in lines; it ends with one more than ``MAX_ADDRESSES``."""
     reading = Reading()
     without: list[LineWithout] = []
+    find = LineFinder().find
     for number, line in enumerate(lines, start=1):
-        if addresses := find_addresses(line):
-            reading.addresses.update((str(address), None) for address in addresses)
+        if addresses := find(line):
+            reading.addresses.update(dict.fromkeys(addresses))
             if len(reading.addresses) > MAX_ADDRESSES:
                 break
         elif one := line_without(number, line):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader, RawIOBase
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from geocache.decoding.compression import unpacked
+from geocache.decoding.compression import CHUNK_BYTES, unpacked
 from geocache.decoding.encodings import ERRORS, find_encoding, line_decoder
 
 if TYPE_CHECKING:
@@ -28,15 +28,20 @@ class Readable(Protocol):
         """Return at most ``size`` bytes; none at the end."""
 
 
-class Line(NamedTuple):
-    """A line without its end, counted from 1, or the rest of one that is too long."""
+class Lines(NamedTuple):
+    """Lines one after the other, without their ends, of which the first has a number, from 1."""
 
     number: int
-    text: str
+    texts: list[str]
+    # False: the first is the rest of one that is too long.
     is_start: bool = True
+    # False: the last is too long, and its rest follows.
+    is_end: bool = True
+    # More may be waited for.
+    is_all: bool = False
 
 
-def lines(file: Readable, watch: Watch = lambda _: None) -> Iterator[Line]:
+def lines(file: Readable, watch: Watch = lambda _: None) -> Iterator[Lines]:
     """Give the lines of a file; ``watch`` is told how many bytes more of it are read.
 
     Raises ``UnreadableText``, also after the first lines, and what ``file`` raises.
@@ -60,13 +65,15 @@ def read_all(file: Readable, max_bytes: int) -> str | None:
     return data[mark_bytes:].decode(encoding, ERRORS)
 
 
-def _decoded(chunks: Iterator[bytes]) -> Iterator[str]:
+def _decoded(chunks: Iterator[bytes]) -> Iterator[tuple[str, bool]]:
+    """Give each part of a text, and whether it is all that was there to read."""
     first = next(chunks, b"")
     encoding, mark_bytes = find_encoding(first)
     decoder = line_decoder(encoding)
-    yield decoder.decode(first[mark_bytes:])
-    yield from map(decoder.decode, chunks)
-    yield decoder.decode(b"", final=True)
+    yield decoder.decode(first[mark_bytes:]), len(first) < CHUNK_BYTES
+    for chunk in chunks:
+        yield decoder.decode(chunk), len(chunk) < CHUNK_BYTES
+    yield decoder.decode(b"", final=True), True
 
 
 class _Input(RawIOBase):
@@ -87,17 +94,18 @@ class _Input(RawIOBase):
         return len(data)
 
 
-def _numbered(parts: Iterable[str]) -> Iterator[Line]:
+def _numbered(parts: Iterable[tuple[str, bool]]) -> Iterator[Lines]:
     number, held, is_start = 1, "", True
-    for part in parts:
-        *ended, last = part.split("\n")
-        for text in ended:
-            yield Line(number, held + text, is_start)
-            number, held, is_start = number + 1, "", True
-        held += last
+    for part, is_all in parts:
+        ended = (held + part).split("\n")
+        held = ended.pop()
+        if ended or is_all:
+            yield Lines(number, ended, is_start, is_all=is_all)
+        if ended:
+            number, is_start = number + len(ended), True
         if len(held) >= MAX_LINE_CHARACTERS:
             cut = max(map(held.rfind, SEPARATORS)) + 1 or len(held)
-            yield Line(number, held[:cut], is_start)
+            yield Lines(number, [held[:cut]], is_start, is_end=False)
             held, is_start = held[cut:], False
     if held:
-        yield Line(number, held, is_start)
+        yield Lines(number, [held], is_start, is_all=True)

@@ -57,7 +57,7 @@ def read_entries(file: IO[bytes]) -> Iterator[Entry]:
 
 
 def _row(entry: Entry) -> Entry:
-    if entry.score is None and not entry.comment:
+    if entry.is_plain:
         return entry
     return entry._replace(score=finite_score(entry.score), comment=_one_line(entry.comment))
 

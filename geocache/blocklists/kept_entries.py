@@ -17,7 +17,7 @@ COLUMNS: Final = ("sort_key", "prefix_length", "entry", "score", "comment")
 
 def as_kept(entry: Entry) -> Entry:
     """Return ``entry`` with its score and comment as the table will give them back."""
-    if entry.score is None and not entry.comment:
+    if entry.is_plain:
         return entry
     comment = storable_line(entry.comment, COMMENT_LENGTH)
     return entry._replace(score=finite_score(entry.score), comment=comment)

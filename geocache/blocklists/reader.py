@@ -130,7 +130,8 @@ class Reading:
             entries += parsed
         if element.score is None and not element.comment:
             return entries
-        return [one._replace(score=element.score, comment=element.comment) for one in entries]
+        # Not by ``_replace``, which takes four times as long.
+        return [Entry(*one[:3], element.score, element.comment) for one in entries]
 
     def _note(self, remark: Remark) -> None:
         text = " ".join(remark.text[: 2 * REMARK_LETTERS].split()).strip("#;/ ")

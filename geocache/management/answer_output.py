@@ -1,26 +1,28 @@
 """Answers as people and programs read them on a terminal: a table, or one JSON object a line."""
 
 import json
-from collections.abc import Iterable, Iterator
+import time
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
-from itertools import islice
+from operator import attrgetter
 from typing import Any, ClassVar, Final
 
 from django.utils import timezone
 
+from geocache import conf
 from geocache.history.spans import Span, answer_on
 from geocache.location import UNAVAILABLE, Location
 from geocache.lookup import lookup_many
 from geocache.lookup.memory import memory
 from geocache.management import progress
-from geocache.management.address_input import Line
+from geocache.management.address_chunk import Chunk
 from geocache.management.base_command import ShellCommand
 from geocache.management.text_tables import Column, Table
 from geocache.models import Reason
 from geocache.providers.credits import Credits, credited
 
-# Lines that are answered together: bounds memory, whatever the length of the file.
-CHUNK_LINES: Final = 1000
+ADDRESS: Final = attrgetter("address")
 COLUMNS: Final = (
     Column("ADDRESS"),
     Column("COUNTRY"),
@@ -49,18 +51,17 @@ class Writer:
         self.thanks = Credits()
         # What the rows of the table came from.
         self.shown_sources: set[str] = set()
+        # What is written for an address, until a moment on the monotonic clock.
+        self._lines: dict[str, str] = {}
+        self._lines_until = 0.0
 
-    def write(self, all_lines: Iterable[Line]) -> None:
-        """Answer chunk by chunk."""
-        iterator = iter(all_lines)
-        while chunk := list(islice(iterator, CHUNK_LINES)):
-            # Kept for pages, where the same few addresses come again; a long file only fills it.
-            memory.clear()
-            self._report([line.problem for line in chunk if line.problem])
-            addresses = [line.address for line in chunk if line.address]
-            self.address_count += len(addresses)
-            self.other_count += sum(not (line.problem or line.address) for line in chunk)
-            self._answer(addresses)
+    def write(self, chunk: Chunk) -> None:
+        """Look each address of a chunk up once, and write its answer as often as it is there."""
+        self._report(chunk.problems)
+        self.address_count += len(chunk.addresses)
+        self.other_count += chunk.other_count
+        if chunk.addresses:
+            self._answer(chunk.addresses)
 
     def _report(self, problems: list[str]) -> None:
         self.problem_count += len(problems)
@@ -69,34 +70,56 @@ class Writer:
                 self.command.stderr.write("\n".join(problems))
 
     def _answer(self, addresses: list[str]) -> None:
-        answers = lookup_many(addresses)
-        locations = [answers[address] for address in addresses]
-        self.unavailable_count += sum(one.reason == UNAVAILABLE for one in locations)
-        self.stale_count += sum(one.is_stale for one in locations)
+        self._forget_old()
+        lines = self._lines
+        locations = _located([one for one in dict.fromkeys(addresses) if one not in lines])
         self.shown_sources.update(one.source for one in locations)
-        self._show(
-            credited(one.to_plain(), self.thanks) if self.is_json else _row(one)
-            for one in locations
-        )
+        lines.update(zip(map(ADDRESS, locations), self._texts(locations), strict=True))
+        self._put(map(lines.__getitem__, addresses))
+        if uncertain := [one for one in locations if one.reason == UNAVAILABLE or one.is_stale]:
+            self._count_uncertain(uncertain, Counter(addresses))
 
-    def write_credits(self) -> None:
+    def _forget_old(self) -> None:
+        # As the memory of a process, for which they stand: nine of ten lines of a log are of an
+        # address that was there before.
+        is_full = len(self._lines) >= conf.get("MEMORY_SIZE")
+        if is_full or time.monotonic() > self._lines_until:
+            self._lines.clear()
+            self._lines_until = time.monotonic() + conf.get("MEMORY_TTL_SECONDS")
+
+    def _count_uncertain(self, locations: list[Location], counts: Counter[str]) -> None:
+        for one in locations:
+            self.unavailable_count += counts[one.address] * (one.reason == UNAVAILABLE)
+            self.stale_count += counts[one.address] * one.is_stale
+            # The next chunk may have a better answer.
+            del self._lines[one.address]
+
+    def _texts(self, locations: list[Location]) -> Iterable[str]:
+        """Return what is written for each."""
+        if self.is_json:
+            return self._formatted([credited(one.to_plain(), self.thanks) for one in locations])
+        return self._formatted([_row(one) for one in locations])
+
+    def finish(self) -> None:
         """Write the credits below a table; each object of JSON has its own."""
         lines = [] if self.is_json else self.thanks.of(sorted(self.shown_sources))
         if lines:
             self.command.stdout.write("\n".join(["", *lines]))
 
-    def _show(self, shown: Iterable[Any]) -> None:
-        """Write plain JSON types, or rows of the table."""
-        texts = list(map(json.dumps, shown) if self.is_json else self._table_lines(list(shown)))
-        if texts:
-            self.command.stdout.write("\n".join(texts))
+    def _formatted(self, shown: list[Any]) -> Iterable[str]:
+        """Return a line for each: of plain JSON types, or a row of the table."""
+        if self.is_json:
+            return map(json.dumps, shown)
+        if self.table is None and shown:
+            self.table = Table(self.columns, shown)
+            heading = self.table.heading()
+            self.command.stdout.write(self.command.style.MIGRATE_HEADING(heading))
+        return map(self.table.line, shown) if self.table else ()
 
-    def _table_lines(self, rows: list[tuple[str, ...]]) -> Iterator[str]:
-        if self.table is None and rows:
-            self.table = Table(self.columns, rows)
-            yield self.command.style.MIGRATE_HEADING(self.table.heading())
-        if self.table is not None:
-            yield from map(self.table.line, rows)
+    def _put(self, lines: Iterable[str]) -> None:
+        """Write the lines of all addresses of a chunk."""
+        if text := "\n".join(lines):
+            self.command.stdout.write(text)
 
 
 class PastWriter(Writer):
@@ -120,10 +143,20 @@ class PastWriter(Writer):
         )
         known = [span for span in spans if span is not None]
         self.shown_sources.update(span.answer.source for span in known)
-        self._show(self._plain(span) if self.is_json else _past_row(span) for span in known)
+        self._put(
+            self._formatted(
+                [self._plain(span) if self.is_json else _past_row(span) for span in known]
+            )
+        )
 
     def _plain(self, span: Span) -> dict[str, Any]:
         return credited(span.to_plain(), self.thanks) | {"on": self.day.isoformat()}
+
+
+def _located(addresses: list[str]) -> list[Location]:
+    # Kept for pages, where the same few addresses come again; a long file only fills it.
+    memory.clear()
+    return list(lookup_many(addresses).values())
 
 
 def _row(location: Location) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocache.addresses.text_files import MAX_LINE_CHARACTERS, Line, lines, read_all
+from geocache.addresses.text_files import MAX_LINE_CHARACTERS, Lines, lines, read_all
 from geocache.exceptions import UnreadableText
 
 TEXT = "8.8.8.8 é\n9.9.9.9\n"
@@ -25,7 +25,7 @@ ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32",
 
 
 def texts(data: bytes) -> list[str]:
-    return [line.text for line in lines(io.BytesIO(data))]
+    return [text for some in lines(io.BytesIO(data)) for text in some.texts]
 
 
 @pytest.mark.parametrize("pack", PACKED)
@@ -49,11 +49,9 @@ def test_lines__of_xz_with_padding():
 
 def test_lines__whatever_ends_them():
     assert list(lines(io.BytesIO(b"a\rb\r\nc\n\nd"))) == [
-        Line(1, "a"),
-        Line(2, "b"),
-        Line(3, "c"),
-        Line(4, ""),
-        Line(5, "d"),
+        Lines(1, ["a", "b", "c", ""], is_all=True),
+        Lines(5, [], is_all=True),
+        Lines(5, ["d"], is_all=True),
     ]
 
 
@@ -63,11 +61,22 @@ def test_lines__bytes_that_are_not_text_are_replaced():
 
 def test_lines__a_long_one_comes_in_parts_that_cut_no_word():
     words = [f"20.0.{n >> 8 & 255}.{n & 255}" for n in range(30_000)]
-    found = list(lines(io.BytesIO((" ".join(words) + "\nend").encode())))
-    assert [line.number for line in found] == [1] * (len(found) - 1) + [2]
-    assert [line.is_start for line in found] == [True] + [False] * (len(found) - 2) + [True]
-    assert "".join(line.text for line in found[:-1]).split() == words
-    assert max(len(line.text) for line in found) <= 2 * MAX_LINE_CHARACTERS
+    found = [some for some in lines(io.BytesIO((" ".join(words) + "\nend").encode())) if some.texts]
+    parts, rest, end = found[:-2], found[-2], found[-1]
+    assert [some.number for some in found] == [1] * (len(found) - 1) + [2]
+    assert [(some.is_start, some.is_end, len(some.texts)) for some in parts] == [
+        (number == 0, False, 1) for number in range(len(parts))
+    ]
+    assert (rest.is_start, rest.is_end, len(rest.texts)) == (False, True, 1)
+    assert (end.is_start, end.is_end, end.texts) == (True, True, ["end"])
+    assert "".join(some.texts[0] for some in [*parts, rest]).split() == words
+    assert max(len(some.texts[0]) for some in found) <= 2 * MAX_LINE_CHARACTERS
+
+
+def test_lines__are_told_to_be_all_only_where_more_may_be_waited_for():
+    found = list(lines(io.BytesIO(b"20.0.0.1\n" * 100_000)))
+    # The first is what was looked at to see whether it is packed.
+    assert [some.is_all for some in found] == [True] + [False] * (len(found) - 3) + [True] * 2
 
 
 @given(st.binary(max_size=2_000))
@@ -155,11 +164,11 @@ def test_lines__of_a_pipe_come_as_they_are_written():
         # Would wait for ever if more was wanted first.
         timer = threading.Timer(20, writer.close)
         timer.start()
-        assert next(found).text == "8.8.8.8"
+        assert next(found) == Lines(1, ["8.8.8.8"], is_all=True)
         assert not writer.closed
         timer.cancel()
         writer.write(b".9.9\n")
-        assert next(found).text == "9.9.9.9"
+        assert next(found) == Lines(2, ["9.9.9.9"], is_all=True)
 
 
 def test_lines__bytes_are_counted_as_they_are_read():

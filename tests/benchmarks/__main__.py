@@ -31,6 +31,8 @@ QUESTIONS = (
     "memory",
     "growth",
     "footprint",
+    "log_file",
+    "list_import",
 )
 
 

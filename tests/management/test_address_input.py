@@ -1,20 +1,29 @@
 import gzip
 import io
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management.base import CommandError
 
-from geocache.management.address_input import Line, from_arguments, from_file, opened
+from geocache.management import file_reading
+from geocache.management.address_chunk import Chunk
+from geocache.management.address_input import from_arguments, from_file, opened
 
 
-def read(data: bytes) -> list[Line]:
-    return list(from_file(io.BytesIO(data)))
+def read(data: bytes) -> Chunk:
+    """Return all that is read, as one chunk."""
+    whole = Chunk()
+    for chunk in from_file(io.BytesIO(data)):
+        whole.addresses += chunk.addresses
+        whole.problems += chunk.problems
+        whole.other_count += chunk.other_count
+    return whole
 
 
 def addresses(data: bytes) -> list[str]:
-    return [line.address for line in read(data)]
+    return read(data).addresses
 
 
 @pytest.mark.parametrize(
@@ -60,11 +69,13 @@ def test_from_file__finds_all_addresses_in_their_order(data: bytes, expected: li
     ],
 )
 def test_from_file__names_a_line_in_which_an_address_was_meant(data: bytes, problem: str) -> None:
-    assert read(data)[-1] == Line(problem=problem)
+    assert read(data).problems == [problem]
 
 
 def test_from_file__lines_of_a_log_without_address_are_neither() -> None:
-    assert read(b"# comment\n\nTraceback (most recent call last):\n03:04:05 a b\n") == [Line()] * 2
+    assert read(b"# comment\n\nTraceback (most recent call last):\n03:04:05 a b\n") == Chunk(
+        other_count=2
+    )
 
 
 def test_from_file__all_of_a_long_line_is_read() -> None:
@@ -91,13 +102,40 @@ def test_from_file__a_read_that_fails_is_one_line() -> None:
 def test_from_file__what_is_cut_off_is_said_after_what_was_read(tmp_path: Path) -> None:
     path = tmp_path / "log.gz"
     path.write_bytes(gzip.compress(b"".join(b"20.0.0.%d\n" % n for n in range(200)))[:-12])
-    read: list[Line] = []
+    read: list[str] = []
     with (
         path.open("rb") as file,
         pytest.raises(CommandError, match=r"log\.gz' cannot be read: it is"),
     ):
-        read.extend(from_file(file))
-    assert read[0] == Line(address="20.0.0.0")
+        read.extend(one for chunk in from_file(file) for one in chunk.addresses)
+    assert read[0] == "20.0.0.0"
+
+
+def test_from_file__gives_chunks_of_a_long_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_reading, "CHUNK_ADDRESSES", 10_000)
+    data = b"".join(b"20.0.%d.%d\n" % (n >> 8 & 255, n & 255) for n in range(100_000))
+    sizes = [len(chunk.addresses) for chunk in from_file(io.BytesIO(data))]
+    assert sum(sizes) == 100_000
+    # One of them ends with the part of the file in which it is full.
+    assert 10_000 <= max(sizes) <= 17_000
+    assert len(sizes) <= 14
+
+
+def test_from_file__lines_without_use_are_given_in_chunks_too() -> None:
+    chunks = list(from_file(io.BytesIO(b"foo\n" * 200_000)))
+    assert sum(len(chunk.problems) for chunk in chunks) == 200_000
+    assert max(len(chunk.problems) for chunk in chunks) <= 17_000
+
+
+def test_from_file__what_a_pipe_has_is_given_before_more_is_waited_for() -> None:
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, "rb") as file, os.fdopen(write_end, "wb", buffering=0) as writer:
+        found = from_file(file)
+        for number in range(3):
+            writer.write(b"9.9.9.%d said no\n8.8.8.8 is" % number)
+            assert next(found).addresses == [f"9.9.9.{number}"]
+            writer.write(b" cut\n")
+            assert next(found).addresses == ["8.8.8.8"]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +155,6 @@ def test_opened__leaves_errors_of_the_caller_alone(tmp_path: Path) -> None:
 
 
 def test_from_arguments__names_the_bad_one() -> None:
-    assert list(from_arguments(["8.8.8.8", "1.2.3.4.5"])) == [
-        Line(address="8.8.8.8"),
-        Line(problem="'1.2.3.4.5' is not an IP address"),
-    ]
+    assert from_arguments(["8.8.8.8", "1.2.3.4.5"]) == Chunk(
+        addresses=["8.8.8.8"], problems=["'1.2.3.4.5' is not an IP address"]
+    )

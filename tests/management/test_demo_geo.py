@@ -70,7 +70,7 @@ def password(out: str) -> str:
 
 def sample() -> list[str]:
     with address_input.opened(str(SAMPLE)) as file:
-        return [line.address for line in address_input.from_file(file)]
+        return [one for chunk in address_input.from_file(file) for one in chunk.addresses]
 
 
 def test_sample__is_a_few_thousand_public_addresses() -> None:

@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 from django.db import connection
 
 from geocache.journal import backlog
-from geocache.management import answer_output
+from geocache.management import answer_output, file_reading
 from tests.conftest import require
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_row, an_mmdb, use_dummy_provider
 from tests.support.assertions import no_database_write
@@ -119,24 +119,74 @@ def test_lookup_geo__thanks_below_the_table_and_in_each_object(settings, capsys)
     assert json.loads(capsys.readouterr().out)["credit"] == credit
 
 
-def test_lookup_geo__a_long_file_asks_for_chunks(
-    provider: Any, tmp_path: Path, monkeypatch: Any
-) -> None:
-    path = tmp_path / "addresses"
-    path.write_text("".join(f"20.0.0.{n}\n" for n in range(25)))
-    sizes: list[int] = []
+@pytest.fixture
+def looked_up(monkeypatch: Any) -> list[list[str]]:
+    """Collect what is looked up together."""
+    batches: list[list[str]] = []
     wanted = answer_output.lookup_many
 
     def counted(addresses: list[str]) -> Any:
-        sizes.append(len(addresses))
+        batches.append(list(addresses))
         return wanted(addresses)
 
     monkeypatch.setattr(answer_output, "lookup_many", counted)
-    monkeypatch.setattr(answer_output, "CHUNK_LINES", 10)
+    return batches
+
+
+def test_lookup_geo__a_long_file_asks_for_chunks(
+    provider: Any, looked_up: list[list[str]], tmp_path: Path, monkeypatch: Any
+) -> None:
+    path = tmp_path / "addresses"
+    path.write_text("".join(f"20.0.{n >> 8}.{n & 255}\n" for n in range(20_000)))
+    monkeypatch.setattr(file_reading, "CHUNK_ADDRESSES", 4_000)
     out, _, code = answered("--file", str(path))
-    assert sizes == [10, 10, 5]
-    assert len(out.splitlines()) == 27
-    assert (len(provider.asked), code) == (25, 0)
+    sizes = [len(batch) for batch in looked_up]
+    assert sum(sizes) == 20_000
+    assert 1 < len(sizes) < 10
+    assert len(out.splitlines()) == 20_002
+    assert (len(provider.asked), code) == (20_000, 0)
+
+
+@pytest.mark.usefixtures("provider")
+def test_lookup_geo__an_address_that_comes_again_is_looked_up_once(
+    looked_up: list[list[str]], tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    path.write_text(f"{LONDON} GET /\n8.8.8.8 GET /\n" * 20_000)
+    out, _, code = answered("--json", "--file", str(path), LONDON)
+    assert [batch for batch in looked_up if batch] == [[LONDON], ["8.8.8.8"]]
+    lines = out.splitlines()
+    assert lines == [lines[0], *lines[1:3] * 20_000]
+    assert [json.loads(line)["address"] for line in lines[:3]] == [LONDON, LONDON, "8.8.8.8"]
+    assert (len(lines), code) == (40_001, 0)
+
+
+@pytest.mark.usefixtures("provider")
+@pytest.mark.parametrize("name", ["MEMORY_SIZE", "MEMORY_TTL_SECONDS"])
+def test_lookup_geo__what_is_kept_of_answers_is_bounded(
+    looked_up: list[list[str]], tmp_path: Path, settings: Any, name: str
+) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, name: 0}
+    path = tmp_path / "log"
+    path.write_text(f"{LONDON} GET /\n8.8.8.8 GET /\n" * 20_000)
+    out, _, _ = answered("--json", "--file", str(path))
+    assert len(looked_up) > 2
+    assert all(batch == [LONDON, "8.8.8.8"] for batch in looked_up)
+    assert len(out.splitlines()) == 40_000
+
+
+@pytest.mark.django_db
+def test_lookup_geo__an_answer_that_failed_is_asked_for_again_with_the_next_chunk(
+    settings: Any, looked_up: list[list[str]], tmp_path: Path
+) -> None:
+    use_dummy_provider(settings, is_failing=True)
+    path = tmp_path / "log"
+    path.write_text("8.8.8.8 GET /\n" * 20_000)
+    out, err, code = answered("--json", "--file", str(path))
+    assert len(looked_up) > 2
+    assert all(batch == ["8.8.8.8"] for batch in looked_up)
+    assert err == "20,000 could not be answered: the provider failed\n"
+    assert (len(out.splitlines()), code) == (20_000, 1)
 
 
 @pytest.mark.django_db
@@ -175,6 +225,62 @@ def test_lookup_geo__old_answers_are_said_to_be_old(settings: Any) -> None:
     assert [(one["city"], one["stale"]) for one in objects(out)] == [("London", True)]
     assert err == "1 may be out of date: the provider failed\n"
     assert code == 0
+
+
+# --- counts --------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("provider")
+def test_lookup_geo__counts_by_country(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(f"8.8.8.8 GET /\n{LONDON} GET /\nno address here\nfoo\n{LONDON} GET /\n")
+    out, err, code = answered("--count", "10.0.0.1", LONDON, "--file", str(path))
+    assert out.splitlines() == [
+        "COUNTRY  NAME            COUNT",
+        "-------  --------------  -----",
+        "GB       United Kingdom      3",
+        "-        (private)           1",
+        "-        (not found)         1",
+    ]
+    assert err == "line 4: 'foo' is not an IP address\n1 line has no IP address\n"
+    assert code == 1
+
+
+def test_lookup_geo__counts_as_json_are_one_object(settings: Any, tmp_path: Path) -> None:
+    london = {"country_code": "GB", "source": "DBIP-City-Lite 2026-06-01"}
+    use_dummy_provider(settings, answers={LONDON: london})
+    path = tmp_path / "log"
+    path.write_text(f"{LONDON} GET /\n8.8.8.8 GET /\n" * 20_000 + LONDON)
+    out, err, code = answered("--count", "--json", "--file", str(path))
+    assert json.loads(out) == {
+        "count": 40_001,
+        "countries": [
+            {"country_code": "GB", "reason": "", "count": 20_001},
+            {"country_code": "", "reason": "not_found", "count": 20_000},
+        ],
+        "credits": ["IP Geolocation by DB-IP (CC BY 4.0), https://db-ip.com"],
+    }
+    assert (err, code) == ("", 0)
+
+
+def test_lookup_geo__counts_are_thanked_for_below_the_table(settings: Any) -> None:
+    london = {"country_code": "GB", "source": "DBIP-City-Lite 2026-06-01"}
+    use_dummy_provider(settings, answers={LONDON: london})
+    out, _, _ = answered("--count", LONDON)
+    assert out.endswith("\n\nIP Geolocation by DB-IP (CC BY 4.0), https://db-ip.com\n")
+
+
+@pytest.mark.usefixtures("provider")
+def test_lookup_geo__counts_of_nothing() -> None:
+    assert (
+        answered("--count", "--json", "foo")[0] == '{"count": 0, "countries": [], "credits": []}\n'
+    )
+    assert answered("--count", "foo") == ("", "'foo' is not an IP address\n", 1)
+
+
+def test_lookup_geo__counts_are_not_those_of_a_day() -> None:
+    with pytest.raises(CommandError, match=r"^Choose one of --on and --count\.$"):
+        call_command("lookup_geo", LONDON, "--on", "2026-01-02", "--count")
 
 
 # --- on a day ------------------------------------------------------------------------------------

@@ -119,10 +119,10 @@ class Command(ShellCommand):
 
     def _read(self, path: str) -> list[str]:
         with address_input.opened(path) as file:
-            read = list(address_input.from_file(file))
-        if problems := [line.problem for line in read if line.problem]:
+            chunks = list(address_input.from_file(file))
+        if problems := [one for chunk in chunks for one in chunk.problems]:
             self.stderr.write("\n".join(problems))
-        if not (addresses := [line.address for line in read if line.address]):
+        if not (addresses := [one for chunk in chunks for one in chunk.addresses]):
             raise CommandError(f"{path!r} has no addresses.")
         return addresses
 
@@ -130,7 +130,7 @@ class Command(ShellCommand):
         if not SAMPLE.is_file():
             return []
         with address_input.opened(str(SAMPLE)) as file:
-            return [line.address for line in address_input.from_file(file)]
+            return [one for chunk in address_input.from_file(file) for one in chunk.addresses]
 
     def _prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from django.core.management.base import CommandError, CommandParser
 
 from geocache.management import address_input, progress
-from geocache.management.address_input import Line
+from geocache.management.address_chunk import Chunk
 from geocache.management.answer_output import PastWriter, Writer
 from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json, past_day
@@ -24,7 +24,8 @@ class Command(ShellCommand):
         "What is not an address is named on stderr, the others are answered, and the exit code "
         "is 1; lines of a log that have no address are only counted. New answers are remembered. "
         "With --on: what the table knew of them when a day ended, from when and until when; no "
-        "provider is asked, and an address of which nothing was known is named, too."
+        "provider is asked, and an address of which nothing was known is named, too. With --count: "
+        "how often each country is among them, instead of an answer for each."
     )
     needs_database = False
     examples = """\
@@ -32,7 +33,8 @@ class Command(ShellCommand):
   manage.py lookup_geo --file banned.txt
   manage.py lookup_geo --file auth.log.1.gz
   manage.py lookup_geo 81.2.69.142 --on 2026-10-01
-  manage.py lookup_geo --json --file - < access.log | jq -r .country_code | sort | uniq -c
+  manage.py lookup_geo --count --file access.log
+  manage.py lookup_geo --json --file - < access.log | jq -r .city | sort | uniq -c
 """
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -52,6 +54,12 @@ class Command(ShellCommand):
             metavar="DAY",
             help="instead: what was known when this day of UTC ended, as 2026-10-01",
         )
+        parser.add_argument(
+            "--count",
+            action="store_true",
+            dest="is_counting",
+            help="only count: how often each country is among the addresses",
+        )
         add_json(parser, "one JSON object a line")
 
     def handle(
@@ -60,18 +68,22 @@ class Command(ShellCommand):
         addresses: list[str],
         file: str | None,
         on: date | None,
+        is_counting: bool,
         is_json: bool,
         **_: Any,
     ) -> None:
         """Answer in chunks; exit 1 when there was something that could not be answered."""
         if not addresses and file is None:
             raise CommandError("Name at least one address, or a file of addresses with --file.")
-        writer = self._writer(on, is_json)
+        if on is not None and is_counting:
+            raise CommandError("Choose one of --on and --count.")
+        writer = self._writer(on, is_counting=is_counting, is_json=is_json)
         writer.write(address_input.from_arguments(addresses))
         if file is not None:
             with address_input.opened(file) as opened:
-                writer.write(_with_progress(opened))
-        writer.write_credits()
+                for chunk in _with_progress(opened):
+                    writer.write(chunk)
+        writer.finish()
         if writer.other_count:
             self.stderr.write(_others(writer.other_count))
         if writer.unavailable_count:
@@ -84,10 +96,16 @@ class Command(ShellCommand):
         if writer.problem_count or writer.unavailable_count or is_empty:
             sys.exit(1)
 
-    def _writer(self, on: date | None, is_json: bool) -> Writer:
+    def _writer(self, on: date | None, *, is_counting: bool, is_json: bool) -> Writer:
         if on is None:
             # One line now instead of a million answers that are all "not available".
             factory.current().build()
+            if is_counting:
+                from geocache.management.count_output import (  # noqa: PLC0415 - for counts alone
+                    CountWriter,
+                )
+
+                return CountWriter(self, is_json=is_json)
             return Writer(self, is_json=is_json)
         from geocache.status import database_problem  # noqa: PLC0415 - for the past alone
 
@@ -100,7 +118,7 @@ def _others(count: int) -> str:
     return "1 line has no IP address" if count == 1 else f"{count:,} lines have no IP address"
 
 
-def _with_progress(file: BinaryIO) -> Iterator[Line]:
+def _with_progress(file: BinaryIO) -> Iterator[Chunk]:
     # On a terminal the answers themselves show how far it is.
     with progress.bar(
         total=os.fstat(file.fileno()).st_size or None,
