@@ -38,7 +38,6 @@ STATES: Final = (
 # Modules that ask whether an address is special, beside those of addresses that are reached for.
 ASKING: Final = (
     "geocache.integrations.log_locations",
-    "geocache.lookup.asynchronous",
     "geocache.lookup.explain",
     "geocache.lookup.plan",
     "geocache.lookup.tiers",
@@ -46,6 +45,8 @@ ASKING: Final = (
     "geocache.management.explain_output",
     "geocache.web.views.addresses",
 )
+# Those that take a special address by its empty text.
+READING: Final = ("geocache.lookup.asynchronous", "geocache.lookup.tiers")
 LIMITER: Final = "geocache.rate_limit.limiter"
 
 
@@ -63,7 +64,8 @@ def isolated(provider: OverrideProvider) -> Iterator[None]:
         # A test that runs the jobs fetches no database.
         _replace(stack, update, "is_used", lambda: False)
         _replace(stack, tiers, "old_rows", _old_rows_if_allowed)
-        _replace(stack, tiers, "public_text", special.public_text)
+        for module in READING:
+            _replace(stack, _imported(module), "public_text", special.public_text)
         for module in ASKING:
             _replace(stack, _imported(module), "special_reason", special.reason)
         storage = getattr(_imported(LIMITER), "ProcessStorage", None)

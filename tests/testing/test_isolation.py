@@ -27,6 +27,11 @@ def test_asking__names_each_module_that_asks_whether_an_address_is_special():
     assert users - REACHING == set(isolation.ASKING)
 
 
+def test_reading__names_each_module_that_takes_a_special_address_by_its_empty_text():
+    users = {name for name, text in sources() if re.search(r"import .*\bpublic_text\b", text)}
+    assert users == set(isolation.READING)
+
+
 def test_throttles_and_breakers__are_all_that_modules_have():
     held = {(name, found) for name, text in sources() for found in HELD.findall(text)}
     objects = [getattr(import_module(module), name) for module, name in held]
