@@ -245,6 +245,13 @@ EVENTS: Final[dict[str, LogEvent]] = {
     "geo_job_switched_off": LogEvent(
         "info", ("job",), "`schedule_geo` has removed a job that the settings no longer want"
     ),
+    "geo_journal_alias_shared": LogEvent(
+        "warning",
+        ("error",),
+        "a flush has found that two caches have one alias, or one cache has two; it flushes all "
+        "the same",
+        "flush-failed",
+    ),
     "geo_journal_counter_lost": LogEvent(
         "error",
         (),

@@ -18,7 +18,7 @@ from geocache.cache import backends
 from geocache.cache.guard import guarded
 from geocache.exceptions import CacheUnavailable, JournalUnavailable, ProviderError
 from geocache.instants import utc_now
-from geocache.journal import identity, spill_buffer
+from geocache.journal import spill_buffer
 from geocache.journal.backlog import patience, read_journal
 from geocache.licences.limits import Level, level_of_age
 from geocache.locks.process_identity import describe
@@ -334,8 +334,6 @@ def _attempt_journal(alias: str, at: datetime) -> JournalStatus:
 def _read_one_journal(alias: str, at: datetime) -> JournalStatus:
     backlog = read_journal(alias)
     with backends.using(alias):
-        if problem := identity.problem():
-            raise JournalUnavailable(problem)
         unrecorded_count = spill_buffer.unrecorded()
     return JournalStatus(
         alias=alias,

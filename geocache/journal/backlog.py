@@ -119,10 +119,15 @@ def _flushed_through() -> int:
 def _waiting(head: int) -> range:
     """Return the numbers of the segments behind ``head``."""
     with segments.open_journal() as backend:
-        known = segments.read(backend, [segments.key(Name.TICKET)])
+        known = segments.read(backend, [segments.key(Name.TICKET), segments.key(Name.HEAD)])
     last = segments.number_of(known, Name.TICKET)
-    # No counter: nothing was ever journaled; or it is lost, and the next flush seeds it again.
-    return range(0) if last is None else range(segments.head_for(last, head) + 1, last + 1)
+    if last is None:
+        # Nothing was ever journaled; or the counter is lost, and the next flush seeds it again.
+        return range(0)
+    if not segments.is_one_numbering(head, last):
+        # It may be that of another cache with this alias: see ``identity``.
+        head = segments.number_of(known, Name.HEAD) or 0
+    return range(segments.head_for(last, head) + 1, last + 1)
 
 
 def _texts(numbers: Sequence[int]) -> Iterator[list[str]]:

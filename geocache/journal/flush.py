@@ -218,7 +218,8 @@ class _Flush:
     """One pass over the journal."""
 
     def __init__(self, deadline: float, is_stopped: Callable[[], bool]) -> None:
-        self.journal = segments.journal_name()
+        # The name of its head.
+        self.journal = ""
         self.deadline = deadline
         self.is_stopped = is_stopped
         self.report = FlushReport()
@@ -227,7 +228,7 @@ class _Flush:
         self.changes: list[list[LocationChange]] = []
 
     def run(self) -> None:
-        identity.claim()
+        self.journal = identity.claim()
         # In this order: another flusher moves the database's head before it tells the cache.
         published = reader.published()
         # Before anything is read or sealed: a database that is away ends the flush here.
