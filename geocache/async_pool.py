@@ -73,6 +73,9 @@ def _run(job: Callable[[], R], context: Context) -> R:
     ]
     try:
         return job()
+    except StopIteration as error:
+        # No future takes one, so that its caller would wait indefinitely.
+        raise RuntimeError("StopIteration") from error
     finally:
         for variable, token in given:
             variable.reset(token)

@@ -44,6 +44,15 @@ def test_run_in_pool__a_job_runs_to_its_end_when_its_caller_is_cancelled():
     assert asyncio.run(ask()) == [True]
 
 
+def test_run_in_pool__raises_what_no_future_takes():
+    async def ask():
+        # As ``next`` raises it in a provider of a host.
+        return await asyncio.wait_for(run_in_pool(next, iter(())), 5)
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        asyncio.run(ask())
+
+
 def test_run_in_pool__a_job_runs_to_its_end_when_the_loop_ends():
     ended = []
 
