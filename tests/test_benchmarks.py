@@ -151,3 +151,14 @@ def test_open_readers__leaves_out_what_is_not_installed(monkeypatch: pytest.Monk
     absent = "; without {}, which is not installed"
     assert left_out == absent.format("maxminddb_rust") + absent.format("geoip2fast")
     assert all(read("81.2.69.142") for read in readers.values())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{not json", "[1, 2]", '{"pairs": {}}', '{"schema": 0}', '{"schema": 1}', "\x00",
+             '{"schema": 1, "pairs": {"a": {"start: x": "fast"}}}']
+)  # fmt: skip
+def test_read__says_what_to_do_about_a_file_that_is_none(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "ratios.json"
+    path.write_text(text)
+    with pytest.raises(SystemExit, match="remove it and store new ones"):
+        ratios.read(path, "a")

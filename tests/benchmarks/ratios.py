@@ -89,9 +89,16 @@ def of_questions(questions: Collection[str], ratios: Mapping[str, Ratio]) -> dic
 
 
 def read(path: Path, pair: str) -> dict[str, Ratio]:
-    """Return the stored ratios of a pair of services by name; none where none are stored."""
-    pairs = _pairs(path)
-    return {name: Ratio(**ratio) for name, ratio in pairs.get(pair, {}).items()}
+    """Return the stored ratios of a pair of services by name; none where none are stored.
+
+    Raises ``SystemExit`` with what to do about a file that cannot be read.
+    """
+    try:
+        pairs = _pairs(path)
+        return {name: Ratio(**ratio) for name, ratio in pairs.get(pair, {}).items()}
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        said = f"{path} cannot be read as ratios; remove it and store new ones: {STORE}"
+        raise SystemExit(said) from error
 
 
 def write(path: Path, pair: str, ratios: Mapping[str, Ratio]) -> None:
@@ -104,7 +111,8 @@ def _pairs(path: Path) -> dict[str, dict[str, dict[str, float | bool]]]:
     if not path.exists():
         return {}
     stored = json.loads(path.read_text())
-    assert stored["schema"] == SCHEMA, f"{path.name} is of another version; remove it and {STORE}"
+    if stored["schema"] != SCHEMA:
+        raise ValueError(f"schema {stored['schema']}")
     pairs: dict[str, dict[str, dict[str, float | bool]]] = stored["pairs"]
     return pairs
 
