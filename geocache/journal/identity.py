@@ -10,6 +10,7 @@ A cache without an id is new or was emptied: it takes the alias at once, as the 
 with what is in it.
 """
 
+import re
 import secrets
 from typing import Final
 
@@ -28,6 +29,7 @@ log = get_logger(__name__)
 
 # Longer than between two flushes of two hosts by cron.
 LEASE_SECONDS: Final = 600.0
+ID: Final = re.compile(r"j[0-9a-f]{16}")
 
 
 def claim() -> str:
@@ -42,8 +44,11 @@ def claim() -> str:
         _take(lease, journal_id := f"j{secrets.token_hex(8)}")
         with segments.open_journal() as backend:
             if not backend.add(segments.key(Name.ID), journal_id, timeout=None):
-                # Another flusher was faster.
-                _take(lease, journal_id := _id_of(backend))
+                if faster := _id_of(backend):  # another flusher
+                    _take(lease, faster)
+                else:
+                    # The serializer of the cache was changed, which cannot read it.
+                    backend.set(segments.key(Name.ID), journal_id, timeout=None)
         return name
     earlier = _other_name(journal_id, name)
     if earlier is not None and _is_held(earlier):
@@ -85,8 +90,8 @@ def unnamed_aliases() -> list[str]:
 
 
 def _id_of(backend: BaseCache) -> str:
-    found = segments.read(backend, [segments.key(Name.ID)])
-    return str(found.get(segments.key(Name.ID), ""))
+    found = str(segments.read(backend, [segments.key(Name.ID)]).get(segments.key(Name.ID)))
+    return found if ID.fullmatch(found) else ""
 
 
 def _own_name(journal_id: str) -> str:

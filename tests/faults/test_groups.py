@@ -1,5 +1,6 @@
 """Groups of hosts with a Redis each fill one table: flushed by one scheduler, each by itself."""
 
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -347,6 +348,21 @@ def test_flush_dirty__a_cache_that_lost_its_alias_gets_one_of_its_own(
     with capture_logs() as logs:
         report = flush_dirty()
     assert (report.flushed, report.lost, logs) == (5, 0, [])
+
+
+def test_flush_dirty__an_id_that_cannot_be_read(servers: Servers, settings: Any) -> None:
+    journal(settings, "group_a", "20.1.0.1")
+    flush_dirty()
+    with servers["group_a"].client() as client:
+        # As another serializer has written it: PostgreSQL takes no zero byte.
+        [name] = client.scan_iter("*:id")
+        client.set(name, pickle.dumps("j0123456789abcdef"))
+    for number in (2, 3):
+        journal(settings, "group_a", f"20.1.0.{number}")
+        with capture_logs() as logs:
+            assert flush_dirty().flushed == 1
+        assert logs == []
+    assert JournalHead.objects.count() == SchedulerLease.objects.count() == 1
 
 
 @pytest.mark.usefixtures("servers")
