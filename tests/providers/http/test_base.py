@@ -277,8 +277,8 @@ def test_event_loop__its_connections_are_used_again_and_closed_at_its_end(servic
     open_before = sockets()
     for _ in range(3):
         asyncio.run(ask_twice())
-        # Of the connection and its other end, which is in this process, too.
-        assert open_during[-2:] == [open_before + 2, open_before + 2]
+        # Two of the loop itself, the connection, and its other end, which is in this process, too.
+        assert open_during[-2:] == [open_before + 4, open_before + 4]
         gc.collect()
         wait_until(lambda: sockets() == open_before)
 
