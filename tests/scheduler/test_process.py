@@ -17,6 +17,7 @@ from geocache.databases import update as databases_update
 from geocache.databases.update import Outcome
 from geocache.journal import writer
 from geocache.models import GeoCache, SchedulerLease
+from geocache.models.scheduler import SCHEDULER_LEASE
 from geocache.scheduler import process as scheduler_process
 from geocache.scheduler.job_store import MirroredJobStore
 from tests.factories import a_location, many_locations
@@ -298,7 +299,7 @@ def test_run_scheduler__flushes_once_more_and_gives_the_lease_back_when_it_stops
     thread.join()
 
     assert GeoCache.objects.count() == 1
-    assert SchedulerLease.objects.get().expires_at < datetime.now(UTC)
+    assert SchedulerLease.of(SCHEDULER_LEASE).expires_at < datetime.now(UTC)
 
 
 @pytest.mark.slow

@@ -271,18 +271,16 @@ def test_event_loop__its_connections_are_used_again_and_closed_at_its_end(servic
     service.next_reply = reply
 
     async def ask_twice():
-        before = sockets()
         await ask(provider, ADDRESSES[0])
         await ask(provider, ADDRESSES[1])
-        return before
 
     open_before = sockets()
     for _ in range(3):
-        before = asyncio.run(ask_twice())
-        # Of the connection and its other end, which is in this process, too.
-        assert open_during[-2:] == [before + 2, before + 2]
-    gc.collect()
-    wait_until(lambda: sockets() == open_before)
+        asyncio.run(ask_twice())
+        # Two of the loop itself, the connection, and its other end, which is in this process, too.
+        assert open_during[-2:] == [open_before + 4, open_before + 4]
+        gc.collect()
+        wait_until(lambda: sockets() == open_before)
 
 
 def test_event_loop__two_in_two_threads_have_connections_of_their_own(service):
