@@ -13,7 +13,11 @@ GEOCACHE = ROOT / "geocache"
 TESTS = ROOT / "tests"
 PAGE = (ROOT / "docs/architecture.md").read_text()
 # Types and constants below ``django.core.cache``: to import them is not to use a cache.
-NO_CACHES = ("django.core.cache.BaseCache", "django.core.cache.backends.base.DEFAULT_TIMEOUT")
+NO_CACHES = (
+    "django.core.cache.BaseCache",
+    "django.core.cache.backends.base.DEFAULT_TIMEOUT",
+    "django.core.cache.backends.base.default_key_func",
+)
 # What answers a request, or draws a page, and the modules that may know of it.
 WEB = (
     "django.contrib",
