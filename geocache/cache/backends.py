@@ -293,6 +293,23 @@ def set_many(backend: BaseCache, data: dict[str, str], seconds: float | None) ->
         backend.set_many(data, timeout=seconds)
 
 
+def add_many(backend: BaseCache, keys: list[str], value: str, seconds: int) -> list[str]:
+    """Add one value under each of ``keys`` that holds nothing; return those, in their order."""
+    if isinstance(backend, EmbeddedCache):
+        return backend.add_many(keys, value, seconds)
+    if isinstance(backend, RedisCache):
+        return redis_commands.add_many(backend, keys, value, seconds)
+    return [key for key in keys if backend.add(key, value, timeout=seconds)]
+
+
+def delete_many(backend: BaseCache, keys: Iterable[str]) -> None:
+    """Delete what is under each of ``keys``."""
+    if isinstance(backend, RedisCache):
+        redis_commands.delete_many(backend, keys)
+    elif listed := list(keys):
+        backend.delete_many(listed)
+
+
 def incr(backend: BaseCache, key: str, step: int = 1) -> int:
     """Return what a counter is after a step; raise ``ValueError`` where there is none.
 

@@ -176,6 +176,14 @@ class EmbeddedCache(BaseCache):
         with self._transaction(1) as connection:
             return _is_added(connection, row)
 
+    def add_many(self, keys: Iterable[str], value: str | int, timeout: float | None) -> list[str]:
+        """Do what ``backends.add_many`` promises, in one transaction."""
+        rows = {key: self._row(key, value, timeout) for key in keys}
+        if not rows:
+            return []
+        with self._transaction(len(rows)) as connection:
+            return [key for key, row in rows.items() if _is_added(connection, row)]
+
     def append(
         self,
         record: tuple[str, str],

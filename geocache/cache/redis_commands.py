@@ -12,8 +12,8 @@ from weakref import WeakKeyDictionary
 
 from geocache.batches import batches
 
-# Keys that one script writes: Redis answers nobody else meanwhile.
-SCRIPT_KEYS: Final = 1_000
+# Keys that one command deletes or one script writes: Redis answers nobody else meanwhile.
+COMMAND_KEYS: Final = 1_000
 
 
 class Script:
@@ -91,11 +91,27 @@ def set_many(backend: Any, data: Mapping[str, str], seconds: float | None) -> bo
     dumps = backend._cache._serializer.dumps
     # Such as a proxy or a user without scripts; a Redis that is full refuses the other way, too.
     with suppress(backend._cache._lib.exceptions.ResponseError):
-        for some in batches(list(data.items()), SCRIPT_KEYS):
+        for some in batches(list(data.items()), COMMAND_KEYS):
             names = [backend.make_key(key) for key, _ in some]
             SET_MANY.run(backend, names, [rounded, *(dumps(text) for _, text in some)])
         return True
     return False
+
+
+def add_many(backend: Any, keys: list[str], value: str, seconds: int) -> list[str]:
+    """Add ``value`` under those of ``keys`` that hold nothing; return those."""
+    held = backend._cache._serializer.dumps(value)
+    pipeline = client(backend, write=True).pipeline(transaction=False)
+    for key in keys:
+        pipeline.set(backend.make_key(key), held, ex=seconds, nx=True)
+    return [key for key, is_added in zip(keys, pipeline.execute(), strict=True) if is_added]
+
+
+def delete_many(backend: Any, keys: Iterable[str]) -> None:
+    """Do what ``backend.delete_many`` does."""
+    redis = client(backend, write=True)
+    for some in batches([backend.make_key(key) for key in keys], COMMAND_KEYS):
+        redis.delete(*some)
 
 
 def append(

@@ -374,13 +374,12 @@ def _count(report: FlushReport, problem: str, seconds: float) -> None:
 
 
 def _closed(first: int, last: int) -> Iterator[ClosedSegment]:
-    return map(reader.close_segment, range(first, last + 1))
+    return reader.close_segments(range(first, last + 1))
 
 
 def _closed_until_untouched(first: int) -> Iterator[ClosedSegment]:
     untouched_count = 0
-    for number in count(first):
-        segment = reader.close_segment(number)
+    for segment in reader.close_segments(count(first)):
         untouched_count = untouched_count + 1 if segment.is_untouched else 0
         if untouched_count > reader.EMPTY_SEGMENTS:
             return

@@ -1,10 +1,13 @@
 """Close segments and read them, for the flush; tell writers how far it is, and of losses."""
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
+
+from django.core.cache import BaseCache
 
 from geocache.cache import backends
 from geocache.exceptions import JournalUnavailable
@@ -14,6 +17,10 @@ from geocache.locks.cache_lock import CacheLock
 
 # Segments in a row without any key after which a lost numbering counts as read to its end.
 EMPTY_SEGMENTS: Final = 64
+# Segments that are read at once, of 64 records each, and how much text is wanted of them: a segment
+# holds from one short record to 64 of 200 answers, 3 MB.
+READ_SEGMENTS: Final = 8
+READ_LENGTH: Final = 500_000
 MAX_LOCK_SECONDS: Final = 3600.0
 
 
@@ -58,34 +65,74 @@ def _end_segments() -> int:
         return segments.flush_number(backend, 1)
 
 
-def close_segment(number: int) -> ClosedSegment:
-    """Seal segment ``number`` after its last record and return all its records."""
-    keys = segments.record_keys(number)
-    # After the last record of a full one: its writer sees that the flush has seen all.
-    after = segments.record_key(number, segments.RECORDS_PER_SEGMENT)
+def close_segments(numbers: Iterable[int]) -> Iterator[ClosedSegment]:
+    """Seal segments after their last records; give all records of each, in the order given.
+
+    Several are read at once while they hold little, as of answers that were journaled one by one.
+    """
+    waiting, size = iter(numbers), 1
+    while some := list(islice(waiting, size)):
+        closed = close_some(some)
+        length = sum(len(text) for segment in closed for text in segment.records.values())
+        is_short = length <= READ_LENGTH // 2
+        yield from closed
+        size = min(2 * size, READ_SEGMENTS) if is_short else max(size // 2, 1)
+
+
+def close_some(numbers: Sequence[int]) -> list[ClosedSegment]:
+    """Seal segments after their last records and return all records of each."""
+    keys = [segments.record_keys(number) for number in numbers]
     with segments.open_journal() as backend:
-        present = segments.read(backend, keys)
-        is_untouched = not present
-        # A writer may be faster than the seal, again and again, until the segment is full.
-        for _ in range(segments.RECORDS_PER_SEGMENT + segments.READ_ATTEMPTS):
-            end = segments.end_of(present, keys)
-            seal = after if end == segments.RECORDS_PER_SEGMENT else keys[end]
-            if segments.settle(backend, seal, present) == segments.SEAL:
-                break
-            present |= segments.read(backend, keys[end:])
-        else:
-            raise JournalUnavailable(f"segment {number} of the journal cannot be sealed")
-        # A gap counts as lost only when the seal wins there too: a miss alone proves nothing.
-        settled = {key: segments.settle(backend, key, present) for key in keys[:end]}
-    records = {key: text for key, text in settled.items() if text != segments.SEAL}
+        present = segments.read(backend, [key for some in keys for key in some])
+        are_untouched = [not any(key in present for key in some) for some in keys]
+        seals = [
+            _seal_key(number, some, present) for number, some in zip(numbers, keys, strict=True)
+        ]
+        new = [key for key in seals if key not in present]
+        added = backends.add_many(backend, new, segments.SEAL, segments.SEAL_SECONDS)
+        present |= dict.fromkeys(added, segments.SEAL)
+        return [
+            _settled(backend, number, some, present, is_untouched=is_untouched)
+            for number, some, is_untouched in zip(numbers, keys, are_untouched, strict=True)
+        ]
+
+
+def _seal_key(number: int, keys: Sequence[str], present: dict[str, str]) -> str:
+    """Return the key after the last record of a segment."""
+    end = segments.end_of(present, keys)
+    # After the last record of a full one: its writer sees that the flush has seen all.
+    return segments.record_key(number, end) if end == len(keys) else keys[end]
+
+
+def _settled(
+    backend: BaseCache,
+    number: int,
+    keys: Sequence[str],
+    present: dict[str, str],
+    *,
+    is_untouched: bool,
+) -> ClosedSegment:
+    """Return a segment whose seal was added, unless a writer was there before it."""
+    # A writer may be faster than the seal, again and again, until the segment is full.
+    for _ in range(segments.RECORDS_PER_SEGMENT + segments.READ_ATTEMPTS):
+        end = segments.end_of(present, keys)
+        if segments.settle(backend, _seal_key(number, keys, present), present) == segments.SEAL:
+            break
+        present |= segments.read(backend, keys[end:])
+    else:
+        raise JournalUnavailable(f"segment {number} of the journal cannot be sealed")
+    # A gap counts as lost only when the seal wins there too: a miss alone proves nothing.
+    for key in keys[:end]:
+        if key not in present:
+            segments.settle(backend, key, present)
+    records = {key: present[key] for key in keys[:end] if present[key] != segments.SEAL}
     return ClosedSegment(number, records, end - len(records), is_untouched and not records)
 
 
 def forget(keys: Iterable[str]) -> None:
     """Delete records that are in the table now."""
     with segments.open_journal() as backend:
-        if listed := list(keys):
-            backend.delete_many(listed)
+        backends.delete_many(backend, keys)
 
 
 def forget_segments(first: int, last: int) -> None:

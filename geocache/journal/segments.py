@@ -218,7 +218,7 @@ def end_of(present: dict[str, str], keys: Sequence[str]) -> int:
 def read(backend: BaseCache, keys: Sequence[str]) -> dict[str, str]:
     """Return the values there are, by key."""
     try:
-        found = backend.get_many(keys)
+        found = backends.get_many(backend, keys)
     except UNDECODABLE:
         # One value that cannot be decoded fails the whole of get_many: read them one by one.
         found = {key: _read_one(backend, key) for key in keys}

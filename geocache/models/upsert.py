@@ -190,6 +190,10 @@ class Upsert:
                 if columns[at] != given:
                     given, adapted = columns[at], tuple(self._adapted_moments(columns[at]))
                 columns[at] = adapted
+            elif isinstance(field, models.DateField):
+                # As text at once: for each date the driver of SQLite would call Django.
+                texts = {day: day.isoformat() for day in set(columns[at])}
+                columns[at] = tuple(map(texts.__getitem__, columns[at]))
         return list(zip(*columns, strict=True))
 
     def _adapted_moments(self, moments: Sequence[datetime]) -> Iterator[str]:
@@ -199,9 +203,9 @@ class Upsert:
         for moment in moments:
             # One look-up gives all of its answers one moment.
             if moment != last:
-                # Nearly all are in the zone: to have Django convert each takes as long as all else.
-                is_there = moment.tzinfo is zone
-                text = str(moment.replace(tzinfo=None)) if is_there else self._text(moment)
+                # Nearly all are in UTC: to have Django convert each takes as long as all else.
+                is_plain = moment.tzinfo is UTC is zone
+                text = moment.isoformat(" ")[: -len("+00:00")] if is_plain else self._text(moment)
                 last = moment
             yield text
 

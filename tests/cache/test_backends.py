@@ -302,6 +302,13 @@ def test_embedded__delete_many_is_one_transaction(embedded):
     )
 
 
+def test_embedded__add_many_is_one_transaction(embedded):
+    assert transactions_of(
+        embedded, lambda: embedded.add_many([f"k{n}" for n in range(100)], "v", 60)
+    ) == (1, 1)
+    assert transactions_of(embedded, lambda: embedded.add_many([], "v", 60)) == (0, 0)
+
+
 def transactions_of(embedded, act):
     """Count what SQLite itself is told to begin and to commit."""
     told = []
@@ -954,6 +961,30 @@ def test_append__reads_and_raises_counters(cache_name, request):
     assert append_both(backend) == backends.Appended(True, True, 7, 5)
     # Not added, so not counted.
     assert append_both(backend) == backends.Appended(False, False, 7, 5)
+
+
+@pytest.fixture
+def file_based_cache(tmp_path):
+    return FileBasedCache(str(tmp_path), {})
+
+
+@pytest.mark.parametrize("cache_name", ["embedded", "redis_cache", "file_based_cache"])
+def test_add_many__adds_and_returns_what_is_new(cache_name, request):
+    backend = request.getfixturevalue(cache_name)
+    backend.set("r:1:1", "held", timeout=None)
+    keys = ["r:1:2", "r:1:1", "r:1:0"]
+    assert backends.add_many(backend, keys, "SEAL", 60) == ["r:1:2", "r:1:0"]
+    assert backend.get_many(keys) == {"r:1:2": "SEAL", "r:1:1": "held", "r:1:0": "SEAL"}
+    assert backends.add_many(backend, keys, "SEAL", 60) == []
+
+
+@pytest.mark.parametrize("cache_name", ["embedded", "redis_cache", "file_based_cache"])
+def test_delete_many__deletes_what_there_is(cache_name, request):
+    backend = request.getfixturevalue(cache_name)
+    backend.set_many({"a": "x", "b": "x", "c": "x"})
+    backends.delete_many(backend, iter(["a", "c", "never"]))
+    backends.delete_many(backend, [])
+    assert backend.get_many(["a", "b", "c"]) == {"b": "x"}
 
 
 def expiries(embedded, *keys):

@@ -66,9 +66,32 @@ def test_get_many__is_what_the_cache_gives(cache):
     assert redis_commands.get_many(cache, []) == {}
 
 
-@pytest.mark.parametrize("script_keys", [2, 1000])
-def test_set_many__gives_each_its_time_to_live(monkeypatch, cache, script_keys):
-    monkeypatch.setattr(redis_commands, "SCRIPT_KEYS", script_keys)
+def test_add_many__adds_where_nothing_is(cache):
+    cache.set("geocache-test-1", "held", timeout=None)
+    assert redis_commands.add_many(cache, list(TEXTS), "new", 60) == [
+        "geocache-test-0",
+        "geocache-test-2",
+    ]
+    assert [cache.get(key) for key in TEXTS] == ["new", "held", "new"]
+    client = redis_commands.client(cache)
+    assert 50 < client.ttl(cache.make_key("geocache-test-0")) <= 60
+    assert redis_commands.add_many(cache, [], "new", 60) == []
+
+
+@pytest.mark.parametrize("command_keys", [2, 1000])
+def test_delete_many__deletes_what_there_is(monkeypatch, cache, command_keys):
+    monkeypatch.setattr(redis_commands, "COMMAND_KEYS", command_keys)
+    cache.set_many({**TEXTS, "geocache-test-kept": "kept"})
+    redis_commands.delete_many(cache, [*TEXTS, "geocache-test-never"])
+    assert cache.get_many([*TEXTS, "geocache-test-kept"]) == {"geocache-test-kept": "kept"}
+    redis_commands.delete_many(cache, ["geocache-test-kept"])
+    redis_commands.delete_many(cache, [])
+    assert cache.get("geocache-test-kept") is None
+
+
+@pytest.mark.parametrize("command_keys", [2, 1000])
+def test_set_many__gives_each_its_time_to_live(monkeypatch, cache, command_keys):
+    monkeypatch.setattr(redis_commands, "COMMAND_KEYS", command_keys)
     assert redis_commands.set_many(cache, TEXTS, 60)
     assert cache.get_many(TEXTS) == TEXTS
     client = redis_commands.client(cache)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import BaseCache
 from django.db import DataError, OperationalError, connection, transaction
 
 from geocache.cache import backends
@@ -140,7 +141,7 @@ def test_flush_dirty__stops_behind_its_time_limit_or_when_told_and_the_next_one_
 
 @pytest.mark.parametrize(
     "step",
-    ["reader.close_segment", "GeoCache.objects.upsert", "JournalHead.advance", "reader.forget"],
+    ["reader.close_some", "GeoCache.objects.upsert", "JournalHead.advance", "reader.forget"],
 )
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_flush_dirty__killed_at_a_step_loses_nothing(
@@ -245,14 +246,15 @@ def test_flush_dirty__keeps_a_record_that_it_cannot_read(text: str) -> None:
     writer.append([a_location()])
     number = reader.last_ticket()
     backend = backends.current()
-    real_get_many = backend.get_many
+    real_get_many = backends.get_many
     backend.add(segments.record_key(number, 1), "nonsense", timeout=None)
 
-    def get_many(keys: list[str]) -> dict[str, Any]:
-        return {k: text if v == "nonsense" else v for k, v in real_get_many(keys).items()}
+    def get_many(backend: BaseCache, keys: list[str]) -> dict[str, Any]:
+        found = real_get_many(backend, keys)
+        return {key: text if value == "nonsense" else value for key, value in found.items()}
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backend, "get_many", get_many)
+        patch.setattr(backends, "get_many", get_many)
         report = flush_dirty()
 
     assert (report.flushed, report.rejected) == (1, 1)

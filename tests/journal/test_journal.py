@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import BaseCache
 from structlog.testing import capture_logs
 
 from geocache.cache import backends
@@ -36,8 +37,13 @@ def all_records(first: int | None = None) -> list[str]:
     """Close every segment there is and return the texts of its records."""
     last = reader.last_ticket()
     first = journal_segments.base_of(last) + 1 if first is None else first
-    segments = [reader.close_segment(number) for number in range(first, last + 1)]
+    segments = reader.close_segments(range(first, last + 1))
     return [text for segment in segments for text in segment.records.values()]
+
+
+def close_segment(number: int) -> reader.ClosedSegment:
+    (segment,) = reader.close_segments([number])
+    return segment
 
 
 def addresses(texts: list[str]) -> set[str]:
@@ -47,7 +53,7 @@ def addresses(texts: list[str]) -> set[str]:
 def test_append__answer_is_in_a_record_without_timeout() -> None:
     writer.append([a_location()])
 
-    segment = reader.close_segment(reader.last_ticket())
+    segment = close_segment(reader.last_ticket())
 
     (key,) = segment.records
     assert load_locations(segment.records[key]) == [a_location()]
@@ -58,7 +64,7 @@ def test_append__a_sealed_segment_takes_neither_record_nor_entry(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     writer.append([a_location()])
-    reader.close_segment(reader.last_ticket())
+    close_segment(reader.last_ticket())
     refused = []
 
     def append(backend: Any, *args: Any, **options: Any) -> backends.Appended:
@@ -91,7 +97,7 @@ def test_append__uses_one_segment_for_64_records_then_another() -> None:
 
     last = reader.last_ticket()
 
-    assert [len(reader.close_segment(n).records) for n in (last - 1, last)] == [64, 1]
+    assert [len(close_segment(n).records) for n in (last - 1, last)] == [64, 1]
 
 
 def test_append__takes_a_new_segment_after_30_seconds(clock: Clock) -> None:
@@ -106,11 +112,11 @@ def test_append__takes_a_new_segment_after_30_seconds(clock: Clock) -> None:
 
 def test_append__goes_to_a_new_segment_when_its_own_is_sealed() -> None:
     writer.append([a_location("20.0.0.1")])
-    sealed = reader.close_segment(reader.last_ticket())
+    sealed = close_segment(reader.last_ticket())
 
     writer.append([a_location("20.0.0.2")])
 
-    later = reader.close_segment(reader.last_ticket())
+    later = close_segment(reader.last_ticket())
     assert later.number == sealed.number + 1
     assert addresses(list(later.records.values())) == {"20.0.0.2"}
 
@@ -141,8 +147,8 @@ def expired_seals() -> None:
 def passed(*, is_sealed: bool = False) -> int:
     """Do what a flush does with all that is there; return the last segment that it passes."""
     last, _ = reader.begin_flush()
-    for number in range(journal_segments.base_of(last) + 1, last + 1):
-        reader.forget(reader.close_segment(number).records)
+    for segment in reader.close_segments(range(journal_segments.base_of(last) + 1, last + 1)):
+        reader.forget(segment.records)
     if not is_sealed:
         expired_seals()
     return last
@@ -441,95 +447,133 @@ def test_append__raises_on_a_cache_that_cannot_hold_the_journal(settings: Any) -
         writer.append([a_location()])
 
 
-def test_close_segment__seals_behind_the_last_record() -> None:
+def test_close_segments__seals_behind_the_last_record() -> None:
     writer.append([a_location()])
     number = reader.last_ticket()
 
-    reader.close_segment(number)
+    close_segment(number)
 
     backend = backends.current()
     assert backend.get(journal_segments.record_key(number, 1)) == journal_segments.SEAL
     assert not backend.add(journal_segments.record_key(number, 1), "late", timeout=None)
 
 
-def test_close_segment__of_nothing_is_untouched_and_sealed() -> None:
+def test_close_segments__of_nothing_is_untouched_and_sealed() -> None:
     number = reader.last_ticket()
 
-    segment = reader.close_segment(number)
+    segment = close_segment(number)
 
     assert segment.is_untouched
     assert backends.current().get(journal_segments.record_key(number, 0)) == journal_segments.SEAL
 
 
-def test_close_segment__twice_gives_the_same_records() -> None:
+def test_close_segments__twice_gives_the_same_records() -> None:
     writer.append(many_locations(3))
     number = reader.last_ticket()
 
-    assert reader.close_segment(number).records == reader.close_segment(number).records
+    assert close_segment(number).records == close_segment(number).records
 
 
-def test_close_segment__reads_a_record_that_came_before_its_seal(
+def test_close_segments__reads_a_record_that_came_before_its_seal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     writer.append([a_location("20.0.0.1")])
     number = reader.last_ticket()
-    backend = backends.current()
-    real_add = backend.add
+    real_add = backends.add_many
 
-    def overtaken_add(key: str, value: str, timeout: float | None = None) -> bool:
-        if value == journal_segments.SEAL and key == journal_segments.record_key(number, 1):
-            real_add(key, dump_locations([a_location("20.0.0.2")]), timeout=None)
-        return real_add(key, value, timeout=timeout)
+    def overtaken_add(backend: BaseCache, keys: list[str], *args: Any) -> list[str]:
+        if keys == [journal_segments.record_key(number, 1)]:
+            backend.add(keys[0], dump_locations([a_location("20.0.0.2")]), timeout=None)
+        return real_add(backend, keys, *args)
 
-    monkeypatch.setattr(backend, "add", overtaken_add)
+    monkeypatch.setattr(backends, "add_many", overtaken_add)
 
-    segment = reader.close_segment(number)
+    segment = close_segment(number)
 
     assert addresses(list(segment.records.values())) == {"20.0.0.1", "20.0.0.2"}
 
 
-def test_close_segment__counts_a_gap_as_lost_and_seals_it() -> None:
+def test_close_segments__counts_a_gap_as_lost_and_seals_it() -> None:
     for location in many_locations(3):
         writer.append([location])
     number = reader.last_ticket()
     backends.current().delete(journal_segments.record_key(number, 1))
 
-    segment = reader.close_segment(number)
+    segment = close_segment(number)
 
     assert segment.lost_count == 1
     assert len(segment.records) == 2
     assert backends.current().get(journal_segments.record_key(number, 1)) == journal_segments.SEAL
 
 
-def test_close_segment__reads_a_record_that_a_replica_did_not_show(
+def test_close_segments__reads_a_record_that_a_replica_did_not_show(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for location in many_locations(3):
         writer.append([location])
     number = reader.last_ticket()
-    backend = backends.current()
-    real_get_many = backend.get_many
+    real_get_many = backends.get_many
     hidden = [journal_segments.record_key(number, 1)]
 
-    def replica_get_many(keys: list[str]) -> dict[str, Any]:
-        found = real_get_many(keys)
+    def replica_get_many(backend: BaseCache, keys: list[str]) -> dict[str, Any]:
+        found = real_get_many(backend, keys)
         if hidden:
             found.pop(hidden.pop(), None)
         return found
 
-    monkeypatch.setattr(backend, "get_many", replica_get_many)
+    monkeypatch.setattr(backends, "get_many", replica_get_many)
 
-    segment = reader.close_segment(number)
+    segment = close_segment(number)
 
     assert not segment.lost_count
     assert len(segment.records) == 3
 
 
-def test_close_segment__seals_behind_a_full_one() -> None:
+def test_close_segments__of_many_gives_each_its_records_in_order() -> None:
+    numbers = []
+    for count in (1, 2, 64, 3, *[1] * 20):
+        for location in many_locations(count):
+            writer.append([location])
+        numbers.append(reader.last_ticket())
+        writer.process_writer.open_segments.clear()
+    numbers.append(numbers[-1] + 1)
+
+    closed = list(reader.close_segments(numbers))
+
+    assert [segment.number for segment in closed] == numbers
+    assert [len(segment.records) for segment in closed] == [1, 2, 64, 3, *[1] * 20, 0]
+    assert [segment.is_untouched for segment in closed] == [*[False] * 24, True]
+    assert not any(segment.lost_count for segment in closed)
+
+
+@pytest.mark.parametrize(
+    ("length", "steps"),
+    [(5, [1, 2, 4, 8, 8, 7]), (12, [1, 2, 4, *[2, 4] * 3, 2, 3]), (100, [1] * 30)],
+    ids=["short", "middling", "long"],
+)
+def test_close_segments__reads_several_at_once_while_they_hold_little(
+    monkeypatch: pytest.MonkeyPatch, length: int, steps: list[int]
+) -> None:
+    monkeypatch.setattr(reader, "READ_LENGTH", 80)
+    asked: list[int] = []
+
+    def close_some(numbers: list[int]) -> list[reader.ClosedSegment]:
+        asked.append(len(numbers))
+        return [reader.ClosedSegment(number, {"key": "x" * length}) for number in numbers]
+
+    monkeypatch.setattr(reader, "close_some", close_some)
+
+    closed = list(reader.close_segments(range(30)))
+
+    assert [segment.number for segment in closed] == list(range(30))
+    assert asked == steps
+
+
+def test_close_segments__seals_behind_a_full_one() -> None:
     for location in many_locations(64):
         writer.append([location])
 
-    segment = reader.close_segment(reader.last_ticket())
+    segment = close_segment(reader.last_ticket())
 
     assert len(segment.records) == 64
     assert not segment.lost_count
@@ -544,7 +588,7 @@ def test_append__journals_again_what_a_flush_did_not_see_when_it_passed() -> Non
     # Restored to a state from before the last two were added.
     keys = [journal_segments.record_key(number, index) for index in (1, 2)]
     backends.current().delete_many(keys)
-    reader.forget(reader.close_segment(number).records)
+    reader.forget(close_segment(number).records)
     reader.publish(reader.Position(number))
     writer.process_writer.open_segments.clear()
 
@@ -595,7 +639,7 @@ def test_append__sees_no_loss_in_what_a_flush_has_passed(count: int) -> None:
 def test_forget_segments__deletes_records_but_never_a_seal() -> None:
     writer.append([a_location()])
     number = reader.last_ticket()
-    reader.close_segment(number)
+    close_segment(number)
 
     reader.forget_segments(number, number)
 

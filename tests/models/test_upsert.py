@@ -1,6 +1,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
@@ -147,6 +148,24 @@ def test_upsert__postgresql_refuses_what_does_not_fit_and_cuts_nothing(way, name
 def test_upsert__postgresql_refuses_a_negative_radius():
     with pytest.raises((IntegrityError, DataError)), transaction.atomic():
         GeoCache.objects.upsert([a_location(LONDON, accuracy_radius_km=-1)])
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="needs SQLite as the database")
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"], ids=str)
+@pytest.mark.parametrize("offset", [UTC, timezone(timedelta(hours=2, minutes=30))], ids=str)
+@pytest.mark.parametrize("moment", [NOON, LATER], ids=str)
+def test_upsert__sqlite_gets_the_text_that_django_writes(monkeypatch, zone, offset, moment):
+    monkeypatch.setattr(connection, "timezone", ZoneInfo(zone) if zone else UTC)
+    given = moment.astimezone(offset)
+    GeoCache.objects.upsert([a_location(LONDON, resolved_at=given)])
+    day = given.astimezone(UTC).date()
+    GeoCache(address=MOSCOW_V6, resolved_at=given, created_at=given, last_seen_on=day).save()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT resolved_at || '', created_at || '', last_seen_on || '' FROM geocache_geocache"
+        )
+        by_upsert, by_django = cursor.fetchall()
+    assert by_upsert == by_django
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="needs SQLite as the database")
