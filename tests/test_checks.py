@@ -781,6 +781,15 @@ def test_check_cache_aliases(
     assert ids() & {"geocache.E090", "geocache.E091", "geocache.W090"} == expected
 
 
+def test_check_journal__refuses_a_named_cache_that_cannot_hold_one(settings: Any) -> None:
+    settings.CACHES = {**settings.CACHES, "local": LOCMEM}
+    use_groups(settings, "a", "a", "local", a=A)
+    for deploys in (False, True):
+        found = checks.run_checks(include_deployment_checks=deploys)
+        [message] = [one for one in found if one.id == "geocache.E001"]
+        assert message.msg.startswith("local: LocMemCache cannot hold geocache's journal: ")
+
+
 def test_check_journal_in_production__of_each_cache_with_its_alias(settings: Any) -> None:
     use_groups(settings, "a", "a", "b", a=A, b=B)
     found = checks.run_checks(include_deployment_checks=True)

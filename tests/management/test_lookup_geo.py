@@ -1,6 +1,8 @@
+import gzip
 import io
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -271,6 +273,18 @@ def test_lookup_geo__counts_are_thanked_for_below_the_table(settings: Any) -> No
 
 
 @pytest.mark.usefixtures("provider")
+@pytest.mark.usefixtures("provider")
+def test_lookup_geo__counts_what_was_read_of_a_damaged_file(tmp_path: Path) -> None:
+    path = tmp_path / "addresses.gz"
+    lines = "".join(f"{LONDON} {secrets.token_hex(20)}\n" for _ in range(20_000))
+    path.write_bytes(gzip.compress(lines.encode())[:-20_000])
+    with pytest.raises(CommandError, match="cannot be read"):
+        call_command(
+            "lookup_geo", "--count", "--json", "--file", str(path), stdout=(out := io.StringIO())
+        )
+    assert 1_000 < json.loads(out.getvalue())["count"] < 20_000
+
+
 def test_lookup_geo__counts_of_nothing() -> None:
     assert (
         answered("--count", "--json", "foo")[0] == '{"count": 0, "countries": [], "credits": []}\n'

@@ -81,8 +81,13 @@ class Command(ShellCommand):
         writer.write(address_input.from_arguments(addresses))
         if file is not None:
             with address_input.opened(file) as opened:
-                for chunk in _with_progress(opened):
-                    writer.write(chunk)
+                try:
+                    for chunk in _with_progress(opened):
+                        writer.write(chunk)
+                except CommandError:
+                    # What was read counts.
+                    writer.finish()
+                    raise
         writer.finish()
         if writer.other_count:
             self.stderr.write(_others(writer.other_count))
