@@ -1,7 +1,7 @@
 """A text that people hand in: its addresses, and the lines that have none."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -75,13 +75,13 @@ def reading_cost(text: str) -> int:
     return 1 + len(text) // CHARACTERS_PER_ADDRESS
 
 
-def read_lines(lines: Iterable[str]) -> Reading:
+def read_lines(lines: Sequence[str]) -> Reading:
     """Find the addresses in lines; it ends with one more than ``MAX_ADDRESSES``."""
     reading = Reading()
     without: list[LineWithout] = []
-    find = LineFinder().find
-    for number, line in enumerate(lines, start=1):
-        if addresses := find(line):
+    each = zip(lines, LineFinder().find_each(lines), strict=True)
+    for number, (line, addresses) in enumerate(each, start=1):
+        if addresses:
             reading.addresses.update(dict.fromkeys(addresses))
             if len(reading.addresses) > MAX_ADDRESSES:
                 break

@@ -5,6 +5,8 @@ of an access log two thirds of the rest are then passed over, and nothing of it 
 """
 
 import re
+from collections.abc import Iterable, Iterator
+from socket import AF_INET, inet_pton
 from typing import Final
 
 from geocache.addresses.escapes import unescaped
@@ -30,30 +32,43 @@ class LineFinder:
         # Whether an address may be in what follows LAST_FIELD.
         self._ends: dict[str, bool] = {}
 
-    def find(self, line: str) -> tuple[str, ...]:
-        """Return the addresses in a whole line, in their order."""
-        word, _, rest = line.partition(" ")
-        start = self._starts.get(word) or self._remember_start(word)
-        if not start:
-            return _texts(line)
-        if rest:
-            body, quote, end = rest.rpartition(LAST_FIELD)
-            if not quote or len(end) > MAX_END_CHARACTERS:
-                body, end = rest, ""
-            may_hold = self._ends.get(end)
-            if may_hold is None:
-                may_hold = self._remember_end(end)
-            if may_hold or SHAPE.search(body):
-                return _texts(line)
-        return start
+    def find_each(self, lines: Iterable[str]) -> Iterator[tuple[str, ...]]:
+        """Give the addresses in each whole line, in their order."""
+        # One call for many lines: a call for each would take a tenth of the time.
+        starts, ends, has_shape = self._starts, self._ends, SHAPE.search
+        for line in lines:
+            word, _, rest = line.partition(" ")
+            start = starts.get(word) or self._remember_start(word)
+            if not start:
+                yield _texts(line)
+                continue
+            if rest:
+                body, quote, end = rest.rpartition(LAST_FIELD)
+                if not quote or len(end) > MAX_END_CHARACTERS:
+                    body, end = rest, ""
+                may_hold = ends.get(end)
+                if may_hold is None:
+                    may_hold = self._remember_end(end)
+                if may_hold or has_shape(body):
+                    yield _texts(line)
+                    continue
+            yield start
 
     def _remember_start(self, word: str) -> tuple[str, ...]:
-        address = read_address(word) if PLAIN.fullmatch(word) else None
-        if not address:
+        if not PLAIN.fullmatch(word):
             return ()
+        try:
+            # Most are plain IPv4, and what this takes is canonical.
+            inet_pton(AF_INET, word)
+            start = (word,)
+        except OSError:
+            address = read_address(word)
+            if not address:
+                return ()
+            start = (str(address),)
         if len(self._starts) >= REMEMBERED:
             self._starts.clear()
-        self._starts[word] = start = (str(address),)
+        self._starts[word] = start
         return start
 
     def _remember_end(self, end: str) -> bool:

@@ -97,7 +97,8 @@ class Writer:
     def _texts(self, locations: list[Location]) -> Iterable[str]:
         """Return what is written for each."""
         if self.is_json:
-            return self._formatted([credited(one.to_plain(), self.thanks) for one in locations])
+            # One after the other: the dicts of a chunk would take more memory than all the rest.
+            return (json.dumps(credited(one.to_plain(), self.thanks)) for one in locations)
         return self._formatted([_row(one) for one in locations])
 
     def finish(self) -> None:

@@ -9,7 +9,7 @@ from geocache.addresses.text_files import Lines
 from geocache.management.address_chunk import Chunk
 
 # After which a chunk is answered: bounds memory, whatever the length of the file.
-CHUNK_ADDRESSES: Final = 5_000
+CHUNK_ADDRESSES: Final = 10_000
 CHUNK_PROBLEMS: Final = 1_000
 
 
@@ -18,7 +18,7 @@ class FileReading:
 
     def __init__(self) -> None:
         self._chunk = Chunk()
-        self._find = LineFinder().find
+        self._finder = LineFinder()
         # Of a line that comes in parts.
         self._without: LineWithout | None = None
         self._has_address = False
@@ -36,12 +36,12 @@ class FileReading:
             if len(texts) > 1 or is_end:
                 self.end_line()
             number, texts = number + 1, texts[1:]
-        find, addresses = self._find, self._chunk.addresses
-        for at, text in enumerate(texts, number):
-            if found := find(text):
+        addresses = self._chunk.addresses
+        for at, found in enumerate(self._finder.find_each(texts)):
+            if found:
                 addresses += found
-            elif text:
-                self._note(line_without(at, text))
+            elif text := texts[at]:
+                self._note(line_without(number + at, text))
 
     def take(self) -> Chunk:
         """Return what was read since the last time."""

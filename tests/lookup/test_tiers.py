@@ -598,6 +598,17 @@ def test_lookup__with_the_cache_down_still_answers_and_writes_through(settings):
 # --- batches -----------------------------------------------------------------------------------
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_metered", [False, True])
+def test_lookup_many__neighbours_are_asked_for_together_unless_they_are_paid_for(
+    settings, is_metered
+):
+    provider = use_dummy_provider(settings, answers=ANSWERS, is_metered=is_metered)
+    listed = [LONDON, "9.9.9.9", "20.0.0.1", "1.1.1.1"]
+    assert list(lookup_many(listed)) == listed
+    assert provider.asked == (listed if is_metered else sorted(listed))
+
+
 def test_lookup_many__keys_are_the_very_texts_in_their_order(dummy):
     askeds = [
         MOSCOW_V6,

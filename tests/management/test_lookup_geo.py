@@ -179,8 +179,9 @@ def test_lookup_geo__what_is_kept_of_answers_is_bounded(
 
 @pytest.mark.django_db
 def test_lookup_geo__an_answer_that_failed_is_asked_for_again_with_the_next_chunk(
-    settings: Any, looked_up: list[list[str]], tmp_path: Path
+    settings: Any, looked_up: list[list[str]], tmp_path: Path, monkeypatch: Any
 ) -> None:
+    monkeypatch.setattr(file_reading, "CHUNK_ADDRESSES", 4_000)
     use_dummy_provider(settings, is_failing=True)
     path = tmp_path / "log"
     path.write_text("8.8.8.8 GET /\n" * 20_000)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from mmdb_writer import MMDBWriter
+from msgspec.structs import replace
 from netaddr import IPSet
 from structlog.testing import capture_logs
 
@@ -16,6 +17,7 @@ from geocache.location import NOT_FOUND, dump_locations, load_locations
 from geocache.providers import mmdb
 from geocache.providers.coercion import MAX_TEXT_LENGTH
 from geocache.providers.mmdb import MOST_IN_EVENT_LOOP, RECHECK_SECONDS, MmdbProvider
+from geocache.providers.mmdb_files import Database
 from tests.factories import ASN_RECORD, CITY_RECORD, LONDON, MOSCOW_V6, an_mmdb
 
 NETWORK = "81.2.69.0/24"
@@ -73,15 +75,15 @@ def test_aresolve_into__files_are_opened_in_a_thread(city, monkeypatch):
 
 def threads_of(provider, monkeypatch, addresses):
     """Return the threads that have answered."""
-    threads, resolve = [], provider.resolve
+    threads, resolve_into = [], provider.resolve_into
 
-    def watched(address):
+    def watched(answers, addresses):
         threads.append(threading.get_ident())
-        return resolve(address)
+        resolve_into(answers, addresses)
 
     answers = {}
     with monkeypatch.context() as patch:
-        patch.setattr(provider, "resolve", watched)
+        patch.setattr(provider, "resolve_into", watched)
         asyncio.run(provider.aresolve_into(answers, addresses))
     assert [one.city for one in answers.values()] == ["Testville"] * len(addresses)
     return set(threads)
@@ -207,6 +209,52 @@ def test_resolve__ipv4_in_an_ipv6_only_file_is_not_found(tmp_path):
 def test_resolve__mapped_and_tunnelled_networks_never_crash(city):
     for address in ("2002:5102:458e::1", "2001::1", "64:ff9b::5102:458e"):
         assert resolve(city, address).address == address
+
+
+# --- several addresses --------------------------------------------------------------------------
+
+
+def test_resolve_many__each_gets_what_it_gets_by_itself(city, asn):
+    provider = MmdbProvider([city, asn])
+    addresses = [
+        *("81.2.69.1", "81.2.69.2", "81.2.69.127", "81.2.69.128", LONDON, "81.2.70.1"),
+        *("9.9.8.255", "9.9.9.0", UNKNOWN, MOSCOW_V6, "2a02:6b8::2", "255.255.255.255"),
+    ]
+    for asked in (addresses, addresses[::-1], random.Random(1).choices(addresses, k=200)):
+        answers = provider.resolve_many(asked)
+        assert list(answers) == list(dict.fromkeys(asked))
+        for address, answer in answers.items():
+            alone = provider.resolve(address)
+            assert replace(answer, resolved_at=alone.resolved_at) == alone
+
+
+def test_resolve_many__a_network_is_read_once_for_its_neighbours(city, monkeypatch):
+    provider = MmdbProvider([city])
+    searched, search = [], Database.search
+
+    def watched(self, address):
+        searched.append(address)
+        return search(self, address)
+
+    monkeypatch.setattr(Database, "search", watched)
+    provider.resolve_many(["81.2.69.1", "81.2.69.2", MOSCOW_V6, "81.2.69.3", "81.2.70.1"])
+    assert searched == ["81.2.69.1", MOSCOW_V6, "81.2.69.3", "81.2.70.1"]
+
+
+def test_resolve_many__one_that_fails_leaves_the_others(city, monkeypatch):
+    search = Database.search
+
+    def failing(self, address):
+        if address == UNKNOWN:
+            raise ProviderError("damaged")
+        return search(self, address)
+
+    monkeypatch.setattr(Database, "search", failing)
+    provider = MmdbProvider([city])
+    answers = provider.resolve_many(["81.2.69.1", UNKNOWN, "81.2.69.2"])
+    assert [*answers] == ["81.2.69.1", "81.2.69.2"]
+    with pytest.raises(ProviderError, match="damaged"):
+        provider.resolve_many([UNKNOWN])
 
 
 # --- several files -----------------------------------------------------------------------------

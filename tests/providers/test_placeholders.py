@@ -4,7 +4,15 @@ import pytest
 from geoip2.models import City
 
 from geocache.location import NOT_FOUND
-from geocache.providers.coercion import maxmind_fields
+from geocache.providers.coercion import (
+    CLEAR_BEGINNINGS,
+    NOTHING,
+    NOTHING_BEGINS,
+    is_placeholder,
+    maxmind_fields,
+    text,
+    words,
+)
 from geocache.providers.http.json_service import HttpJsonProvider
 from geocache.providers.mmdb_records import FLAT, record_fields
 from tests.factories import LONDON
@@ -161,3 +169,15 @@ def test_placeholder__the_operator_of_number_0_is_none(value):
 def test_placeholder__a_point_of_zeros_is_one_among_others(others, is_kept):
     found = record_fields({"latitude": 0.0, "longitude": 0.0, **others})
     assert ("latitude" in found, "longitude" in found) == (is_kept, is_kept)
+
+
+def test_words__that_surely_say_something_are_read_as_all_others_are():
+    endings = ("", "slo", "slo ", "slo\0", "sl\u00f8", "slo\x1c", "slo\N{NO-BREAK SPACE}")
+    for letter in map(chr, range(1, 128)):
+        for ending in endings:
+            found = text(letter + ending).strip()
+            assert words(letter + ending) == ("" if is_placeholder(found) else found)
+
+
+def test_words__what_stands_for_nothing_never_surely_says_something():
+    assert not CLEAR_BEGINNINGS & {nothing[:1] for nothing in (*NOTHING, *NOTHING_BEGINS)}
