@@ -293,6 +293,16 @@ def set_many(backend: BaseCache, data: dict[str, str], seconds: float | None) ->
         backend.set_many(data, timeout=seconds)
 
 
+def add_many(backend: BaseCache, keys: Iterable[str], value: str, seconds: float) -> set[str]:
+    """Add ``value`` under each key that is free, in one trip if the cache can; return those."""
+    names = list(keys)
+    if isinstance(backend, EmbeddedCache):
+        return backend.add_many(names, value, seconds)
+    if isinstance(backend, RedisCache):
+        return redis_commands.add_many(backend, names, value, seconds)
+    return {name for name in names if backend.add(name, value, timeout=seconds)}
+
+
 def incr(backend: BaseCache, key: str, step: int = 1) -> int:
     """Return what a counter is after a step; raise ``ValueError`` where there is none.
 

@@ -176,6 +176,16 @@ class EmbeddedCache(BaseCache):
         with self._transaction(1) as connection:
             return _is_added(connection, row)
 
+    def add_many(self, keys: Iterable[str], value: str, timeout: float | None) -> set[str]:
+        """Add ``value`` under each key that is free, and return those."""
+        added: set[str] = set()
+        for some in batches(list(keys), TRANSACTION_KEYS):
+            with self._transaction(len(some)) as connection:
+                added |= {
+                    key for key in some if _is_added(connection, self._row(key, value, timeout))
+                }
+        return added
+
     def append(
         self,
         record: tuple[str, str],
