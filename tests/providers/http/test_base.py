@@ -281,8 +281,9 @@ def test_event_loop__its_connections_are_used_again_and_closed_at_its_end(servic
         before = asyncio.run(ask_twice())
         # Of the connection and its other end, which is in this process, too.
         assert open_during[-2:] == [before + 2, before + 2]
-    gc.collect()
-    wait_until(lambda: sockets() == open_before)
+        gc.collect()
+        # The other end is closed by a thread of the service, a moment later.
+        wait_until(lambda: sockets() == open_before)
 
 
 def test_event_loop__two_in_two_threads_have_connections_of_their_own(service):
