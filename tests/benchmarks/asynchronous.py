@@ -16,7 +16,7 @@ from django.db import connections
 from django.db.backends.signals import connection_created
 from django.test import override_settings
 
-from geocache import conf
+from geocache import async_pool, conf
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import alookup
 from geocache.models import GeoCache
@@ -32,10 +32,10 @@ PAUSE_SECONDS = 0.002
 
 def measure(effort: Effort) -> list[Answer]:
     with slow_service(SECONDS) as port, override_settings(GEOCACHE=asking(port)):
-        count, before = effort.scaled(AT_ONCE, 50), threading.active_count()
+        count = effort.scaled(AT_ONCE, 50)
         asyncio.run(_all(count))  # to warm up
         rounds = [asyncio.run(_round(count, port)) for _ in range(effort.rounds)]
-        answers = [_latency(count, rounds), _bounds(effort.scaled(MANY, 100), before)]
+        answers = [_latency(count, rounds), _bounds(effort.scaled(MANY, 100))]
     flush_dirty(time_limit_seconds=600)
     return answers
 
@@ -142,8 +142,8 @@ def _latency(count: int, rounds: list[Round]) -> Answer:
     )
 
 
-def _bounds(count: int, before: int) -> Answer:
-    """Count the threads and connections of so many; ``before`` there were so many threads."""
+def _bounds(count: int) -> Answer:
+    """Count the threads and connections that so many take."""
     connected: set[str] = set()
 
     def note(**_: object) -> None:
@@ -153,7 +153,8 @@ def _bounds(count: int, before: int) -> Answer:
         most = 0
         looking_up = asyncio.create_task(_all(count))
         while not looking_up.done():
-            most = max(most, threading.active_count() - before)
+            names = [thread.name for thread in threading.enumerate()]
+            most = max(most, sum(name.startswith(async_pool.THREAD_NAME) for name in names))
             await asyncio.sleep(0.01)
         return await looking_up, most
 
@@ -167,7 +168,7 @@ def _bounds(count: int, before: int) -> Answer:
         f"{count:,} at once",
         [Figure("geocache alookup(), all of them", [seconds])],
         [
-            Bar("threads, beside those before", [thread_count], at_most=bound, unit="threads"),
+            Bar("threads of the pool", [thread_count], at_most=bound, unit="threads"),
             Bar("connections to the database", [len(connected)], at_most=bound, unit="connections"),
         ],
     )
