@@ -89,22 +89,10 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 def check_journal(**_: Any) -> list[CheckMessage]:
     """Check that the cache can hold the journal. Only a warning: answers are written through.
 
-    An error on a node of a Redis Cluster, which has only some of the keys, and of a cache that only
-    ``CACHE_ALIASES`` names: what others journal in it no flush of this process could read.
+    An error on a node of a Redis Cluster, which has only some of the keys.
 
     Before each command, so it makes no file and says nothing of a server that is down.
     """
-    _, *others = backends.journal_aliases()
-    found = _judge_own_journal()
-    for alias in others:
-        with backends.using(alias), suppress(CacheUnavailable, CacheUnusable):
-            if problem := _journal_problem():
-                hint = "Leave it out of CACHE_ALIASES, or give it a cache that can."
-                found.append(Error(f"{alias}: {problem}.", hint=hint, id="geocache.E001"))
-    return found
-
-
-def _judge_own_journal() -> list[CheckMessage]:
     try:
         problem = _journal_problem()
     except CacheUnusable as error:
@@ -132,6 +120,21 @@ def _judge_own_journal() -> list[CheckMessage]:
     ]
 
 
+@check_of_settings(Tags.caches)
+def check_other_journals(**_: Any) -> list[CheckMessage]:
+    """Check that each cache that only ``CACHE_ALIASES`` names can hold a journal.
+
+    An error, as a flush would fail in part, and nothing could be forgotten.
+    """
+    found: list[CheckMessage] = []
+    for alias in backends.journal_aliases()[1:]:
+        with backends.using(alias), suppress(CacheUnavailable, CacheUnusable):
+            if problem := _journal_problem():
+                hint = "Leave it out of CACHE_ALIASES, or give it a cache that can."
+                found.append(Error(f"{alias}: {problem}.", hint=hint, id="geocache.E093"))
+    return found
+
+
 @check_of_settings(Tags.caches, deploy=True)
 def check_journal_in_production(**_: Any) -> list[CheckMessage]:
     """Check that each cache is there, can hold its journal, and keeps records and seals."""
@@ -146,10 +149,10 @@ def check_journal_in_production(**_: Any) -> list[CheckMessage]:
             hint = f"See {error.page}."
             return [Caution(f"The cache cannot be reached: {error}", hint=hint, id="geocache.W007")]
         if problem:
-            # Of a cache that only CACHE_ALIASES names, the check before each command says so.
+            # Of the others ``check_other_journals`` says so.
             is_own = backends.selected_alias() == conf.get("CACHE_ALIAS")
-            error = Error(f"{problem}.", hint=_own_cache(), id="geocache.E001")
-            return [error] if is_own else []
+            unfit = Error(f"{problem}.", hint=_own_cache(), id="geocache.E001")
+            return [unfit] if is_own else []
         memory = backends.redis_memory(backends.selected())
         if memory is None or memory.policy in KEEPING_POLICIES:
             return []

@@ -12,7 +12,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from socket import AF_INET, inet_pton
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Final
 
 from geocache.exceptions import InvalidAddress
@@ -57,6 +57,8 @@ SPECIAL_NETWORKS: Final = (
 WIDEST_PREFIX_LENGTHS: Final = {4: 8, 6: 12}
 # What the hexadecimal digits of an IPv4-mapped address begin with.
 IPV4_MAPPED: Final = f"{0xFFFF:024x}"
+# Below it the first group of an IPv6 address is zero.
+IPV6_SECOND_GROUP: Final = 1 << 112
 ALL_IPV4_MAPPED: Final = IPv6Network("::ffff:0:0/96")
 # Addresses of translated IPv4 hosts hold theirs in the last 32 bits. Source: RFC 6052. In the
 # prefix for local use (RFC 8215) an operator may choose another place, which cannot be known: such
@@ -178,14 +180,24 @@ def normalised_and_key(text: str) -> tuple[str, str]:
 
 def networks_around(address: IPv4Address | IPv6Address) -> list[str]:
     """Return every network around ``address`` that a provider may give out, narrowest first."""
-    # Whole numbers: the networks of ``ipaddress`` take five times as long, and there are 117.
+    # Whole numbers: the networks of ``ipaddress`` take many times as long, and there are 117.
     number, size = int(address), address.max_prefixlen
-    kind = IPv4Address if address.version == 4 else IPv6Address
+    text = _text_4 if address.version == 4 else _text_6
     widest = WIDEST_PREFIX_LENGTHS[address.version]
     return [
-        f"{kind(number >> size - length << size - length)}/{length}"
+        f"{text(number >> size - length << size - length)}/{length}"
         for length in range(size, widest - 1, -1)
     ]
+
+
+def _text_4(number: int) -> str:
+    return inet_ntop(AF_INET, number.to_bytes(4))
+
+
+def _text_6(number: int) -> str:
+    # Eight times as fast as ``ipaddress``, which does not write IPv4 at the end of one.
+    is_small = number < IPV6_SECOND_GROUP
+    return str(IPv6Address(number)) if is_small else inet_ntop(AF_INET6, number.to_bytes(16))
 
 
 def prefix_length(network: str) -> int:

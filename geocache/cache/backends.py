@@ -293,13 +293,14 @@ def set_many(backend: BaseCache, data: dict[str, str], seconds: float | None) ->
         backend.set_many(data, timeout=seconds)
 
 
-def add_many(backend: BaseCache, keys: list[str], value: str, seconds: int) -> list[str]:
-    """Add one value under each of ``keys`` that holds nothing; return those, in their order."""
+def add_many(backend: BaseCache, keys: Iterable[str], value: str, seconds: float) -> set[str]:
+    """Add ``value`` under each key that is free, in one trip if the cache can; return those."""
+    names = list(keys)
     if isinstance(backend, EmbeddedCache):
-        return backend.add_many(keys, value, seconds)
+        return backend.add_many(names, value, seconds)
     if isinstance(backend, RedisCache):
-        return redis_commands.add_many(backend, keys, value, seconds)
-    return [key for key in keys if backend.add(key, value, timeout=seconds)]
+        return redis_commands.add_many(backend, names, value, seconds)
+    return {name for name in names if backend.add(name, value, timeout=seconds)}
 
 
 def delete_many(backend: BaseCache, keys: Iterable[str]) -> None:

@@ -176,13 +176,15 @@ class EmbeddedCache(BaseCache):
         with self._transaction(1) as connection:
             return _is_added(connection, row)
 
-    def add_many(self, keys: Iterable[str], value: str | int, timeout: float | None) -> list[str]:
-        """Do what ``backends.add_many`` promises, in one transaction."""
-        rows = {key: self._row(key, value, timeout) for key in keys}
-        if not rows:
-            return []
-        with self._transaction(len(rows)) as connection:
-            return [key for key, row in rows.items() if _is_added(connection, row)]
+    def add_many(self, keys: Iterable[str], value: str, timeout: float | None) -> set[str]:
+        """Add ``value`` under each key that is free, and return those."""
+        added: set[str] = set()
+        for some in batches(list(keys), TRANSACTION_KEYS):
+            with self._transaction(len(some)) as connection:
+                added |= {
+                    key for key in some if _is_added(connection, self._row(key, value, timeout))
+                }
+        return added
 
     def append(
         self,

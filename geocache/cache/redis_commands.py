@@ -98,13 +98,17 @@ def set_many(backend: Any, data: Mapping[str, str], seconds: float | None) -> bo
     return False
 
 
-def add_many(backend: Any, keys: list[str], value: str, seconds: int) -> list[str]:
-    """Add ``value`` under those of ``keys`` that hold nothing; return those."""
+def add_many(backend: Any, keys: list[str], value: str, seconds: float) -> set[str]:
+    """Add ``value`` under each key that is free, and return those."""
     held = backend._cache._serializer.dumps(value)
-    pipeline = client(backend, write=True).pipeline(transaction=False)
-    for key in keys:
-        pipeline.set(backend.make_key(key), held, ex=seconds, nx=True)
-    return [key for key, is_added in zip(keys, pipeline.execute(), strict=True) if is_added]
+    lasting = backend.get_backend_timeout(seconds)
+    added: set[str] = set()
+    for some in batches(keys, COMMAND_KEYS):
+        pipeline = client(backend, write=True).pipeline(transaction=False)
+        for key in some:
+            pipeline.set(backend.make_and_validate_key(key), held, ex=lasting, nx=True)
+        added |= {key for key, is_set in zip(some, pipeline.execute(), strict=True) if is_set}
+    return added
 
 
 def delete_many(backend: Any, keys: Iterable[str]) -> None:

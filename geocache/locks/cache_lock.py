@@ -39,6 +39,10 @@ class CacheLock:
             time.sleep(POLL_SECONDS)
         return True
 
+    def acquire_many(self, backend: BaseCache, names: Iterable[str]) -> set[str]:
+        """Lock those of ``names`` that no holder has, and return them."""
+        return backends.add_many(backend, names, self.token, self.seconds)
+
     def release(self, backend: BaseCache, names: Iterable[str]) -> None:
         """Release those of ``names`` that this holder still has."""
         backends.delete_if_equal(backend, names, self.token)

@@ -18,7 +18,7 @@ from geocache.lookup import hot_entries
 from geocache.lookup.execution import BLOCKING, Execution, finished
 from geocache.lookup.network_cache import Public, find_known, without
 from geocache.lookup.resolution import Resolution, Resolver
-from geocache.lookup.single_flight import SingleFlight, networks_of_block, release_all
+from geocache.lookup.single_flight import SingleFlight, acquire_all, networks_of_block, release_all
 from geocache.providers.base import Provider
 
 # By address, the networks around it from the narrowest to the widest.
@@ -175,11 +175,12 @@ class _Query:
 
 def _begin(queries: Sequence[_Query]) -> None:
     """Lock what is to be queried, and look whether another process has resolved it meanwhile."""
-    for query in queries:
-        query.mine = query.flight.acquire(query.public)
-    for build, some in _by_build(queries).items():
+    acquired = acquire_all((query.flight, query.public) for query in queries)
+    for query, mine in zip(queries, acquired, strict=True):
+        query.mine = mine
+    for some in _by_build(queries).values():
         mine = {text: address for query in some for text, address in query.mine.items()}
-        known = hot_entries.get_near(build, mine)
+        known = some[0].flight.find_known(mine)
         for query in some:
             query.known = {text: known[text] for text in query.mine if text in known}
 

@@ -64,17 +64,7 @@ class SingleFlight:
 
         Return those of its addresses whose blocks no other has locked.
         """
-        names = {text: lock_key(self.build, address) for text, address in public.items()}
-        self.lock = CacheLock(self._lock_seconds(len(public)), self._token)
-        try:
-            with guarded() as backend:
-                acquired = {
-                    name: self.lock.acquire(backend, name) for name in dict.fromkeys(names.values())
-                }
-        except CacheUnavailable as error:
-            hot_entries.report_down(error)
-            return public
-        return {text: address for text, address in public.items() if acquired[names[text]]}
+        return acquire_all([(self, public)])[0]
 
     def release(self, public: Public) -> None:
         """Unlock the blocks of addresses that are still locked by this caller."""
@@ -98,10 +88,17 @@ class SingleFlight:
 
     def _look(self, public: Public) -> tuple[dict[str, Location], bool]:
         """Return what others have found out, and whether there is nothing more to wait for."""
-        known = hot_entries.get_near(self.build, public)
+        known = self.find_known(public)
         rest = {text: address for text, address in public.items() if text not in known}
         is_over = not rest or self.has_waited_long_enough() or not self._are_locked(rest)
         return known, is_over
+
+    def find_known(self, public: Public) -> dict[str, Location]:
+        """Return what others have found out, by the networks of their answers if there are any."""
+        names_networks = self._provider.names_networks
+        return (hot_entries.get_near if names_networks else hot_entries.get_many)(
+            self.build, public
+        )
 
     def has_waited_long_enough(self) -> bool:
         """Tell whether all locks that were held when this caller began to wait have run out."""
@@ -111,7 +108,7 @@ class SingleFlight:
         return self._provider.time_limit_seconds(count) + MARGIN_SECONDS
 
     def _are_locked(self, public: Public) -> bool:
-        names = self.keys(public)
+        names = set(self.keys(public).values())
         try:
             with guarded() as backend:
                 return len(backend.get_many(names)) == len(names)
@@ -119,9 +116,43 @@ class SingleFlight:
             hot_entries.report_down(error)
             return False
 
-    def keys(self, public: Public) -> set[str]:
-        """Return the cache keys of the locks on the blocks around addresses."""
-        return {lock_key(self.build, address) for address in public.values()}
+    def renew_lock(self, public: Public) -> None:
+        """Begin a lock that lives for as long as it may take to query these addresses."""
+        self.lock = CacheLock(self._lock_seconds(len(public)), self._token)
+
+    def keys(self, public: Public) -> dict[str, str]:
+        """Return by address the cache key of the lock on the block around it."""
+        return {text: lock_key(self.build, address) for text, address in public.items()}
+
+
+def acquire_all(flights: Iterable[tuple[SingleFlight, Public]]) -> list[Public]:
+    """Lock blocks as ``SingleFlight.acquire`` does, in one trip for each holder."""
+    listed = [(flight, public, flight.keys(public)) for flight, public in flights]
+    # A block is locked by the first flight that names it, also where several have one holder.
+    first: dict[str, SingleFlight] = {}
+    names: defaultdict[tuple[float, str], list[str]] = defaultdict(list)
+    for flight, public, keys in listed:
+        flight.renew_lock(public)
+        for name in keys.values():
+            if name not in first:
+                first[name] = flight
+                names[flight.lock.seconds, flight.lock.token].append(name)
+    acquired: set[str] = set()
+    try:
+        with guarded() as backend:
+            for (seconds, token), some in names.items():
+                acquired |= CacheLock(seconds, token).acquire_many(backend, some)
+    except CacheUnavailable as error:
+        hot_entries.report_down(error)
+        return [public for _, public, _ in listed]
+    return [
+        {
+            text: address
+            for text, address in public.items()
+            if keys[text] in acquired and first[keys[text]] is flight
+        }
+        for flight, public, keys in listed
+    ]
 
 
 def release_all(flights: Iterable[tuple[SingleFlight, Public]]) -> None:
@@ -131,7 +162,7 @@ def release_all(flights: Iterable[tuple[SingleFlight, Public]]) -> None:
     for flight, public in flights:
         if public:
             lock = holders.setdefault(flight.lock.token, flight.lock)
-            keys[lock] |= flight.keys(public)
+            keys[lock].update(flight.keys(public).values())
     try:
         for lock, names in keys.items():
             with guarded() as backend:

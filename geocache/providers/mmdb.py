@@ -69,6 +69,10 @@ class MmdbProvider(Provider):
 
     def resolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
         wanted = list(addresses)
+        if type(self).resolve is not MmdbProvider.resolve:
+            # A project's own, which adds to each answer.
+            super().resolve_into(answers, wanted)
+            return
         if not wanted:
             return
         answer_of = Answers(self.opened(), datetime.now(UTC)).of

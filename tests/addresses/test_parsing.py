@@ -346,6 +346,25 @@ def test_networks_around__hold_the_address_narrowest_first():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "255.255.255.255",
+        "2a02:0:0:1::1:0",
+        "2001:0:1:0:1:0:1:0",
+        "::102:304",
+        "0:1::",
+        "1::102:304",
+    ],
+)
+def test_networks_around__are_written_as_the_standard_library_does(text):
+    around = networks_around(ip_address(text))
+    assert around == [str(ip_network(network)) for network in around]
+    assert around == [
+        str(ip_network((text, int(network.rpartition("/")[2])), strict=False)) for network in around
+    ]
+
+
+@pytest.mark.parametrize(
     ("network", "length"), [("81.2.69.0/24", 24), ("2a02::/16", 16), ("", 128)]
 )
 def test_prefix_length__of_no_network_is_that_of_one_address(network, length):

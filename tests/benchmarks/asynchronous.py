@@ -5,16 +5,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 from asgiref.sync import sync_to_async
 from django.db import connections
 from django.db.backends.signals import connection_created
 from django.test import override_settings
 
-from geocache import conf
+from geocache import async_pool, conf
 from geocache.journal.flush import flush_dirty
 from geocache.lookup import alookup
 from geocache.models import GeoCache
@@ -30,10 +32,10 @@ PAUSE_SECONDS = 0.002
 
 def measure(effort: Effort) -> list[Answer]:
     with slow_service(SECONDS) as port, override_settings(GEOCACHE=asking(port)):
-        count, before = effort.scaled(AT_ONCE, 50), threading.active_count()
+        count = effort.scaled(AT_ONCE, 50)
         asyncio.run(_all(count))  # to warm up
-        rounds = [asyncio.run(_beside(count)) for _ in range(effort.rounds)]
-        answers = [_latency(count, rounds), _bounds(effort.scaled(MANY, 100), before)]
+        rounds = [asyncio.run(_round(count, port)) for _ in range(effort.rounds)]
+        answers = [_latency(count, rounds), _bounds(effort.scaled(MANY, 100))]
     flush_dirty(time_limit_seconds=600)
     return answers
 
@@ -72,14 +74,44 @@ async def _all(count: int) -> float:
     return time.perf_counter() - started
 
 
-async def _beside(count: int) -> tuple[float, float, float]:
-    """Return the seconds for all, and the p99 of other calls without and with them."""
-    without = await _watched()
-    watching = asyncio.create_task(_watched())
-    seconds = await _all(count)
-    beside = await watching
+async def _plain(count: int, port: int) -> float:
+    """Return the seconds until as many requests of plain aiohttp are answered."""
+    started = time.perf_counter()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def ask(number: int) -> Any:
+            async with session.get(f"http://127.0.0.1:{port}/{number}") as response:
+                return await response.json()
+
+        answers = await asyncio.gather(*map(ask, range(count)))
+    assert all(one["city"] == "Wellington" for one in answers)
+    return time.perf_counter() - started
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The seconds for all, and the p99 of other calls: alone, beside aiohttp, beside look-ups."""
+
+    plain: float
+    located: float
+    alone: float
+    beside_plain: float
+    beside_located: float
+
+
+async def _round(count: int, port: int) -> Round:
+    alone = await _watched()
+    plain, beside_plain = await _beside(_plain(count, port))
+    located, beside_located = await _beside(_all(count))
     await sync_to_async(connections.close_all)()
-    return seconds, without, beside
+    return Round(plain, located, alone, beside_plain, beside_located)
+
+
+async def _beside(work: Coroutine[Any, Any, float]) -> tuple[float, float]:
+    """Return the seconds that ``work`` takes, and the p99 of other calls meanwhile."""
+    watching = asyncio.create_task(_watched())
+    seconds = await work
+    return seconds, await watching
 
 
 async def _watched() -> float:
@@ -93,22 +125,25 @@ async def _watched() -> float:
     return sorted(times)[int(len(times) * 0.99)]
 
 
-def _latency(count: int, rounds: list[tuple[float, float, float]]) -> Answer:
-    seconds, without, beside = zip(*rounds, strict=True)
-    alone = Figure("p99 of other ORM calls, alone", without)
-    together = Figure("p99 of other ORM calls, beside them", beside)
+def _latency(count: int, rounds: list[Round]) -> Answer:
+    located = [one.located for one in rounds]
+    plain = Figure("plain aiohttp, as many requests", [one.plain for one in rounds])
+    alone = Figure("p99 of other ORM calls, alone", [one.alone for one in rounds])
+    beside = Figure("p99 of them beside plain aiohttp", [one.beside_plain for one in rounds])
+    together = Figure("p99 of them beside alookup()", [one.beside_located for one in rounds])
     return Answer(
         f"{count} addresses at once from a service that takes {SECONDS:g} s",
-        [Figure("geocache alookup(), all of them", seconds), alone, together],
+        [Figure("geocache alookup(), all of them", located), plain, alone, beside, together],
         [
-            Bar("until the last is answered", seconds, at_most=1.3, unit="s"),
+            Bar("until the last is answered", located, at_most=1.3, unit="s"),
             cost("of the p99 without look-ups", together, alone, 1.1),
+            cost("of the p99 beside plain aiohttp", together, beside),
         ],
     )
 
 
-def _bounds(count: int, before: int) -> Answer:
-    """Count the threads and connections of so many; ``before`` there were so many threads."""
+def _bounds(count: int) -> Answer:
+    """Count the threads and connections that so many take."""
     connected: set[str] = set()
 
     def note(**_: object) -> None:
@@ -118,7 +153,8 @@ def _bounds(count: int, before: int) -> Answer:
         most = 0
         looking_up = asyncio.create_task(_all(count))
         while not looking_up.done():
-            most = max(most, threading.active_count() - before)
+            names = [thread.name for thread in threading.enumerate()]
+            most = max(most, sum(name.startswith(async_pool.THREAD_NAME) for name in names))
             await asyncio.sleep(0.01)
         return await looking_up, most
 
@@ -132,7 +168,7 @@ def _bounds(count: int, before: int) -> Answer:
         f"{count:,} at once",
         [Figure("geocache alookup(), all of them", [seconds])],
         [
-            Bar("threads, beside those before", [thread_count], at_most=bound, unit="threads"),
+            Bar("threads of the pool", [thread_count], at_most=bound, unit="threads"),
             Bar("connections to the database", [len(connected)], at_most=bound, unit="connections"),
         ],
     )

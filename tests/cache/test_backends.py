@@ -973,9 +973,9 @@ def test_add_many__adds_and_returns_what_is_new(cache_name, request):
     backend = request.getfixturevalue(cache_name)
     backend.set("r:1:1", "held", timeout=None)
     keys = ["r:1:2", "r:1:1", "r:1:0"]
-    assert backends.add_many(backend, keys, "SEAL", 60) == ["r:1:2", "r:1:0"]
+    assert backends.add_many(backend, keys, "SEAL", 60) == {"r:1:2", "r:1:0"}
     assert backend.get_many(keys) == {"r:1:2": "SEAL", "r:1:1": "held", "r:1:0": "SEAL"}
-    assert backends.add_many(backend, keys, "SEAL", 60) == []
+    assert backends.add_many(backend, keys, "SEAL", 60) == set()
 
 
 @pytest.mark.parametrize("cache_name", ["embedded", "redis_cache", "file_based_cache"])

@@ -481,7 +481,7 @@ def test_close_segments__reads_a_record_that_came_before_its_seal(
     number = reader.last_ticket()
     real_add = backends.add_many
 
-    def overtaken_add(backend: BaseCache, keys: list[str], *args: Any) -> list[str]:
+    def overtaken_add(backend: BaseCache, keys: list[str], *args: Any) -> set[str]:
         if keys == [journal_segments.record_key(number, 1)]:
             backend.add(keys[0], dump_locations([a_location("20.0.0.2")]), timeout=None)
         return real_add(backend, keys, *args)

@@ -32,6 +32,25 @@ def test_acquire__is_for_one_holder():
     assert two.acquire(backends.current(), "locked")
 
 
+def test_acquire_many__gives_those_that_no_other_holds():
+    one, two = CacheLock(60), CacheLock(60)
+    assert one.acquire(backends.current(), "b")
+    assert two.acquire_many(backends.current(), ["a", "b", "c"]) == {"a", "c"}
+    assert two.acquire_many(backends.current(), []) == set()
+    two.release(backends.current(), ["a", "b", "c"])
+    assert one.acquire_many(backends.current(), ["a", "b"]) == {"a"}
+    other = LocMemCache("acquire_many", {})
+    other.clear()
+    assert one.acquire(other, "b")
+    assert two.acquire_many(other, ["a", "b"]) == {"a"}
+
+
+def test_acquire_many__is_for_a_limited_time():
+    assert CacheLock(1).acquire_many(backends.current(), ["locked"]) == {"locked"}
+    time.sleep(1.2)
+    assert CacheLock(60).acquire(backends.current(), "locked")
+
+
 def test_acquire__waits_for_a_limited_time():
     CacheLock(1).acquire(backends.current(), "locked")
     assert not CacheLock(60).acquire(backends.current(), "locked", wait_seconds=0.05)

@@ -7,7 +7,7 @@ from geocache.cache import backends
 from geocache.log_throttle import LogThrottle
 from geocache.lookup import hot_entries, single_flight
 from geocache.lookup.execution import BLOCKING, finished
-from geocache.lookup.single_flight import SingleFlight
+from geocache.lookup.single_flight import SingleFlight, acquire_all
 from geocache.providers.dummy import DummyProvider
 from tests.factories import LONDON, MOSCOW_V6, a_location
 
@@ -49,6 +49,42 @@ def test_acquire__neighbours_are_in_the_same_block(other, is_held):
 
 def test_acquire__neighbours_of_one_caller_do_not_refuse_each_other():
     assert list(a_flight().acquire(public(LONDON, NEIGHBOUR))) == [LONDON, NEIGHBOUR]
+
+
+def test_acquire_all__a_block_is_that_of_the_first_that_names_it():
+    """Also where all have one holder, as the look-ups of one event loop have."""
+    provider = DummyProvider(is_metered=True)
+    for token in ("", "one holder-"):
+        flights = [SingleFlight(f"b{token}", provider, token) for _ in range(3)]
+        wanted = [public(LONDON), public(NEIGHBOUR, "9.9.9.9"), public(MOSCOW_V6)]
+        acquired = acquire_all(zip(flights, wanted, strict=True))
+        assert [list(some) for some in acquired] == [[LONDON], ["9.9.9.9"], [MOSCOW_V6]]
+
+
+def test_acquire_all__is_one_trip_for_one_holder(monkeypatch):
+    trips = []
+    backend = type(backends.current())
+    add_many = backend.add_many
+
+    def watched(self, keys, value, timeout):
+        trips.append(len(keys))
+        return add_many(self, keys, value, timeout)
+
+    monkeypatch.setattr(backend, "add_many", watched)
+    provider = DummyProvider(is_metered=True)
+    wanted = [public(f"20.0.{n}.1") for n in range(5)]
+    acquire_all((SingleFlight("b", provider, "one holder-"), some) for some in wanted)
+    assert trips == [5]
+
+
+@pytest.mark.parametrize("names_networks", [True, False])
+def test_find_known__looks_for_networks_where_the_provider_names_them(names_networks):
+    provider = DummyProvider(is_metered=True)
+    provider.names_networks = names_networks
+    hot_entries.set_many("b", [a_location(NEIGHBOUR)], with_networks=True)
+    flight = SingleFlight("b", provider)
+    assert flight.find_known(public(NEIGHBOUR))
+    assert bool(flight.find_known(public(LONDON))) is names_networks
 
 
 def test_acquire__another_build_is_another_claim():
@@ -110,17 +146,17 @@ def test_single_flight__without_the_cache_nobody_waits_for_anybody(monkeypatch):
 def test_single_flight__a_lock_lives_as_long_as_the_provider_may_take(monkeypatch):
     seconds = []
     backend = type(backends.current())
-    add = backend.add
+    add_many = backend.add_many
 
-    def watched(self, key, value, timeout=None, version=None):
+    def watched(self, keys, value, timeout):
         seconds.append(timeout)
-        return add(self, key, value, timeout, version)
+        return add_many(self, keys, value, timeout)
 
-    monkeypatch.setattr(backend, "add", watched)
+    monkeypatch.setattr(backend, "add_many", watched)
     flight = a_flight(timeout_seconds=9.5)
     flight.acquire(public(LONDON))
     flight.acquire(public("9.9.9.9", MOSCOW_V6))
-    assert seconds == [12, 21, 21]
+    assert seconds == [12, 21]
     assert flight.wait_seconds >= max(seconds)
 
 

@@ -228,6 +228,15 @@ def test_resolve_many__each_gets_what_it_gets_by_itself(city, asn):
             assert replace(answer, resolved_at=alone.resolved_at) == alone
 
 
+def test_resolve_many__asks_a_resolve_of_the_projects_own(city):
+    class Own(MmdbProvider):
+        def resolve(self, address):
+            return replace(super().resolve(address), city="here")
+
+    answers = Own([city]).resolve_many([LONDON, MOSCOW_V6])
+    assert [one.city for one in answers.values()] == ["here", "here"]
+
+
 def test_resolve_many__a_network_is_read_once_for_its_neighbours(city, monkeypatch):
     provider = MmdbProvider([city])
     searched, search = [], Database.search

@@ -5,6 +5,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import ssl
 from collections.abc import Mapping
@@ -23,6 +24,10 @@ with extras.needed("web"):
 
 # The statuses with which ``aiohttp`` would follow a redirect.
 REDIRECTS: Final = (301, 302, 303, 307, 308)
+# What ``requests`` asks for as it is. Its way to find that out takes a tenth of a query's time.
+PLAIN_URL: Final = re.compile(
+    r"https?://[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[\w~:,-][\w~:,.-]*)+(\?[\w~:,.=&-]+)?", re.ASCII
+)
 # The most that closing sockets may take; it takes next to nothing.
 CLOSE_SECONDS: Final = 1.0
 
@@ -139,6 +144,8 @@ def exact_url(url: str) -> yarl.URL:
 
     Without a name and a password in it, which ``aiohttp`` would send.
     """
+    if PLAIN_URL.fullmatch(url):
+        return yarl.URL(url, encoded=True)
     prepared = requests.Request("GET", url).prepare().url or url
     return yarl.URL(prepared, encoded=True).with_user(None)
 

@@ -4,8 +4,16 @@ import asyncio
 import socket
 
 import pytest
+import requests
+import yarl
 
-from geocache.providers.http.bounded_aiohttp import Sockets, bounded_session, proxy_of, trust
+from geocache.providers.http.bounded_aiohttp import (
+    Sockets,
+    bounded_session,
+    exact_url,
+    proxy_of,
+    trust,
+)
 from geocache.providers.http.bounded_requests import Rest
 from tests.support.http_server import Reply, serving
 
@@ -26,6 +34,26 @@ def test_proxy_of__is_that_of_the_environment(monkeypatch, variables, proxy):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert proxy_of("https://service.invalid") == proxy
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:80/81.2.69.142",
+        "https://service.invalid/v1/2a02:6b8::1?token=a-b_c~1&lang=en",
+        "https://SERVICE.invalid/a/../b//c/./d",
+        "https://service.invalid",
+        "https://service.invalid/%7ea/%2F?b=%zz",
+        "https://name:word@service.invalid/a b",
+        "https://service.invalid/ä?",
+        "https://service.invalid/.hidden",
+        "https://service.invalid/?a=\n",
+        "https://service.invalid/a\n",
+    ],
+)
+def test_exact_url__is_what_requests_asks_for(url):
+    asked = yarl.URL(requests.Request("GET", url).prepare().url, encoded=True).with_user(None)
+    assert str(exact_url(url)) == str(asked)
 
 
 def test_trust__may_be_a_folder_of_certificates(tmp_path):

@@ -1,0 +1,1 @@
+"""A small site of asynchronous views, which a test serves with a real server."""
