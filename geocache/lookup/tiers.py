@@ -75,9 +75,9 @@ def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
 def _locate_many(unknown: Mapping[Asked, str]) -> dict[Asked, Location]:
     locations: dict[Asked, Location] = {}
     pairs = list(unknown.items())
-    if not _is_metered():
-        # Neighbours share pages of the database file, and of the cache's index of keys. What is
-        # paid for keeps its order: the first ones are answered when a limit is reached.
+    # Where there are many, neighbours share pages of the database file, and of the cache's index of
+    # keys. What is paid for keeps its order: the first ones are answered when a limit is reached.
+    if len(pairs) > BATCH_ADDRESSES and not _is_metered():
         pairs.sort(key=itemgetter(1))
     with held_back():
         for some in batches(pairs, BATCH_ADDRESSES):

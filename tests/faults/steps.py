@@ -24,9 +24,9 @@ class Step:
 
 
 FLUSHER_STEPS = {
-    "before the seal": Step(reader, "close_segment", is_before=True),
+    "before the seal": Step(reader, "close_some", is_before=True),
     "read, not sealed": Step(segments, "read"),
-    "sealed": Step(reader, "close_segment"),
+    "sealed": Step(reader, "close_some"),
     "upserted": Step(GeoCacheQuerySet, "upsert"),
     "committed": Step(reader, "forget", is_before=True),
     "deleted": Step(reader, "forget"),

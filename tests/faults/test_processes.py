@@ -74,7 +74,7 @@ flush_dirty(time_limit_seconds=1)
 
 
 @pytest.mark.parametrize("is_after", [False, True])
-@pytest.mark.parametrize("step", ["last_ticket", "close_segment", "forget", "publish"])
+@pytest.mark.parametrize("step", ["last_ticket", "close_some", "forget", "publish"])
 def test_flusher__stopped_for_longer_than_its_lock_and_continued(step: str, is_after: bool) -> None:
     given = many_locations(150)
     for location in given:

@@ -116,8 +116,8 @@ def journaled():
     first = segments.base_of(last) + 1
     return [
         [location.address for location in load_locations(text)]
-        for number in range(first, last + 1)
-        for text in reader.close_segment(number).records.values()
+        for segment in reader.close_segments(range(first, last + 1))
+        for text in segment.records.values()
         if not is_record(text)
     ]
 
@@ -600,9 +600,10 @@ def test_lookup__with_the_cache_down_still_answers_and_writes_through(settings):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("is_metered", [False, True])
-def test_lookup_many__neighbours_are_asked_for_together_unless_they_are_paid_for(
-    settings, is_metered
+def test_lookup_many__neighbours_among_many_are_asked_for_together_unless_they_are_paid_for(
+    settings, monkeypatch, is_metered
 ):
+    monkeypatch.setattr(lookup_module, "BATCH_ADDRESSES", 3)
     provider = use_dummy_provider(settings, answers=ANSWERS, is_metered=is_metered)
     listed = [LONDON, "9.9.9.9", "20.0.0.1", "1.1.1.1"]
     assert list(lookup_many(listed)) == listed

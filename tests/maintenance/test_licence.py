@@ -216,7 +216,7 @@ def test_clean_up__free_provider_that_fails_meanwhile_removes_nothing(
 
     a_row(source=OLD)
     use_chain(settings, a_database(tmp_path, 2))
-    monkeypatch.setattr("geocache.providers.mmdb.MmdbProvider.resolve", fail)
+    monkeypatch.setattr("geocache.providers.mmdb.MmdbProvider.resolve_into", fail)
     with pytest.raises(ProviderError):
         run()
     assert GeoCache.objects.exists()
