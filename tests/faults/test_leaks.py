@@ -47,7 +47,7 @@ def test_keys__after_a_churn_of_processes_are_entries_counter_head_and_seals(
         owners = list(client.scan_iter(match="*:o:*", count=1000))
 
         assert GeoCache.objects.count() == WRITERS
-        once = {"t", "f", "h", "w", "n"}
+        once = {"id", "t", "f", "h", "w", "n"}
         assert set(left) == {"e", "r", "o", *once}
         assert left["e"] == WRITERS
         assert {left[name] for name in once} == {1}
