@@ -90,8 +90,8 @@ def test_compare__leaves_out_what_cannot_be_held() -> None:
 def test_summarise__takes_the_median_and_twice_what_the_worst_run_was_worse() -> None:
     measure, _ = runs(*({COST: cost, SPEED: 1.0} for cost in (2.0, 2.1, 2.5)))
     stored = ratios.summarise([measure(ALL) for _ in range(3)])
-    # One that does not vary is given a tenth.
-    assert stored == {COST: Ratio(2.1, 0.8, False), SPEED: Ratio(1.0, 0.1, True)}
+    # One that does not vary is given a quarter.
+    assert stored == {COST: Ratio(2.1, 0.8, False), SPEED: Ratio(1.0, 0.25, True)}
 
 
 def test_of_questions__leaves_out_the_others() -> None:
