@@ -107,7 +107,7 @@ def check_journal(**_: Any) -> list[CheckMessage]:
         return []
     if problem.endswith(backends.CLUSTER_NODE):
         hint = (
-            "Use a Redis that is no cluster, with replicas and Sentinel where it may not go away, "
+            "Use a Redis outside a cluster, with replicas and Sentinel for high availability, "
             "or several with CACHE_ALIASES where one is not enough: see docs/scale.md."
         )
         return [Error(f"{problem}.", hint=hint, id="geocache.E092")]
@@ -241,7 +241,7 @@ def check_cluster_node(**_: Any) -> list[CheckMessage]:
             "The cache is on one node of a Redis Cluster. Where its client does not follow when "
             "the cluster moves keys to another node, every new answer is then written to the "
             "database at once.",
-            hint="Use a Redis that is no cluster, with Sentinel where it may not go away: see "
+            hint="Use a Redis outside a cluster, with Sentinel for high availability: see "
             "docs/scale.md.",
             id="geocache.W093",
         )

@@ -37,7 +37,7 @@ class Entry(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Tell whether every place keeps it as it is: there is no comment, and no odd score."""
+        """Tell whether it is stored as it stands: without a comment, with an ordinary score."""
         score = self.score
         return not self.comment and (
             score is None or (type(score) is float and math.isfinite(score))

@@ -15,7 +15,7 @@ from geocache.addresses.versions import REACH
 
 # Of each kind; then all are forgotten.
 REMEMBERED: Final = 50_000
-# A first word that has one reading, whatever follows it: it is no escape, comment or network.
+# A first word that is read the same whatever follows: not an escape, a comment or a network.
 PLAIN: Final = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 # What stands in front of the last quoted field of a line: in access logs the user agent.
 LAST_FIELD: Final = ' "'

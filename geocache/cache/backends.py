@@ -44,7 +44,7 @@ UNFIT_SECONDS: Final = 300.0
 # Around all that a look-up asks of the cache: a server that has vanished costs one look-up of a
 # process its time-out every five seconds, not several time-outs each. A flush takes its time.
 breaker: Final = CircuitBreaker(slow_seconds=0.5, open_seconds=5.0)
-# A node sends away whoever asks it for keys of the others, and no script spans two of them.
+# A node refuses keys that other nodes hold, and a script cannot use keys of two nodes.
 CLUSTER_NODE: Final = (
     "its server is a node of a Redis Cluster, which keeps other keys of the journal on other nodes"
 )

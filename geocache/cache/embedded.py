@@ -317,7 +317,7 @@ class EmbeddedCache(BaseCache):
         self._mine.__dict__.clear()
 
     def _for_reading(self) -> sqlite3.Connection | None:
-        """Return this thread's connection; None while there is no file, as a read makes none."""
+        """Return this thread's connection; None before the first write creates the file."""
         mine = self._mine
         if mine.connection is not None and time.monotonic() - mine.seen_at <= SEEN_SECONDS:
             return mine.connection

@@ -1,7 +1,7 @@
 """What Django's Redis cache does for this app in one trip, or with less work than by its own API.
 
-Django makes a client of redis-py anew for each command, which takes two thirds of a ``get``. Here
-it is kept.
+Django creates a client of redis-py for each command, which takes two thirds of the time of a
+``get``. Here one client is kept.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from geocache.batches import batches
 
-# Keys that one command deletes or one script writes: Redis answers nobody else meanwhile.
+# Keys that one command deletes or one script writes: Redis runs one command at a time.
 COMMAND_KEYS: Final = 1_000
 
 

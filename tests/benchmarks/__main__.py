@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.options import add_only
 from tests.benchmarks.own_services import own_services
 
 if TYPE_CHECKING:
@@ -52,14 +53,7 @@ def main() -> None:
         metavar="FILE",
         help="write the results as JSON to this file, or instead of tables",
     )
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=QUESTIONS,
-        default=QUESTIONS,
-        metavar="NAME",
-        help=f"of {', '.join(QUESTIONS)}",
-    )
+    add_only(parser, QUESTIONS)
     options = parser.parse_args()
     with own_services():
         from tests.benchmarks import results

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.options import add_only
 from tests.benchmarks.own_services import own_services
 
 if TYPE_CHECKING:
@@ -36,14 +37,7 @@ def main() -> None:
     parser.add_argument("--store", action="store_true", help="store new ratios and their spreads")
     parser.add_argument("--runs", type=int, default=RUNS, help=f"for --store ({RUNS})")
     parser.add_argument("--file", type=Path, default=PATH, help="of the ratios (ratios.json)")
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=QUESTIONS,
-        default=QUESTIONS,
-        metavar="NAME",
-        help=f"of {', '.join(QUESTIONS)}",
-    )
+    add_only(parser, QUESTIONS)
     options = parser.parse_args()
     with own_services():
         from tests.benchmarks import machine, ratios

@@ -319,13 +319,18 @@ def test_flush_dirty__two_caches_under_one_name_with_the_same_tickets(
         assert flush_dirty().flushed == 5
 
 
-def test_flush_dirty__takes_an_alias_back(
-    be_web_host_of: Callable[[str], None], settings: Any
-) -> None:
+def flush_in_turn(be_web_host_of: Callable[[str], None], settings: Any) -> None:
+    """Flush two caches under one alias, the first one again after the second."""
     for number, group in enumerate(("group_a", "group_b", "group_a"), 1):
         be_web_host_of(group)
         journal(settings, "shared", *addresses(number, 5))
         flush_dirty()
+
+
+def test_flush_dirty__takes_an_alias_back(
+    be_web_host_of: Callable[[str], None], settings: Any
+) -> None:
+    flush_in_turn(be_web_host_of, settings)
     assert "geocache.W091" in ids()
     expire_leases()
     assert "geocache.W091" not in ids()
@@ -340,10 +345,7 @@ def test_flush_dirty__takes_an_alias_back(
 def test_flush_dirty__a_cache_that_lost_its_alias_gets_one_of_its_own(
     be_web_host_of: Callable[[str], None], settings: Any
 ) -> None:
-    for number, group in enumerate(("group_a", "group_b", "group_a"), 1):
-        be_web_host_of(group)
-        journal(settings, "shared", *addresses(number, 5))
-        flush_dirty()
+    flush_in_turn(be_web_host_of, settings)
     journal(settings, "group_a", *addresses(4, 5))
     with capture_logs() as logs:
         report = flush_dirty()
