@@ -73,7 +73,8 @@ def close_segments(numbers: Iterable[int]) -> Iterator[ClosedSegment]:
     waiting, size = iter(numbers), 1
     while some := list(islice(waiting, size)):
         closed = close_some(some)
-        length = sum(len(text) for segment in closed for text in segment.records.values())
+        # A record that was put there by hand may be a number.
+        length = sum(len(str(text)) for segment in closed for text in segment.records.values())
         is_short = length <= READ_LENGTH // 2
         yield from closed
         size = min(2 * size, READ_SEGMENTS) if is_short else max(size // 2, 1)

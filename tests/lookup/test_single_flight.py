@@ -63,14 +63,13 @@ def test_acquire_all__a_block_is_that_of_the_first_that_names_it():
 
 def test_acquire_all__is_one_trip_for_one_holder(monkeypatch):
     trips = []
-    backend = type(backends.current())
-    add_many = backend.add_many
+    add_many = backends.add_many
 
-    def watched(self, keys, value, timeout):
+    def watched(backend, keys, value, seconds):
         trips.append(len(keys))
-        return add_many(self, keys, value, timeout)
+        return add_many(backend, keys, value, seconds)
 
-    monkeypatch.setattr(backend, "add_many", watched)
+    monkeypatch.setattr(backends, "add_many", watched)
     provider = DummyProvider(is_metered=True)
     wanted = [public(f"20.0.{n}.1") for n in range(5)]
     acquire_all((SingleFlight("b", provider, "one holder-"), some) for some in wanted)
@@ -145,14 +144,13 @@ def test_single_flight__without_the_cache_nobody_waits_for_anybody(monkeypatch):
 
 def test_single_flight__a_lock_lives_as_long_as_the_provider_may_take(monkeypatch):
     seconds = []
-    backend = type(backends.current())
-    add_many = backend.add_many
+    add_many = backends.add_many
 
-    def watched(self, keys, value, timeout):
-        seconds.append(timeout)
-        return add_many(self, keys, value, timeout)
+    def watched(backend, keys, value, lasting):
+        seconds.append(lasting)
+        return add_many(backend, keys, value, lasting)
 
-    monkeypatch.setattr(backend, "add_many", watched)
+    monkeypatch.setattr(backends, "add_many", watched)
     flight = a_flight(timeout_seconds=9.5)
     flight.acquire(public(LONDON))
     flight.acquire(public("9.9.9.9", MOSCOW_V6))
