@@ -48,9 +48,7 @@ class Memory:
         held = self.old.get(asked)
         if held is None or held[1] <= time.monotonic():
             return None
-        if len(self.young) >= conf.get("MEMORY_SIZE") // 2:
-            self.young, self.old = {}, self.young
-        self.young[asked] = held
+        self._keep(asked, held)
         return held[0]
 
     def put(self, answers: Iterable[tuple[Asked, Location]]) -> None:
@@ -64,9 +62,12 @@ class Memory:
 
     def put_one(self, asked: Asked, location: Location) -> None:
         """Keep one answer."""
+        self._keep(asked, (location, time.monotonic() + conf.get("MEMORY_TTL_SECONDS")))
+
+    def _keep(self, asked: Asked, held: tuple[Location, float]) -> None:
         if len(self.young) >= conf.get("MEMORY_SIZE") // 2:
             self.young, self.old = {}, self.young
-        self.young[asked] = (location, time.monotonic() + conf.get("MEMORY_TTL_SECONDS"))
+        self.young[asked] = held
 
     def follow(self, build: str) -> None:
         """Forget everything when the answers of another build of the database begin."""

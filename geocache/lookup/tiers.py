@@ -74,13 +74,8 @@ def lookup_many(addresses: Iterable[Asked]) -> dict[Asked, Location]:
 
 def _locate_many(unknown: Mapping[Asked, str]) -> dict[Asked, Location]:
     locations: dict[Asked, Location] = {}
-    pairs = list(unknown.items())
-    # Where there are many, neighbours share pages of the database file, and of the cache's index of
-    # keys. What is paid for keeps its order: the first ones are answered when a limit is reached.
-    if len(pairs) > BATCH_ADDRESSES and not _is_metered():
-        pairs.sort(key=itemgetter(1))
     with held_back():
-        for some in batches(pairs, BATCH_ADDRESSES):
+        for some in batches(list(unknown.items()), BATCH_ADDRESSES):
             locations |= locate_texts(dict(some))
     return locations
 
@@ -97,7 +92,10 @@ def _in_thread(locate: Callable[[T], R], unknown: T) -> R:
 def recall_many(
     addresses: Iterable[Asked],
 ) -> tuple[dict[Asked, Location | None], dict[Asked, str]]:
-    """Return what memory knows, in the order of ``addresses``, and ``public_text`` of the rest."""
+    """Return what memory knows, in the order of ``addresses``, and ``public_text`` of the rest.
+
+    The rest is in the order in which it is to be located.
+    """
     askeds = list(addresses)
     try:
         held = memory.get_many(askeds)
@@ -106,7 +104,12 @@ def recall_many(
             parse_address(asked)  # what is not hashable is not an address
         raise
     # All of them before any is paid for: what is not an address ends the call.
-    return held, {asked: public_text(asked) for asked, known in held.items() if known is None}
+    unknown = {asked: public_text(asked) for asked, known in held.items() if known is None}
+    # Where there are many, neighbours share pages of the database file, and of the cache's index of
+    # keys. What is paid for keeps its order: the first ones are answered when a limit is reached.
+    if len(unknown) > BATCH_ADDRESSES and not _is_metered():
+        unknown = dict(sorted(unknown.items(), key=itemgetter(1)))
+    return held, unknown
 
 
 def locate_batch(parsed: Mapping[Asked, Address]) -> dict[Asked, Location]:

@@ -82,7 +82,7 @@ def _today() -> date:
 
 
 def _walk(first_day: date) -> Iterator[list[str]]:
-    """Give the addresses of rows that nobody has asked for since, in their order."""
+    """Give the addresses of rows that were not asked for since, in their order."""
     rows = GeoCache.objects.using(writing_alias()).unseen_since(first_day)
     for page in rows.pages("address", size=BATCH_ROWS):
         yield [address for (address,) in page]

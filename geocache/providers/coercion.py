@@ -30,7 +30,7 @@ NOTHING: Final = frozenset(
         "\\n",
     )
 )
-# Made once: ``int | float`` is made anew wherever it stands.
+# Made once: each evaluation of ``int | float`` creates a union.
 NUMBERS: Final = (int, float)
 POINT: Final = ("latitude", "longitude")
 # IP2Location's, for a field that the file that was bought does not have.

@@ -1,7 +1,7 @@
 """``python -m tests.benchmarks.compare``: is a ratio worse than the one that is stored?
 
 A ratio that is worse by more than its spread is measured up to twice more, and fails if it is
-worse all three times. With ``--store`` the ratios are measured anew and stored, for these services.
+worse all three times. With ``--store`` ratios are measured again and stored, for these services.
 """
 
 import argparse

@@ -48,7 +48,7 @@ def open_readers() -> tuple[dict[str, Reader], str]:
 
 
 def _a_log(effort: Effort, readers: dict[str, Reader], visitors: Visitors, left_out: str) -> Answer:
-    """Each round reads on in the log, so that geocache knows nobody at its begin."""
+    """Each round reads on in the log, so that geocache knows no address when it begins."""
     count = effort.scaled(REQUESTS, 200)
     asked: list[str] = []
 

@@ -31,7 +31,7 @@ Network = tuple[int, int]
 
 
 class Visitors:
-    """A log that is read on and on; nobody who is in one part of it is in another."""
+    """A log that is read on and on; no visitor of one part is in another."""
 
     def __init__(self) -> None:
         self._chance = random.Random(SEED)

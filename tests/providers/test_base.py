@@ -213,7 +213,7 @@ def test_aresolve_into__cancelled_it_leaves_no_thread_that_still_answers():
     async def ask_and_cancel():
         asking = asyncio.create_task(Slow().aresolve_into(answers, ["8.8.8.8"]))
         async with asyncio.timeout(30):
-            while not begun.is_set():  # noqa: ASYNC110 - nobody tells
+            while not begun.is_set():  # noqa: ASYNC110 - no event tells
                 await asyncio.sleep(0.001)
         asking.cancel()
         await asyncio.sleep(0.01)

@@ -503,7 +503,7 @@ class Hanging(DummyProvider):
 async def cancelled(asking: Any, is_due: Callable[[], bool]) -> None:
     task = asyncio.create_task(asking)
     async with asyncio.timeout(30):
-        while not is_due():  # noqa: ASYNC110 - nobody tells
+        while not is_due():  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.001)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

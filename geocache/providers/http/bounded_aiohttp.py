@@ -84,7 +84,7 @@ class Sockets:
                 made.shutdown(socket.SHUT_RDWR)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
-                while any(made.fileno() >= 0 for made in self.made):  # noqa: ASYNC110 - nobody tells
+                while any(made.fileno() >= 0 for made in self.made):  # noqa: ASYNC110 - no event tells
                     await asyncio.sleep(0)
 
 

@@ -59,7 +59,7 @@ async def ask_each(provider, addresses):
 
 
 def watching(service, together=1):
-    """Let nobody be answered before so many have asked; return how many were asking at once."""
+    """Answer no query before so many have come; return how many were asking at once."""
     barrier, lock, now, most = threading.Barrier(together), threading.Lock(), [], []
     answer = service.next_reply
 
@@ -304,7 +304,7 @@ def test_event_loop__a_provider_that_is_dropped_closes_its_connections(service):
         del provider
         gc.collect()
         async with asyncio.timeout(10):
-            while sockets() > before:  # noqa: ASYNC110 - nobody tells
+            while sockets() > before:  # noqa: ASYNC110 - no event tells
                 await asyncio.sleep(0.01)
         return during - before
 
@@ -351,7 +351,7 @@ def test_cancellation__keeps_what_was_answered_and_refunds_the_rest(service):
     async def ask_and_cancel():
         asking = asyncio.create_task(quota.aask(provider, answers, ADDRESSES[:10]))
         async with asyncio.timeout(30):
-            while len(answers) < 2:  # noqa: ASYNC110 - nobody tells
+            while len(answers) < 2:  # noqa: ASYNC110 - no event tells
                 await asyncio.sleep(0.01)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -424,17 +424,21 @@ def test_resolve_many__asks_about_several_at_a_time_and_each_gets_its_answer(ser
     assert provider.queries_remaining == 977
 
 
-def test_resolve_many__as_many_at_a_time_as_there_are_connections(service):
-    """Nobody is answered before so many have asked."""
-    together = threading.Barrier(CONNECTIONS)
+def answering_together(service, count, seconds):
+    """Answer no query before ``count`` have come."""
+    together = threading.Barrier(count)
     answering_each(service)
     answer = service.next_reply
 
     def reply(asked):
-        together.wait(timeout=30)
+        together.wait(timeout=seconds)
         return answer(asked)
 
     service.next_reply = reply
+
+
+def test_resolve_many__as_many_at_a_time_as_there_are_connections(service):
+    answering_together(service, CONNECTIONS, seconds=30)
     provider = a_provider(service, timeout_seconds=60)
     assert len(provider.resolve_many(ADDRESSES)) == len(ADDRESSES)
 
@@ -514,16 +518,7 @@ def test_resolve_many__at_a_time_leaves_what_was_answered_before_a_bug(service, 
 
 
 def test_aresolve_into__callers_in_an_event_loop_are_answered_together(service):
-    """Nobody is answered before all have asked."""
-    together = threading.Barrier(len(ADDRESSES))
-    answering_each(service)
-    answer = service.next_reply
-
-    def reply(asked):
-        together.wait(timeout=60)
-        return answer(asked)
-
-    service.next_reply = reply
+    answering_together(service, len(ADDRESSES), seconds=60)
     provider = a_provider(service, timeout_seconds=60)
 
     async def ask():
