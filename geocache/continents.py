@@ -4,7 +4,8 @@ A country on two continents has one, as in GeoNames and in the databases of MaxM
 Cyprus are EU, Turkey, Georgia and Kazakhstan AS, Egypt AF.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 
@@ -42,6 +43,29 @@ COUNTRIES: Final = {
 CONTINENTS: Final = {
     country: continent for continent, codes in COUNTRIES.items() for country in codes.split()
 }
+# The members, with what belongs to the Union of the countries that ISO 3166-1 lists by themselves:
+# AX of Finland, and the outermost regions GF GP MF MQ RE YT of France. Source: Treaty on European
+# Union, Article 52, and Treaty on the Functioning of the European Union, Article 355.
+EUROPEAN_UNION: Final = frozenset(
+    (
+        *(
+            "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
+        ).split(),
+        *("AX GF GP MF MQ RE YT").split(),
+    )
+)
+
+
+def completed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an answer with what follows from its country, where that is not said."""
+    found = dict(fields)
+    country = found.get("country_code", "")
+    if country and not found.get("continent_code"):
+        if continent := CONTINENTS.get(country):
+            found["continent_code"] = continent
+        if country in EUROPEAN_UNION:
+            found["is_in_european_union"] = True
+    return found
 
 
 def continent_of(country_code: str) -> str:

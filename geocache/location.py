@@ -3,12 +3,13 @@
 The text is JSON, ``{"v":2,"n":2,"answers":[[...],[...]]}``: a version, how many answers, and for
 each its fields in order. It is one text for hot entries and journal records, and its reader checks
 the exact type of each field. A later release may append fields: a reader ignores what it does not
-know and fills in what it misses.
+know and fills in what it misses. So releases before and after such a change read each other's
+texts, and the version stays; it changes when they could not.
 """
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final, TypedDict, cast
@@ -17,7 +18,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec.structs import asdict, replace
 
+from geocache import field_sources
 from geocache.exceptions import UndecodableRecord
+from geocache.traits import ANONYMOUS, HOSTING
 
 RECORD_VERSION: Final = 2
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,12 +30,24 @@ NEVER_SEEN: Final = EPOCH.date()
 NOT_FOUND: Final = "not_found"
 UNAVAILABLE: Final = "unavailable"
 # Between the databases and services that the ``source`` of one answer names.
-SOURCE_SEPARATOR: Final = ", "
+SOURCE_SEPARATOR: Final = field_sources.SEPARATOR
 # The mean radius R1 of the Earth. Source: IUGG, Geodetic Reference System 1980 (H. Moritz).
 EARTH_RADIUS_KM: Final = 6371.0088
 # Not all files of the zone folder are places: "localtime" is the zone of this machine, "right/" and
 # "posix/" hold the same zones again, and "Factory" stands for one that is not set.
 ZONE_NAME: Final = re.compile(r"(?!Factory\Z)[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
+
+
+# A value that JSON, a table and a page show as it is.
+Plain = str | int | float | bool | None
+PLAIN: Final = (str, int, float, bool, type(None))
+
+
+class SubdivisionDict(TypedDict):
+    """A ``Subdivision`` in JSON."""
+
+    code: str
+    name: str
 
 
 class LocationDict(TypedDict):
@@ -53,8 +68,60 @@ class LocationDict(TypedDict):
     organization: str
     source: str
     reason: str
+    continent_code: str
+    is_in_european_union: bool
+    registered_country_code: str
+    region_code: str
+    subdivisions: list[SubdivisionDict]
+    metro_code: int | None
+    traits: list[str]
+    isp: str
+    domain: str
+    connection_type: str
+    user_type: str
+    mobile_country_code: str
+    mobile_network_code: str
+    details: dict[str, Plain]
+    field_sources: dict[str, str]
     found: bool
     stale: bool
+
+
+class Subdivision(msgspec.Struct, frozen=True, gc=False):
+    """A part of a country, and parts of that: England, West Berkshire.
+
+    ``code`` is that of ISO 3166-2, such as GB-ENG, or empty.
+    """
+
+    code: str = ""
+    name: str = ""
+
+
+class Details(Mapping[str, Plain]):
+    """What only some products state, by MaxMind's names: plain values that nobody can change."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Plain] | None = None) -> None:
+        self._values = dict(values or {})
+
+    def __getitem__(self, name: str) -> Plain:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values.items()))
+
+    def __repr__(self) -> str:
+        return f"Details({self._values!r})"
+
+
+NO_DETAILS: Final = Details()
 
 
 class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
@@ -62,7 +129,9 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
 
     ``latitude`` and ``longitude`` are WGS 84 degrees. ``network`` is the block, in CIDR notation,
     for which the answer holds. ``source`` names each database and the day it was built.
-    ``msgspec.structs.replace`` makes a changed copy.
+    ``traits`` are sorted labels by MaxMind's names, such as ``anonymous_vpn``; ``subdivisions`` are
+    given where there are several, the largest first. ``msgspec.structs.replace`` makes a changed
+    copy.
     """
 
     address: str
@@ -84,6 +153,23 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     is_renewed: bool = False
     # True of an old row that stands in while the provider fails. Such answers are not journaled.
     is_stale: bool = False
+    # Releases up to 0.2.0 read the fields as far as this one.
+    continent_code: str = ""
+    is_in_european_union: bool = False
+    registered_country_code: str = ""
+    region_code: str = ""
+    subdivisions: tuple[Subdivision, ...] = ()
+    metro_code: int | None = None
+    traits: tuple[str, ...] = ()
+    isp: str = ""
+    domain: str = ""
+    connection_type: str = ""
+    user_type: str = ""
+    mobile_country_code: str = ""
+    mobile_network_code: str = ""
+    details: Details = NO_DETAILS
+    # Which of several sources gave which fields; ``field_sources`` reads it.
+    given_by: str = ""
 
     def __bool__(self) -> bool:
         return not self.reason
@@ -112,7 +198,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
         """Return the code of the country's continent: AF AN AS EU NA OC SA, or empty."""
         from geocache import continents  # noqa: PLC0415 - as above
 
-        return continents.continent_of(self.country_code)
+        return self.continent_code or continents.continent_of(self.country_code)
 
     @property
     def continent_name(self) -> str:
@@ -120,6 +206,25 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
         from geocache import continents  # noqa: PLC0415 - as above
 
         return continents.name(self.continent)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Tell whether people hide behind the address: a VPN, a proxy, Tor."""
+        return not ANONYMOUS.isdisjoint(self.traits)
+
+    @property
+    def is_hosting(self) -> bool:
+        """Tell whether the address is one of a data centre."""
+        return not HOSTING.isdisjoint(self.traits)
+
+    def has_trait(self, name: str) -> bool:
+        """Tell whether one of the labels is ``name``."""
+        return name in self.traits
+
+    @property
+    def field_sources(self) -> dict[str, str]:
+        """Return which source each field is from, where there are several sources; else nothing."""
+        return field_sources.unpack(self.source, self.given_by)
 
     @property
     def zone_info(self) -> ZoneInfo | None:
@@ -151,6 +256,11 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
         """Return the fields by name as plain JSON types, and ``found`` and ``stale``."""
         plain = {name: getattr(self, name) for name in FIELDS}
         plain["resolved_at"] = self.resolved_at.isoformat()
+        plain["subdivisions"] = [asdict(one) for one in self.subdivisions]
+        plain["traits"] = list(self.traits)
+        plain["details"] = dict(self.details)
+        del plain["given_by"]
+        plain["field_sources"] = self.field_sources
         return cast("LocationDict", plain | {"found": bool(self), "stale": self.is_stale})
 
     @classmethod
@@ -164,8 +274,10 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
             known = asdict(_EMPTY) | {name: plain[name] for name in FIELDS if name in plain}
             known |= {"address": plain["address"], "resolved_at": plain["resolved_at"]}
             known["is_stale"] = plain.get("stale", False)
-            return msgspec.convert([*known.values()], cls)
-        except (LookupError, TypeError, AttributeError, msgspec.ValidationError) as error:
+            if sources := plain.get("field_sources"):
+                known["given_by"] = field_sources.packed_again(known["source"], sources)
+            return msgspec.convert([*known.values()], cls, dec_hook=_decoded)
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise UndecodableRecord(f"this is not a location: {error}") from error
 
     def _point(self) -> tuple[float, float] | None:
@@ -178,7 +290,9 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
 
 
 # Of the answer itself: what a row has, and what pages and files show.
-FIELDS: Final = Location.__struct_fields__[: Location.__struct_fields__.index("is_renewed")]
+FIELDS: Final = tuple(
+    name for name in Location.__struct_fields__ if name not in ("is_renewed", "is_stale")
+)
 _EMPTY: Final = Location(address="", resolved_at=EPOCH)
 
 
@@ -221,11 +335,24 @@ def _plain(value: object) -> object:
         return int(value)
     if isinstance(value, float):
         return float(value)
+    if isinstance(value, Mapping):
+        return dict(value)
     raise TypeError(f"{type(value).__name__} is no part of an answer")
 
 
+def _decoded(kind: type, value: object) -> Details:
+    """Return what JSON has as ``details``: nearly always nothing."""
+    if kind is Details and isinstance(value, Details):
+        return value
+    if kind is not Details or not isinstance(value, dict):
+        raise TypeError(f"{type(value).__name__} is no part of an answer")
+    if not all(isinstance(one, PLAIN) for one in value.values()):
+        raise TypeError("details are plain values")
+    return Details(value) if value else NO_DETAILS
+
+
 _encode: Final = msgspec.json.Encoder(enc_hook=_plain).encode
-_decode: Final = msgspec.json.Decoder(_Record).decode
+_decode: Final = msgspec.json.Decoder(_Record, dec_hook=_decoded).decode
 _COUNT: Final = re.compile(r'\{"v":\d+,"n":(\d{1,9}),')
 
 
@@ -260,11 +387,14 @@ def load_locations(text: object) -> list[Location]:
     return record.answers
 
 
-def _whole(location: Location) -> Location:
+def _whole(value: Any) -> Any:
     """Return an answer without halves of characters, which JSON can write and UTF-8 cannot."""
-    texts = {
-        name: value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        for name, value in asdict(location).items()
-        if isinstance(value, str)
-    }
-    return replace(location, **texts)
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Location | Subdivision):
+        return replace(value, **{name: _whole(one) for name, one in asdict(value).items()})
+    if isinstance(value, tuple):
+        return tuple(map(_whole, value))
+    if isinstance(value, Mapping):
+        return Details({_whole(name): _whole(one) for name, one in value.items()})
+    return value

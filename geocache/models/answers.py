@@ -22,7 +22,7 @@ from geocache.addresses import (
 from geocache.batches import batches
 from geocache.instants import InstantField
 from geocache.location import EPOCH, FIELDS, NOT_FOUND, Location
-from geocache.models.columns import AnswerFields
+from geocache.models.columns import AnswerFields, json_text, location_of, traits_text
 from geocache.models.connection import atomic, reading_alias, writing_alias, writing_connection
 from geocache.models.history import find_changed, keep_changed, midnight
 from geocache.models.indexes import AddressOrderIndex, address_column
@@ -184,7 +184,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         """Give the rows as answers, a few at a time however many there are."""
         with _one_snapshot(self.db):
             for values in self.values_list(*FIELDS).iterator(STREAMED_ROWS):
-                yield Location(**dict(zip(FIELDS, values, strict=True)))
+                yield location_of(dict(zip(FIELDS, values, strict=True)))
 
     def search(self, text: str) -> Self:
         """Return the rows of an address, a network, or the beginning of an IPv4 address.
@@ -275,6 +275,18 @@ class GeoCache(AnswerFields):
             AddressOrderIndex(
                 fields=["sort_key"], name="geocache_unresolved_sort", condition=UNRESOLVED
             ),
+            # Lists of a kind of network, newest or oldest first: few databases know any.
+            models.Index(fields=["resolved_at"], name="geocache_traits", condition=~Q(traits="")),
+            models.Index(
+                fields=["user_type", "resolved_at"],
+                name="geocache_user_type",
+                condition=~Q(user_type=""),
+            ),
+            models.Index(
+                fields=["connection_type", "resolved_at"],
+                name="geocache_connection",
+                condition=~Q(connection_type=""),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -306,12 +318,19 @@ RESOLVED_AT: Final = ROW_FIELDS.index("resolved_at")
 
 
 _values: Final = attrgetter(*FIELDS[1:], "resolved_at")
+# Among the values of ``_values``, what a column has in another form.
+TRAITS, SUBDIVISIONS, DETAILS = (
+    FIELDS[1:].index(name) for name in ("traits", "subdivisions", "details")
+)
 
 
 def row_of(location: Location) -> tuple[Any, ...]:
     """Return the values of ``ROW_FIELDS`` for an answer; raise ``InvalidAddress``."""
     address, key = normalised_and_key(location.address)
     *values, created_at = _values(location)
+    values[TRAITS] = traits_text(location.traits) if location.traits else ""
+    values[SUBDIVISIONS] = json_text(location.subdivisions)
+    values[DETAILS] = json_text(location.details)
     return (address, *values, key, created_at, location.last_seen_on)
 
 
