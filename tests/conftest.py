@@ -23,6 +23,7 @@ from geocache import conf, counters, site_counters
 from geocache.cache import backends
 from geocache.journal import last_seen, recorder, spill_buffer, writer
 from geocache.lookup import hot_entries, network_cache
+from geocache.labels.follow import of_this_process as labels
 from geocache.lookup.memory import memory
 from geocache.providers import mmdb_verification
 from geocache.rate_limit.limiter import ProcessStorage
@@ -178,6 +179,7 @@ def _start_fresh() -> None:
     writer.process_writer.reset()
     spill_buffer.buffer.take()
     last_seen.tracker.clear()
+    labels.reset()
     backends.breaker.reset()
     counters.reset()
     site_counters.of_this_process.reset()

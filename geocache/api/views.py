@@ -1,6 +1,6 @@
 """Answers for programs, in JSON. Its texts are for developers, and not translated."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from functools import wraps
 from typing import Any, Final
@@ -17,6 +17,8 @@ from geocache.api import bodies
 from geocache.api.access import ApiError, admit, rate_exceeded
 from geocache.exceptions import InvalidAddress, RateExceeded
 from geocache.history.spans import answer_on, parse_day
+from geocache.labels import labelled
+from geocache.location import Location
 from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.lookup import lookup, lookup_many
@@ -78,7 +80,7 @@ def lookup_one(request: HttpRequest, asker: Asker, address: str) -> HttpResponse
         if "on" in request.GET:
             return _lookup_on(normalise(address), _day(request.GET.getlist("on")))
         asker.spend_queries([address])
-        return JsonResponse(credited(lookup(address).to_plain(), Credits()))
+        return JsonResponse(credited(labelled([lookup(address)])[0].to_plain(), Credits()))
     except InvalidAddress as error:
         raise _invalid(error) from error
 
@@ -98,7 +100,7 @@ def lookup_several(request: HttpRequest, asker: Asker) -> HttpResponse:
             errors[text] = _invalid(error)
     valid = [text for text in addresses if text not in errors]
     asker.spend_queries(valid)
-    answers, thanks = lookup_many(valid), Credits()
+    answers, thanks = _looked_up(valid), Credits()
     results = [
         {"address": text, "error": errors[text].to_plain()}
         if text in errors
@@ -122,7 +124,7 @@ def _lookup_text(request: HttpRequest, asker: Asker) -> HttpResponse:
         raise bodies.too_many_addresses()
     asker.spend(len(reading.addresses), spent=cost)
     asker.spend_queries(list(reading.addresses))
-    answers, thanks = lookup_many(reading.addresses), Credits()
+    answers, thanks = _looked_up(reading.addresses), Credits()
     return JsonResponse(
         {
             "results": [
@@ -133,6 +135,11 @@ def _lookup_text(request: HttpRequest, asker: Asker) -> HttpResponse:
             "other_line_count": reading.other_line_count,
         }
     )
+
+
+def _looked_up(addresses: Iterable[str]) -> dict[Any, Location]:
+    answers = lookup_many(addresses)
+    return dict(zip(answers, labelled(answers.values()), strict=True))
 
 
 def _bad_line(line: handed_in.LineWithout) -> dict[str, object]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
+from itertools import starmap
 from typing import Any, Final
 
 from geocache import conf
@@ -13,6 +14,7 @@ from geocache.bans.nftables import NftablesAction
 from geocache.blocklists.formats.base import Options
 from geocache.blocklists.formats.detect import format_problem
 from geocache.exceptions import BanError, ImportFailed
+from geocache.labels import label_problem
 
 # What a list can have in ``IMPORT_OPTIONS``, and the field of ``Options`` that it is.
 FIELDS: Final = {
@@ -22,6 +24,8 @@ FIELDS: Final = {
     "set": "set_name",
     "allow_empty": "allow_empty",
 }
+# What else it can have: not how it is read, but what being on it says of an address.
+LABEL: Final = "label"
 
 
 def options_of(name: str, given: Mapping[str, Any] | None = None) -> Options:
@@ -32,7 +36,7 @@ def options_of(name: str, given: Mapping[str, Any] | None = None) -> Options:
     configured = conf.get("IMPORT_OPTIONS").get(name, {})
     if problem := _problem(configured):
         raise ImportFailed(f"IMPORT_OPTIONS of {name!r}: {problem}")
-    fields = {FIELDS[key]: _text(value) for key, value in configured.items()}
+    fields = {FIELDS[key]: _text(value) for key, value in configured.items() if key in FIELDS}
     fields |= {field: value for field, value in (given or {}).items() if value}
     if problem := format_problem(str(fields.get("format_name", ""))):
         raise ImportFailed(problem)
@@ -67,19 +71,23 @@ def problems() -> list[str]:
 def _problem(configured: Any) -> str:
     if not isinstance(configured, Mapping):
         return f"it is {configured!r}; it has to be a dict"
-    for key, value in configured.items():
-        if key not in FIELDS:
-            return f"there is no option {key!r}; choose of {', '.join(FIELDS)}"
-        if key == "allow_empty":
-            if not isinstance(value, bool):
-                return f"allow_empty is {value!r}; it has to be true or false"
-        elif key.endswith("column"):
-            # The number of a column is more naturally a number than a text.
-            if isinstance(value, bool) or not isinstance(value, str | int):
-                return f"{key} is {value!r}; it has to be the name or number of a column"
-        elif not isinstance(value, str):
-            return f"{key} is {value!r}; it has to be a text"
-    return ""
+    return next(filter(None, starmap(_problem_of_one, configured.items())), "")
+
+
+def _problem_of_one(key: Any, value: Any) -> str:
+    if key == LABEL:
+        return label_problem(value)
+    if key not in FIELDS:
+        return f"there is no option {key!r}; choose of {', '.join((*FIELDS, LABEL))}"
+    if key == "allow_empty":
+        is_usable, kind = isinstance(value, bool), "true or false"
+    elif key.endswith("column"):
+        # The number of a column is more naturally a number than a text.
+        is_usable = isinstance(value, str | int) and not isinstance(value, bool)
+        kind = "the name or number of a column"
+    else:
+        is_usable, kind = isinstance(value, str), "a text"
+    return "" if is_usable else f"{key} is {value!r}; it has to be {kind}"
 
 
 def _text(value: Any) -> Any:

@@ -1,20 +1,22 @@
-"""Labels that lists give to addresses: traits beside those that providers state."""
+"""Labels that lists give to addresses: traits beside those that providers state.
 
-from collections.abc import Iterable
+A list that is marked as a label gives it to each address that is on it, alone or inside a network.
+No answer that is stored has it: labels are added where answers are shown.
+"""
 
-from geocache.location import Location
+from geocache.labels.answers import given_to, label_names, labelled, labels_of
+from geocache.labels.by_hand import give_label
+from geocache.labels.names import label_of, label_problem
+from geocache.labels.table import counts, rows_with
 
-
-def labels_of(address: str) -> tuple[str, ...]:
-    """Return the labels of a normalised address, sorted."""
-    return ()
-
-
-def labelled(locations: Iterable[Location]) -> list[Location]:
-    """Return the answers with the labels of their addresses among the traits."""
-    return list(locations)
-
-
-def label_names() -> list[str]:
-    """Return the labels that lists give, sorted."""
-    return []
+__all__ = [
+    "counts",
+    "give_label",
+    "given_to",
+    "label_names",
+    "label_of",
+    "label_problem",
+    "labelled",
+    "labels_of",
+    "rows_with",
+]

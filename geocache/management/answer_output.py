@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from geocache import conf
 from geocache.history.spans import Span, answer_on
+from geocache.labels import labelled
 from geocache.location import UNAVAILABLE, Location
 from geocache.lookup import lookup_many
 from geocache.lookup.memory import memory
@@ -98,7 +99,8 @@ class Writer:
         """Return what is written for each."""
         if self.is_json:
             # One after the other: the dicts of a chunk would take more memory than all the rest.
-            return (json.dumps(credited(one.to_plain(), self.thanks)) for one in locations)
+            shown = labelled(locations)
+            return (json.dumps(credited(one.to_plain(), self.thanks)) for one in shown)
         return self._formatted([_row(one) for one in locations])
 
     def finish(self) -> None:

@@ -1,5 +1,6 @@
 """Why an address has the answer that it has, in words."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
@@ -38,6 +39,12 @@ def rows(
         ("A look-up now", _way(known)),
         ("It costs", _cost(known)),
     ]
+
+
+def labels(given: Mapping[str, list[str]]) -> list[tuple[str, str]]:
+    """Return which labels which lists give to the address: one pair, or none without any."""
+    said = "\n".join(f"{label}: on {', '.join(names)}" for label, names in given.items())
+    return [("Labels", said)] if said else []
 
 
 def _place(answer: Location) -> str:

@@ -62,6 +62,8 @@ PRESENT_SQL: Final = """
 
 # An answer that is empty, whatever the reason.
 UNRESOLVED: Final = ~Q(reason="")
+Address = IPv4Address | IPv6Address
+
 # Rows that a stream holds at once.
 STREAMED_ROWS: Final = 2_000
 # Rows that one statement marks as asked for.
@@ -102,6 +104,16 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         """Return rows of addresses inside ``network``; a range of the index by address."""
         ends = network.network_address, network.broadcast_address
         return self._by_place("range", tuple(map(self._place, ends)))
+
+    def in_ranges(self, ranges: Iterable[tuple[Address, Address]]) -> Self:
+        """Return rows of addresses inside one of a few ranges, each from a first to a last one."""
+        places = [(self._place(first), self._place(last)) for first, last in ranges]
+        column = address_column(self.db)
+        inside = Q(**{f"{column}__in": [first for first, last in places if first == last]})
+        for first, last in places:
+            if first != last:
+                inside |= Q(**{f"{column}__range": (first, last)})
+        return self.filter(inside)
 
     def covering(self, addresses: Iterable[IPv4Address | IPv6Address]) -> Self:
         """Return rows whose answer holds for a whole network around one of ``addresses``."""

@@ -6,6 +6,7 @@ from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, ClassVar, Final, Self
 
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Cast
@@ -25,6 +26,7 @@ from geocache.models.connection import (
     writing_connection,
 )
 from geocache.text import unescaped
+from geocache.traits import MAX_LENGTH as LABEL_LENGTH
 
 # Rows that one statement writes.
 ROWS: Final = 500
@@ -41,6 +43,25 @@ class ImportSource(Lease):
     # The content that the table holds.
     current_run = models.ForeignKey(
         "ImportRun", models.SET_NULL, null=True, blank=True, related_name="+", editable=False
+    )
+    # The trait that all addresses on it have, if it was given one by hand; else the one of
+    # ``IMPORT_OPTIONS`` counts, see ``labels.label_of``.
+    label = models.CharField(
+        _("label"),
+        max_length=LABEL_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[
+            RegexValidator(
+                r"\A[a-z0-9_]*\Z", _("A label has no other characters than a-z, 0-9 and _.")
+            )
+        ],
+        help_text=_(
+            "Every address that is on this list, alone or inside a network, is shown with this "
+            "label, such as vpn, tor, cloud or bot. If it is empty, the label in IMPORT_OPTIONS "
+            "counts."
+        ),
     )
     # What the service will know the content by that was fetched last. Of the URL, which may hold a
     # key, only a digest: it stands in the settings.

@@ -20,6 +20,7 @@ from geocache.cache import backends
 from geocache.cache.circuit_breaker import CircuitBreaker
 from geocache.databases import update
 from geocache.journal import last_seen, recorder, segments, spill_buffer, writer
+from geocache.labels import follow as labels
 from geocache.location import Location
 from geocache.log_throttle import LogThrottle
 from geocache.lookup import memory, network_cache, tiers
@@ -34,6 +35,7 @@ STATES: Final = (
     writer.process_writer,
     spill_buffer.buffer,
     last_seen.tracker,
+    labels.of_this_process,
 )
 # Modules that ask whether an address is special, beside those of addresses that are reached for.
 ASKING: Final = (

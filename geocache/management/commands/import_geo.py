@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from geocache.blocklists.import_options import FIELDS, options_of
 from geocache.blocklists.outcome import APPLIED, COMPARED, UNCHANGED, WARMED, Outcome, Progress
 from geocache.blocklists.sources import Content, Origin
 from geocache.exceptions import BanError, ImportBusy, ImportFailed
+from geocache.labels import give_label, label_problem
 from geocache.management import progress
 from geocache.management.base_command import ShellCommand
 from geocache.management.options import add_json
@@ -70,6 +72,13 @@ class Command(ShellCommand):
             action="store_true",
             dest="is_warming",
             help="only look all addresses up, so that the table knows where they are",
+        )
+        parser.add_argument(
+            "--label",
+            type=_label,
+            help="have every address that is on the list, alone or inside a network, shown with "
+            "this label, such as vpn, tor, cloud or bot; it stays until another is given, and wins "
+            'over IMPORT_OPTIONS. --label "" takes it away',
         )
         self._add_reading(parser)
         add_json(parser, "the outcomes as one JSON list")
@@ -131,12 +140,11 @@ class Command(ShellCommand):
             raise CommandError("Choose one of --dry-run and --warm.")
         if problem := database_problem():
             raise CommandError(f"Nothing was imported: {problem}.")
-        given = {field: options[field] for field in FIELDS.values()}
         do = apply.compare if is_dry else apply.warm if is_warming else _apply
         outcomes, codes = [], set[int]()
         for place in places:
             try:
-                outcomes.append(outcome := self._one(place, name, do, given))
+                outcomes.append(outcome := self._one(place, name, do, options))
             except (ImportFailed, BanError) as error:
                 codes.add(os.EX_TEMPFAIL if isinstance(error, ImportBusy) else 1)
                 self.stderr.write(f"{sources.shown_place(place)} was not imported: {error}.")
@@ -152,9 +160,15 @@ class Command(ShellCommand):
             sys.exit(1 if 1 in codes else os.EX_TEMPFAIL)
 
     def _one(
-        self, place: str, name: str, do: Callable[..., Outcome], given: dict[str, Any]
+        self, place: str, name: str, do: Callable[..., Outcome], options: dict[str, Any]
     ) -> Outcome:
-        origin = sources.find_origin(place, name)
+        given = {field: options[field] for field in FIELDS.values()}
+        outcome = self._done(sources.find_origin(place, name), do, given)
+        if do is _apply and options["label"] is not None:
+            give_label(outcome.name, options["label"])
+        return outcome
+
+    def _done(self, origin: Origin, do: Callable[..., Outcome], given: dict[str, Any]) -> Outcome:
         origin = replace(origin, options=options_of(origin.name, given))
         # What is to be banned still is no reason to be told that nothing has changed.
         is_conditional = do is _apply and not bans.are_due()
@@ -207,6 +221,13 @@ SENTENCES: Final = {
     ),
     WARMED: "{one.name}: {one.entry_count:,} looked up; nothing was applied.",
 }
+
+
+def _label(text: str) -> str:
+    """Return a label, or the empty text; raise ``ArgumentTypeError``."""
+    if text and (problem := label_problem(text)):
+        raise ArgumentTypeError(problem)
+    return text
 
 
 def _apply(origin: Origin, content: Content, bars: Progress) -> Outcome:

@@ -14,6 +14,7 @@ from geocache.blocklists.status import BanOverview, ListOverview, ListState
 from geocache.health import parts, report
 from geocache.health.findings import find, overall
 from geocache.instants import utc_now, utc_text
+from geocache.labels import given_to
 from geocache.lookup.explain import trace
 from geocache.management import check_output, explain_output
 from geocache.management.base_command import ShellCommand
@@ -115,12 +116,13 @@ class Command(ShellCommand):
 
     def _explain(self, text: str, is_json: bool) -> None:
         address, now = parse_address(text), utc_now()
-        known = trace(address)
+        known, labels = trace(address), given_to(address)
         if is_json:
-            plain = {"address": str(address), **known.to_plain(now)}
+            plain = {"address": str(address), **known.to_plain(now), "labels": labels}
             self.stdout.write(json.dumps(plain))
         else:
-            self.stdout.write(pairs(explain_output.rows(address, known, now)))
+            rows = explain_output.rows(address, known, now)
+            self.stdout.write(pairs([*rows, *explain_output.labels(labels)]))
 
     def _show_status(self, is_json: bool) -> None:
         status = read_status()
