@@ -271,6 +271,13 @@ EVENTS: Final[dict[str, LogEvent]] = {
         "this process journals `count` records again that the cache may have lost",
         "lost-records",
     ),
+    "geo_labels_unread": LogEvent(
+        "warning",
+        ("error",),
+        "the lists that give labels could not be read, those read before count; every 5 minutes in "
+        "each process",
+        "database-unavailable",
+    ),
     "geo_licence_ran": LogEvent(
         "info",
         (

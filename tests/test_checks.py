@@ -596,12 +596,17 @@ def test_check_names__those_that_no_column_takes(
         ({"column": ["ip"]}, "column is ['ip']; it has to be the name or number of a column"),
         ({"score_column": True}, "score_column is True; it has to be the name or number"),
         ({"allow_empty": "yes"}, "allow_empty is 'yes'; it has to be true or false"),
+        ({"label": "Tor exits"}, "label is 'Tor exits'; it has to be a short name of a-z, 0-9 "),
+        ({"label": "x" * 99}, f"label is '{'x' * 39}...; it has to be a short name"),
+        ({"label": ["vpn"]}, "label is ['vpn']; it has to be a short name"),
+        ({"label": ""}, "label is ''; it has to be a short name"),
     ],
 )
 def test_check_import_options__those_that_mean_nothing(
     settings: Any, options: Any, problem: str
 ) -> None:
     good = {"format": "csv", "column": 2, "score_column": "count", "set": "b", "allow_empty": True}
+    good["label"] = "vpn"
     given = {"good": good, "own": options}
     settings.GEOCACHE = {**settings.GEOCACHE, "IMPORT_OPTIONS": given}
     [message] = [one for one in checks.run_checks() if one.id == "geocache.E045"]

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.formats import number_format
 from django.utils.html import format_html_join
@@ -19,6 +19,7 @@ from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.blocklists.request import ask_for
 from geocache.exceptions import InvalidAddress
 from geocache.instants import utc_now
+from geocache.labels import give_label, label_of
 from geocache.models import Ban, ImportRun, ImportSource, ListedAddress, SchedulerLease
 
 # Least scores that the admin offers: some lists count publishers, some give percents.
@@ -34,10 +35,19 @@ class ImportSourceAdmin(ReadOnlyAdmin):
     """
 
     is_deletable = True
-    list_display = ("name", "entry_count", "attempted_at", "short_problem")
+    list_display = ("name", "shown_label", "entry_count", "attempted_at", "short_problem")
     list_select_related = ("current_run",)
-    fields = ("name", "entry_count", "attempted_at", "problem")
+    fields = ("name", "label", "entry_count", "attempted_at", "problem")
+    readonly_fields = ("name", "entry_count", "attempted_at", "problem")
     actions = ("import_now",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002 - Django's signature
+        """Let those change the label who have the permission; all else is text."""
+        return self.has_permission(request, "change")
+
+    def save_model(self, request: HttpRequest, obj: ImportSource, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001 - Django's signature
+        """Write the label alone: a process may be importing the list."""
+        give_label(obj.name, obj.label)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:  # noqa: ARG002 - Django's signature
         """Name the lists only: to name 200,000 entries takes minutes."""
@@ -57,6 +67,11 @@ class ImportSourceAdmin(ReadOnlyAdmin):
     def has_import_permission(self, request: HttpRequest) -> bool:
         """Tell whether somebody may have a list imported."""
         return self.has_permission(request, "change")
+
+    @admin.display(description=_("label"), empty_value="")
+    def shown_label(self, source: ImportSource) -> str:
+        """Return the label that counts, given by hand or in the settings."""
+        return label_of(source.name, source.label)
 
     @admin.display(description=_("entries"))
     def entry_count(self, source: ImportSource) -> int | str:

@@ -57,12 +57,18 @@ def test_options_of__what_bans_here_is_known(settings: Any, action: Any, expecte
     [
         ({"colum": 1}, "IMPORT_OPTIONS of 'own': there is no option 'colum'"),
         ({"format": "x"}, "'x'"),
+        ({"label": "V P N"}, "IMPORT_OPTIONS of 'own': label is 'V P N'; it has to be"),
     ],
 )
 def test_options_of__nonsense_is_one_line(settings: Any, options: Any, said: str) -> None:
     use(settings, IMPORT_OPTIONS={"own": options})
     with pytest.raises(ImportFailed, match=said):
         options_of("own")
+
+
+def test_options_of__label_does_not_change_how_a_list_is_read(settings: Any) -> None:
+    use(settings, IMPORT_OPTIONS={"own": {"label": "vpn", "column": 2}})
+    assert options_of("own") == Options(column="2")
 
 
 def test_content_id__is_that_of_the_content_by_default() -> None:

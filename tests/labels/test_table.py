@@ -50,11 +50,15 @@ def found(label, rows=None):
     return {*rows_with(rows, label).values_list("address", flat=True)}
 
 
-@pytest.mark.parametrize("many", [10**6, 0], ids=["collected", "asked"])
-@pytest.mark.parametrize("few", [10**6, 0], ids=["few", "many"])
-def test_rows_with__are_those_on_the_lists_and_in_their_networks(few, many, monkeypatch):
+@pytest.mark.parametrize(
+    ("few", "many", "many_rows"),
+    [(10**6, 10**6, 0), (1, 10**6, 10**6), (1, 10**6, 0), (0, 0, 0)],
+    ids=["ranges", "found", "collected", "asked"],
+)
+def test_rows_with__are_those_on_the_lists_and_in_their_networks(few, many, many_rows, monkeypatch):
     monkeypatch.setattr(table, "FEW_ENTRIES", few)
     monkeypatch.setattr(table, "MANY_ENTRIES", many)
+    monkeypatch.setattr(table, "MANY_ROWS", many_rows)
     addresses = near(ENTRIES)
     rows_of(addresses)
     imported(*ENTRIES[:6], name="one")
@@ -71,7 +75,7 @@ def test_rows_with__are_those_on_the_lists_and_in_their_networks(few, many, monk
 
 @pytest.mark.parametrize("many", [10**6, 0], ids=["collected", "asked"])
 def test_rows_with__list_of_addresses_alone(many, monkeypatch):
-    monkeypatch.setattr(table, "FEW_ENTRIES", 1)
+    monkeypatch.setattr(table, "FEW_ENTRIES", 0)
     monkeypatch.setattr(table, "MANY_ENTRIES", many)
     rows_of(["1.1.1.1", "2.2.2.2", "2a02::1"])
     imported("2.2.2.2", "2a02::1", "3.3.3.3", name="one")
@@ -80,9 +84,10 @@ def test_rows_with__list_of_addresses_alone(many, monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("few", [300, 0], ids=["few", "many"])
-def test_rows_with__says_what_the_index_says(seed, few, monkeypatch):
-    monkeypatch.setattr(table, "FEW_ENTRIES", few)
+@pytest.mark.parametrize("many_rows", [10**6, 0], ids=["found", "walked"])
+def test_rows_with__says_what_the_index_says(seed, many_rows, monkeypatch):
+    monkeypatch.setattr(table, "FEW_ENTRIES", 3)
+    monkeypatch.setattr(table, "MANY_ROWS", many_rows)
     chance = random.Random(seed)
 
     def some(base, *lengths):

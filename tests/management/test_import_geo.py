@@ -12,6 +12,7 @@ from geocache.blocklists import apply
 from geocache.blocklists.formats.base import Options
 from geocache.blocklists.outcome import Outcome
 from geocache.blocklists.sources import Origin
+from geocache.labels import labels_of
 from geocache.models import Ban, ImportRun, ImportSource
 from tests.factories import use_dummy_provider
 from tests.support.ban_actions import RecordingAction, use_action
@@ -235,3 +236,39 @@ def test_import_geo__dry_run_of_a_refused_list_ends_no_ban(tmp_path: Path, setti
     with pytest.raises(SystemExit):
         import_geo("--dry-run", a_file(tmp_path, ""))
     assert Ban.objects.count() == 1
+
+
+def test_import_geo__label_is_given_kept_and_taken_away(tmp_path: Path) -> None:
+    path = a_file(tmp_path, "1.1.1.1\n2.2.2.0/24\n")
+
+    def label() -> str:
+        return ImportSource.objects.get(name="ipsum").label
+
+    import_geo(path, "--label", "vpn", "--dry-run")
+    assert not ImportSource.objects.exists()
+    import_geo(path, "--label", "vpn")
+    assert label() == "vpn"
+    assert labels_of("1.1.1.1") == labels_of("2.2.2.9") == ("vpn",)
+    import_geo(path)
+    assert label() == "vpn"
+    # Nothing has changed but the label.
+    assert "nothing has changed" in import_geo(path, "--label", "tor_exit_node")[0]
+    assert labels_of("2.2.2.9") == ("tor_exit_node",)
+    import_geo(path, "--label", "")
+    assert (label(), labels_of("1.1.1.1")) == ("", ())
+
+
+@pytest.mark.parametrize("label", ["VPN", "a b", "x" * 41, "tor\n"])
+def test_import_geo__label_that_is_no_name_is_one_line(tmp_path: Path, label: str) -> None:
+    with pytest.raises(CommandError, match="it has to be a short name of a-z, 0-9 and _"):
+        import_geo(a_file(tmp_path, "1.1.1.1\n"), "--label", label)
+    assert not ImportSource.objects.exists()
+
+
+def test_import_geo__list_that_is_refused_gets_no_label(tmp_path: Path) -> None:
+    path = a_file(tmp_path, "1.1.1.1\n")
+    import_geo(path)
+    a_file(tmp_path, "")
+    with pytest.raises(SystemExit):
+        import_geo(path, "--label", "vpn")
+    assert ImportSource.objects.get().label == ""
