@@ -22,8 +22,8 @@ from filelock import FileLock
 from geocache import conf, counters, site_counters
 from geocache.cache import backends
 from geocache.journal import last_seen, recorder, spill_buffer, writer
-from geocache.lookup import hot_entries, network_cache
 from geocache.labels.follow import of_this_process as labels
+from geocache.lookup import hot_entries, network_cache
 from geocache.lookup.memory import memory
 from geocache.providers import mmdb_verification
 from geocache.rate_limit.limiter import ProcessStorage

@@ -45,7 +45,7 @@ class ImportSourceAdmin(ReadOnlyAdmin):
         """Let those change the label who have the permission; all else is text."""
         return self.has_permission(request, "change")
 
-    def save_model(self, request: HttpRequest, obj: ImportSource, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001 - Django's signature
+    def save_model(self, request: HttpRequest, obj: ImportSource, form: Any, change: bool) -> None:  # noqa: ARG002 - Django's signature
         """Write the label alone: a process may be importing the list."""
         give_label(obj.name, obj.label)
 

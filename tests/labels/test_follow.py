@@ -2,7 +2,7 @@ import threading
 import time
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError
 
 from geocache import background, under_test
 from geocache.background import Background
@@ -11,7 +11,7 @@ from geocache.instants import utc_now
 from geocache.labels import follow, give_label, label_names, labelled, labels_of, lists
 from geocache.labels.follow import of_this_process
 from geocache.models import ImportRun, ImportSource, ListedAddress
-from tests.factories import LONDON, a_location, use_dummy_provider
+from tests.factories import LONDON, a_location
 from tests.support.blocklists import imported
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,8 +44,7 @@ def after_seconds(tasks):
     """Another process has changed something, and its document has expired."""
     with guarded() as backend:
         backend.delete(f"{lists.KEYS}{lists.database_id()}")
-    for task in list(tasks._tasks.values()):
-        task.function()
+    tasks.run_due(float("inf"))
 
 
 def by_another_process(act):
@@ -56,7 +55,8 @@ def by_another_process(act):
     of_this_process.index = index
 
 
-def test_labels_of__nothing_is_labelled(tasks, django_assert_num_queries):
+@pytest.mark.usefixtures("tasks")
+def test_labels_of__nothing_is_labelled(django_assert_num_queries):
     imported(LONDON)
     with django_assert_num_queries(1):
         assert labels_of(LONDON) == ()
@@ -67,7 +67,8 @@ def test_labels_of__nothing_is_labelled(tasks, django_assert_num_queries):
         assert label_names() == []
 
 
-def test_labels_of__first_question_builds_the_index(tasks, django_assert_num_queries):
+@pytest.mark.usefixtures("tasks")
+def test_labels_of__first_question_builds_the_index(django_assert_num_queries):
     imported(LONDON, "10.0.0.0/8", name="one")
     give_label("one", "vpn")
     assert of_this_process.index is None
@@ -77,7 +78,8 @@ def test_labels_of__first_question_builds_the_index(tasks, django_assert_num_que
         assert label_names() == ["vpn"]
 
 
-def test_labelled__traits_are_merged_and_sorted_once(tasks):
+@pytest.mark.usefixtures("tasks")
+def test_labelled__traits_are_merged_and_sorted_once():
     imported(LONDON, name="one")
     imported("81.2.0.0/16", name="two")
     give_label("one", "vpn")
@@ -126,7 +128,8 @@ def test_follow__other_processes_read_the_document(tasks, django_assert_num_quer
         of_this_process.follow()
 
 
-def test_changed__import_in_this_process_counts_at_once(tasks):
+@pytest.mark.usefixtures("tasks")
+def test_changed__import_in_this_process_counts_at_once():
     imported(LONDON, name="one")
     give_label("one", "vpn")
     assert labels_of(LONDON) == ("vpn",)
@@ -220,7 +223,8 @@ def test_first__question_waits_no_longer_than_its_patience(monkeypatch):
     assert is_read.wait(10)
 
 
-def test_first__where_no_database_may_be_asked(tasks, monkeypatch):
+@pytest.mark.usefixtures("tasks")
+def test_first__where_no_database_may_be_asked(monkeypatch):
     def refuse():
         raise RuntimeError("Database access not allowed")
 
