@@ -21,7 +21,7 @@ from django.core.signals import setting_changed
 
 from geocache import under_test
 from geocache.log import get_logger
-from geocache.setting_bounds import BOUNDS, LOG_LEVELS
+from geocache.setting_bounds import BOUNDS, LOG_LEVELS, is_languages
 from geocache.text import first_line
 
 log = get_logger(__name__)
@@ -43,6 +43,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     # name such as "DB-IP City Lite", or a dict with it and "credit", "licence", "url",
     # "max_age_days".
     "SOURCES": {},
+    # The languages that names of cities and regions are stored in, as "de" or "pt-BR": the first
+    # that a database or MaxMind's service has, at last English. Pages have the reader's anyway.
+    "LOCALES": ["en"],
     # Whether rows, history and replaced files go that their licence does not allow to be kept: of
     # GeoLite 30 days after their build. False: they stay, and that is yours to answer for.
     "LICENCE_CLEANUP": True,
@@ -323,6 +326,8 @@ def _judged(name: str, value: object) -> tuple[str, bool]:
         return bounds.words, bounds.takes(value)
     if name == "LOG_LEVEL":
         return f"None, or one of {', '.join(LOG_LEVELS)}", value in (None, *LOG_LEVELS)
+    if name == "LOCALES":
+        return 'a list of languages such as "de" or "pt-BR"', is_languages(value)
     words, types = OPTIONAL.get(name) or _kind_of(DEFAULTS[name])
     return words, isinstance(value, types) and not (int in types and isinstance(value, bool))
 

@@ -73,6 +73,7 @@ GEOCACHE = {
     "PROVIDER": environment.geocache_provider(),
     "DATABASES": environment.listed("GEOCACHE_DATABASES"),
     "SOURCES": environment.json_object("GEOCACHE_SOURCES"),
+    "LOCALES": environment.listed("GEOCACHE_LOCALES", default=["en"]),
     "LICENCE_CLEANUP": environment.flag("GEOCACHE_LICENCE_CLEANUP", default=True),
     "PUBLIC_LOOKUP": environment.flag("GEOCACHE_PUBLIC_LOOKUP", default=False),
     "VISITOR_ADDRESS": environment.env.str("GEOCACHE_VISITOR_ADDRESS", default=""),

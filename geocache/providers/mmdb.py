@@ -22,6 +22,7 @@ from geocache.location import Location
 from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.providers.base import Provider, Source
+from geocache.providers.coercion import chosen_languages
 from geocache.providers.mmdb_answers import Answers
 from geocache.providers.mmdb_copies import remove_copies
 from geocache.providers.mmdb_files import Database, open_database, stamp_of
@@ -152,9 +153,12 @@ class MmdbProvider(Provider):
                 log.error("geo_database_not_reopened", error=str(error))
         else:
             self._databases = databases
-            self._build = "+".join(
-                f"{database.type_name}-{database.reader.metadata().build_epoch}"
-                for database in databases
+            self._build = (
+                "+".join(
+                    f"{database.type_name}-{database.reader.metadata().build_epoch}"
+                    for database in databases
+                )
+                + chosen_languages()
             )
             stamps = {database.stamp for database in databases}
             if gone := {database.stamp for database in held} - stamps:

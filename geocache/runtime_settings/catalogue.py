@@ -23,6 +23,7 @@ NOT_AT_RUN_TIME: Final = {
     "PROVIDER": CODE,
     "DATABASES": PLACE,
     "SOURCES": "describes the files that the settings file names",
+    "LOCALES": "is read with the provider, which a process makes once",
     "CACHE_ALIAS": "names a cache of the settings file; answers that wait would stay in the other",
     "CACHE_ALIASES": "names caches of the settings file, to which this process may have no way",
     "VAR_DIR": PLACE,
