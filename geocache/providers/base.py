@@ -209,6 +209,14 @@ class Provider(ABC):
         """
         return self.resolve_free(addresses)
 
+    def records(self, address: str) -> "Iterator[tuple[Source, object]]":  # noqa: ARG002 - for files
+        """Give what the open files hold about an address, as it stands there, with the source.
+
+        Nothing is waited for, and no service is queried: a provider without files gives nothing.
+        Never raises ``ProviderError``.
+        """
+        return iter(())
+
     @abstractmethod
     def sources(self) -> list[Source]:
         """Return what answers come from. Raises ``ProviderError`` as ``build`` does."""

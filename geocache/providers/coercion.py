@@ -172,6 +172,11 @@ def choose_languages(languages: Iterable[object]) -> None:
     _name_keys = keys_in_order(languages)
 
 
+def name_keys() -> tuple[str, ...]:
+    """Return the keys that ``local_name`` reads, the first that has a name counts."""
+    return _name_keys
+
+
 def chosen_languages() -> str:
     """Return the part of a ``build`` that changes with the languages; empty for English alone."""
     return "" if _name_keys == DEFAULT_KEYS else f"@{','.join(_name_keys)}"
