@@ -16,12 +16,13 @@ from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
+from msgspec.structs import replace
 
 from geocache import countries
 from geocache.exceptions import InvalidAddress
 from geocache.location import Location
 from geocache.lookup import lookup
-from geocache.models import GeoCache, Reason
+from geocache.models import AnswerHistory, GeoCache, Reason
 from geocache.place_names import in_language
 from geocache.providers.base import Source
 from geocache.providers.credits import Credits, current_sources
@@ -58,6 +59,14 @@ def city_name(value: Any) -> str:
 def region_name(value: Any) -> str:
     """Return the region of an answer or an address in the reader's language, or no text."""
     return _place_name(value, "region")
+
+
+@register.filter
+def new_city_name(move: AnswerHistory) -> str:
+    """Return in the reader's language the city that an address moved to."""
+    places = {"city": move.new_city, "country_code": move.new_country_code, "region": ""}
+    # Its source is not kept: it is taken for a newer build of the same database.
+    return _place_name(replace(move.to_location(), **places), "city")
 
 
 @register.simple_tag
@@ -178,7 +187,7 @@ def _looked_up(address: Any) -> Location | None:
 
 
 def _place_name(value: Any, field: str) -> str:
-    answer = value.to_location() if isinstance(value, GeoCache) else value
+    answer = value.to_location() if isinstance(value, GeoCache | AnswerHistory) else value
     if isinstance(answer, Location):
         answer = in_language(answer, get_language())
     elif not hasattr(answer, field):
