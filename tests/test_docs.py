@@ -27,7 +27,7 @@ from django.utils.module_loading import import_string
 from gunicorn.config import Config
 from gunicorn.glogging import Logger as GunicornLogger
 
-from geocache import client_ip
+from geocache import client_ip, conf
 from geocache.checks import order_problem
 from geocache.journal.flush import flush_dirty
 from geocache.journal.recorder import record
@@ -70,9 +70,9 @@ def site(override_locations, monkeypatch):
 
 def test_docs__every_example_is_run_here():
     blocks = re.findall(r"^```(\w+)$", PAGE, re.MULTILINE)
-    assert (blocks.count("python"), blocks.count("django")) == (21, 3)
+    assert (blocks.count("python"), blocks.count("django")) == (22, 3)
     assert blocks.count("console") == 1
-    assert len(blocks) == 25
+    assert len(blocks) == 26
     assert re.findall(r"^```(\w+)$", SIGNALS, re.MULTILINE) == ["python"] * 3
 
 
@@ -256,6 +256,13 @@ def test_docs__template(rf):
     shown = Template(code).render(Context({"request": request, "visit": Visit(ip=LONDON)}))
     assert shown.count("<p>🇬🇧 United Kingdom</p>") == 2
     assert "<p>London, Test &lt;Networks&gt;</p>" in shown
+
+
+def test_docs__languages_of_names(settings):
+    (code,) = examples("Names in the reader's language", "python")
+    settings.GEOCACHE = {**settings.GEOCACHE, **run(code)["GEOCACHE"]}
+    assert conf.problems() == []
+    assert conf.get("LOCALES") == ["de", "en"]
 
 
 def test_docs__page_of_rows(rf, django_assert_num_queries):

@@ -266,11 +266,17 @@ def test_in_language__waits_for_no_verification(munich, settings, monkeypatch):
     held.set()
 
 
-def test_in_language__waits_for_no_thread_that_opens_files(munich, settings):
+def test_in_language__waits_for_no_thread_that_opens_files(munich, settings, monkeypatch):
+    is_opening, may_go_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(MmdbProvider, "_reopen", lambda _: is_opening.set() or may_go_on.wait(60))
     settings.GEOCACHE = dict(settings.GEOCACHE)
-    (leaf,) = factory.current().leaves()
-    with leaf._lock:
-        assert in_language(munich, "de") is munich
+    thread = threading.Thread(target=factory.current().build)
+    thread.start()
+    assert is_opening.wait(60)
+    assert in_language(munich, "de") is munich
+    assert thread.is_alive()
+    may_go_on.set()
+    thread.join()
 
 
 def test_in_language__file_that_is_gone_is_tried_once_in_a_while(munich, settings, monkeypatch):
