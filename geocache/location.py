@@ -86,15 +86,15 @@ class LocationDict(TypedDict):
     is_in_european_union: bool
     registered_country_code: str
     region_code: str
-    subdivisions: list[SubdivisionDict]
     metro_code: int | None
-    traits: list[str]
     isp: str
     domain: str
     connection_type: str
     user_type: str
     mobile_country_code: str
     mobile_network_code: str
+    traits: list[str]
+    subdivisions: list[SubdivisionDict]
     details: dict[str, Plain]
     field_sources: dict[str, str]
     found: bool
@@ -201,18 +201,18 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     is_in_european_union: bool = False
     registered_country_code: str = ""
     region_code: str = ""
-    subdivisions: tuple[Subdivision, ...] = ()
     metro_code: int | None = None
-    traits: tuple[str, ...] = ()
     isp: str = ""
     domain: str = ""
     connection_type: str = ""
     user_type: str = ""
     mobile_country_code: str = ""
     mobile_network_code: str = ""
-    details: Details = NO_DETAILS
     # Which of several sources gave which fields; ``field_sources`` reads it.
     given_by: str = ""
+    traits: tuple[str, ...] = ()
+    subdivisions: tuple[Subdivision, ...] = ()
+    details: Details = NO_DETAILS
 
     def __bool__(self) -> bool:
         return not self.reason
@@ -320,7 +320,8 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
             if sources := plain.get("field_sources"):
                 known["given_by"] = field_sources.packed_again(known["source"], sources)
             known["details"] = {"pairs": [*dict(known["details"]).items()]}
-            return msgspec.convert([*known.values()], cls)
+            location = msgspec.convert([*known.values()], cls)
+            return location if "continent_code" in plain else _completed(location)
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise UndecodableRecord(f"this is not a location: {error}") from error
 

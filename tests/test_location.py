@@ -366,6 +366,23 @@ def test_dump__is_read_by_the_release_before():
 
 
 def test_fields__order_is_what_is_stored_so_new_ones_are_appended():
+    assert FIELDS[15:] == (
+        "continent_code",
+        "is_in_european_union",
+        "registered_country_code",
+        "region_code",
+        "metro_code",
+        "isp",
+        "domain",
+        "connection_type",
+        "user_type",
+        "mobile_country_code",
+        "mobile_network_code",
+        "given_by",
+        "traits",
+        "subdivisions",
+        "details",
+    )
     assert FIELDS[:15] == (
         "address",
         "resolved_at",
@@ -551,6 +568,12 @@ def test_to_plain__is_a_location_dict():
 def test_from_plain__reads_what_to_plain_has_written():
     for location in (FULL, EMPTY, replace(FULL, is_stale=True)):
         assert Location.from_plain(json.loads(json.dumps(location.to_plain()))) == location
+
+
+def test_from_plain__of_an_earlier_release_has_what_follows_from_its_country():
+    plain = {"address": LONDON, "resolved_at": NOON.isoformat(), "country_code": "FR"}
+    location = Location.from_plain(plain)
+    assert (location.continent_code, location.is_in_european_union) == ("EU", True)
 
 
 def test_from_plain__fields_of_another_release():
