@@ -1,6 +1,7 @@
 """Pages name cities and regions in the reader's language."""
 
 import pytest
+from django.utils.translation import override
 
 from geocache.lookup import lookup
 from geocache.models import AnswerHistory
@@ -15,6 +16,13 @@ MUNICH = {
     "subdivisions": [{"names": {"en": "Bavaria", "de": "Bayern"}}],
 }
 PAGES = (f"/lookup/?ip={LONDON}", "/addresses/", f"/addresses/{LONDON}/")
+
+
+@pytest.fixture(autouse=True)
+def language():
+    """Put back the language of the tests, which a request replaces."""
+    with override("en"):
+        yield
 
 
 @pytest.fixture(autouse=True)
