@@ -202,8 +202,8 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
     def upsert(self, locations: Iterable[Location]) -> list[LocationChange]:
         """Write the newest answer for each address; an older never replaces a newer one.
 
-        What a newer one replaces is kept as a ``AnswerHistory`` if it is another place or operator;
-        these changes are returned.
+        What a newer one replaces is kept as a ``AnswerHistory`` if it is another place, operator
+        or kind of network; these changes are returned.
         In one transaction, or a savepoint of the one that is open. Raises what the database raises,
         and ``InvalidAddress``.
         """
@@ -212,7 +212,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         for location in sorted(locations, key=lambda one: one.resolved_at):
             row = row_of(location)
             rows[row[0]], newest[row[0]] = row, location
-        replaced: list[GeoCache] = []
+        replaced: list[tuple[GeoCache, tuple[str, ...]]] = []
         connection = writing_connection()
         upsert = Upsert(
             connection=connection,
@@ -232,7 +232,10 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
                 until = {address: rows[address][RESOLVED_AT] for address in changed}
                 replaced = keep_changed(connection, self.model, changed, until)
                 upsert.write([rows[address] for address in changed])
-        return [LocationChange(row.pk, row.to_location(), newest[row.pk]) for row in replaced]
+        return [
+            LocationChange(row.pk, row.to_location(), newest[row.pk], kinds)
+            for row, kinds in replaced
+        ]
 
 
 class GeoCache(AnswerFields):

@@ -4,7 +4,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from geocache.models import GeoCache
+from geocache.models import AnswerHistory, GeoCache
 from tests.factories import NOON
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -187,3 +187,30 @@ def test_narrow_indexes__none_is_dropped_before_all_are_made():
         pytest.skip("only PostgreSQL lets others read meanwhile")
     kinds = [one.split(" INDEX ")[0] for one in sql_of("0013_narrow_indexes")]
     assert "CREATE" not in kinds[kinds.index("DROP") :]
+
+
+@pytest.fixture
+def apps_without_kinds():
+    """The tables before history said what changed."""
+    yield migrate("0014_richer_answers")
+    migrate_to_the_end()
+
+
+def test_kinds_of_change__old_code_writes_entries_that_are_found(apps_without_kinds):
+    model = apps_without_kinds.get_model("geocache", "AnswerHistory")
+    common = {"resolved_at": NOON, "valid_from": NOON, "valid_until": NOON, "new_city": "Leeds"}
+    model.objects.create(address="1.1.1.1", city="London", **common)
+    migrate("0015_kinds_of_change")
+    model.objects.create(address="2.2.2.2", city="York", **common)
+
+    rows = AnswerHistory.objects.of_kind("city").order_by("address")
+    assert [(row.address, row.change_kinds, row.new_traits) for row in rows] == [
+        ("1.1.1.1", ("city",), ()),
+        ("2.2.2.2", ("city",), ()),
+    ]
+
+
+def test_kinds_of_change__no_table_is_built_again():
+    statements = sql_of("0015_kinds_of_change")
+    assert len(statements) >= 4
+    assert all(" ADD COLUMN " in one for one in statements), statements
