@@ -1,10 +1,10 @@
 """``Location``, the answer for one address, and its text form in the cache.
 
-The text is JSON, ``{"v":2,"n":2,"answers":[[...],[...]]}``: a version, how many answers, and for
-each its fields in order. It is one text for hot entries and journal records, and its reader checks
-the exact type of each field. A later release may append fields: a reader ignores what it does not
-know and fills in what it misses. So releases before and after such a change read each other's
-texts, and the version stays; it changes when they could not.
+The text is JSON, ``{"v":2,"n":2,"f":32,"answers":[[...],[...]]}``: a version, how many answers,
+how many fields each has, and for each its fields in order. It is one text for hot entries and
+journal records, and its reader checks the exact type of each field. A later release may append
+fields: a reader ignores what it does not know and fills in what it misses. So releases before and
+after such a change read each other's texts, and the version stays; it changes when they could not.
 """
 
 import math
@@ -31,6 +31,20 @@ NOT_FOUND: Final = "not_found"
 UNAVAILABLE: Final = "unavailable"
 # Between the databases and services that the ``source`` of one answer names.
 SOURCE_SEPARATOR: Final = field_sources.SEPARATOR
+# The longest texts that have a column narrower than 200 characters, by field.
+LENGTHS: Final = {
+    "network": 43,
+    "country_code": 2,
+    "reason": 20,
+    "continent_code": 2,
+    "registered_country_code": 2,
+    "region_code": 10,
+    "connection_type": 40,
+    "user_type": 40,
+    "mobile_country_code": 8,
+    "mobile_network_code": 8,
+    "given_by": 100,
+}
 # The mean radius R1 of the Earth. Source: IUGG, Geodetic Reference System 1980 (H. Moritz).
 EARTH_RADIUS_KM: Final = 6371.0088
 # Not all files of the zone folder are places: "localtime" is the zone of this machine, "right/" and
@@ -293,6 +307,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
 FIELDS: Final = tuple(
     name for name in Location.__struct_fields__ if name not in ("is_renewed", "is_stale")
 )
+FIELD_COUNT: Final = len(Location.__struct_fields__)
 _EMPTY: Final = Location(address="", resolved_at=EPOCH)
 
 
@@ -321,9 +336,11 @@ def _zone_info(name: str) -> ZoneInfo | None:
         return None
 
 
-class _Record(msgspec.Struct, gc=False):
+class _Record(msgspec.Struct, gc=False, kw_only=True):
     v: int
     n: int
+    # Releases up to 0.2.0 wrote 17 and did not say so.
+    f: int = 17
     answers: list[Location]
 
 
@@ -360,7 +377,8 @@ def dump_locations(locations: Iterable[Location]) -> str:
     """Return the text of one journal record or hot entry."""
     answers = list(locations)
     try:
-        return _encode(_Record(RECORD_VERSION, len(answers), answers)).decode()
+        record = _Record(v=RECORD_VERSION, n=len(answers), f=FIELD_COUNT, answers=answers)
+        return _encode(record).decode()
     except UnicodeEncodeError:
         return dump_locations(map(_whole, answers))
 
@@ -384,7 +402,16 @@ def load_locations(text: object) -> list[Location]:
         raise UndecodableRecord(f"the record cannot be read: {error}") from error
     if record.v != RECORD_VERSION:
         raise UndecodableRecord(f"the record has version {record.v}")
+    if record.f < FIELD_COUNT:
+        return list(map(_completed, record.answers))
     return record.answers
+
+
+def _completed(location: Location) -> Location:
+    """Return an answer of an earlier release with what follows from its country."""
+    from geocache import continents  # noqa: PLC0415 - as above
+
+    return replace(location, **continents.completed({"country_code": location.country_code}))
 
 
 def _whole(value: Any) -> Any:

@@ -23,7 +23,7 @@ COMMA: Final = ","
 class TraitsField(Base):
     """The traits of an answer, a tuple of labels, as one text with a comma around each."""
 
-    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> tuple[str, ...]:
+    def from_db_value(self, value: str | None, *_: Any) -> tuple[str, ...]:
         """Return the labels."""
         return traits_of(value) if value else ()
 
