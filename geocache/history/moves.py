@@ -6,10 +6,11 @@ The rows are resolved again, and their past is kept, by ``refresh`` in its turn.
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 from geocache import conf
-from geocache.models import GeoCache
+from geocache.models import GeoCache, TraitSource
 from geocache.models.changes import COMPARED, kinds_of_change
 from geocache.providers.factory import make
 
@@ -54,13 +55,15 @@ def count_moves(
         return None
     until = time.monotonic() + time_limit_seconds
     report = MoveReport()
+    was_used = cache(lambda name: TraitSource.first_named(name) is not None)
     for page in GeoCache.objects.all().pages("address", *COMPARED, size=BATCH_ROWS):
         if is_stopped() or time.monotonic() >= until:
             return report
         new = provider.resolve_many(address for address, *_ in page)
         for address, *old in page:
             if address in new:
-                report.add(kinds_of_change(old, [getattr(new[address], name) for name in COMPARED]))
+                compared = [getattr(new[address], name) for name in COMPARED]
+                report.add(kinds_of_change(old, compared, was_used))
         watch(len(page))
     report.is_complete = True
     return report

@@ -30,6 +30,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        AddColumn(model_name="answerhistory", name=name, field=field)
-        for name, field in COLUMNS.items()
+        migrations.CreateModel(
+            name="TraitSource",
+            fields=[
+                ("name", models.CharField(max_length=200, primary_key=True, serialize=False)),
+                ("first_named_at", models.DateTimeField()),
+            ],
+        ),
+        *(
+            AddColumn(model_name="answerhistory", name=name, field=field)
+            for name, field in COLUMNS.items()
+        ),
     ]

@@ -26,6 +26,7 @@ from geocache.models.columns import AnswerFields, json_text, location_of, traits
 from geocache.models.connection import atomic, reading_alias, writing_alias, writing_connection
 from geocache.models.history import find_changed, keep_changed, midnight
 from geocache.models.indexes import AddressOrderIndex, address_column
+from geocache.models.trait_sources import TraitSource
 from geocache.models.upsert import Upsert
 from geocache.signals import LocationChange
 
@@ -223,6 +224,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
             raised=["last_seen_on"],
         )
         with atomic():
+            TraitSource.note(newest.values())
             changed = find_changed(connection, self.model, ROW_FIELDS, rows)
             # Always in one order, and rows that are new among the others, so that two flushers
             # cannot wait for each other's. What changes loses at first: its row is only locked.

@@ -39,6 +39,8 @@ NEAR_KM: Final = 10.0
 FAR_KM: Final = 50.0
 
 BRACKETS: Final = re.compile(r"\s*[(\[][^()\[\]]*[)\]]?")
+# Before the digest of a name for which there is no room; see ``joined_sources``.
+DIGEST_MARK: Final = "#"
 DAY: Final = re.compile(r" \d{4}-\d{2}-\d{2}\Z")
 # Marks of Latin, Greek and Cyrillic letters; those of other scripts make another letter.
 ACCENTS: Final = re.compile("[\u0300-\u036f]")
@@ -62,8 +64,13 @@ ABBREVIATIONS: Final = {"st": "saint", "ste": "sainte", "mt": "mount", "ft": "fo
 
 
 def never_used(_name: str) -> bool:
-    """Say of a database that an earlier answer cannot be from it."""
+    """Say of a database that it was not in use when the earlier answer was given."""
     return False
+
+
+def perhaps_used(_name: str) -> bool:
+    """Say of a database that it may have been in use already."""
+    return True
 
 
 def kinds_of_change(
@@ -185,8 +192,12 @@ def _labels(traits: Any) -> frozenset[str]:
 # Of few sources, and of few cities that change.
 @lru_cache(maxsize=1_000)
 def source_names(source: str) -> frozenset[str]:
-    """Return the names of the databases in ``source``, without the days of their builds."""
-    return frozenset(DAY.sub("", one) for one in source.split(SOURCE_SEPARATOR))
+    """Return the names of the databases in ``source``, without the days of their builds.
+
+    A digest, which stands for a long name and its day, is left out.
+    """
+    names = source.split(SOURCE_SEPARATOR)
+    return frozenset(DAY.sub("", one) for one in names if not one.startswith(DIGEST_MARK))
 
 
 @lru_cache(maxsize=10_000)

@@ -6,6 +6,7 @@ in its place already and keeps nothing.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
+from functools import cache
 from operator import itemgetter
 from typing import Any, ClassVar, Final, Self
 
@@ -28,8 +29,10 @@ from geocache.models.changes import (
     REGION,
     TRAITS,
     kinds_of_change,
+    perhaps_used,
 )
-from geocache.models.columns import COMMA, AnswerFields, TraitsField
+from geocache.models.columns import COMMA, AnswerFields, TraitsField, traits_text
+from geocache.models.trait_sources import TraitSource
 from geocache.trait_names import trait_name
 
 # Columns that say what took the place of an answer are named as its own, with this before.
@@ -180,7 +183,8 @@ def find_changed(
     new: dict[str, Sequence[Any]] = {}
     for address, *old in _held(connection, model, rows, decisive):
         given = compared(rows[address])
-        if kinds_of_change(old, given):
+        # ``keep_changed`` looks closer at the few that this lets through.
+        if kinds_of_change(old, given, perhaps_used):
             new[address] = given
     return new
 
@@ -198,19 +202,29 @@ def keep_changed(
     them next. Raises what the database raises.
     """
     replaced: list[tuple[Any, tuple[str, ...]]] = []
+    first_named = cache(TraitSource.first_named)
     for chunk in batches(list(new), CHUNK_ADDRESSES):
         # A read that locks sees what another flusher wrote before we held the row, whatever the
         # isolation: that is what is replaced now.
         held = model._default_manager.using(connection.alias).filter(pk__in=chunk)
         old_rows = [row for row in held.select_for_update() if row.resolved_at < until[row.pk]]
-        kinds = [
-            kinds_of_change([getattr(row, name) for name in COMPARED], new[row.pk])
-            for row in old_rows
-        ]
+        kinds = [_kinds(row, new[row.pk], first_named) for row in old_rows]
         moved = [pair for pair in zip(old_rows, kinds, strict=True) if pair[1]]
         _keep(connection.alias, moved, until, new)
         replaced += moved
     return replaced
+
+
+def _kinds(
+    row: Any, new: Sequence[Any], first_named: Callable[[str], datetime | None]
+) -> tuple[str, ...]:
+    """Return what ``new`` changes of a row."""
+
+    def was_used(name: str) -> bool:
+        since = first_named(name)
+        return since is not None and since <= row.resolved_at
+
+    return kinds_of_change([getattr(row, name) for name in COMPARED], new, was_used)
 
 
 def _held(
@@ -259,7 +273,7 @@ def _keep(
                 valid_from=max(began.get(row.pk, row.created_at), row.created_at),
                 valid_until=until[row.pk],
                 **dict(zip(SUCCESSOR, new[row.pk], strict=False)),
-                kinds=kinds,
+                kinds=traits_text(kinds),
             )
             for row, kinds in moved
         ],

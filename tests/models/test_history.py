@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from geocache.journal import reader, writer
 from geocache.journal.flush import flush_dirty
@@ -118,6 +119,33 @@ def test_keep_changed__becomes_a_vpn_exit_and_is_none_any_more() -> None:
         (("traits",), ("anonymous_vpn",)),
         (("traits",), ()),
     ]
+
+
+CITY_AND_VPNS = "City 2026-01-08, Anonymous-IP 2026-01-07"
+
+
+@pytest.mark.usefixtures("way")
+def test_keep_changed__of_a_database_that_names_only_vpn_exits() -> None:
+    moved(0, source="City 2026-01-01")
+    moved(0, OTHER, source="City 2026-01-01")
+    # The product is new.
+    moved(1, traits=("anonymous_vpn",), source=CITY_AND_VPNS)
+    assert kept() == []
+    moved(1, OTHER, source="City 2026-01-08")
+    moved(2, OTHER, traits=("anonymous_vpn",), source=CITY_AND_VPNS)
+    moved(2, source="City 2026-01-08")
+    assert (len(kept()), len(kept(OTHER))) == (1, 1)
+    assert AnswerHistory.objects.of_kind("traits").count() == 2
+    assert GeoCache.objects.get(address=OTHER).traits == ("anonymous_vpn",)
+
+
+def test_upsert__asks_for_no_sources_where_no_answer_has_traits() -> None:
+    with CaptureQueriesContext(connection) as bare:
+        GeoCache.objects.upsert(many_locations(10))
+    assert not any("traitsource" in one["sql"] for one in bare.captured_queries)
+    with CaptureQueriesContext(connection) as of_traits:
+        GeoCache.objects.upsert(many_locations(20, 10, traits=("anycast",)))
+    assert sum("traitsource" in one["sql"] for one in of_traits.captured_queries) == 2
 
 
 @pytest.mark.usefixtures("way")
