@@ -7,25 +7,8 @@ columns have a default in the database, so that processes of the release before 
 from django.db import migrations, models
 from django.db.models import Q
 
-from geocache.models.add_column import AddColumn
 from geocache.models.columns import TraitsField
-
-
-class AddPartialIndex(migrations.AddIndex):
-    """Add an index of few rows where the database has such ones.
-
-    MariaDB and MySQL do not: there it would hold all rows, nearly all of which say nothing.
-    """
-
-    def database_forwards(self, app_label, schema_editor, from_state, to_state):
-        """Add the index."""
-        if schema_editor.connection.features.supports_partial_indexes:
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
-
-    def database_backwards(self, app_label, schema_editor, from_state, to_state):
-        """Remove the index."""
-        if schema_editor.connection.features.supports_partial_indexes:
-            super().database_backwards(app_label, schema_editor, from_state, to_state)
+from geocache.models.migration_steps import AddColumn, AddPartialIndex
 
 
 def text(label, length):

@@ -6,9 +6,10 @@ before can go on writing.
 """
 
 from django.db import migrations, models
+from django.db.models import Q
 
-from geocache.models.add_column import AddColumn
 from geocache.models.columns import TraitsField
+from geocache.models.migration_steps import AddColumn, AddPartialIndex
 
 
 def text(label, length, kind=models.CharField):
@@ -40,5 +41,16 @@ class Migration(migrations.Migration):
         *(
             AddColumn(model_name="answerhistory", name=name, field=field)
             for name, field in COLUMNS.items()
+        ),
+        *(
+            AddPartialIndex(
+                "answerhistory",
+                models.Index(
+                    fields=["valid_until", "address"],
+                    name=f"geocache_former_{kind}",
+                    condition=Q(kinds__contains=f",{kind},"),
+                ),
+            )
+            for kind in ("region", "traits")
         ),
     ]

@@ -68,6 +68,11 @@ FORMER_KINDS: Final[Mapping[str, Q]] = {
 }
 
 
+def of_kind(kind: str) -> Q:
+    """Return the condition on changes that say they are of a kind, as indexes have it."""
+    return Q(kinds__contains=f"{COMMA}{kind}{COMMA}")
+
+
 class AnswerHistoryQuerySet(models.QuerySet["AnswerHistory"]):
     """What one can ask of the answers of the past."""
 
@@ -82,7 +87,7 @@ class AnswerHistoryQuerySet(models.QuerySet["AnswerHistory"]):
 
     def of_kind(self, kind: str) -> Self:
         """Return answers whose change was of a kind of ``KINDS``; none of another kind."""
-        wanted = Q(kinds__contains=f"{COMMA}{kind}{COMMA}")
+        wanted = of_kind(kind)
         if kind in FORMER_KINDS:
             wanted |= Q(kinds="") & FORMER_KINDS[kind]
         return self.filter(wanted)
@@ -132,6 +137,17 @@ class AnswerHistory(AnswerFields):
             ),
             models.Index(
                 fields=["new_country_code", "valid_until", "address"], name="geocache_former_new"
+            ),
+            # Lists of one kind of change (PostgreSQL). Of the other kinds, any page of all has some.
+            models.Index(
+                fields=["valid_until", "address"],
+                name="geocache_former_region",
+                condition=of_kind(REGION),
+            ),
+            models.Index(
+                fields=["valid_until", "address"],
+                name="geocache_former_traits",
+                condition=of_kind(TRAITS),
             ),
         ]
 

@@ -201,6 +201,15 @@ def test_of_kind__entries_of_the_release_before(fields: Any, expected: list[str]
     assert [kind for kind in KINDS if AnswerHistory.objects.of_kind(kind).exists()] == expected
 
 
+@needs_postgresql
+@pytest.mark.parametrize("kind", ["region", "traits"])
+def test_of_kind__what_is_rare_has_an_index(kind: str) -> None:
+    rows = AnswerHistory.objects.of_kind(kind).order_by("-valid_until", "-address")[:50]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    assert f"geocache_former_{kind}" in rows.explain()
+
+
 def test_of_kind__entries_with_kinds() -> None:
     moved(0, asn=1)
     moved(1, asn=2)

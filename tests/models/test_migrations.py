@@ -265,4 +265,7 @@ def test_kinds_of_change__no_table_is_built_again():
     assert len(statements) >= 5
     allowed = (" ADD COLUMN ", "CREATE TABLE ", "CREATE INDEX ")
     assert all(any(word in one for word in allowed) for one in statements), statements
-    assert not any("CREATE" in one and "history" in one for one in statements), statements
+    made = [one for one in statements if "CREATE" in one and "history" in one]
+    # Of no row that is there.
+    assert all("CREATE INDEX" in one and "kinds" in one for one in made), made
+    assert bool(made) is connection.features.supports_partial_indexes
