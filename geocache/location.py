@@ -9,7 +9,7 @@ after such a change read each other's texts, and the version stays; it changes w
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final, TypedDict, cast
@@ -86,15 +86,15 @@ class LocationDict(TypedDict):
     is_in_european_union: bool
     registered_country_code: str
     region_code: str
-    subdivisions: list[SubdivisionDict]
     metro_code: int | None
-    traits: list[str]
     isp: str
     domain: str
     connection_type: str
     user_type: str
     mobile_country_code: str
     mobile_network_code: str
+    traits: list[str]
+    subdivisions: list[SubdivisionDict]
     details: dict[str, Plain]
     field_sources: dict[str, str]
     found: bool
@@ -111,30 +111,59 @@ class Subdivision(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
 
 
-class Details(Mapping[str, Plain]):
-    """What only some products state, by MaxMind's names: plain values that nobody can change."""
+class Details(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, eq=False):
+    """What only some products state, by MaxMind's names: a mapping that cannot be changed.
 
-    __slots__ = ("_values",)
+    ``Details.of({"user_count": 3})`` makes one. A struct, as nearly all answers have an empty one:
+    one of its own for JSON would take as long as the rest of an answer.
+    """
 
-    def __init__(self, values: Mapping[str, Plain] | None = None) -> None:
-        self._values = dict(values or {})
+    pairs: tuple[tuple[str, Plain], ...] = ()
+
+    @classmethod
+    def of(cls, values: "Mapping[str, Plain] | Details") -> "Details":
+        """Return the details with these values by name."""
+        return cls(tuple(values.items())) if values else NO_DETAILS
 
     def __getitem__(self, name: str) -> Plain:
-        return self._values[name]
+        return dict(self.pairs)[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(dict(self.pairs))
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self.pairs)
+
+    def __contains__(self, name: object) -> bool:
+        return name in dict(self.pairs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and dict(self.pairs) == dict(other)
 
     def __hash__(self) -> int:
-        return hash(frozenset(self._values.items()))
+        return hash(frozenset(self.pairs))
 
     def __repr__(self) -> str:
-        return f"Details({self._values!r})"
+        return f"Details.of({dict(self.pairs)!r})"
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a name, or ``default``."""
+        return dict(self.pairs).get(name, default)
+
+    def keys(self) -> KeysView[str]:
+        """Return the names."""
+        return dict(self.pairs).keys()
+
+    def items(self) -> ItemsView[str, Plain]:
+        """Return the names with their values."""
+        return dict(self.pairs).items()
+
+    def values(self) -> ValuesView[Plain]:
+        """Return the values."""
+        return dict(self.pairs).values()
 
 
+Mapping.register(Details)
 NO_DETAILS: Final = Details()
 
 
@@ -172,18 +201,18 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     is_in_european_union: bool = False
     registered_country_code: str = ""
     region_code: str = ""
-    subdivisions: tuple[Subdivision, ...] = ()
     metro_code: int | None = None
-    traits: tuple[str, ...] = ()
     isp: str = ""
     domain: str = ""
     connection_type: str = ""
     user_type: str = ""
     mobile_country_code: str = ""
     mobile_network_code: str = ""
-    details: Details = NO_DETAILS
     # Which of several sources gave which fields; ``field_sources`` reads it.
     given_by: str = ""
+    traits: tuple[str, ...] = ()
+    subdivisions: tuple[Subdivision, ...] = ()
+    details: Details = NO_DETAILS
 
     def __bool__(self) -> bool:
         return not self.reason
@@ -290,7 +319,9 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
             known["is_stale"] = plain.get("stale", False)
             if sources := plain.get("field_sources"):
                 known["given_by"] = field_sources.packed_again(known["source"], sources)
-            return msgspec.convert([*known.values()], cls, dec_hook=_decoded)
+            known["details"] = {"pairs": [*dict(known["details"]).items()]}
+            location = msgspec.convert([*known.values()], cls)
+            return location if "continent_code" in plain else _completed(location)
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise UndecodableRecord(f"this is not a location: {error}") from error
 
@@ -352,30 +383,21 @@ def _plain(value: object) -> object:
         return int(value)
     if isinstance(value, float):
         return float(value)
-    if isinstance(value, Mapping):
-        return dict(value)
     raise TypeError(f"{type(value).__name__} is no part of an answer")
 
 
-def _decoded(kind: type, value: object) -> Details:
-    """Return what JSON has as ``details``: nearly always nothing."""
-    if kind is Details and isinstance(value, Details):
-        return value
-    if kind is not Details or not isinstance(value, dict):
-        raise TypeError(f"{type(value).__name__} is no part of an answer")
-    if not all(isinstance(one, PLAIN) for one in value.values()):
-        raise TypeError("details are plain values")
-    return Details(value) if value else NO_DETAILS
-
-
 _encode: Final = msgspec.json.Encoder(enc_hook=_plain).encode
-_decode: Final = msgspec.json.Decoder(_Record, dec_hook=_decoded).decode
+_decode: Final = msgspec.json.Decoder(_Record).decode
 _COUNT: Final = re.compile(r'\{"v":\d+,"n":(\d{1,9}),')
 
 
 def dump_locations(locations: Iterable[Location]) -> str:
     """Return the text of one journal record or hot entry."""
-    answers = list(locations)
+    # A provider of a project may give a dict.
+    answers = [
+        one if one.details.__class__ is Details else replace(one, details=Details.of(one.details))
+        for one in locations
+    ]
     try:
         record = _Record(v=RECORD_VERSION, n=len(answers), f=FIELD_COUNT, answers=answers)
         return _encode(record).decode()
@@ -418,10 +440,8 @@ def _whole(value: Any) -> Any:
     """Return an answer without halves of characters, which JSON can write and UTF-8 cannot."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, Location | Subdivision):
+    if isinstance(value, Location | Subdivision | Details):
         return replace(value, **{name: _whole(one) for name, one in asdict(value).items()})
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list | set | frozenset):
         return tuple(map(_whole, value))
-    if isinstance(value, Mapping):
-        return Details({_whole(name): _whole(one) for name, one in value.items()})
     return value

@@ -60,7 +60,9 @@ FULL = Location(
     user_type="residential",
     mobile_country_code="234",
     mobile_network_code="10",
-    details=Details({"static_ip_score": 1.5, "user_count": 3, "provider_name": "x", "is_x": True}),
+    details=Details.of(
+        {"static_ip_score": 1.5, "user_count": 3, "provider_name": "x", "is_x": True}
+    ),
 )
 EMPTY = Location(address=LONDON, resolved_at=NOON, reason=NOT_FOUND)
 
@@ -287,8 +289,10 @@ def test_load__refuses_an_answer_that_is_no_row(row):
         ("traits", "anonymous"),
         ("traits", [1]),
         ("details", []),
-        ("details", {"a": {"b": 1}}),
-        ("details", {"a": [1]}),
+        ("details", {"pairs": [["a", {"b": 1}]]}),
+        ("details", {"pairs": [["a", [1]]]}),
+        ("details", {"pairs": {"a": 1}}),
+        ("details", {"pairs": [["a"]]}),
     ],
 )
 def test_load__refuses_a_field_of_a_wrong_type_or_size(name, value):
@@ -362,6 +366,23 @@ def test_dump__is_read_by_the_release_before():
 
 
 def test_fields__order_is_what_is_stored_so_new_ones_are_appended():
+    assert FIELDS[15:] == (
+        "continent_code",
+        "is_in_european_union",
+        "registered_country_code",
+        "region_code",
+        "metro_code",
+        "isp",
+        "domain",
+        "connection_type",
+        "user_type",
+        "mobile_country_code",
+        "mobile_network_code",
+        "given_by",
+        "traits",
+        "subdivisions",
+        "details",
+    )
     assert FIELDS[:15] == (
         "address",
         "resolved_at",
@@ -549,6 +570,12 @@ def test_from_plain__reads_what_to_plain_has_written():
         assert Location.from_plain(json.loads(json.dumps(location.to_plain()))) == location
 
 
+def test_from_plain__of_an_earlier_release_has_what_follows_from_its_country():
+    plain = {"address": LONDON, "resolved_at": NOON.isoformat(), "country_code": "FR"}
+    location = Location.from_plain(plain)
+    assert (location.continent_code, location.is_in_european_union) == ("EU", True)
+
+
 def test_from_plain__fields_of_another_release():
     plain = {"address": LONDON, "resolved_at": NOON.isoformat(), "later": 7}
     assert Location.from_plain(plain) == Location(address=LONDON, resolved_at=NOON)
@@ -575,9 +602,9 @@ def test_from_plain__anything_else_is_undecodable(plain):
 
 
 def test_details__cannot_be_changed_and_are_compared_by_value():
-    details = Details({"user_count": 3})
-    assert details == {"user_count": 3} == Details({"user_count": 3})
-    assert hash(details) == hash(Details({"user_count": 3}))
+    details = Details.of({"user_count": 3})
+    assert details == {"user_count": 3} == Details.of({"user_count": 3})
+    assert hash(details) == hash(Details.of({"user_count": 3}))
     assert dict(details) == {"user_count": 3}
     with pytest.raises(TypeError):
         details["user_count"] = 4
@@ -588,7 +615,7 @@ def test_details__cannot_be_changed_and_are_compared_by_value():
 def test_details__given_by_a_provider_of_a_project_as_a_dict():
     location = replace(EMPTY, details={"user_count": 3}, traits=["anycast"])
     (loaded,) = load_locations(dump_locations([location]))
-    assert loaded.details == Details({"user_count": 3})
+    assert loaded.details == Details.of({"user_count": 3})
     assert loaded.traits == ("anycast",)
 
 

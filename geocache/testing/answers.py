@@ -180,7 +180,7 @@ def _parts(fields: Mapping[Any, Any]) -> dict[str, Any]:
     if "subdivisions" in fields:
         parts["subdivisions"] = tuple(fields["subdivisions"])
     if "details" in fields:
-        parts["details"] = Details(fields["details"])
+        parts["details"] = Details.of(fields["details"])
     return parts
 
 

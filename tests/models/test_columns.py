@@ -34,7 +34,7 @@ def test_columns__are_as_wide_as_the_texts_of_an_answer():
         if field.name in FIELDS and field.max_length and field.name not in ("address", "traits")
     }
     assert {name: width for name, width in widths.items() if width != 200} == LENGTHS
-    assert MAX_COUNT * (MAX_LENGTH + 1) + 1 <= GeoCache._meta.get_field("traits").max_length
+    assert GeoCache._meta.get_field("traits").max_length >= MAX_COUNT * (MAX_LENGTH + 1) + 1
 
 
 @pytest.mark.parametrize("traits", [(), ("anycast",), ("anonymous", "anonymous_vpn")])
