@@ -138,7 +138,7 @@ class AnswerHistory(AnswerFields):
             models.Index(
                 fields=["new_country_code", "valid_until", "address"], name="geocache_former_new"
             ),
-            # Lists of one kind of change (PostgreSQL). Of the other kinds, any page of all has some.
+            # Lists of one kind (PostgreSQL). Of the other kinds, any page of all has some.
             models.Index(
                 fields=["valid_until", "address"],
                 name="geocache_former_region",
