@@ -62,7 +62,7 @@ def address_by_proxies(request: HttpRequest) -> str | None:
     header than ``CLIENT_IP_HEADER`` counts, as a proxy that sets one hands on what the visitor
     wrote into another.
     """
-    peer = _peer(request)
+    peer = peer_of(request)
     # Most requests come directly or through one proxy: the header is read only as far as it counts.
     if not is_trusted(peer):
         _warn_untrusted(request, peer)
@@ -91,7 +91,7 @@ def hops_of(setting: str) -> HopsOf:
             f'GEOCACHE["CLIENT_IP_HEADER"]: {setting[:40]!r} is not the name of a header, as '
             f"X-Real-IP{elsewhere}."
         )
-    key = _meta_key(setting)
+    key = meta_key(setting)
     read = _forwarded if setting.lower() == FORWARDED else _listed
     return lambda request: read(request.META.get(key, ""))
 
@@ -147,14 +147,15 @@ def is_by_untrusted_proxy(request: HttpRequest) -> bool:
 
     Its address is then most likely that of a proxy. Raises ``ImproperlyConfigured``.
     """
-    return _has_header(request) and not is_trusted(_peer(request))
+    return _has_header(request) and not is_trusted(peer_of(request))
 
 
 def _has_header(request: HttpRequest) -> bool:
-    return _meta_key(conf.get("CLIENT_IP_HEADER")) in request.META
+    return meta_key(conf.get("CLIENT_IP_HEADER")) in request.META
 
 
-def _peer(request: HttpRequest) -> Hop:
+def peer_of(request: HttpRequest) -> Hop:
+    """Return the machine that this request came from directly, None if it has no address."""
     try:
         return _hop(request.META.get("REMOTE_ADDR", ""))
     except InvalidAddress:
@@ -210,7 +211,8 @@ def _told(find: AddressOf, request: HttpRequest) -> str | None:
     return str(visitor) if visitor else None
 
 
-def _meta_key(name: str) -> str:
+def meta_key(name: str) -> str:
+    """Return the key of ``request.META`` for a header."""
     return f"HTTP_{name.upper().replace('-', '_')}"
 
 

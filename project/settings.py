@@ -78,6 +78,8 @@ GEOCACHE = {
     "VISITOR_ADDRESS": environment.env.str("GEOCACHE_VISITOR_ADDRESS", default=""),
     "TRUSTED_PROXIES": environment.listed("GEOCACHE_TRUSTED_PROXIES"),
     "CLIENT_IP_HEADER": environment.env.str("GEOCACHE_CLIENT_IP_HEADER", default="X-Forwarded-For"),
+    "EDGE_HEADERS": environment.name_or_json("GEOCACHE_EDGE_HEADERS"),
+    "EDGE_MODE": environment.env.str("GEOCACHE_EDGE_MODE", default="merge"),
     "METRICS_TOKEN": environment.env.str("GEOCACHE_METRICS_TOKEN", default="").strip(),
     "METRICS_ADDRESSES": environment.listed("GEOCACHE_METRICS_ADDRESSES"),
     "LOOKUP_RATE": environment.env.str("GEOCACHE_LOOKUP_RATE", default="60000/minute"),

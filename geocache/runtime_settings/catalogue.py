@@ -32,6 +32,8 @@ NOT_AT_RUN_TIME: Final = {
     "VISITOR_ADDRESS": CODE,
     "TRUSTED_PROXIES": TRUST,
     "CLIENT_IP_HEADER": TRUST,
+    "EDGE_HEADERS": TRUST,
+    "EDGE_MODE": TRUST,
     "METRICS_TOKEN": SECRET,
     "METRICS_ADDRESSES": "decides which programs see the details of the state",
     "UPDATE_URLS": PLACE,
