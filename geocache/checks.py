@@ -453,17 +453,26 @@ def check_client_ip_header(**_: Any) -> list[CheckMessage]:
 @check_of_settings(Tags.security)
 def check_edge_headers(**_: Any) -> list[CheckMessage]:
     """Check that headers which tell where a visitor is can be read."""
+    from geocache import client_ip  # noqa: PLC0415 - for this check alone
     from geocache.edge import said  # noqa: PLC0415 - for this check alone
 
     try:
-        is_on, mode = bool(_edge_label()), said.mode()
+        label, mode = _edge_label(), said.mode()
+        client_ip.networks(tuple(conf.get("EDGE_PROXIES")), "EDGE_PROXIES")
+        untrusted = said.untrusted_edges() if label else []
     except ImproperlyConfigured as error:
         hint = "See docs/integration.md, Where the edge says a visitor is."
-        return [Error(str(error), hint=hint, id="geocache.E094")]
-    if is_on or mode == said.MERGE:
+        is_of_others = "TRUSTED_PROXIES" in str(error)
+        return [] if is_of_others else [Error(str(error), hint=hint, id="geocache.E094")]
+    if not label and mode != said.MERGE:
+        text = f"EDGE_MODE is {mode}, but EDGE_HEADERS is empty: it has no effect."
+        hint = "Name the network in EDGE_HEADERS, or leave out EDGE_MODE."
+    elif untrusted:
+        text = f"EDGE_PROXIES names {', '.join(untrusted)}, which TRUSTED_PROXIES does not hold: "
+        text += f"{label} from there are not read."
+        hint = "Name it in TRUSTED_PROXIES, too."
+    else:
         return []
-    text = f"EDGE_MODE is {mode}, but EDGE_HEADERS is empty: it has no effect."
-    hint = "Name the network in EDGE_HEADERS, or leave out EDGE_MODE."
     return [Caution(text, hint=hint, id="geocache.W095")]
 
 

@@ -82,6 +82,25 @@ def address_by_proxies(request: HttpRequest) -> str | None:
     return str(visitor) if visitor else None
 
 
+def proxy_of(request: HttpRequest) -> Hop:
+    """Return the trusted proxy that the visitor has reached, the last one on the way from the site.
+
+    Where the connection is from none that is trusted, it is what the connection is from.
+    """
+    proxy = peer_of(request)
+    if not is_trusted(proxy):
+        return proxy
+    for text in hops_of(conf.get("CLIENT_IP_HEADER"))(request):
+        try:
+            hop = _hop(text)
+        except InvalidAddress:
+            break
+        if not is_trusted(hop):
+            break
+        proxy = hop or proxy
+    return proxy
+
+
 @cache
 def hops_of(setting: str) -> HopsOf:
     """Return what reads the hops of a request from a header; raise ``ImproperlyConfigured``."""
@@ -127,19 +146,29 @@ def is_trusted(peer: IPv4Address | IPv6Address | None) -> bool:
 
     Raises ``ImproperlyConfigured``.
     """
-    configured = tuple(conf.get("TRUSTED_PROXIES"))
+    return is_named(peer, "TRUSTED_PROXIES")
+
+
+def is_named(peer: Hop, setting: str) -> bool:
+    """Tell whether ``peer`` is in a setting that lists networks, and perhaps ``unix``.
+
+    Raises ``ImproperlyConfigured``.
+    """
+    configured = tuple(conf.get(setting))
     if peer is None:
         return UNIX_SOCKET in configured
-    return any(peer in network for network in networks(configured))
+    return any(peer in network for network in networks(configured, setting))
 
 
 @cache
-def networks(configured: Sequence[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+def networks(
+    configured: Sequence[str], setting: str = "TRUSTED_PROXIES"
+) -> tuple[IPv4Network | IPv6Network, ...]:
     """Return the networks that a setting names; raise ``ImproperlyConfigured``."""
     try:
         return tuple(parse_network(text) for text in configured if text != UNIX_SOCKET)
     except InvalidAddress as error:
-        raise ImproperlyConfigured(f'GEOCACHE["TRUSTED_PROXIES"]: {error}.') from error
+        raise ImproperlyConfigured(f'GEOCACHE["{setting}"]: {error}.') from error
 
 
 def is_by_untrusted_proxy(request: HttpRequest) -> bool:

@@ -92,6 +92,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     # "appengine", with "-country" behind it for the country alone; or a dict of headers by field.
     # Read of TRUSTED_PROXIES only. Empty: none.
     "EDGE_HEADERS": "",
+    # Which of TRUSTED_PROXIES are those of that network: these headers count for visitors who came
+    # through one of them. Empty: all of TRUSTED_PROXIES.
+    "EDGE_PROXIES": [],
     # "merge": the provider answers, and headers fill what it does not know. "only": no provider is
     # asked for visitors, and nothing of them is remembered.
     "EDGE_MODE": "merge",

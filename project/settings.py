@@ -79,6 +79,7 @@ GEOCACHE = {
     "TRUSTED_PROXIES": environment.listed("GEOCACHE_TRUSTED_PROXIES"),
     "CLIENT_IP_HEADER": environment.env.str("GEOCACHE_CLIENT_IP_HEADER", default="X-Forwarded-For"),
     "EDGE_HEADERS": environment.name_or_json("GEOCACHE_EDGE_HEADERS"),
+    "EDGE_PROXIES": environment.listed("GEOCACHE_EDGE_PROXIES"),
     "EDGE_MODE": environment.env.str("GEOCACHE_EDGE_MODE", default="merge"),
     "METRICS_TOKEN": environment.env.str("GEOCACHE_METRICS_TOKEN", default="").strip(),
     "METRICS_ADDRESSES": environment.listed("GEOCACHE_METRICS_ADDRESSES"),

@@ -223,6 +223,7 @@ def test_docs__headers_of_the_edge():
         assert client_ip.networks(tuple(geocache["TRUSTED_PROXIES"]))
         assert network_of(geocache["EDGE_HEADERS"]).headers
         assert geocache.get("EDGE_MODE", "merge") in MODES
+        assert set(geocache.get("EDGE_PROXIES", ())) <= set(geocache["TRUSTED_PROXIES"])
     (vcl,) = examples(heading, "vcl")
     assert re.findall(r"req\.http\.(\S+) =", vcl) == [*geocache["EDGE_HEADERS"].values()]
     section = PAGE.partition(f"## {heading}")[2]

@@ -72,10 +72,23 @@ def said_of(request: HttpRequest, address: str | None) -> Said | None:
     if not client_ip.is_trusted(peer) or is_everybody_trusted():
         _warn_untrusted(request, network, peer)
         return Said(said.address, said.label, is_alone, is_believed=False)
+    if not _is_by_edge(request):
+        return Said(said.address, said.label, is_alone, is_believed=False)
     if address and not _is_of_visitor(address):
         return said
     fields = fields_of(network, lambda name: _header(request, network.headers[name]))
     return Said(said.address, said.label, is_alone, fields=fields)
+
+
+def _is_by_edge(request: HttpRequest) -> bool:
+    """Tell whether the visitor came through one of ``EDGE_PROXIES``, if there are any.
+
+    Another trusted proxy, as nginx before the site, hands on what a visitor has written who got
+    around the edge.
+    """
+    if not conf.get("EDGE_PROXIES"):
+        return True
+    return client_ip.is_named(client_ip.proxy_of(request), "EDGE_PROXIES")
 
 
 def mode() -> str:
@@ -93,6 +106,31 @@ def is_everybody_trusted() -> bool:
     Raises ``ImproperlyConfigured``.
     """
     return _holds_all(tuple(conf.get("TRUSTED_PROXIES")))
+
+
+def untrusted_edges() -> list[str]:
+    """Return which of ``EDGE_PROXIES`` are not in ``TRUSTED_PROXIES``, so that they never count.
+
+    Raises ``ImproperlyConfigured``.
+    """
+    trusted = tuple(conf.get("TRUSTED_PROXIES"))
+    if not trusted:
+        # Nobody is believed, and ``check`` says so.
+        return []
+    known = client_ip.networks(trusted)
+    return [
+        name
+        for name in conf.get("EDGE_PROXIES")
+        if name not in trusted
+        and not any(_is_inside(one, known) for one in client_ip.networks((name,), "EDGE_PROXIES"))
+    ]
+
+
+def _is_inside(
+    network: IPv4Network | IPv6Network, known: tuple[IPv4Network | IPv6Network, ...]
+) -> bool:
+    first, last = network.network_address, network.broadcast_address
+    return any(first in one and last in one for one in known)
 
 
 def describe() -> str:

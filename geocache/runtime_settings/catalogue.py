@@ -33,6 +33,7 @@ NOT_AT_RUN_TIME: Final = {
     "TRUSTED_PROXIES": TRUST,
     "CLIENT_IP_HEADER": TRUST,
     "EDGE_HEADERS": TRUST,
+    "EDGE_PROXIES": TRUST,
     "EDGE_MODE": TRUST,
     "METRICS_TOKEN": SECRET,
     "METRICS_ADDRESSES": "decides which programs see the details of the state",

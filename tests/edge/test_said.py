@@ -263,6 +263,38 @@ def test_said_of__a_place_is_not_one_of_the_proxy_itself(rf, settings):
     assert answer(rf, peer="9.9.9.9", forwarded=LONDON)
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "is_believed"),
+    [
+        # Through the edge, then through nginx.
+        (f"{LONDON}, 9.9.9.9", True),
+        (f"1.1.1.1, {LONDON}, 9.9.9.9", True),
+        (f"{LONDON}, 9.9.9.9, 10.0.0.2", True),
+        # Around the edge: the visitor wrote all but its own address.
+        (LONDON, False),
+        (f"9.9.9.9, {LONDON}", False),
+        (f"1.1.1.1, 9.9.9.9, {LONDON}, 10.0.0.2", False),
+        ("9.9.9.9, nonsense", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("mode", ["merge", "only"])
+def test_said_of__who_gets_around_the_edge_is_not_believed(
+    rf, settings, forwarded, is_believed, mode
+):
+    proxies = ["10.0.0.0/8", "9.9.9.9"]
+    configure(settings, TRUSTED_PROXIES=proxies, EDGE_PROXIES=["9.9.9.9"], EDGE_MODE=mode)
+    found = answer(rf, forwarded=forwarded)
+    assert (found.city == "London") is is_believed
+    assert found.address == (LONDON if LONDON in forwarded else PEER)
+
+
+def test_said_of__the_edge_is_the_connection(rf, settings):
+    configure(settings, EDGE_PROXIES=["10.0.0.0/24"])
+    assert answer(rf).city == "London"
+    assert answer(rf, peer="10.9.9.9").city == ""
+
+
 def test_said_of__a_unix_socket(rf, settings):
     configure(settings, TRUSTED_PROXIES=["unix"])
     assert edge.said_of(visit(rf, peer=""), LONDON).fields["city"] == "London"
