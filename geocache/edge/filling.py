@@ -9,7 +9,8 @@ from geocache import field_sources
 from geocache.location import SOURCE_SEPARATOR, Location
 from geocache.traits import MAX_COUNT
 
-# From the widest to the narrowest: where two answers differ, nothing narrower is added.
+# From the widest to the narrowest. Where two answers differ, or cannot be compared, nothing that is
+# narrower is added.
 LEVELS: Final = (
     ("country_code", "continent_code", "is_in_european_union"),
     ("region", "region_code", "time_zone"),
@@ -47,6 +48,8 @@ def _additions(found: Location, fields: Mapping[str, Any]) -> dict[str, Any]:
         # A pair of numbers is one value; and a continent follows from the country that is known.
         if level not in (LEVELS[0], LEVELS[-1]) or not _is_said(getattr(found, level[0])):
             added |= _missing(found, fields, level)
+        if _is_unconfirmed(found, fields, level):
+            break
     if not _knows_any(found, OPERATOR):
         added |= _missing(found, fields, OPERATOR)
     added |= _missing(found, fields, NETWORK)
@@ -68,6 +71,12 @@ def _differ(found: Location, fields: Mapping[str, Any], level: tuple[str, ...]) 
         _is_said(getattr(found, name)) and name in fields and not _same(found, fields, name)
         for name in level
     )
+
+
+def _is_unconfirmed(found: Location, fields: Mapping[str, Any], level: tuple[str, ...]) -> bool:
+    """Tell whether the headers do not say in which region or city of the database they mean."""
+    names = level[:2] if level[0] == "region" else level[:1]
+    return _knows_any(found, names) and not any(name in fields for name in names)
 
 
 def _regions_differ(found: Location, fields: Mapping[str, Any]) -> bool:

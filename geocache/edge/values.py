@@ -70,6 +70,9 @@ def _consistent(found: dict[str, Any]) -> dict[str, Any]:
     if country in CONTINENTS:
         # It follows from the country, as in all other answers.
         found.pop("continent_code", None)
+    if country != "US":
+        # Elsewhere there are none. A network that writes no header hands on that of a visitor.
+        found.pop("metro_code", None)
     code = found.pop("region_code", "")
     prefix, _, own = code.rpartition("-")
     if own and prefix in ("", country):

@@ -111,6 +111,31 @@ def test_merge__another_region_adds_nothing_below_the_country(rf, override_locat
     assert LABEL not in found.source
 
 
+@pytest.mark.parametrize(
+    ("left_out", "expected"),
+    [
+        # Which region the city is in is not said: it may be another one.
+        (("CF-Region", "CF-Region-Code"), ("England", "", "", "Europe/London")),
+        (("CF-IPCity",), ("England", "", "SW1", "Europe/London")),
+        ((), ("England", "London", "SW1", "Europe/London")),
+    ],
+)
+def test_merge__what_cannot_be_compared_adds_nothing_narrower(
+    rf, override_locations, left_out, expected
+):
+    override_locations({LONDON: {"country_code": "GB", "region": "England"}})
+    headers = {name: text for name, text in SENT.items() if name not in left_out}
+    found = answer(rf, headers=headers)
+    assert (found.region, found.city, found.postal_code, found.time_zone) == expected
+
+
+def test_merge__a_postal_code_is_not_added_to_an_unconfirmed_city(rf, override_locations):
+    override_locations({LONDON: {"country_code": "GB", "region": "England", "city": "Slough"}})
+    headers = {name: text for name, text in SENT.items() if name != "CF-IPCity"}
+    found = answer(rf, headers=headers)
+    assert (found.city, found.postal_code, found.latitude) == ("Slough", "", None)
+
+
 def test_merge__another_country_adds_nothing_of_the_place(rf, override_locations):
     override_locations({LONDON: {"country_code": "FR"}})
     found = answer(rf)

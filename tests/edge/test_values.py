@@ -11,7 +11,7 @@ from tests.factories import NOON
 
 CLOUDFLARE = NETWORKS["cloudflare"]
 GOOD = {
-    "country_code": "GB",
+    "country_code": "US",
     "region": "England",
     "region_code": "ENG",
     "city": "London",
@@ -112,7 +112,7 @@ def test_text_of__what_is_not_one_clean_value_is_nothing(raw):
         *(("continent_code", raw) for raw in ("XX", "T1", "Europe", "E", "??")),
         *(
             ("region_code", raw)
-            for raw in ("ENGL", "E-1", "US-CA", "??", "é", "-", "GB-", "GB-A-B")
+            for raw in ("ENGL", "E-1", "GB-ENG", "??", "é", "-", "GB-", "GB-A-B")
         ),
         *(("region", raw) for raw in ("?", "unknown", "N/A", "-", "x" * 500)),
         *(("city", raw) for raw in ("?", "unknown", "N/A", "null", "London,Paris", "()")),
@@ -144,6 +144,11 @@ def test_fields_of__without_a_country_only_network_and_continent_count():
 def test_fields_of__codes_of_no_country_are_traits(code, trait):
     found = fields_of(CLOUDFLARE, {"country_code": code, "continent_code": "T1"}.get)
     assert found == {"traits": (trait,)}
+
+
+def test_fields_of__metro_codes_are_of_the_united_states():
+    assert fields_of(CLOUDFLARE, GOOD.get)["metro_code"] == 501
+    assert "metro_code" not in fields_of(CLOUDFLARE, (GOOD | {"country_code": "GB"}).get)
 
 
 @pytest.mark.parametrize(
