@@ -478,7 +478,7 @@ def check_edge_headers(**_: Any) -> list[CheckMessage]:
 
 @check_of_settings(Tags.security)
 def check_edge_trust(**_: Any) -> list[CheckMessage]:
-    """Check that not every visitor could write these headers. They are not read where one could."""
+    """Check that visitors cannot write these headers. Where they can, nothing is read."""
     from geocache.edge import said  # noqa: PLC0415 - for this check alone
 
     try:

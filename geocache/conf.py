@@ -89,7 +89,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     # "CF-Connecting-IP".
     "CLIENT_IP_HEADER": "X-Forwarded-For",
     # Whose headers tell where a visitor is: "cloudflare", "cloudfront", "vercel", "fastly" or
-    # "appengine", with "-country" behind it for the country alone; or a dict of headers by field.
+    # "appengine", with "-country" at its end for the country alone; or a dict of headers by field.
     # Read of TRUSTED_PROXIES only. Empty: none.
     "EDGE_HEADERS": "",
     # Which of TRUSTED_PROXIES are those of that network: these headers count for visitors who came

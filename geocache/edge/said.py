@@ -83,8 +83,8 @@ def said_of(request: HttpRequest, address: str | None) -> Said | None:
 def _is_by_edge(request: HttpRequest) -> bool:
     """Tell whether the visitor came through one of ``EDGE_PROXIES``, if there are any.
 
-    Another trusted proxy, as nginx before the site, hands on what a visitor has written who got
-    around the edge.
+    Another trusted proxy, such as nginx before the site, hands on what visitors write who reach it
+    directly.
     """
     if not conf.get("EDGE_PROXIES"):
         return True
@@ -115,7 +115,7 @@ def untrusted_edges() -> list[str]:
     """
     trusted = tuple(conf.get("TRUSTED_PROXIES"))
     if not trusted:
-        # Nobody is believed, and ``check`` says so.
+        # No header is read at all, and ``check`` says so.
         return []
     known = client_ip.networks(trusted)
     return [
