@@ -88,6 +88,16 @@ DEFAULTS: Final[dict[str, Any]] = {
     # The header that these proxies name the visitor in, also "Forwarded", "X-Real-IP" or
     # "CF-Connecting-IP".
     "CLIENT_IP_HEADER": "X-Forwarded-For",
+    # Whose headers tell where a visitor is: "cloudflare", "cloudfront", "vercel", "fastly" or
+    # "appengine", with "-country" at its end for the country alone; or a dict of headers by field.
+    # Read of TRUSTED_PROXIES only. Empty: none.
+    "EDGE_HEADERS": "",
+    # Which of TRUSTED_PROXIES are those of that network: these headers count for visitors who came
+    # through one of them. Empty: all of TRUSTED_PROXIES.
+    "EDGE_PROXIES": [],
+    # "merge": the provider answers, and headers fill what it does not know. "only": no provider is
+    # asked for visitors, and nothing of them is remembered.
+    "EDGE_MODE": "merge",
     # Who reads metrics, and the details of the health pages, beside users with the permission
     # geocache.view_geocache: programs that send "Authorization: Bearer <this text>"; empty: none.
     "METRICS_TOKEN": "",
@@ -172,6 +182,7 @@ OPTIONAL: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
     "BAN_ACTION": ("a dict, or None", (dict, NoneType)),
     "BASE_TEMPLATE": ("the name of a template, or None", (str, NoneType)),
     "VISITOR_ADDRESS": ("a dotted path, or None", (str, NoneType)),
+    "EDGE_HEADERS": ("a text, or a dict", (str, dict)),
 } | {name: ("a text, or None", (str, NoneType)) for name in DEFAULTS if name.endswith("_RATE")}
 
 

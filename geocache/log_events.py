@@ -206,6 +206,13 @@ EVENTS: Final[dict[str, LogEvent]] = {
         "minutes in each process",
         "database-files",
     ),
+    "geo_edge_untrusted": LogEvent(
+        "warning",
+        ("address", "source"),
+        "a near machine that is not in `TRUSTED_PROXIES` hands on headers of `EDGE_HEADERS`, which "
+        "are not read; once an hour in each process",
+        "visitor-address",
+    ),
     "geo_fields_not_read": LogEvent(
         "warning",
         ("provider", "fields"),
