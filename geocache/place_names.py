@@ -1,5 +1,7 @@
 """City and region in another language, as the open databases have them; no provider is asked."""
 
+import re
+
 from geocache.location import Location
 
 
@@ -9,3 +11,11 @@ def in_language(location: Location, language: str | None) -> Location:
     What has no name in it stays as it is.
     """
     return location
+
+
+def language_of(text: str) -> str:
+    """Return the code of the language that ``text`` names; raise ``ValueError``."""
+    code = text.replace("_", "-").lower()
+    if not re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]{2,8})*", code):
+        raise ValueError(f"{text!r} is not a language")
+    return code
