@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
-from django.conf.locale import LANG_INFO
-from django.utils.translation import check_for_language, override
+from django.utils.translation import get_language_info, override
 
 from geocache.history.spans import Span
 from geocache.labels import labelled
@@ -45,6 +44,7 @@ def _translated(language: str) -> str | None:
 
     Django keeps what it has loaded of a language: so this is not left to what a request says.
     """
-    more = LANG_INFO.get(language, {}).get("fallback", ())
-    tried = (language, *more, language.partition("-")[0])
-    return next((one for one in tried if check_for_language(one)), None)
+    try:
+        return str(get_language_info(language.lower())["code"])
+    except KeyError:
+        return None

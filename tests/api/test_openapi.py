@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,16 @@ from tests.conftest import require
 from tests.factories import LONDON, a_row, a_token, a_viewer, use_dummy_provider
 from tests.support.processes import ROOT
 
-SCHEMATHESIS = "uv run --isolated --quiet --only-group openapi schemathesis"
+SCHEMATHESIS = [
+    "uv",
+    "run",
+    "--isolated",
+    "--quiet",
+    "--only-group",
+    "openapi",
+    "schemathesis",
+    "run",
+]
 # Its own list of what invalid data may be answered, and 413.
 CONFIGURATION = """
 seed = 1
@@ -56,9 +66,9 @@ def test_api__does_what_its_description_says(settings, tmp_path, is_public):
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
     with served() as site:
         done = subprocess.run(
-            [*SCHEMATHESIS.split(), "run", f"{site}/api/openapi.json", *header],
+            [*SCHEMATHESIS, f"{site}/api/openapi.json", *header],
             cwd=tmp_path,
-            env={**os.environ, "UV_PROJECT": str(ROOT)},
+            env={**os.environ, "UV_PROJECT": str(ROOT), "UV_PYTHON": sys.executable},
             capture_output=True,
             text=True,
             check=False,
