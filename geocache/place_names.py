@@ -15,7 +15,6 @@ def in_language(location: Location, language: str | None) -> Location:
 
 def language_of(text: str) -> str:
     """Return the code of the language that ``text`` names; raise ``ValueError``."""
-    code = text.replace("_", "-").lower()
-    if not re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]{2,8})*", code):
+    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", text):
         raise ValueError(f"{text!r} is not a language")
-    return code
+    return text.lower()

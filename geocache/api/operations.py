@@ -93,7 +93,7 @@ LANG: Final = Parameter(
     "lang",
     "A language such as `de` or `pt-BR`: city, region and subdivisions have their names in it "
     "where the open database has them, and `country_name` and `continent_name` are added.",
-    {"type": "string", "pattern": "^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$", "examples": ["de"]},
+    {"type": "string", "pattern": "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$", "examples": ["de"]},
     place_names.language_of,
     "invalid_language",
     "Give one language as lang=de.",
