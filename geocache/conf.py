@@ -408,6 +408,16 @@ def log_in_url() -> str:
     return str(settings.LOGIN_URL)
 
 
+def session_cookie_name() -> str:
+    """Return the name of the cookie that holds the session of a user."""
+    return settings.SESSION_COOKIE_NAME
+
+
+def csrf_header() -> str:
+    """Return the name of the header in which a script sends the CSRF token."""
+    return settings.CSRF_HEADER_NAME.removeprefix("HTTP_").replace("_", "-").title()
+
+
 def user_model() -> str:
     """Return the name of the project's model of users."""
     return settings.AUTH_USER_MODEL
