@@ -283,7 +283,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
         if not isinstance(other, Location):
             raise TypeError(f"distance_km takes a Location, not {type(other).__name__}")
         here, there = self._point(), other._point()
-        return _great_circle_km(here, there) if here and there else None
+        return great_circle_km(here, there) if here and there else None
 
     def to_geojson(self) -> dict[str, Any]:
         """Return a GeoJSON Feature (RFC 7946): a point, or no geometry, and the fields."""
@@ -342,7 +342,7 @@ FIELD_COUNT: Final = len(Location.__struct_fields__)
 _EMPTY: Final = Location(address="", resolved_at=EPOCH)
 
 
-def _great_circle_km(here: tuple[float, float], there: tuple[float, float]) -> float:
+def great_circle_km(here: tuple[float, float], there: tuple[float, float]) -> float:
     """Return the distance of two points in degrees, also of nearly equal and opposite ones.
 
     The special case of Vincenty's formula for a sphere. Source: T. Vincenty, Survey Review 23

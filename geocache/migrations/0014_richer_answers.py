@@ -5,41 +5,10 @@ columns have a default in the database, so that processes of the release before 
 """
 
 from django.db import migrations, models
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models import Q
 
 from geocache.models.columns import TraitsField
-
-
-class AddColumn(migrations.AddField):
-    """Add a column without a copy of the table, which Django makes on SQLite, once a column."""
-
-    def database_forwards(self, app_label, schema_editor, from_state, to_state):
-        """Add the column."""
-        if schema_editor.connection.vendor != "sqlite":
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
-            return
-        model = to_state.apps.get_model(app_label, self.model_name)
-        if self.allow_migrate_model(schema_editor.connection.alias, model):
-            field = model._meta.get_field(self.name)
-            BaseDatabaseSchemaEditor.add_field(schema_editor, model, field)
-
-
-class AddPartialIndex(migrations.AddIndex):
-    """Add an index of few rows where the database has such ones.
-
-    MariaDB and MySQL do not: there it would hold all rows, nearly all of which say nothing.
-    """
-
-    def database_forwards(self, app_label, schema_editor, from_state, to_state):
-        """Add the index."""
-        if schema_editor.connection.features.supports_partial_indexes:
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
-
-    def database_backwards(self, app_label, schema_editor, from_state, to_state):
-        """Remove the index."""
-        if schema_editor.connection.features.supports_partial_indexes:
-            super().database_backwards(app_label, schema_editor, from_state, to_state)
+from geocache.models.migration_steps import AddColumn, AddPartialIndex
 
 
 def text(label, length):

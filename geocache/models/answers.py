@@ -26,6 +26,7 @@ from geocache.models.columns import AnswerFields, json_text, location_of, traits
 from geocache.models.connection import atomic, reading_alias, writing_alias, writing_connection
 from geocache.models.history import find_changed, keep_changed, midnight
 from geocache.models.indexes import AddressOrderIndex, address_column
+from geocache.models.trait_sources import TraitSource
 from geocache.models.upsert import Upsert
 from geocache.signals import LocationChange
 
@@ -202,8 +203,8 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
     def upsert(self, locations: Iterable[Location]) -> list[LocationChange]:
         """Write the newest answer for each address; an older never replaces a newer one.
 
-        What a newer one replaces is kept as a ``AnswerHistory`` if it is another place or operator;
-        these changes are returned.
+        What a newer one replaces is kept as a ``AnswerHistory`` if it is another place, operator
+        or kind of network; these changes are returned.
         In one transaction, or a savepoint of the one that is open. Raises what the database raises,
         and ``InvalidAddress``.
         """
@@ -212,7 +213,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         for location in sorted(locations, key=lambda one: one.resolved_at):
             row = row_of(location)
             rows[row[0]], newest[row[0]] = row, location
-        replaced: list[GeoCache] = []
+        replaced: list[tuple[GeoCache, tuple[str, ...]]] = []
         connection = writing_connection()
         upsert = Upsert(
             connection=connection,
@@ -223,6 +224,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
             raised=["last_seen_on"],
         )
         with atomic():
+            TraitSource.note(newest.values())
             changed = find_changed(connection, self.model, ROW_FIELDS, rows)
             # Always in one order, and rows that are new among the others, so that two flushers
             # cannot wait for each other's. What changes loses at first: its row is only locked.
@@ -232,7 +234,10 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
                 until = {address: rows[address][RESOLVED_AT] for address in changed}
                 replaced = keep_changed(connection, self.model, changed, until)
                 upsert.write([rows[address] for address in changed])
-        return [LocationChange(row.pk, row.to_location(), newest[row.pk]) for row in replaced]
+        return [
+            LocationChange(row.pk, row.to_location(), newest[row.pk], kinds)
+            for row, kinds in replaced
+        ]
 
 
 class GeoCache(AnswerFields):

@@ -64,9 +64,13 @@ def region_name(value: Any) -> str:
 @register.filter
 def new_city_name(move: AnswerHistory) -> str:
     """Return in the reader's language the city that an address moved to."""
-    places = {"city": move.new_city, "country_code": move.new_country_code, "region": ""}
-    # Its source is not kept: it is taken for a newer build of the same database.
-    return _place_name(replace(move.to_location(), **places), "city")
+    return _place_name(_moved(move), "city")
+
+
+@register.filter
+def new_region_name(move: AnswerHistory) -> str:
+    """Return in the reader's language the region that an address moved to."""
+    return _place_name(_moved(move), "region")
 
 
 @register.simple_tag
@@ -184,6 +188,16 @@ def _looked_up(address: Any) -> Location | None:
         return lookup(address)
     except InvalidAddress:
         return None
+
+
+def _moved(move: AnswerHistory) -> Location:
+    """Return where an address moved to, from a newer build of the same database, it is assumed."""
+    return replace(
+        move.to_location(),
+        country_code=move.new_country_code,
+        region=move.new_region,
+        city=move.new_city,
+    )
 
 
 def _place_name(value: Any, field: str) -> str:

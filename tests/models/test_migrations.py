@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from geocache.models import AnswerHistory
 from tests.factories import NOON
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -236,3 +237,35 @@ def test_richer_answers__no_table_is_built_again():
     assert len(statements) >= 30
     allowed = (" ADD COLUMN ", "CREATE INDEX ")
     assert all(any(word in one for word in allowed) for one in statements), statements
+
+
+@pytest.fixture
+def apps_without_kinds():
+    """The tables before history said what changed."""
+    yield migrate("0014_richer_answers")
+    migrate_to_the_end()
+
+
+def test_kinds_of_change__old_code_writes_entries_that_are_found(apps_without_kinds):
+    model = apps_without_kinds.get_model("geocache", "AnswerHistory")
+    common = {"resolved_at": NOON, "valid_from": NOON, "valid_until": NOON, "new_city": "Leeds"}
+    model.objects.create(address="1.1.1.1", city="London", **common)
+    migrate("0015_kinds_of_change")
+    model.objects.create(address="2.2.2.2", city="York", **common)
+
+    rows = AnswerHistory.objects.of_kind("city").order_by("address")
+    assert [(row.address, row.change_kinds, row.new_traits) for row in rows] == [
+        ("1.1.1.1", ("city",), ()),
+        ("2.2.2.2", ("city",), ()),
+    ]
+
+
+def test_kinds_of_change__no_table_is_built_again():
+    statements = sql_of("0015_kinds_of_change")
+    assert len(statements) >= 5
+    allowed = (" ADD COLUMN ", "CREATE TABLE ", "CREATE INDEX ")
+    assert all(any(word in one for word in allowed) for one in statements), statements
+    made = [one for one in statements if "CREATE" in one and "history" in one]
+    # Of no row that is there.
+    assert all("CREATE INDEX" in one and "kinds" in one for one in made), made
+    assert bool(made) is connection.features.supports_partial_indexes
