@@ -21,7 +21,7 @@ from django.core.signals import setting_changed
 
 from geocache import under_test
 from geocache.log import get_logger
-from geocache.setting_bounds import BOUNDS, LOG_LEVELS
+from geocache.setting_bounds import BOUNDS, LOG_LEVELS, is_languages
 from geocache.text import first_line
 
 log = get_logger(__name__)
@@ -43,6 +43,9 @@ DEFAULTS: Final[dict[str, Any]] = {
     # name such as "DB-IP City Lite", or a dict with it and "credit", "licence", "url",
     # "max_age_days".
     "SOURCES": {},
+    # The languages that names of cities and regions are stored in, as "de" or "pt-BR": the first
+    # that a database or MaxMind's service has, at last English. Pages have the reader's anyway.
+    "LOCALES": ["en"],
     # Whether rows, history and replaced files go that their licence does not allow to be kept: of
     # GeoLite 30 days after their build. False: they stay, and that is yours to answer for.
     "LICENCE_CLEANUP": True,
@@ -88,6 +91,16 @@ DEFAULTS: Final[dict[str, Any]] = {
     # The header that these proxies name the visitor in, also "Forwarded", "X-Real-IP" or
     # "CF-Connecting-IP".
     "CLIENT_IP_HEADER": "X-Forwarded-For",
+    # Whose headers tell where a visitor is: "cloudflare", "cloudfront", "vercel", "fastly" or
+    # "appengine", with "-country" at its end for the country alone; or a dict of headers by field.
+    # Read of TRUSTED_PROXIES only. Empty: none.
+    "EDGE_HEADERS": "",
+    # Which of TRUSTED_PROXIES are those of that network: these headers count for visitors who came
+    # through one of them. Empty: all of TRUSTED_PROXIES.
+    "EDGE_PROXIES": [],
+    # "merge": the provider answers, and headers fill what it does not know. "only": no provider is
+    # asked for visitors, and nothing of them is remembered.
+    "EDGE_MODE": "merge",
     # Who reads metrics, and the details of the health pages, beside users with the permission
     # geocache.view_geocache: programs that send "Authorization: Bearer <this text>"; empty: none.
     "METRICS_TOKEN": "",
@@ -172,6 +185,7 @@ OPTIONAL: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
     "BAN_ACTION": ("a dict, or None", (dict, NoneType)),
     "BASE_TEMPLATE": ("the name of a template, or None", (str, NoneType)),
     "VISITOR_ADDRESS": ("a dotted path, or None", (str, NoneType)),
+    "EDGE_HEADERS": ("a text, or a dict", (str, dict)),
 } | {name: ("a text, or None", (str, NoneType)) for name in DEFAULTS if name.endswith("_RATE")}
 
 
@@ -323,6 +337,8 @@ def _judged(name: str, value: object) -> tuple[str, bool]:
         return bounds.words, bounds.takes(value)
     if name == "LOG_LEVEL":
         return f"None, or one of {', '.join(LOG_LEVELS)}", value in (None, *LOG_LEVELS)
+    if name == "LOCALES":
+        return 'a list of languages such as "de" or "pt-BR"', is_languages(value)
     words, types = OPTIONAL.get(name) or _kind_of(DEFAULTS[name])
     return words, isinstance(value, types) and not (int in types and isinstance(value, bool))
 
@@ -395,6 +411,16 @@ def time_zone() -> str:
 def log_in_url() -> str:
     """Return where the project has users log in: a path, a URL or the name of a view."""
     return str(settings.LOGIN_URL)
+
+
+def session_cookie_name() -> str:
+    """Return the name of the cookie that holds the session of a user."""
+    return settings.SESSION_COOKIE_NAME
+
+
+def csrf_header() -> str:
+    """Return the name of the header in which a script sends the CSRF token."""
+    return settings.CSRF_HEADER_NAME.removeprefix("HTTP_").replace("_", "-").title()
 
 
 def user_model() -> str:

@@ -4,6 +4,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
+from geocache.languages import is_language
+
 DAY_SECONDS: Final = 86_400
 YEAR_SECONDS: Final = 365 * DAY_SECONDS
 # A hundred years: beyond it there is no day to count from.
@@ -69,3 +71,8 @@ def is_score(value: Any) -> bool:
         return False
     # Neither NaN nor an int that is too large for a float.
     return abs(value) <= sys.float_info.max
+
+
+def is_languages(value: Any) -> bool:
+    """Tell whether it is a list of codes such as ``de`` or ``pt-BR``."""
+    return isinstance(value, list | tuple) and all(map(is_language, value))

@@ -197,3 +197,16 @@ def test_problems__are_those_of_the_settings_file(settings):
     assert conf.problems() == [
         "GEOCACHE[\"TTL_SECONDS\"] is 'long'; it has to be a number from 1 to 315,360,000."
     ]
+
+
+@pytest.mark.parametrize("languages", [["german"], "de", {"de"}, [None], ["de_DE"], None, 7])
+def test_problems__locales_are_codes_of_languages(settings, languages):
+    settings.GEOCACHE = {**settings.GEOCACHE, "LOCALES": languages}
+    (said,) = conf.problems()
+    assert said.endswith('it has to be a list of languages such as "de" or "pt-BR".')
+
+
+@pytest.mark.parametrize("languages", [[], ["de"], ("pt-br", "zh-Hans", "en")])
+def test_problems__locales_may_be_any_languages(settings, languages):
+    settings.GEOCACHE = {**settings.GEOCACHE, "LOCALES": languages}
+    assert conf.problems() == []

@@ -47,7 +47,7 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
     list_display = (
         "country",
         "address_text",
-        "city",
+        "city_name",
         "operator_link",
         "network_link",
         "resolved_at",
@@ -70,8 +70,8 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
             {
                 "fields": (
                     "country",
-                    "region",
-                    "city",
+                    "region_name",
+                    "city_name",
                     "postal_code",
                     ("latitude", "longitude", "accuracy_radius_km"),
                     "time_zone",
@@ -82,7 +82,7 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
         (_("Origin"), {"fields": ("source", "resolved_at", "created_at", "last_seen_on")}),
         (_("Past"), {"fields": ("past",)}),
     )
-    readonly_fields = ("country", "operator", "outcome", "past")
+    readonly_fields = ("country", "region_name", "city_name", "operator", "outcome", "past")
 
     def view_on_site(self, row: GeoCache) -> str | None:
         """Return the page of the address, where the project has these pages."""

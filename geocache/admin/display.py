@@ -3,12 +3,13 @@
 from django.contrib import admin
 from django.template.loader import render_to_string
 from django.utils.html import format_html
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from geocache import countries
 from geocache.location import Location
 from geocache.models import GeoCache
+from geocache.place_names import in_language
 
 
 class AnswerColumns:
@@ -25,6 +26,16 @@ class AnswerColumns:
     def address_text(self, row: GeoCache) -> str:
         """Return the address; sorted as numbers are, not as text."""
         return row.address
+
+    @admin.display(description=_("city"))
+    def city_name(self, row: GeoCache) -> str:
+        """Return the city in the reader's language."""
+        return _shown(row).city
+
+    @admin.display(description=_("region"))
+    def region_name(self, row: GeoCache) -> str:
+        """Return the region in the reader's language."""
+        return _shown(row).region
 
     @admin.display(description=_("operator"))
     def operator(self, row: GeoCache) -> str:
@@ -56,8 +67,15 @@ class AnswerColumns:
         """Return the answers of the past with their spans, one line each."""
         from geocache.history.spans import past_spans  # noqa: PLC0415 - each process loads the admin
 
-        past = [(span, _line(span.answer)) for span in past_spans(row.address)]
+        language = get_language()
+        past = [
+            (span, _line(in_language(span.answer, language))) for span in past_spans(row.address)
+        ]
         return render_to_string("geocache/admin/_past.html", {"past": past}) if past else ""
+
+
+def _shown(row: GeoCache) -> Location:
+    return in_language(row.to_location(), get_language())
 
 
 def _line(answer: Location) -> str:

@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from operator import attrgetter
 from typing import Any, ClassVar, Final
@@ -21,6 +22,7 @@ from geocache.management.address_chunk import Chunk
 from geocache.management.base_command import ShellCommand
 from geocache.management.text_tables import Column, Table
 from geocache.models import Reason
+from geocache.place_names import in_language
 from geocache.providers.credits import Credits, credited
 
 ADDRESS: Final = attrgetter("address")
@@ -42,6 +44,8 @@ class Writer:
     def __init__(self, command: ShellCommand, *, is_json: bool) -> None:
         self.command = command
         self.is_json = is_json
+        # Names as they are stored.
+        self.language: str | None = None
         self.table: Table | None = None
         self.problem_count = 0
         self.address_count = 0
@@ -73,7 +77,8 @@ class Writer:
     def _answer(self, addresses: list[str]) -> None:
         self._forget_old()
         lines = self._lines
-        locations = _located([one for one in dict.fromkeys(addresses) if one not in lines])
+        located = _located([one for one in dict.fromkeys(addresses) if one not in lines])
+        locations = self._named(located)
         self.shown_sources.update(one.source for one in locations)
         lines.update(zip(map(ADDRESS, locations), self._texts(locations), strict=True))
         self._put(map(lines.__getitem__, addresses))
@@ -102,6 +107,12 @@ class Writer:
             shown = labelled(locations)
             return (json.dumps(credited(one.to_plain(), self.thanks)) for one in shown)
         return self._formatted([_row(one) for one in locations])
+
+    def _named(self, locations: list[Location]) -> list[Location]:
+        """Return the answers with names in the language that is asked for, if one is."""
+        if self.language is None:
+            return locations
+        return [in_language(one, self.language) for one in locations]
 
     def finish(self) -> None:
         """Write the credits below a table; each object of JSON has its own."""
@@ -145,6 +156,8 @@ class PastWriter(Writer):
             ]
         )
         known = [span for span in spans if span is not None]
+        answers = self._named([span.answer for span in known])
+        known = [replace(span, answer=one) for span, one in zip(known, answers, strict=True)]
         self.shown_sources.update(span.answer.source for span in known)
         self._put(
             self._formatted(

@@ -27,6 +27,16 @@ def add_json(parser: CommandParser, form: str = "the figures as one JSON object"
     parser.add_argument("--json", action="store_true", dest="is_json", help=form)
 
 
+def language(text: str) -> str:
+    """Return the code of a language; raise ``ArgumentTypeError`` for what is none."""
+    from geocache.place_names import language_of  # noqa: PLC0415 - not for each command
+
+    try:
+        return language_of(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is not a language. {error}") from error
+
+
 def seconds(text: str) -> float:
     """Return a time limit; raise ``ArgumentTypeError`` unless it is above 0 and at most a day."""
     try:

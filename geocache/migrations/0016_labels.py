@@ -2,23 +2,13 @@
 
 from django.core.validators import RegexValidator
 from django.db import migrations, models
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-
-class AddColumn(migrations.AddField):
-    """Add a column with a default that the database keeps: SQLite does so at once, too."""
-
-    def database_forwards(self, app_label, schema_editor, from_state, to_state):  # noqa: ARG002 - Django's signature
-        """Add the column as on any other database."""
-        model = to_state.apps.get_model(app_label, self.model_name)
-        if self.allow_migrate_model(schema_editor.connection.alias, model):
-            field = model._meta.get_field(self.name)
-            BaseDatabaseSchemaEditor.add_field(schema_editor, model, field)
+from geocache.models.migration_steps import AddColumn
 
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("geocache", "0014_richer_answers"),
+        ("geocache", "0015_kinds_of_change"),
     ]
 
     operations = [

@@ -72,11 +72,15 @@ def joined_sources(sources: Iterable[str]) -> str:
     return joined
 
 
+# How ``geocache.edge`` names what headers of a request have said: it belongs to no build.
+HEADERS: Final = r"[A-Z][A-Za-z ]{1,40} headers"
+
+
 def is_outdated(source: str, present: Iterable[Source]) -> bool:
     """Tell whether an answer's ``source`` names a database or service that is not in use now."""
     # A provider may have written its plain name, in which the separator may be.
     names = [name for one in present for name in (*one.labels, one.name, *map(_digest, one.labels))]
-    any_name = "|".join(map(re.escape, names))
+    any_name = "|".join([*map(re.escape, names), HEADERS])
     pattern = rf"(?:{any_name})(?:{SOURCE_SEPARATOR}(?:{any_name}))*"
     return bool(source) and not re.fullmatch(pattern, source)
 
@@ -208,6 +212,14 @@ class Provider(ABC):
         Raises ``ProviderError`` when one that costs nothing fails.
         """
         return self.resolve_free(addresses)
+
+    def records(self, address: str) -> "Iterator[tuple[Source, object]]":  # noqa: ARG002 - for files
+        """Give what the open files hold about an address, as it stands there, with the source.
+
+        Nothing is waited for, and no service is queried: a provider without files gives nothing.
+        Never raises ``ProviderError``.
+        """
+        return iter(())
 
     @abstractmethod
     def sources(self) -> list[Source]:

@@ -11,6 +11,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from geocache.addresses import WIDEST_PREFIX_LENGTHS
+from geocache.languages import keys_in_order
 
 # Text longer than this is no place name; the table's columns are as wide.
 MAX_TEXT_LENGTH: Final = 200
@@ -41,6 +42,9 @@ CLEAR_BEGINNINGS: Final = frozenset(string.ascii_letters + "123456789") - {
     for nothing in (*NOTHING, *NOTHING_BEGINS)
     for letter in nothing[0].lower() + nothing[0].upper()
 }
+# Keys of names: see ``choose_languages``.
+DEFAULT_KEYS: Final = keys_in_order(())
+_name_keys = DEFAULT_KEYS
 AROUND: Final = " \t\r\n()[]<>{}\"'`"
 # Codes that ISO 3166 leaves to its users, but Kosovo's, mean "unknown" where they are used. With a
 # digit they are MaxMind's older ones and Cloudflare's, for proxies, satellites and Tor.
@@ -56,9 +60,9 @@ def maxmind_fields(record: dict[str, Any]) -> dict[str, Any]:
     if value := country_code(country.get("iso_code")):
         found["country_code"] = value
     subdivisions = record.get("subdivisions")
-    if isinstance(subdivisions, list) and subdivisions and (name := english_name(subdivisions[0])):
+    if isinstance(subdivisions, list) and subdivisions and (name := local_name(subdivisions[0])):
         found["region"] = name
-    if name := english_name(record.get("city")):
+    if name := local_name(record.get("city")):
         found["city"] = name
     if name := words(mapping(record.get("postal")).get("code")):
         found["postal_code"] = name
@@ -152,10 +156,30 @@ def words(value: object) -> str:
     return "" if is_placeholder(found) else found
 
 
-def english_name(value: object) -> str:
-    """Return the English one of MaxMind's localised names."""
+def local_name(value: object) -> str:
+    """Return one of MaxMind's localised names: that of the first chosen language that has one."""
     names = value.get("names") if isinstance(value, dict) else None
-    return words(names.get("en")) if isinstance(names, dict) else ""
+    if isinstance(names, dict):
+        for key in _name_keys:
+            if found := words(names.get(key)):
+                return found
+    return ""
+
+
+def choose_languages(languages: Iterable[object]) -> None:
+    """Choose the languages of names in this process, the first that exists; English is the last."""
+    global _name_keys  # noqa: PLW0603 - settings are not known here, and each name is read by it
+    _name_keys = keys_in_order(languages)
+
+
+def name_keys() -> tuple[str, ...]:
+    """Return the keys that ``local_name`` reads, the first that has a name counts."""
+    return _name_keys
+
+
+def chosen_languages() -> str:
+    """Return the part of a ``build`` that changes with the languages; empty for English alone."""
+    return "" if _name_keys == DEFAULT_KEYS else f"@{','.join(_name_keys)}"
 
 
 def country_code(value: object) -> str:

@@ -10,6 +10,7 @@ from django.utils.module_loading import import_string
 
 from geocache import conf
 from geocache.providers.base import Provider
+from geocache.providers.coercion import choose_languages
 
 
 @cache
@@ -18,6 +19,9 @@ def current() -> Provider:
 
     Raises ``ImproperlyConfigured`` when ``GEOCACHE["PROVIDER"]`` names none.
     """
+    languages = conf.get("LOCALES")
+    # Of another kind it is an error that ``check`` says.
+    choose_languages(languages if isinstance(languages, list | tuple) else ())
     return make(conf.get("PROVIDER"))
 
 
@@ -50,6 +54,7 @@ def _limit(queries_per_day: object) -> int | None:
 def _forget(*, setting: str, **_: object) -> None:
     if setting == "GEOCACHE":
         current.cache_clear()
+        choose_languages(())
 
 
 setting_changed.connect(_forget, dispatch_uid="geocache.providers")

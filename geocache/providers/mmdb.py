@@ -9,7 +9,8 @@ file whose type they do not know. Source of the record layout: MaxMind's "MaxMin
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.util import find_spec
@@ -22,6 +23,7 @@ from geocache.location import Location
 from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.providers.base import Provider, Source
+from geocache.providers.coercion import chosen_languages
 from geocache.providers.mmdb_answers import Answers
 from geocache.providers.mmdb_copies import remove_copies
 from geocache.providers.mmdb_files import Database, open_database, stamp_of
@@ -34,6 +36,8 @@ log = get_logger(__name__)
 # How often the files are looked at for a newer one, in seconds. With the longest that an answer
 # stays in the memory of a process it makes a minute.
 RECHECK_SECONDS: Final = 10.0
+# How often names for a page try to open files that no look-up has opened yet, in seconds.
+RETRY_SECONDS: Final = 1.0
 # How many addresses are looked up without a pause for others in the event loop; it takes about a
 # millisecond.
 MOST_IN_EVENT_LOOP: Final = 50
@@ -49,6 +53,8 @@ class MmdbProvider(Provider):
         self._build = ""
         self.rechecked_at = -RECHECK_SECONDS
         self._lock = threading.Lock()
+        # When ``records`` last tried to open files.
+        self._tried_at = -RETRY_SECONDS
         # What was seen of files that are written over: they are opened when that has ended.
         self._seen: dict[Path, Stamp] = {}
         self._written_over_throttle = LogThrottle(seconds=600)
@@ -84,6 +90,24 @@ class MmdbProvider(Provider):
                 failure = error
         if failure and answers.keys().isdisjoint(wanted):
             raise failure
+
+    def records(self, address: str) -> Iterator[tuple[Source, object]]:
+        for database in self._at_hand():
+            if database.may_know(address):
+                with suppress(ProviderError):
+                    yield database.source, database.search(address)[0]
+
+    def _at_hand(self) -> tuple[Database, ...]:
+        """Return what is open; open it now only where nothing has to be verified before."""
+        is_due = time.monotonic() - self._tried_at >= RETRY_SECONDS
+        if not self._databases and is_due and is_writing() and self._lock.acquire(blocking=False):
+            try:
+                self._tried_at = time.monotonic()
+                with suppress(ProviderError), waiting_for_verification(0):
+                    self._reopen()
+            finally:
+                self._lock.release()
+        return self._databases
 
     async def aresolve_into(self, answers: dict[str, Location], addresses: Iterable[str]) -> None:
         wanted = list(addresses)
@@ -152,9 +176,12 @@ class MmdbProvider(Provider):
                 log.error("geo_database_not_reopened", error=str(error))
         else:
             self._databases = databases
-            self._build = "+".join(
-                f"{database.type_name}-{database.reader.metadata().build_epoch}"
-                for database in databases
+            self._build = (
+                "+".join(
+                    f"{database.type_name}-{database.reader.metadata().build_epoch}"
+                    for database in databases
+                )
+                + chosen_languages()
             )
             stamps = {database.stamp for database in databases}
             if gone := {database.stamp for database in held} - stamps:

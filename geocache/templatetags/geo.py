@@ -15,13 +15,15 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
+from msgspec.structs import replace
 
 from geocache import countries
 from geocache.exceptions import InvalidAddress
 from geocache.location import Location
 from geocache.lookup import lookup
-from geocache.models import Reason
+from geocache.models import AnswerHistory, GeoCache, Reason
+from geocache.place_names import in_language
 from geocache.providers.base import Source
 from geocache.providers.credits import Credits, current_sources
 
@@ -47,13 +49,38 @@ def country_name(value: Any) -> str:
     return countries.name(_country_code(value))
 
 
+@register.filter
+def city_name(value: Any) -> str:
+    """Return the city of an answer or an address in the reader's language, or no text."""
+    return _place_name(value, "city")
+
+
+@register.filter
+def region_name(value: Any) -> str:
+    """Return the region of an answer or an address in the reader's language, or no text."""
+    return _place_name(value, "region")
+
+
+@register.filter
+def new_city_name(move: AnswerHistory) -> str:
+    """Return in the reader's language the city that an address moved to."""
+    return _place_name(_moved(move), "city")
+
+
+@register.filter
+def new_region_name(move: AnswerHistory) -> str:
+    """Return in the reader's language the region that an address moved to."""
+    return _place_name(_moved(move), "region")
+
+
 @register.simple_tag
 def geo(address: Any) -> Location | None:
-    """Return the answer for an address, None for what is none: ``{% geo ip as place %}``."""
-    try:
-        return lookup(address)
-    except InvalidAddress:
-        return None
+    """Return the answer for an address, None for what is none: ``{% geo ip as place %}``.
+
+    City and region are in the reader's language.
+    """
+    found = _looked_up(address)
+    return None if found is None else in_language(found, get_language())
 
 
 @register.filter
@@ -156,10 +183,37 @@ def bar_chart(bars: "Sequence[Bar]", label: str) -> SafeString:
     return charts_bars.bar_chart(bars, label)
 
 
+def _looked_up(address: Any) -> Location | None:
+    try:
+        return lookup(address)
+    except InvalidAddress:
+        return None
+
+
+def _moved(move: AnswerHistory) -> Location:
+    """Return where an address moved to, from a newer build of the same database, it is assumed."""
+    return replace(
+        move.to_location(),
+        country_code=move.new_country_code,
+        region=move.new_region,
+        city=move.new_city,
+    )
+
+
+def _place_name(value: Any, field: str) -> str:
+    answer = value.to_location() if isinstance(value, GeoCache | AnswerHistory) else value
+    if isinstance(answer, Location):
+        answer = in_language(answer, get_language())
+    elif not hasattr(answer, field):
+        answer = geo(answer)
+    # Also what another app's row has there: None, or an object that is written as its name.
+    return str((answer and getattr(answer, field)) or "")
+
+
 def _country_code(value: Any) -> str:
     # No address that has a country is that short: a code costs no look-up.
     if isinstance(value, str) and len(value) <= 2:
         return value
-    answer = value if hasattr(value, "country_code") else geo(value)
+    answer = value if hasattr(value, "country_code") else _looked_up(value)
     # Also what another app's row has there: None, or an object that is written as its code.
     return str((answer and answer.country_code) or "")

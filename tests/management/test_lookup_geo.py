@@ -14,6 +14,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
+from django.utils import timezone
 
 from geocache.journal import backlog
 from geocache.management import answer_output, file_reading
@@ -534,3 +535,62 @@ def peak_megabytes(folder: Path, addresses: Path, database: Path) -> float:
         check=True,
     )
     return float(done.stderr)
+
+
+# --- names in another language -----------------------------------------------------------------
+
+MUNICH = {
+    "city": {"names": {"en": "Munich", "de": "München"}},
+    "country": {"iso_code": "DE"},
+    "subdivisions": [{"names": {"en": "Bavaria", "de": "Bayern"}}],
+}
+
+
+@pytest.fixture
+def munich(settings: Any, tmp_path: Path) -> None:
+    path = an_mmdb(tmp_path / "city.mmdb", {"81.2.69.0/24": MUNICH})
+    settings.GEOCACHE = {**settings.GEOCACHE, "DATABASES": [path]}
+
+
+@pytest.mark.usefixtures("munich")
+@pytest.mark.parametrize(
+    ("options", "city", "region"),
+    [
+        ((), "Munich", "Bavaria"),
+        (("--lang", "de"), "München", "Bayern"),
+        (("--lang", "DE-at"), "München", "Bayern"),
+        (("--lang", "pl"), "Munich", "Bavaria"),
+    ],
+)
+def test_lookup_geo__names_are_in_the_language_that_is_asked_for(
+    settings: Any, options: tuple[str, ...], city: str, region: str
+) -> None:
+    # The language of a site is that of its pages.
+    settings.LANGUAGE_CODE = "de"
+    out, _, code = answered(LONDON, "--json", *options)
+    (answer,) = objects(out)
+    assert (answer["city"], answer["region"], code) == (city, region, 0)
+    assert f"{city}, {region}" in answered(LONDON, *options)[0]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("munich")
+def test_lookup_geo__names_of_the_past_are_in_the_language_that_is_asked_for() -> None:
+    a_row(city="Munich", region="Bavaria", country_code="DE", source="GeoLite2-City 2023-11-14")
+    answered(LONDON)
+    today = f"{timezone.now():%Y-%m-%d}"
+    for options, city in (((), "Munich"), (("--lang", "de"), "München")):
+        out, _, _ = answered(LONDON, "--on", today, *options)
+        assert city in out
+
+
+@pytest.mark.usefixtures("munich")
+def test_lookup_geo__countries_are_counted_in_the_language_that_is_asked_for() -> None:
+    assert "Germany" in answered(LONDON, "--count")[0]
+    assert "Deutschland" in answered(LONDON, "--count", "--lang", "de")[0]
+
+
+@pytest.mark.parametrize("language", ["german", "", "de_DE", "*"])
+def test_lookup_geo__what_is_not_a_language_is_refused(language: str) -> None:
+    with pytest.raises(CommandError, match="is not a language"):
+        call_command("lookup_geo", LONDON, f"--lang={language}")

@@ -3,16 +3,18 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import date
 from typing import Any, BinaryIO
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import override
 
 from geocache.management import address_input, progress
 from geocache.management.address_chunk import Chunk
 from geocache.management.answer_output import PastWriter, Writer
 from geocache.management.base_command import ShellCommand
-from geocache.management.options import add_json, past_day
+from geocache.management.options import add_json, language, past_day
 from geocache.providers import factory
 
 
@@ -25,7 +27,8 @@ class Command(ShellCommand):
         "is 1; lines of a log that have no address are only counted. New answers are remembered. "
         "With --on: what the table knew of them when a day ended, from when and until when; no "
         "provider is asked, and an address of which nothing was known is named, too. With --count: "
-        "how often each country is among them, instead of an answer for each."
+        "how often each country is among them, instead of an answer for each. With --lang: names "
+        "in that language, where the open databases have them."
     )
     needs_database = False
     examples = """\
@@ -60,6 +63,12 @@ class Command(ShellCommand):
             dest="is_counting",
             help="only count: how often each country is among the addresses",
         )
+        parser.add_argument(
+            "--lang",
+            type=language,
+            metavar="LANGUAGE",
+            help="names of places in this language, as de or pt-BR (default: as they are stored)",
+        )
         add_json(parser, "one JSON object a line")
 
     def handle(
@@ -70,14 +79,21 @@ class Command(ShellCommand):
         on: date | None,
         is_counting: bool,
         is_json: bool,
-        **_: Any,
+        **others: Any,
     ) -> None:
-        """Answer in chunks; exit 1 when there was something that could not be answered."""
+        """Answer in chunks."""
         if not addresses and file is None:
             raise CommandError("Name at least one address, or a file of addresses with --file.")
         if on is not None and is_counting:
             raise CommandError("Choose one of --on and --count.")
         writer = self._writer(on, is_counting=is_counting, is_json=is_json)
+        writer.language = others["lang"]
+        # Countries and reasons, too, which are otherwise in the language of the project.
+        with override(writer.language) if writer.language else nullcontext():
+            self._write(writer, addresses, file)
+
+    def _write(self, writer: Writer, addresses: list[str], file: str | None) -> None:
+        """Write all answers; exit 1 when there was something that could not be answered."""
         writer.write(address_input.from_arguments(addresses))
         if file is not None:
             with address_input.opened(file) as opened:

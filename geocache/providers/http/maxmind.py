@@ -16,6 +16,7 @@ from geocache.location import NOT_FOUND, Location
 from geocache.providers.base import Source
 from geocache.providers.coercion import (
     address_text,
+    chosen_languages,
     integer,
     is_nothing,
     mapping,
@@ -101,7 +102,7 @@ class MaxMindProvider(ServiceProvider[_Client, _AsyncClient]):
     def build(self) -> str:
         for problem in self.check():
             raise ProviderError(problem)
-        return f"maxmind-{self._host}-{self._service}-{RELEASE}"
+        return f"maxmind-{self._host}-{self._service}-{RELEASE}{chosen_languages()}"
 
     def sources(self) -> list[Source]:
         self.build()

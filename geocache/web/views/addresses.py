@@ -27,6 +27,7 @@ from geocache.permissions import (
     missing,
     user_of,
 )
+from geocache.place_names import shown
 from geocache.statistics.table import read_statistics
 from geocache.text import strip_unprintable
 from geocache.web.access import permission_required
@@ -52,7 +53,7 @@ def address_list(request: HttpRequest) -> HttpResponse:
     form = AddressFilter(request.GET)
     form.offer_choices(with_lists=not missing(user_of(request), VIEW_LISTS))
     page = _page(form)
-    answers = [row.to_location() for row in page.rows]
+    answers = shown(row.to_location() for row in page.rows)
     context = {
         "form": form,
         "page": page,
@@ -98,13 +99,13 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
     network = _network_of(answer)
     rows = GeoCache.objects.in_network(network).around(parsed, NEIGHBOURS) if network else []
     past = _past(request, address)
-    neighbours = [row.to_location() for row in rows]
-    places = [answer] if answer is not None else []
+    neighbours = shown(row.to_location() for row in rows)
+    places = shown([answer] if answer is not None else [])
     context: dict[str, Any] = {
         **past,
         "address": address,
         "known": known,
-        "answer": answer,
+        "answer": places[0] if places else None,
         "stale": known.stale(utc_now()),
         "reason": reason,
         "places": places,

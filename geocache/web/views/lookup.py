@@ -20,6 +20,7 @@ from geocache.location import Location
 from geocache.lookup import lookup_many
 from geocache.mounts import page_url
 from geocache.permissions import user_of
+from geocache.place_names import shown
 from geocache.providers import factory
 from geocache.providers.base import Source
 from geocache.rate_limit.asker import Asker, asker_of
@@ -49,7 +50,7 @@ def lookup_page(request: HttpRequest) -> HttpResponseBase:
     sources, provider_error = _sources()
     context = {
         "form": form,
-        "answers": answers,
+        "answers": shown(answers),
         "totals": _totals(answers),
         "kinds": ANSWERED_KINDS,
         "sources": sources,
