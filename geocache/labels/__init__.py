@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from geocache.location import Location
+from geocache.models import GeoCacheQuerySet
 
 
 def labels_of(address: str) -> tuple[str, ...]:
@@ -18,3 +19,13 @@ def labelled(locations: Iterable[Location]) -> list[Location]:
 def label_names() -> list[str]:
     """Return the labels that lists give, sorted."""
     return []
+
+
+def rows_with(rows: GeoCacheQuerySet, label: str) -> GeoCacheQuerySet:
+    """Return those rows whose address is on a list with this label."""
+    return rows.none()
+
+
+def counts() -> dict[str, int]:
+    """Return how many addresses each label has."""
+    return {}
