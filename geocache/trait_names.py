@@ -1,9 +1,13 @@
 """What kinds of network, users and connections are called on pages, in the reader's language."""
 
 import math
+from collections.abc import Iterable
 from typing import Final
+from urllib.parse import urlencode
 
 from django.utils.formats import number_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -13,6 +17,9 @@ from geocache.traits import ANONYMOUS, HOSTING
 ATTENTION: Final = "attention"
 NEUTRAL: Final = "neutral"
 QUIET: Final = "quiet"
+
+# The explanation is a tooltip: pages with room for it show it as text.
+BADGE: Final = '<li class="geo-badge is-{}" title="{}">{}</li>'
 
 # The name of each known label, and one sentence for those to whom that says nothing.
 TRAITS: Final = {
@@ -152,6 +159,33 @@ def trait_look(trait: str) -> str:
     return NEUTRAL if trait in HOSTING else QUIET
 
 
+def most_telling(traits: Iterable[str]) -> list[str]:
+    """Return traits as they are shown: first those that call for attention, then data centres.
+
+    ``anonymous`` is left out where another one says how.
+    """
+    looks = (ATTENTION, NEUTRAL, QUIET)
+    given = sorted(traits, key=lambda trait: (looks.index(trait_look(trait)), trait))
+    says_how = any(trait in ANONYMOUS and trait != "anonymous" for trait in given)
+    return [trait for trait in given if not (says_how and trait == "anonymous")]
+
+
+def badges(traits: Iterable[str], url: str = "") -> SafeString:
+    """Return a badge for each trait, or no text if there is none.
+
+    With ``url``, that of the list of addresses, each links to all that share it.
+    """
+    shown = format_html_join("", BADGE, (_badge(trait, url) for trait in most_telling(traits)))
+    return format_html('<ul class="geo-badges">{}</ul>', shown) if shown else shown
+
+
+def _badge(trait: str, url: str) -> tuple[str, str, str]:
+    name = trait_name(trait)
+    query = urlencode({"trait": trait})
+    link = format_html('<a href="{}?{}">{}</a>', url, query, name) if url else name
+    return trait_look(trait), trait_explanation(trait), link
+
+
 def user_type_name(user_type: str) -> str:
     """Return what kind of people use a network; an unknown one in words."""
     return str(USER_TYPES.get(user_type.lower()) or in_words(user_type))
@@ -170,7 +204,7 @@ def detail_name(name: str) -> str:
 def detail_value(value: object) -> str:
     """Return the value of a detail as the reader's language writes it."""
     if value is None:
-        return "–"
+        return "-"
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
     if isinstance(value, int | float) and math.isfinite(value):

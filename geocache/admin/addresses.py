@@ -25,7 +25,17 @@ from geocache.admin.actions import (
 )
 from geocache.admin.date_hierarchy import DateHierarchyQuerySet
 from geocache.admin.display import AnswerColumns
-from geocache.admin.filters import CountryFilter, OperatorFilter, OutcomeFilter, counted
+from geocache.admin.filters import (
+    ConnectionFilter,
+    ContinentFilter,
+    CountryFilter,
+    OperatorFilter,
+    OutcomeFilter,
+    RegionFilter,
+    TraitFilter,
+    UserTypeFilter,
+    counted,
+)
 from geocache.admin.flush_now import flush_now, outside_transactions, pending
 from geocache.admin.pagination import LimitedPaginator, QuickChangeList
 from geocache.admin.read_only import ReadOnlyAdmin
@@ -49,12 +59,23 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
         "address_text",
         "city",
         "operator_link",
+        "kinds",
         "network_link",
         "resolved_at",
         "source",
     )
     list_display_links = ("address_text",)
-    list_filter = (CountryFilter, OperatorFilter, OutcomeFilter, "resolved_at")
+    list_filter = (
+        TraitFilter,
+        CountryFilter,
+        ContinentFilter,
+        RegionFilter,
+        OperatorFilter,
+        UserTypeFilter,
+        ConnectionFilter,
+        OutcomeFilter,
+        "resolved_at",
+    )
     # Only what an index sorts.
     sortable_by = ("address_text", "resolved_at")
     date_hierarchy = "resolved_at"
@@ -70,19 +91,42 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
             {
                 "fields": (
                     "country",
-                    "region",
+                    "continent",
+                    "registered_country",
+                    "region_link",
+                    "further_subdivisions",
                     "city",
                     "postal_code",
+                    "metro_code",
                     ("latitude", "longitude", "accuracy_radius_km"),
                     "time_zone",
                 )
             },
         ),
-        (_("Network operator"), {"fields": ("operator",)}),
-        (_("Origin"), {"fields": ("source", "resolved_at", "created_at", "last_seen_on")}),
+        (_("Network operator"), {"fields": ("operator", "isp", "domain")}),
+        (
+            _("Kind of network"),
+            {"fields": ("explained_kinds", "users", "connection", "mobile_network", "more")},
+        ),
+        (_("Origin"), {"fields": ("source", "given", "resolved_at", "created_at", "last_seen_on")}),
         (_("Past"), {"fields": ("past",)}),
     )
-    readonly_fields = ("country", "operator", "outcome", "past")
+    readonly_fields = (
+        "country",
+        "continent",
+        "registered_country",
+        "region_link",
+        "further_subdivisions",
+        "operator",
+        "explained_kinds",
+        "users",
+        "connection",
+        "mobile_network",
+        "more",
+        "given",
+        "outcome",
+        "past",
+    )
 
     def view_on_site(self, row: GeoCache) -> str | None:
         """Return the page of the address, where the project has these pages."""

@@ -21,6 +21,7 @@ from geocache.addresses import (
     sort_key,
 )
 from geocache.batches import batches
+from geocache.field_sources import SEPARATOR, shares_of
 from geocache.instants import InstantField
 from geocache.location import EPOCH, FIELDS, NOT_FOUND, Location
 from geocache.models.columns import AnswerFields, json_text, location_of, traits_text
@@ -325,6 +326,17 @@ class GeoCache(AnswerFields):
     def sources(cls, using: str | None = None) -> list[str]:
         """Return the sources in the table, of the database ``using`` if one is named."""
         return cls._present("source", using)
+
+    @classmethod
+    def fields_by_source(cls, answer: Location) -> list[tuple[str, list[str]]]:
+        """Return each of several sources of an answer and the names of the fields that it gave."""
+        shares = shares_of(answer.source, answer.given_by)
+        names = {field.name: str(field.verbose_name) for field in cls._meta.fields}
+        return [
+            (source, [names[field] for field in share])
+            for source, share in zip(answer.source.split(SEPARATOR), shares, strict=False)
+            if share
+        ]
 
     @classmethod
     def _present(cls, column: str, using: str | None = None) -> list[str]:

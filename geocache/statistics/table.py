@@ -74,8 +74,23 @@ class Kinds:
     countries: dict[str, Shares] = field(default_factory=dict)
     operators: dict[int, Shares] = field(default_factory=dict)
 
+    def of_country(self, code: str, address_count: int) -> tuple[float, float]:
+        """Return how many percent of a country's addresses are hosting, and how many anonymous."""
+        return _percents(self.countries.get(code, NO_SHARES), address_count)
+
+    def of_operator(self, operator: Operator) -> tuple[float, float]:
+        """Return how many percent of an operator's are hosting, and how many anonymous."""
+        shares = self.operators.get(operator.asn, NO_SHARES)
+        return _percents(shares, operator.address_count)
+
     def __bool__(self) -> bool:
         return bool(self.traits or self.user_types or self.connection_types)
+
+
+def _percents(shares: Shares, address_count: int) -> tuple[float, float]:
+    # What was counted a moment later may be more.
+    hosting, anonymous = (min(100.0, 100 * count / max(address_count, 1)) for count in shares)
+    return hosting, anonymous
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

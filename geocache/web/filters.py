@@ -26,7 +26,7 @@ from geocache.models import (
     ListedAddress,
 )
 from geocache.providers.credits import Credits
-from geocache.statistics.table import Kinds, read_statistics
+from geocache.statistics.table import Kinds, Snapshot
 from geocache.text import strip_unprintable
 from geocache.trait_names import connection_type_name, trait_name, user_type_name
 from geocache.traits import MAX_LENGTH
@@ -237,16 +237,9 @@ class AddressFilter(QueryForm):
             rows = rows.filter(country_code=asked["country"])
         if asked["asn"] is not None:
             rows = rows.filter(asn=asked["asn"])
-        if asked["trait"]:
-            rows = of_kind(rows, asked["trait"])
-        if asked["continent"]:
-            rows = rows.in_continent(asked["continent"])
-        if asked["region"]:
-            rows = rows.in_region(asked["region"])
-        if asked["user_type"]:
-            rows = rows.with_user_type(asked["user_type"])
-        if asked["connection_type"]:
-            rows = rows.with_connection_type(asked["connection_type"])
+        for name, narrow in NARROWED.items():
+            if asked[name]:
+                rows = narrow(rows, asked[name])
         if asked["network"]:
             rows = rows.in_network(asked["network"])
         if asked["source"]:
@@ -272,15 +265,14 @@ class AddressFilter(QueryForm):
         """Tell whether less than everything is listed."""
         return any(self.query.get(name) for name in self.fields if name not in UNFILTERING)
 
-    def offer_choices(self, *, with_lists: bool) -> None:
-        """Ask the table what countries, sources and lists there are to choose from."""
+    def offer_choices(self, counted: Snapshot | None, *, with_lists: bool) -> None:
+        """Ask the table what countries, sources and lists there are; kinds are as ``counted``."""
         named = [(code, countries.name(code) or code) for code in GeoCache.countries()]
         self._offer("country", sorted(named, key=lambda pair: countries.sort_key(pair[1])))
         thanks = Credits()
         self._offer("source", [(one, thanks.shown(one)) for one in GeoCache.sources()])
         names = ImportSource.objects.values_list("name", flat=True) if with_lists else ()
         self._offer("listed", [(name, name) for name in names])
-        counted = read_statistics()
         kinds = counted.kinds if counted else Kinds()
         labels = label_names() if with_lists else ()
         self._offer_named("trait", [*kinds.traits, *labels], trait_name)
@@ -347,13 +339,21 @@ def of_kind(rows: GeoCacheQuerySet, trait: str) -> GeoCacheQuerySet:
     return found | rows_with(rows, trait) if trait in label_names() else found
 
 
+# By what a text of the filter narrows rows.
+NARROWED: Final[dict[str, Callable[[GeoCacheQuerySet, str], GeoCacheQuerySet]]] = {
+    "trait": of_kind,
+    "continent": GeoCacheQuerySet.in_continent,
+    "region": GeoCacheQuerySet.in_region,
+    "user_type": GeoCacheQuerySet.with_user_type,
+    "connection_type": GeoCacheQuerySet.with_connection_type,
+}
+
+
 def _named(values: Iterable[str], name: Callable[[str], str]) -> list[tuple[str, str]]:
     """Return choices by their names; where several share one, each says which it is."""
     named = [(value, name(value)) for value in values]
     often = Counter(shown for _value, shown in named)
-    shown = [
-        (value, f"{text} ({value})" if often[text] > 1 else text) for value, text in named
-    ]
+    shown = [(value, f"{text} ({value})" if often[text] > 1 else text) for value, text in named]
     return sorted(shown, key=lambda pair: countries.sort_key(pair[1]))
 
 

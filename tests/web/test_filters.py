@@ -4,7 +4,7 @@ import pytest
 from django.http import QueryDict
 
 from geocache.models import GeoCache
-from geocache.statistics.table import refresh_statistics
+from geocache.statistics.table import read_statistics, refresh_statistics
 from geocache.trait_names import trait_name
 from geocache.web.filters import AddressFilter, _named
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location
@@ -164,7 +164,7 @@ def test_filter__network_is_by_address_unless_another_order_is_asked_for():
 @pytest.mark.usefixtures("rows")
 def test_filter__offers_what_the_table_has_and_what_is_asked_for():
     form = a_filter("country=FR")
-    form.offer_choices(with_lists=True)
+    form.offer_choices(read_statistics(), with_lists=True)
     shown = str(form["country"]), str(form["source"])
     assert '<option value="FR" selected>' in shown[0]
     assert '<option value="GB">United Kingdom</option>' in shown[0]
@@ -177,14 +177,14 @@ def test_filter__kinds_are_offered_by_what_was_counted(monkeypatch):
     monkeypatch.setattr("geocache.web.filters.label_names", lambda: ["bot"])
     refresh_statistics(NOON)
     form = a_filter("trait=tor_exit_node")
-    form.offer_choices(with_lists=True)
+    form.offer_choices(read_statistics(), with_lists=True)
     shown = str(form["trait"])
     assert '<option value="anonymous_vpn">VPN</option>' in shown
     assert '<option value="bot">Bot</option>' in shown
     assert '<option value="tor_exit_node" selected>' in shown
     assert '<option value="residential">Household</option>' in str(form["user_type"])
     assert '<option value="Cable/DSL">Cable or DSL</option>' in str(form["connection_type"])
-    form.offer_choices(with_lists=False)
+    form.offer_choices(read_statistics(), with_lists=False)
     assert "bot" not in str(form["trait"])
 
 
@@ -192,7 +192,7 @@ def test_filter__kinds_are_offered_by_what_was_counted(monkeypatch):
 def test_filter__trait_that_is_a_label_of_lists_finds_their_addresses(monkeypatch):
     monkeypatch.setattr("geocache.web.filters.label_names", lambda: ["anycast"])
     monkeypatch.setattr(
-        "geocache.web.filters.rows_with", lambda rows, label: rows.filter(address=LONDON)
+        "geocache.web.filters.rows_with", lambda rows, _label: rows.filter(address=LONDON)
     )
     assert {row.address for row in a_filter("trait=anycast").rows()} == {LONDON, "8.8.4.4"}
 

@@ -202,8 +202,9 @@ def test_dashboard_page__links_to_the_addresses_of_countries_and_operators(viewe
     response = viewer.get(URL)
     links = re.findall(r'href="(/addresses/\?[^"]*)"', response.text)
     by_country = ["/addresses/?country=DE", "/addresses/?country=GB"]
-    # On the map, in the table, and one operator.
-    assert sorted(links) == sorted([*by_country, *by_country, "/addresses/?asn=64500"])
+    # On the map, in the table, their continent, and one operator.
+    others = ["/addresses/?continent=EU", "/addresses/?asn=64500"]
+    assert sorted(links) == sorted([*by_country, *by_country, *others])
     assert '<a href="/addresses/">Addresses</a>' in response.text
 
 
