@@ -43,6 +43,23 @@ from geocache.exceptions import InvalidAddress
 from geocache.models import GeoCache
 from geocache.mounts import page_url
 
+# Fields that are empty in most answers.
+SELDOM = frozenset(
+    (
+        "connection",
+        "domain",
+        "explained_kinds",
+        "further_subdivisions",
+        "given",
+        "isp",
+        "metro_code",
+        "mobile_network",
+        "more",
+        "registered_country",
+        "users",
+    )
+)
+
 
 @admin.register(GeoCache)
 class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
@@ -55,11 +72,10 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
     actions = (export_chosen, resolve_chosen_again, forget_chosen)
     unlimited_actions = ("export_chosen",)
     list_display = (
-        "country",
+        "country_kinds",
         "address_text",
         "city",
         "operator_link",
-        "kinds",
         "network_link",
         "resolved_at",
         "source",
@@ -127,6 +143,21 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
         "outcome",
         "past",
     )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the groups of fields, without those that few answers fill where one does not."""
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        groups = (
+            (title, [name for name in options["fields"] if self._is_shown(name, obj)])
+            for title, options in self.fieldsets
+        )
+        return [(title, {"fields": fields}) for title, fields in groups if fields]
+
+    def _is_shown(self, name: Any, row: GeoCache) -> bool:
+        if name not in SELDOM:
+            return True
+        return bool(getattr(self, name)(row) if hasattr(self, name) else getattr(row, name))
 
     def view_on_site(self, row: GeoCache) -> str | None:
         """Return the page of the address, where the project has these pages."""

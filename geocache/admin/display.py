@@ -53,10 +53,10 @@ class AnswerColumns:
             return ""
         return format_html('<a href="?q={}">{}</a>', row.network, row.network)
 
-    @admin.display(description=_("kind of network"), empty_value="")
-    def kinds(self, row: GeoCache) -> str:
-        """Return a badge for each trait."""
-        return trait_names.badges(row.traits)
+    @admin.display(description=_("country"))
+    def country_kinds(self, row: GeoCache) -> str:
+        """Return the country, and a badge for each trait below it."""
+        return format_html("{}{}", self.country(row), trait_names.badges(row.traits))
 
     @admin.display(description=_("kind of network"), empty_value="-")
     def explained_kinds(self, row: GeoCache) -> str:

@@ -68,6 +68,7 @@ FOLDED: Final = (
     "listed",
     "since",
     "until",
+    "unresolved",
 )
 
 

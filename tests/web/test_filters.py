@@ -208,4 +208,4 @@ def test_filter__fields_of_few_are_folded_unless_one_is_in_use():
     assert not a_filter("country=GB&trait=vpn").is_unfolded()
     assert a_filter("continent=EU").is_unfolded()
     shown = [field.name for field in a_filter("").shown_fields()]
-    assert shown == ["country", "asn", "network", "trait", "sort", "unresolved"]
+    assert shown == ["country", "asn", "network", "trait", "sort"]
