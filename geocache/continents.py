@@ -46,14 +46,11 @@ CONTINENTS: Final = {
 # The members, with what belongs to the Union of the countries that ISO 3166-1 lists by themselves:
 # AX of Finland, and the outermost regions GF GP MF MQ RE YT of France. Source: Treaty on European
 # Union, Article 52, and Treaty on the Functioning of the European Union, Article 355.
-EUROPEAN_UNION: Final = frozenset(
-    (
-        *(
-            "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
-        ).split(),
-        *("AX GF GP MF MQ RE YT").split(),
-    )
+UNION_CODES: Final = (
+    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK "
+    "AX GF GP MF MQ RE YT"
 )
+EUROPEAN_UNION: Final = frozenset(UNION_CODES.split())
 
 
 def completed(fields: Mapping[str, Any]) -> dict[str, Any]:

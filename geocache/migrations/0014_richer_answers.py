@@ -25,6 +25,23 @@ class AddColumn(migrations.AddField):
             BaseDatabaseSchemaEditor.add_field(schema_editor, model, field)
 
 
+class AddPartialIndex(migrations.AddIndex):
+    """Add an index of few rows where the database has such ones.
+
+    MariaDB and MySQL do not: there it would hold all rows, nearly all of which say nothing.
+    """
+
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        """Add the index."""
+        if schema_editor.connection.features.supports_partial_indexes:
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(self, app_label, schema_editor, from_state, to_state):
+        """Remove the index."""
+        if schema_editor.connection.features.supports_partial_indexes:
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+
 def text(label, length):
     """Return a column of text that is empty by default."""
     return models.CharField(label, blank=True, default="", db_default="", max_length=length)
@@ -62,11 +79,11 @@ class Migration(migrations.Migration):
             for table in ("geocache", "answerhistory")
             for name, field in COLUMNS.items()
         ),
-        migrations.AddIndex(
+        AddPartialIndex(
             "geocache",
             models.Index(fields=["resolved_at"], name="geocache_traits", condition=~Q(traits="")),
         ),
-        migrations.AddIndex(
+        AddPartialIndex(
             "geocache",
             models.Index(
                 fields=["user_type", "resolved_at"],
@@ -74,7 +91,7 @@ class Migration(migrations.Migration):
                 condition=~Q(user_type=""),
             ),
         ),
-        migrations.AddIndex(
+        AddPartialIndex(
             "geocache",
             models.Index(
                 fields=["connection_type", "resolved_at"],

@@ -353,21 +353,21 @@ ROW_FIELDS: Final = (*FIELDS, "sort_key", "created_at", "last_seen_on")
 RESOLVED_AT: Final = ROW_FIELDS.index("resolved_at")
 
 
-_values: Final = attrgetter(*FIELDS[1:], "resolved_at")
-# Among the values of ``_values``, what a column has in another form.
-TRAITS, SUBDIVISIONS, DETAILS = (
-    FIELDS[1:].index(name) for name in ("traits", "subdivisions", "details")
-)
+# The fields that a column has in another form, and their values in nearly all rows.
+COMPOUND: Final = ("traits", "subdivisions", "details")
+NO_COMPOUND: Final[tuple[str, str | None, str | None]] = ("", None, None)
+_values: Final = attrgetter(*FIELDS[1 : -len(COMPOUND)])
 
 
 def row_of(location: Location) -> tuple[Any, ...]:
     """Return the values of ``ROW_FIELDS`` for an answer; raise ``InvalidAddress``."""
     address, key = normalised_and_key(location.address)
-    *values, created_at = _values(location)
-    values[TRAITS] = traits_text(location.traits) if location.traits else ""
-    values[SUBDIVISIONS] = json_text(location.subdivisions)
-    values[DETAILS] = json_text(location.details)
-    return (address, *values, key, created_at, location.last_seen_on)
+    traits, subdivisions, details = location.traits, location.subdivisions, location.details
+    compound = NO_COMPOUND
+    if traits or subdivisions or details:
+        compound = (traits_text(traits), json_text(subdivisions), json_text(details))
+    created_at = location.resolved_at
+    return (address, *_values(location), *compound, key, created_at, location.last_seen_on)
 
 
 def _too_old(row: tuple[Any, ...]) -> tuple[Any, ...]:
