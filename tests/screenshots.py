@@ -163,10 +163,10 @@ def kind_of(row: "GeoCache", chance: random.Random) -> dict[str, Any]:
     if row.address == VPN or chance.random() < 0.04:
         seen_on = (datetime.now() - timedelta(days=2)).date()
         provider = {"provider_name": "Example VPN", "network_last_seen": seen_on.isoformat()}
-        known["details"] = Details({"anonymizer_confidence": 99, **provider})
+        known["details"] = Details.of({"anonymizer_confidence": 99, **provider})
         return known | hosted | {"traits": ("anonymous", "anonymous_vpn", "hosting_provider")}
     if row.address == HOSTED or row.organization in HOSTING:
-        known["details"] = Details({"static_ip_score": 42.5, "ipv4_32": 1})
+        known["details"] = Details.of({"static_ip_score": 42.5, "ipv4_32": 1})
         return known | hosted | {"traits": ("hosting_provider",)}
     if chance.random() < 0.01:
         known["traits"] = ("anonymous", "tor_exit_node")

@@ -41,7 +41,7 @@ def test_csv__what_came_later_stands_after_the_columns_of_before():
             is_in_european_union=True,
             subdivisions=(Subdivision("GB-ENG", "England"), Subdivision("", "Kent")),
             traits=("anonymous", "anonymous_vpn"),
-            details=Details({"provider_name": "Ü;=1", "user_count": -3}),
+            details=Details.of({"provider_name": "Ü;=1", "user_count": -3}),
             source="A 1, B 1",
             given_by="1.2",
         )

@@ -282,7 +282,7 @@ class AddressFilter(QueryForm):
 
     def _offer_named(self, name: str, values: Iterable[str], shown: Callable[[str], str]) -> None:
         asked = self.query.get(name, "")
-        self._offer(name, _named(dict.fromkeys([*values, *filter(None, [asked])]), shown))
+        self._offer(name, named_choices(dict.fromkeys([*values, *filter(None, [asked])]), shown))
 
     def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:
         # What is asked for stays chosen, also when no row has it.
@@ -350,7 +350,7 @@ NARROWED: Final[dict[str, Callable[[GeoCacheQuerySet, str], GeoCacheQuerySet]]] 
 }
 
 
-def _named(values: Iterable[str], name: Callable[[str], str]) -> list[tuple[str, str]]:
+def named_choices(values: Iterable[str], name: Callable[[str], str]) -> list[tuple[str, str]]:
     """Return choices by their names; where several share one, each says which it is."""
     named = [(value, name(value)) for value in values]
     often = Counter(shown for _value, shown in named)

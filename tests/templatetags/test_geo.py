@@ -178,7 +178,8 @@ def test_has_trait__of_an_answer_and_of_nothing():
     assert render(text, value="no address") == "no"
 
 
-def test_has_trait__of_an_address_looks_it_up(db, override_locations):
+@pytest.mark.django_db
+def test_has_trait__of_an_address_looks_it_up(override_locations):
     override_locations({LONDON: {"traits": ("tor_exit_node",)}})
     assert render('{{ ip|has_trait:"tor_exit_node" }}', ip=LONDON) == "True"
     assert "Tor exit" in render("{% geo_badges ip %}", ip=LONDON)

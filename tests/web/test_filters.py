@@ -6,7 +6,7 @@ from django.http import QueryDict
 from geocache.models import GeoCache
 from geocache.statistics.table import read_statistics, refresh_statistics
 from geocache.trait_names import trait_name
-from geocache.web.filters import AddressFilter, _named
+from geocache.web.filters import AddressFilter, named_choices
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location
 
 pytestmark = pytest.mark.django_db
@@ -198,7 +198,7 @@ def test_filter__trait_that_is_a_label_of_lists_finds_their_addresses(monkeypatc
 
 
 def test_filter__two_kinds_of_one_name_are_told_apart():
-    named = dict(_named(["hosting", "hosting_provider", "bot"], trait_name))
+    named = dict(named_choices(["hosting", "hosting_provider", "bot"], trait_name))
     assert named["bot"] == "Bot"
     assert named["hosting"] == "Data centre (hosting)"
     assert named["hosting_provider"] == "Data centre (hosting_provider)"

@@ -280,7 +280,7 @@ VPN = {
     "mobile_country_code": "234",
     "mobile_network_code": "04",
     "traits": ("anonymous", "anonymous_vpn", "crawler_farm", "hosting_provider"),
-    "details": Details({"anonymizer_confidence": 99, "provider_name": "<b>", "new_thing": True}),
+    "details": Details.of({"anonymizer_confidence": 99, "provider_name": "<b>", "new_thing": True}),
     "source": "A 1, B 1",
     "given_by": "1.4000",
 }
@@ -363,7 +363,9 @@ def test_list__rows_have_badges_and_can_be_filtered_by_them(viewer):
     assert '<details class="more-filters" open>' in text
     assert "download.csv?trait=anonymous_vpn&amp;continent=EU" in text
     assert "9.9.9.9" not in text
-    assert "9.9.9.9" not in viewer.get("/addresses/download.csv?trait=anonymous_vpn").text
+    file = viewer.get("/addresses/download.csv?trait=anonymous_vpn").getvalue().decode()
+    assert LONDON in file
+    assert "9.9.9.9" not in file
 
 
 def test_address__says_when_it_was_last_asked_for(viewer):
