@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from itertools import chain, islice
@@ -24,6 +24,11 @@ BREAKS: Final = r";\t\r\n"
 FORMULA: Final = re.compile(
     rf"(?:^|(?<=[{BREAKS}]))(?=[^\w{BREAKS}{SIGNS}]*[{SIGNS}])|^(?=[{BREAKS}])"
 )
+# Columns of releases up to 0.2.0, which end with the credit, and those that came later.
+OLD_COLUMNS: Final = FIELDS[: FIELDS.index("continent_code")]
+NEW_COLUMNS: Final = tuple(
+    "field_sources" if name == "given_by" else name for name in FIELDS[len(OLD_COLUMNS) :]
+)
 # Each chunk is one write to the network.
 LINES_PER_CHUNK: Final = 500
 
@@ -33,12 +38,13 @@ def to_csv(locations: Iterable[Location]) -> Iterator[str]:
     writer, thanks = csv.writer(_Echo()), Credits()
     # Of a few sources, and the longest text of a row.
     credit = cache(lambda source: _cell(thanks.line(source)))
-    # Last: who reads columns by their number finds the others where they were. A line of its own,
-    # before or after the rows, would be an answer to most programs.
-    yield writer.writerow([*FIELDS, CREDIT])
+    # What came later is last: programs that read columns by their number find the others where they
+    # were. A line of its own, before or after the rows, would be an answer to most programs.
+    yield writer.writerow([*OLD_COLUMNS, CREDIT, *NEW_COLUMNS])
     for location in locations:
-        cells = [_cell(getattr(location, name)) for name in FIELDS]
-        yield writer.writerow([*cells, credit(location.source)])
+        old = [_cell(getattr(location, name)) for name in OLD_COLUMNS]
+        new = [_cell(getattr(location, name)) for name in NEW_COLUMNS]
+        yield writer.writerow([*old, credit(location.source), *new])
 
 
 def to_json(locations: Iterable[Location]) -> Iterator[str]:
@@ -113,8 +119,21 @@ def defuse(text: str) -> str:
 def _cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return defuse(_several(value))
+    if isinstance(value, Mapping):
+        return defuse(json.dumps(dict(value), ensure_ascii=False)) if value else ""
     # Numbers stay numbers, below zero too.
     return defuse(value) if isinstance(value, str) else value
+
+
+def _several(values: tuple[Any, ...]) -> str:
+    """Return traits or subdivisions as the text of one cell."""
+    if all(isinstance(one, str) for one in values):
+        return " ".join(values)
+    return "; ".join(f"{one.code} {one.name}".strip() for one in values)
 
 
 def _object(location: Location, thanks: Credits) -> str:

@@ -117,7 +117,7 @@ def run() -> dict[str, Any]:
 
     flush_dirty()
     after_flush()
-    done["counted"] = json.loads(rows(Statistics).get().figures)["row_count"]
+    done["counted"] = json.loads(rows(Statistics).get(pk=1).figures)["row_count"]
     old = timezone.now() - timedelta(days=400)
     rows(GeoCache).filter(pk="1.1.1.1").update(resolved_at=old, created_at=old)
     rows(GeoCache).filter(pk="8.8.8.8").update(source="Gone 2001-01-01")

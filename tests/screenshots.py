@@ -16,11 +16,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
 from PIL import Image
-from playwright.sync_api import Page, ViewportSize
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from tests.support.browser import chromium, log_in
+
+if TYPE_CHECKING:
+    from geocache.models import GeoCache
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "screenshots"
@@ -40,6 +45,11 @@ OPERATORS = [
     "Summit Networks",
     "Harvest Data Centres",
 ]
+HOSTING = {"Blue Harbour Hosting", "Cedar Cloud", "Harvest Data Centres"}
+# One address of each of these kinds, and one of the demo beside it. The demo would look them up.
+VPN = "149.56.167.77"
+HOSTED = "217.119.208.77"
+NEIGHBOURS = {VPN: "149.56.167.1", HOSTED: "217.119.208.1"}
 # Numbers for documentation. Source: RFC 5398.
 FIRST_ASN = 64496
 LOG = """\
@@ -116,6 +126,14 @@ def make_it_look_used(chance: random.Random) -> None:
     admin.set_password("admin")
     admin.save()
     now = timezone.now()
+    GeoCache.objects.upsert(
+        replace(GeoCache.objects.get(pk=near).to_location(), address=address)
+        for address, near in NEIGHBOURS.items()
+    )
+    GeoCache.objects.upsert(
+        replace(row.to_location(), resolved_at=now, **kind_of(row, chance))
+        for row in GeoCache.objects.all()
+    )
     rows = list(GeoCache.objects.all())
     for row in rows:
         age = timedelta(days=min(chance.expovariate(1 / 9), 29.5))
@@ -134,6 +152,27 @@ def make_it_look_used(chance: random.Random) -> None:
         for minutes in range(60)
     )
     refresh_statistics()
+
+
+def kind_of(row: "GeoCache", chance: random.Random) -> dict[str, Any]:
+    """Return what kind of network an address is in, as databases of several products say it."""
+    from geocache.location import Details
+
+    known: dict[str, Any] = {"isp": row.organization, "domain": "example.net"}
+    hosted = {"user_type": "hosting", "connection_type": "Corporate"}
+    if row.address == VPN or chance.random() < 0.04:
+        seen_on = (datetime.now() - timedelta(days=2)).date()
+        provider = {"provider_name": "Example VPN", "network_last_seen": seen_on.isoformat()}
+        known["details"] = Details.of({"anonymizer_confidence": 99, **provider})
+        return known | hosted | {"traits": ("anonymous", "anonymous_vpn", "hosting_provider")}
+    if row.address == HOSTED or row.organization in HOSTING:
+        known["details"] = Details.of({"static_ip_score": 42.5, "ipv4_32": 1})
+        return known | hosted | {"traits": ("hosting_provider",)}
+    if chance.random() < 0.01:
+        known["traits"] = ("anonymous", "tor_exit_node")
+    mobile = row.organization == "Meridian Mobile"
+    users = ("cellular", "Cellular") if mobile else ("residential", "Cable/DSL")
+    return known | dict(zip(("user_type", "connection_type"), users, strict=True))
 
 
 @contextmanager
@@ -168,6 +207,7 @@ def take_all(url: str) -> None:
             take(page, f"dashboard-{scheme}")
             if scheme == "light":
                 take_light(page)
+                take_kinds(browser, page)
 
 
 def take_light(page: Page) -> None:
@@ -190,6 +230,19 @@ def take_light(page: Page) -> None:
     page.set_viewport_size(PHONE)
     page.goto("/addresses/192.3.76.129/")
     take(page, "address-phone")
+
+
+def take_kinds(browser: Browser, logged_in: Page) -> None:
+    """Take an address that is a VPN exit and one in a data centre, in both languages."""
+    for locale, ending in (("en-GB", ""), ("de-DE", "-de")):
+        context = browser.new_context(
+            viewport=WIDE, locale=locale, storage_state=logged_in.context.storage_state()
+        )
+        page = context.new_page()
+        origin = logged_in.url.partition("//")[2].partition("/")[0]
+        for address, name in ((VPN, "vpn"), (HOSTED, "data-centre")):
+            page.goto(f"http://{origin}/addresses/{address}/")
+            take(page, f"{name}{ending}")
 
 
 def take(page: Page, name: str) -> None:

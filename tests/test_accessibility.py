@@ -11,6 +11,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, Route, ViewportSize
 
 from geocache.journal.flush import flush_dirty
+from geocache.location import Details
 from geocache.lookup import lookup_many
 from geocache.runtime_settings import overrides
 from geocache.statistics.after_flush import after_flush
@@ -46,6 +47,8 @@ FULL = [
     "/addresses/",
     "/addresses/?country=GB",
     "/addresses/?country=AQ",
+    "/addresses/?trait=anonymous_vpn&user_type=residential",
+    "/addresses/9.9.9.9/",
     "/addresses/?country=Atlantis",
     f"/addresses/{LONDON}/?on=2026-05-01",
     "/moves/",
@@ -54,6 +57,13 @@ FULL = [
     "/lists/",
     "/addresses/?listed=ipsum",
 ]
+# Badges of each colour, and facts that few answers have.
+KINDS = {
+    "traits": ("anonymous_vpn", "anycast", "hosting_provider"),
+    "user_type": "residential",
+    "connection_type": "Cable/DSL",
+    "details": Details.of({"anonymizer_confidence": 99}),
+}
 # Rendered, as no request in order is answered by them.
 ERRORS = ["400.html", "403.html", "403_csrf.html", "500.html", "registration/locked_out.html"]
 # What is ours on pages of Django's admin.
@@ -61,6 +71,7 @@ SETTINGS = "/admin/geocache/settingoverride/"
 IN_THE_ADMIN = {
     "/admin/": "#geocache-panel",
     "/admin/geocache/geocache/": ".object-tools",
+    "/admin/geocache/geocache/?trait=anonymous_vpn": ".geo-badges",
     SETTINGS: "#content-main",
     f"{SETTINGS}FLUSH_INTERVAL_SECONDS/change/": "#content-main",
     f"{SETTINGS}NEVER_BAN/change/": "#content-main",
@@ -79,6 +90,7 @@ def page(request: Any, live_server: Any) -> Iterator[Page]:
         imported_entries(*scored, name="scored")
         flush_dirty(10)
         a_row(city="Leeds", resolved_at=timezone.now())
+        a_row("9.9.9.9", resolved_at=timezone.now(), **KINDS)
         after_flush()
     scheme, size = request.param
     with chromium() as browser:

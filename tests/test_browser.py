@@ -143,7 +143,7 @@ def test_addresses__turn_pages_and_go_on_to_a_network(page):
     expect(page.locator(".answers tbody tr").first).to_contain_text("1.2.0.4")
     expect(page.get_by_role("link", name="Previous")).to_be_hidden()
 
-    page.get_by_label("Network").fill("1.2.30.0/24")
+    page.get_by_label("Network", exact=True).fill("1.2.30.0/24")
     page.get_by_role("button", name="Filter").click()
     expect(page.locator(".answers tbody tr")).to_have_count(1)
     page.get_by_role("link", name="Show all").click()
@@ -154,10 +154,10 @@ def test_addresses__filter_that_cannot_be_used_is_said(page):
     log_in(page)
     page.goto("/addresses/")
     expect(page.get_by_text("No address is in the table yet.")).to_be_visible()
-    page.get_by_label("Network").fill("here")
+    page.get_by_label("Network", exact=True).fill("here")
     page.get_by_role("button", name="Filter").click()
     expect(page.get_by_role("alert")).to_contain_text("“here” is not a network")
-    expect(page.get_by_label("Network")).to_have_value("here")
+    expect(page.get_by_label("Network", exact=True)).to_have_value("here")
 
 
 def test_lookup__my_address(page):

@@ -73,10 +73,10 @@ def site(override_locations, monkeypatch):
 
 def test_docs__every_example_is_run_here():
     blocks = re.findall(r"^```(\w+)$", PAGE, re.MULTILINE)
-    assert (blocks.count("python"), blocks.count("django")) == (24, 3)
+    assert (blocks.count("python"), blocks.count("django")) == (24, 4)
     assert blocks.count("console") == 1
     assert blocks.count("vcl") == 1
-    assert len(blocks) == 29
+    assert len(blocks) == 30
     assert re.findall(r"^```(\w+)$", SIGNALS, re.MULTILINE) == ["python"] * 3
 
 
@@ -269,12 +269,19 @@ def test_docs__new_country_at_log_in(rf, mailoutbox):
 
 
 def test_docs__template(rf):
-    (code,) = examples("Templates", "django")
+    (code, kinds) = examples("Templates", "django")
     request = rf.get("/", REMOTE_ADDR=LONDON)
     GeoMiddleware(lambda _: None)(request)
     shown = Template(code).render(Context({"request": request, "visit": Visit(ip=LONDON)}))
     assert shown.count("<p>🇬🇧 United Kingdom</p>") == 2
     assert "<p>London, Test &lt;Networks&gt;</p>" in shown
+    answer = a_location(traits=("anonymous", "tor_exit_node"), user_type="business")
+    request.geo = answer
+    shown = Template(kinds).render(Context({"request": request}))
+    assert "<p>You come by Tor.</p>" in shown
+    assert ">Tor exit</li>" in shown
+    assert "<p>Tor exit: An exit of the Tor network:" in shown
+    assert "<p>Company, </p>" in shown
 
 
 def test_docs__languages_of_names(settings):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from geocache import exports
 from geocache.exports import KINDS, download, to_csv, to_json, to_json_lines
-from geocache.location import FIELDS, Location
+from geocache.location import FIELDS, Details, Location, Subdivision
 from tests.factories import NOON, a_location, many_locations
 
 
@@ -26,11 +26,49 @@ def credited(location, credit=""):
 
 def test_csv__has_all_fields_by_name():
     [row] = rows_of(a_location(latitude=51.5, longitude=-0.1, asn=64500, city='Ü, "x"'))
-    assert tuple(row) == (*FIELDS, "credit")
+    assert tuple(row)[:16] == (*FIELDS[:15], "credit")
+    assert set(row) == {*FIELDS, "credit", "field_sources"} - {"given_by"}
     assert row["address"] == "81.2.69.142"
     assert row["city"] == 'Ü, "x"'
     assert row["resolved_at"] == NOON.isoformat()
     assert row["time_zone"] == ""
+
+
+def test_csv__what_came_later_stands_after_the_columns_of_before():
+    [row] = rows_of(
+        a_location(
+            continent_code="EU",
+            is_in_european_union=True,
+            subdivisions=(Subdivision("GB-ENG", "England"), Subdivision("", "Kent")),
+            traits=("anonymous", "anonymous_vpn"),
+            details=Details.of({"provider_name": "Ü;=1", "user_count": -3}),
+            source="A 1, B 1",
+            given_by="1.2",
+        )
+    )
+    assert list(row)[15:17] == ["credit", "continent_code"]
+    assert row["is_in_european_union"] == "true"
+    assert row["subdivisions"] == "GB-ENG England; Kent"
+    assert row["traits"] == "anonymous anonymous_vpn"
+    assert row["details"] == '{"provider_name": "Ü;\'=1", "user_count": -3}'
+    assert json.loads(row["field_sources"]) == {"country_code": "A 1", "region": "B 1"}
+    [empty] = rows_of(a_location())
+    assert {empty[name] for name in ("subdivisions", "traits", "details", "field_sources")} == {""}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"traits": ("=cmd",)},
+        {"subdivisions": (Subdivision("=cmd", "x"),)},
+        {"isp": "=cmd"},
+        {"domain": "=cmd"},
+        {"user_type": "=cmd"},
+    ],
+)
+def test_csv__what_came_later_is_not_run_either(fields):
+    [row] = rows_of(a_location(**fields))
+    assert row[next(iter(fields))].startswith("'=cmd")
 
 
 DBIP = "IP Geolocation by DB-IP (CC BY 4.0), https://db-ip.com"

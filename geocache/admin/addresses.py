@@ -25,13 +25,40 @@ from geocache.admin.actions import (
 )
 from geocache.admin.date_hierarchy import DateHierarchyQuerySet
 from geocache.admin.display import AnswerColumns
-from geocache.admin.filters import CountryFilter, OperatorFilter, OutcomeFilter, counted
+from geocache.admin.filters import (
+    ConnectionFilter,
+    ContinentFilter,
+    CountryFilter,
+    OperatorFilter,
+    OutcomeFilter,
+    RegionFilter,
+    TraitFilter,
+    UserTypeFilter,
+    counted,
+)
 from geocache.admin.flush_now import flush_now, outside_transactions, pending
 from geocache.admin.pagination import LimitedPaginator, QuickChangeList
 from geocache.admin.read_only import ReadOnlyAdmin
 from geocache.exceptions import InvalidAddress
 from geocache.models import GeoCache
 from geocache.mounts import page_url
+
+# Fields that are empty in most answers.
+SELDOM = frozenset(
+    (
+        "connection",
+        "domain",
+        "explained_kinds",
+        "further_subdivisions",
+        "given",
+        "isp",
+        "metro_code",
+        "mobile_network",
+        "more",
+        "registered_country",
+        "users",
+    )
+)
 
 
 @admin.register(GeoCache)
@@ -45,7 +72,7 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
     actions = (export_chosen, resolve_chosen_again, forget_chosen)
     unlimited_actions = ("export_chosen",)
     list_display = (
-        "country",
+        "country_kinds",
         "address_text",
         "city_name",
         "operator_link",
@@ -54,7 +81,17 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
         "source",
     )
     list_display_links = ("address_text",)
-    list_filter = (CountryFilter, OperatorFilter, OutcomeFilter, "resolved_at")
+    list_filter = (
+        TraitFilter,
+        CountryFilter,
+        ContinentFilter,
+        RegionFilter,
+        OperatorFilter,
+        UserTypeFilter,
+        ConnectionFilter,
+        OutcomeFilter,
+        "resolved_at",
+    )
     # Only what an index sorts.
     sortable_by = ("address_text", "resolved_at")
     date_hierarchy = "resolved_at"
@@ -70,19 +107,58 @@ class GeoCacheAdmin(AnswerColumns, ReadOnlyAdmin):
             {
                 "fields": (
                     "country",
-                    "region_name",
+                    "continent",
+                    "registered_country",
+                    "region_link",
+                    "further_subdivisions",
                     "city_name",
                     "postal_code",
+                    "metro_code",
                     ("latitude", "longitude", "accuracy_radius_km"),
                     "time_zone",
                 )
             },
         ),
-        (_("Network operator"), {"fields": ("operator",)}),
-        (_("Origin"), {"fields": ("source", "resolved_at", "created_at", "last_seen_on")}),
+        (_("Network operator"), {"fields": ("operator", "isp", "domain")}),
+        (
+            _("Kind of network"),
+            {"fields": ("explained_kinds", "users", "connection", "mobile_network", "more")},
+        ),
+        (_("Origin"), {"fields": ("source", "given", "resolved_at", "created_at", "last_seen_on")}),
         (_("Past"), {"fields": ("past",)}),
     )
-    readonly_fields = ("country", "region_name", "city_name", "operator", "outcome", "past")
+    readonly_fields = (
+        "country",
+        "continent",
+        "registered_country",
+        "region_link",
+        "further_subdivisions",
+        "city_name",
+        "operator",
+        "explained_kinds",
+        "users",
+        "connection",
+        "mobile_network",
+        "more",
+        "given",
+        "outcome",
+        "past",
+    )
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the groups of fields, without those that few answers fill where one does not."""
+        if obj is None:
+            return super().get_fieldsets(request, obj)
+        groups = (
+            (title, [name for name in options["fields"] if self._is_shown(name, obj)])
+            for title, options in self.fieldsets
+        )
+        return [(title, {"fields": fields}) for title, fields in groups if fields]
+
+    def _is_shown(self, name: Any, row: GeoCache) -> bool:
+        if name not in SELDOM:
+            return True
+        return bool(getattr(self, name)(row) if hasattr(self, name) else getattr(row, name))
 
     def view_on_site(self, row: GeoCache) -> str | None:
         """Return the page of the address, where the project has these pages."""

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from geocache import countries
 from geocache.integrations.rows import attach_locations
 from geocache.models import Reason
+from geocache.trait_names import most_telling, trait_name
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]
@@ -24,17 +25,19 @@ class GeoColumns(Base):
     """Put before ``ModelAdmin``: behind each of ``geo_fields`` in the list stand two columns.
 
     The addresses of a page are looked up in one batch. A field that is not in ``list_display`` has
-    its columns at the end.
+    its columns at the end. With ``geo_traits`` there is a third one, the kind of network.
     """
 
     geo_fields: Sequence[str] = ()
+    geo_traits = False
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Return the columns with country and operator behind each address."""
         shown = list(super().get_list_display(request))
         for field in self.geo_fields:
             place = shown.index(field) + 1 if field in shown else len(shown)
-            shown[place:place] = [_country_of(field), _operator_of(field)]
+            columns = [_country_of(field), _operator_of(field)]
+            shown[place:place] = [*columns, _traits_of(field)] if self.geo_traits else columns
         return shown
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
@@ -69,6 +72,15 @@ def _operator_of(field: str) -> Column:
         return f"{number} {answer.organization}".strip()
 
     return operator
+
+
+def _traits_of(field: str) -> Column:
+    @admin.display(description=_("kind of network"))
+    def kind_of_network(row: Any) -> str:
+        answer = getattr(row, _answer_name(field))
+        return ", ".join(map(trait_name, most_telling(answer.traits))) if answer is not None else ""
+
+    return kind_of_network
 
 
 def _answer_name(field: str) -> str:

@@ -12,6 +12,7 @@ from django.db import connections, models, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from geocache import continents
 from geocache.addresses import (
     networks_around,
     normalised_and_key,
@@ -20,6 +21,7 @@ from geocache.addresses import (
     sort_key,
 )
 from geocache.batches import batches
+from geocache.field_sources import SEPARATOR, shares_of
 from geocache.instants import InstantField
 from geocache.location import EPOCH, FIELDS, NOT_FOUND, Location
 from geocache.models.columns import AnswerFields, json_text, location_of, traits_text
@@ -162,6 +164,29 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
     def unresolved(self) -> Self:
         """Return rows of which nothing is known."""
         return self.filter(UNRESOLVED)
+
+    def with_trait(self, name: str) -> Self:
+        """Return rows that have a trait, such as ``anonymous_vpn``."""
+        # The first condition is that of the index, which a database cannot read from the second.
+        return self.filter(~Q(traits=""), traits__contains=traits_text([name]))
+
+    def with_user_type(self, name: str) -> Self:
+        """Return rows of addresses whose users are of a type, such as ``residential``."""
+        return self.filter(~Q(user_type=""), user_type=name)
+
+    def with_connection_type(self, name: str) -> Self:
+        """Return rows of addresses with a type of connection, such as ``Cable/DSL``."""
+        return self.filter(~Q(connection_type=""), connection_type=name)
+
+    def in_continent(self, code: str) -> Self:
+        """Return rows of the countries of a continent, and those that name it and no country."""
+        of_countries = Q(country_code__in=continents.COUNTRIES.get(code, "").split())
+        return self.filter(of_countries | Q(country_code="", continent_code=code))
+
+    def in_region(self, code: str) -> Self:
+        """Return rows of a region by its code of ISO 3166-2, such as ``GB-ENG``."""
+        # Its country has an index, the region has none.
+        return self.filter(country_code=code.partition("-")[0], region_code=code)
 
     def resolved_between(self, first: date | None, last: date | None) -> Self:
         """Return rows resolved from one day to another, both in the current time zone."""
@@ -318,6 +343,17 @@ class GeoCache(AnswerFields):
     def sources(cls, using: str | None = None) -> list[str]:
         """Return the sources in the table, of the database ``using`` if one is named."""
         return cls._present("source", using)
+
+    @classmethod
+    def fields_by_source(cls, answer: Location) -> list[tuple[str, list[str]]]:
+        """Return each of several sources of an answer and the names of the fields that it gave."""
+        shares = shares_of(answer.source, answer.given_by)
+        names = {field.name: str(field.verbose_name) for field in cls._meta.fields}
+        return [
+            (source, [names[field] for field in share])
+            for source, share in zip(answer.source.split(SEPARATOR), shares, strict=False)
+            if share
+        ]
 
     @classmethod
     def _present(cls, column: str, using: str | None = None) -> list[str]:

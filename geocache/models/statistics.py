@@ -7,9 +7,13 @@ from geocache.instants import InstantField
 
 
 class Statistics(models.Model):
-    """The counts of the whole table, in one row: to count millions for a page is too slow."""
+    """The counts of the whole table: to count millions for a page is too slow.
 
-    # Always 1: whoever counts replaces what was counted before.
+    One row has what releases up to 0.2.0 read, which refuse a text with more in it, and another one
+    what came later.
+    """
+
+    # COUNTS or KINDS: a new count replaces the last one.
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     made_at = InstantField()
     # How long it took to count.

@@ -5,19 +5,26 @@ To count takes seconds at ten million rows. It is done behind a flush, for at mo
 
 import json
 import time
-from collections import Counter
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, reduce
+from itertools import chain
+from operator import or_
 from typing import Any, Final, NamedTuple
 
-from django.db.models import Count, Max
+from django.db import connections
+from django.db.models import Count, Max, Q
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
+from geocache import labels
+from geocache.continents import continent_of
 from geocache.instants import calendar_zone, utc_now
 from geocache.models import FlushRun, GeoCache, Statistics
 from geocache.models.connection import writing_alias, writing_connection
+from geocache.traits import ANONYMOUS, HOSTING
 
 # Counted again no sooner than this, and than so many times what counting took.
 MIN_SECONDS: Final = 60.0
@@ -26,6 +33,13 @@ REST_FACTOR: Final = 50
 MAX_SECONDS: Final = 86_400.0
 TOP_OPERATORS: Final = 50
 DAYS: Final = 30
+# The rows of ``Statistics``: what releases up to 0.2.0 read, and what kinds of network there are.
+COUNTS: Final = 1
+KINDS: Final = 2
+# Counted in a pass each, which an index keeps short: few databases fill any of these columns.
+TRAIT_COLUMNS: Final = ("traits", "country_code", "asn")
+KIND_PASSES: Final = (TRAIT_COLUMNS, ("user_type",), ("connection_type",))
+KIND_COLUMNS: Final = ("traits", "user_type", "connection_type")
 
 
 class Operator(NamedTuple):
@@ -34,6 +48,49 @@ class Operator(NamedTuple):
     asn: int
     organization: str
     address_count: int
+
+
+class Shares(NamedTuple):
+    """How many addresses of a country or an operator are of the two kinds that count most."""
+
+    hosting_count: int = 0
+    anonymous_count: int = 0
+
+
+NO_SHARES: Final = Shares()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Kinds:
+    """What kinds of network, users and connections the answers name; the largest count first."""
+
+    hosting_count: int = 0
+    anonymous_count: int = 0
+    # By label; one address may have several.
+    traits: dict[str, int] = field(default_factory=dict)
+    user_types: dict[str, int] = field(default_factory=dict)
+    connection_types: dict[str, int] = field(default_factory=dict)
+    # By code and by AS number; of operators those that are listed.
+    countries: dict[str, Shares] = field(default_factory=dict)
+    operators: dict[int, Shares] = field(default_factory=dict)
+
+    def of_country(self, code: str, address_count: int) -> tuple[float, float]:
+        """Return how many percent of a country's addresses are hosting, and how many anonymous."""
+        return _percents(self.countries.get(code, NO_SHARES), address_count)
+
+    def of_operator(self, operator: Operator) -> tuple[float, float]:
+        """Return how many percent of an operator's are hosting, and how many anonymous."""
+        shares = self.operators.get(operator.asn, NO_SHARES)
+        return _percents(shares, operator.address_count)
+
+    def __bool__(self) -> bool:
+        return bool(self.traits or self.user_types or self.connection_types)
+
+
+def _percents(shares: Shares, address_count: int) -> tuple[float, float]:
+    # What was counted a moment later may be more.
+    hosting, anonymous = (min(100.0, 100 * count / max(address_count, 1)) for count in shares)
+    return hosting, anonymous
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,12 +112,26 @@ class Snapshot:
     sources: dict[str, int]
     # The last days by when an address was resolved, oldest first, in the project's time zone.
     days: dict[date, int]
+    # Empty until a process of this release has counted.
+    kinds: Kinds = field(default_factory=Kinds)
+
+    @property
+    def continents(self) -> dict[str, int]:
+        """Return the addresses of each continent, by its code, the largest count first."""
+        counts = Counter[str]()
+        for code, count in self.countries.items():
+            counts[continent_of(code)] += count
+        del counts[""]
+        return dict(counts.most_common())
 
 
 def read_statistics() -> Snapshot | None:
     """Return what was counted last, or None when nothing was yet."""
-    kept = Statistics.objects.first()
-    return None if kept is None else _load(kept.made_at, kept.seconds, kept.figures)
+    kept = {row.pk: row for row in Statistics.objects.all()}
+    counts, kinds = kept.get(COUNTS), kept.get(KINDS)
+    if counts is None:
+        return None
+    return _load(counts.made_at, counts.seconds, counts.figures, kinds.figures if kinds else "{}")
 
 
 def refresh_if_due(at: datetime | None = None) -> bool:
@@ -76,19 +147,23 @@ def refresh_statistics(at: datetime | None = None) -> None:
     at, started = at or utc_now(), time.monotonic()
     last_run = _last_run()
     figures = count(at)
-    Statistics.objects.update_or_create(
-        id=1,
-        defaults={
-            "made_at": at,
-            "seconds": round(time.monotonic() - started, 3),
-            "last_run": last_run,
-            "figures": json.dumps(figures, separators=(",", ":")),
-        },
-    )
+    kinds = count_kinds([asn for asn, *_ in figures["operators"]])
+    seconds = round(time.monotonic() - started, 3)
+    for pk, counted in ((KINDS, kinds), (COUNTS, figures)):
+        Statistics.objects.update_or_create(
+            id=pk,
+            defaults={
+                "made_at": at,
+                "seconds": seconds,
+                "last_run": last_run,
+                "figures": json.dumps(counted, separators=(",", ":")),
+            },
+        )
 
 
 def _is_due(at: datetime) -> bool:
-    kept = Statistics.objects.using(writing_alias()).defer("figures").first()
+    rows = Statistics.objects.using(writing_alias()).defer("figures")
+    kept = rows.filter(pk=COUNTS).first()
     if kept is None:
         return True
     age_seconds = (at - kept.made_at).total_seconds()
@@ -133,6 +208,51 @@ def _count_operators() -> list[tuple[Any, ...]]:
     )
 
 
+def count_kinds(listed_asns: Collection[int]) -> dict[str, Any]:
+    """Return the counts of kinds of network, users and connections, as plain JSON types.
+
+    ``listed_asns`` are the operators that are counted one by one.
+    """
+    names = {column: Counter[str]() for column in KIND_COLUMNS}
+    of_all, countries = [0, 0], defaultdict[str, list[int]](lambda: [0, 0])
+    operators = {asn: [0, 0] for asn in listed_asns}
+    for group, count in _groups_of_kinds():
+        for column, counts in names.items():
+            value = group.get(column) or ()
+            for name in (value,) if isinstance(value, str) else value:
+                counts[name] += count
+        traits = frozenset(group.get("traits") or ())
+        for place, kind in enumerate((HOSTING, ANONYMOUS)):
+            if not kind.isdisjoint(traits):
+                of_all[place] += count
+                countries[group["country_code"]][place] += count
+                if group["asn"] in operators:
+                    operators[group["asn"]][place] += count
+    # Of lists: what they name is not in a column.
+    names["traits"].update(labels.counts())
+    return {
+        "hosting_count": of_all[0],
+        "anonymous_count": of_all[1],
+        **{f"{column.removesuffix('s')}s": dict(names[column].most_common()) for column in names},
+        "countries": {code: counts for code, counts in countries.items() if code},
+        "operators": {asn: counts for asn, counts in operators.items() if any(counts)},
+    }
+
+
+def _groups_of_kinds() -> Iterator[tuple[dict[str, Any], int]]:
+    """Give the values that some rows share, and how many rows these are."""
+    alias = writing_alias()
+    passes: Iterable[tuple[str, ...]] = KIND_PASSES
+    if not connections[alias].features.supports_partial_indexes:
+        # Without such an index a pass reads all of the table, so there is one for all columns.
+        passes = [tuple(chain.from_iterable(passes))]
+    for columns in passes:
+        stated = (~Q(**{column: ""}) for column in columns if column in KIND_COLUMNS)
+        rows = GeoCache.objects.using(alias).filter(reduce(or_, stated))
+        for group in rows.values(*columns).annotate(count=Count("*")):
+            yield group, group.pop("count")
+
+
 def _count_days(at: datetime) -> dict[str, int]:
     """Return the count of each of the last days, zeros too."""
     zone = calendar_zone(writing_connection())
@@ -146,8 +266,18 @@ def _count_days(at: datetime) -> dict[str, int]:
 
 
 @lru_cache(maxsize=1)
-def _load(made_at: datetime, seconds: float, text: str) -> Snapshot:
+def _load(made_at: datetime, seconds: float, text: str, kinds_text: str) -> Snapshot:
     figures = json.loads(text)
     figures["operators"] = tuple(Operator(*values) for values in figures["operators"])
     figures["days"] = {date.fromisoformat(day): count for day, count in figures["days"].items()}
-    return Snapshot(made_at=made_at, seconds=seconds, **figures)
+    return Snapshot(made_at=made_at, seconds=seconds, kinds=_load_kinds(kinds_text), **figures)
+
+
+def _load_kinds(text: str) -> Kinds:
+    """Return what was counted; what a later release has added to it is left out."""
+    read = json.loads(text)
+    found = {one.name: read[one.name] for one in fields(Kinds) if one.name in read}
+    for name, key in (("countries", str), ("operators", int)):
+        shares = found.get(name, {})
+        found[name] = {key(one): Shares(*counts[:2]) for one, counts in shares.items()}
+    return Kinds(**found)

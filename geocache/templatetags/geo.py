@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext
 from msgspec.structs import replace
 
-from geocache import countries
+from geocache import continents, countries, trait_names
 from geocache.exceptions import InvalidAddress
 from geocache.location import Location
 from geocache.lookup import lookup
@@ -73,6 +73,12 @@ def new_region_name(move: AnswerHistory) -> str:
     return _place_name(_moved(move), "region")
 
 
+@register.filter
+def continent_name(code: str) -> str:
+    """Return the name of a continent by its code, such as ``EU``, or no text."""
+    return continents.name(code)
+
+
 @register.simple_tag
 def geo(address: Any) -> Location | None:
     """Return the answer for an address, None for what is none: ``{% geo ip as place %}``.
@@ -122,6 +128,59 @@ def moment(at: datetime | None) -> str:
 def reason_label(reason: str) -> str:
     """Return for people why an answer is empty."""
     return Reason.label_of(reason)
+
+
+@register.filter
+def trait_name(trait: str) -> str:
+    """Return the name of a trait, such as ``anonymous_vpn``, in the reader's language."""
+    return trait_names.trait_name(trait)
+
+
+@register.filter
+def trait_explanation(trait: str) -> str:
+    """Return one sentence that says what a trait means, no text for an unknown one."""
+    return trait_names.trait_explanation(trait)
+
+
+@register.filter
+def user_type_name(user_type: str) -> str:
+    """Return the name of a type of users, such as ``residential``."""
+    return trait_names.user_type_name(user_type)
+
+
+@register.filter
+def connection_type_name(connection_type: str) -> str:
+    """Return the name of a type of connection, such as ``Cable/DSL``."""
+    return trait_names.connection_type_name(connection_type)
+
+
+@register.filter
+def detail_name(name: str) -> str:
+    """Return what a detail of an answer is, with its unit."""
+    return trait_names.detail_name(name)
+
+
+@register.filter
+def detail_value(value: object) -> str:
+    """Return the value of a detail as the reader's language writes it."""
+    return trait_names.detail_value(value)
+
+
+@register.filter
+def has_trait(value: Any, trait: str) -> bool:
+    """Tell whether an answer or an address has a trait: ``request.geo|has_trait:"anonymous"``."""
+    answer = value if hasattr(value, "traits") else geo(value)
+    return answer is not None and trait in answer.traits
+
+
+@register.simple_tag
+def geo_badges(value: Any, url: str = "") -> SafeString:
+    """Return a badge for each trait of an answer or an address, or nothing if it has none.
+
+    With ``url``, that of the list of addresses, each links to all that share it.
+    """
+    answer = value if hasattr(value, "traits") else geo(value)
+    return trait_names.badges(() if answer is None else answer.traits, url)
 
 
 @register.simple_tag

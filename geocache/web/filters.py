@@ -1,6 +1,7 @@
 """The filters of the list of addresses, from the query of its link."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -12,9 +13,10 @@ from django.http import QueryDict
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from geocache import countries
+from geocache import continents, countries
 from geocache.addresses import parse_network
 from geocache.exceptions import InvalidAddress
+from geocache.labels import label_names, rows_with
 from geocache.models import (
     AnswerHistory,
     AnswerHistoryQuerySet,
@@ -25,7 +27,10 @@ from geocache.models import (
 )
 from geocache.models.history import KIND_LABELS
 from geocache.providers.credits import Credits
+from geocache.statistics.table import Kinds, Snapshot
 from geocache.text import strip_unprintable
+from geocache.trait_names import connection_type_name, trait_name, user_type_name
+from geocache.traits import MAX_LENGTH
 from geocache.web.pagination import ORDERS
 from geocache.web.widgets import LongSelect
 
@@ -52,6 +57,21 @@ DAYS: Final = (
 BAD_COUNTRY: Final = _("The country is a code of two letters, such as DE.")
 BAD_KIND: Final = _("What changed is one of: country, region, city, operator, traits.")
 BAD_ASN: Final = _("The operator is an AS number, such as AS64500.")
+BAD_REGION: Final = _("The region is a code of ISO 3166-2, such as GB-ENG.")
+BAD_TRAIT: Final = _("The kind of network is a word, such as anonymous_vpn.")
+BAD_KIND: Final = _("“%(text)s” is not a type that an answer can name.")
+# Filters that few people need: behind a fold, unless one is in use.
+FOLDED: Final = (
+    "continent",
+    "region",
+    "user_type",
+    "connection_type",
+    "source",
+    "listed",
+    "since",
+    "until",
+    "unresolved",
+)
 
 
 class QueryForm(forms.Form):
@@ -110,6 +130,26 @@ class AddressFilter(QueryForm):
         required=False,
         widget=forms.TextInput(attrs={"placeholder": "203.0.113.0/24", "size": 20}),
     )
+    trait = forms.CharField(
+        label=_("Kind of network"),
+        required=False,
+        validators=[RegexValidator(rf"\A[^\s,]{{1,{MAX_LENGTH}}}\Z", BAD_TRAIT)],
+        widget=LongSelect,
+    )
+    continent = forms.ChoiceField(
+        label=_("Continent"),
+        required=False,
+        choices=[("", _("all")), *continents.NAMES.items()],
+        error_messages={"invalid_choice": _("“%(value)s” is not the code of a continent.")},
+    )
+    region = forms.CharField(
+        label=_("Region"),
+        required=False,
+        validators=[RegexValidator(r"\A[A-Za-z]{2}-[A-Za-z0-9]{1,7}\Z", BAD_REGION)],
+        widget=forms.TextInput(attrs={"placeholder": "GB-ENG", "size": 8}),
+    )
+    user_type = forms.CharField(label=_("Users"), required=False, widget=LongSelect)
+    connection_type = forms.CharField(label=_("Connection"), required=False, widget=LongSelect)
     source = forms.CharField(label=_("Source"), required=False, widget=LongSelect)
     listed = forms.CharField(label=_("List"), required=False, widget=LongSelect)
     since = day_field(_("From"))
@@ -136,6 +176,18 @@ class AddressFilter(QueryForm):
     def clean_country(self) -> str:
         """Return the code in capital letters."""
         return str(self.cleaned_data["country"]).upper()
+
+    def clean_region(self) -> str:
+        """Return the code in capital letters."""
+        return str(self.cleaned_data["region"]).upper()
+
+    def clean_user_type(self) -> str:
+        """Return the text of a database."""
+        return _short(self.cleaned_data["user_type"])
+
+    def clean_connection_type(self) -> str:
+        """Return the text of a database."""
+        return _short(self.cleaned_data["connection_type"])
 
     def clean_asn(self) -> int | None:
         """Return the number, with or without ``AS`` before it."""
@@ -188,6 +240,9 @@ class AddressFilter(QueryForm):
             rows = rows.filter(country_code=asked["country"])
         if asked["asn"] is not None:
             rows = rows.filter(asn=asked["asn"])
+        for name, narrow in NARROWED.items():
+            if asked[name]:
+                rows = narrow(rows, asked[name])
         if asked["network"]:
             rows = rows.in_network(asked["network"])
         if asked["source"]:
@@ -198,21 +253,38 @@ class AddressFilter(QueryForm):
         return rows.unresolved() if asked["unresolved"] else rows
 
     def shown_fields(self) -> list[forms.BoundField]:
-        """Return the fields that people fill in."""
-        return [field for field in self if field.name not in ("before", "after")]
+        """Return the fields that most people need."""
+        return [field for field in self if field.name not in (*FOLDED, "before", "after")]
+
+    def folded_fields(self) -> list[forms.BoundField]:
+        """Return the other fields that people fill in."""
+        return [self[name] for name in FOLDED]
+
+    def is_unfolded(self) -> bool:
+        """Tell whether one of the other fields is in use."""
+        return any(self.query.get(name) for name in FOLDED)
 
     def is_filtered(self) -> bool:
         """Tell whether less than everything is listed."""
         return any(self.query.get(name) for name in self.fields if name not in UNFILTERING)
 
-    def offer_choices(self, *, with_lists: bool) -> None:
-        """Ask the table what countries, sources and lists there are to choose from."""
+    def offer_choices(self, counted: Snapshot | None, *, with_lists: bool) -> None:
+        """Ask the table what countries, sources and lists there are; kinds are as ``counted``."""
         named = [(code, countries.name(code) or code) for code in GeoCache.countries()]
         self._offer("country", sorted(named, key=lambda pair: countries.sort_key(pair[1])))
         thanks = Credits()
         self._offer("source", [(one, thanks.shown(one)) for one in GeoCache.sources()])
         names = ImportSource.objects.values_list("name", flat=True) if with_lists else ()
         self._offer("listed", [(name, name) for name in names])
+        kinds = counted.kinds if counted else Kinds()
+        labels = label_names() if with_lists else ()
+        self._offer_named("trait", [*kinds.traits, *labels], trait_name)
+        self._offer_named("user_type", kinds.user_types, user_type_name)
+        self._offer_named("connection_type", kinds.connection_types, connection_type_name)
+
+    def _offer_named(self, name: str, values: Iterable[str], shown: Callable[[str], str]) -> None:
+        asked = self.query.get(name, "")
+        self._offer(name, named_choices(dict.fromkeys([*values, *filter(None, [asked])]), shown))
 
     def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:
         # What is asked for stays chosen, also when no row has it.
@@ -270,6 +342,37 @@ class MoveFilter(QueryForm):
         if asked["kind"]:
             rows = rows.of_kind(asked["kind"])
         return rows.changed_between(asked["since"], asked["until"])
+
+
+def of_kind(rows: GeoCacheQuerySet, trait: str) -> GeoCacheQuerySet:
+    """Return the rows that have a trait, or whose address is on a list with that label."""
+    found = rows.with_trait(trait)
+    return found | rows_with(rows, trait) if trait in label_names() else found
+
+
+# By what a text of the filter narrows rows.
+NARROWED: Final[dict[str, Callable[[GeoCacheQuerySet, str], GeoCacheQuerySet]]] = {
+    "trait": of_kind,
+    "continent": GeoCacheQuerySet.in_continent,
+    "region": GeoCacheQuerySet.in_region,
+    "user_type": GeoCacheQuerySet.with_user_type,
+    "connection_type": GeoCacheQuerySet.with_connection_type,
+}
+
+
+def named_choices(values: Iterable[str], name: Callable[[str], str]) -> list[tuple[str, str]]:
+    """Return choices by their names; where several share one, each says which it is."""
+    named = [(value, name(value)) for value in values]
+    often = Counter(shown for _value, shown in named)
+    shown = [(value, f"{text} ({value})" if often[text] > 1 else text) for value, text in named]
+    return sorted(shown, key=lambda pair: countries.sort_key(pair[1]))
+
+
+def _short(text: str) -> str:
+    """Return what a column can hold; raise for a longer text."""
+    if len(text) > MAX_LENGTH:
+        raise ValidationError(BAD_KIND % {"text": Truncator(text).chars(40)})
+    return text
 
 
 def _on_list(rows: GeoCacheQuerySet, name: str) -> GeoCacheQuerySet:

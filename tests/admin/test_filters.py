@@ -59,7 +59,10 @@ def test_filter__counts_are_those_of_the_statistics(viewer):
     a_row("9.9.9.9", country_code="US")
     a_row("8.8.8.8", country_code="", reason="not_found")
     refresh_statistics()
-    countries, operators, outcomes = viewer.get(LIST).context["cl"].filter_specs[:3]
+    specs = viewer.get(LIST).context["cl"].filter_specs
+    # Kinds that no answer names are not offered.
+    countries, continents, operators, outcomes = specs[:4]
+    assert continents.lookup_choices == [("EU", "Europe (1,200)"), ("NA", "North America (1)")]
     assert countries.lookup_choices == [
         ("GB", "United Kingdom (1,200)"),
         ("US", "United States of America (1)"),
@@ -86,3 +89,33 @@ def test_filter__operator_is_a_range_of_an_index(superuser):
     GeoCache.objects.upsert([a_location("9.9.9.9", asn=2)])
     changes = superuser.get(LIST, {"asn": "2"}).context["cl"]
     assert "geocache_asn" in explain(changes.queryset)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("trait=anonymous_vpn", ["81.2.69.142"]),
+        ("trait=bot", []),
+        ("continent=EU", ["81.2.69.142"]),
+        ("continent=XX", []),
+        ("region=GB-ENG", ["81.2.69.142"]),
+        ("user_type=residential", ["9.9.9.9"]),
+        ("connection_type=Cellular", ["9.9.9.9"]),
+    ],
+)
+def test_filter__kinds(viewer, query, found):
+    a_row(region_code="GB-ENG", traits=("anonymous", "anonymous_vpn"))
+    a_row("9.9.9.9", country_code="US", user_type="residential", connection_type="Cellular")
+    page = viewer.get(f"{LIST}?{query}")
+    assert [row.address for row in page.context["cl"].result_list] == found
+    # What is chosen is named, also before it is counted.
+    name = query.partition("=")[0]
+    assert name in [
+        spec.parameter_name
+        for spec in page.context["cl"].filter_specs
+        if hasattr(spec, "parameter_name")
+    ]
+
+
+def test_filter__trait_that_cannot_be_one_is_passed_over(viewer):
+    assert viewer.get(f"{LIST}?trait=a,b").url == f"{LIST}?e=1"

@@ -81,3 +81,15 @@ def test_geo_columns__list_can_still_be_edited(superuser):
     assert superuser.post(URL, given).status_code == 302
     visit.refresh_from_db()
     assert visit.page == "/new/"
+
+
+def test_geo_columns__with_traits_have_a_third(rf, monkeypatch, superuser, override_locations):
+    monkeypatch.setattr(VisitAdmin, "geo_traits", True)
+    override_locations({LONDON: {"traits": ("anonymous", "anonymous_vpn", "hosting_provider")}})
+    Visit.objects.create(ip=LONDON, sent_by="not an address")
+    shown = VisitAdmin(Visit, site).get_list_display(rf.get("/"))
+    names = [getattr(one, "__name__", one) for one in shown]
+    assert names[2:5] == ["country", "operator", "kind_of_network"]
+    text = superuser.get(URL).text
+    assert '<td class="field-kind_of_network">VPN, Data centre</td>' in text
+    assert '<td class="field-kind_of_network">-</td>' in text

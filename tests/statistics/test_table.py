@@ -8,7 +8,11 @@ from django.utils import timezone
 
 from geocache.models import FlushRun, GeoCache, Statistics
 from geocache.statistics.table import (
+    COUNTS,
+    KINDS,
     Operator,
+    Shares,
+    count_kinds,
     read_statistics,
     refresh_if_due,
     refresh_statistics,
@@ -118,14 +122,16 @@ def test_refresh_statistics__replaces_what_was_counted_before():
     counted()
     fill({})
     assert counted(NOON + timedelta(hours=1)).row_count == 1
-    assert Statistics.objects.count() == 1
+    assert set(Statistics.objects.values_list("pk", flat=True)) == {COUNTS, KINDS}
 
 
-def test_refresh_statistics__reads_the_table_three_times():
+def test_refresh_statistics__reads_the_table_three_times_and_indexes_of_kinds():
     fill({}, {"country_code": "FR"}, {"asn": 3})
     with CaptureQueriesContext(connection) as queries:
         refresh_statistics(NOON)
-    assert sum(GeoCache._meta.db_table in query["sql"] for query in queries) == 3
+    read = [query["sql"] for query in queries if GeoCache._meta.db_table in query["sql"]]
+    has_partial_indexes = connection.features.supports_partial_indexes
+    assert len(read) == 3 + (3 if has_partial_indexes else 1)
 
 
 def test_read_statistics__is_one_query(django_assert_num_queries):
@@ -184,7 +190,7 @@ def test_refresh_if_due__a_clock_that_went_back_does_not_stop_it():
 def test_statistics__text_is_plain_json():
     a_row(asn=1, organization="One")
     refresh_statistics(NOON)
-    kept = Statistics.objects.get()
+    kept = Statistics.objects.get(pk=COUNTS)
     assert str(kept) == "2026-01-02 12:00:00"
     assert set(json.loads(kept.figures)) == {
         "row_count",
@@ -193,4 +199,102 @@ def test_statistics__text_is_plain_json():
         "operators",
         "sources",
         "days",
+    }
+
+
+# --- kinds of network ------------------------------------------------------------------------
+
+VPN = {"traits": ("anonymous", "anonymous_vpn")}
+HOSTED = {"traits": ("hosting_provider",)}
+
+
+def test_kinds__of_networks_are_counted():
+    fill(VPN, VPN | {"asn": 1}, HOSTED | {"asn": 1, "country_code": "DE"}, {"asn": 1}, {})
+    kinds = counted().kinds
+    assert (kinds.hosting_count, kinds.anonymous_count) == (1, 2)
+    assert kinds.traits == {"anonymous": 2, "anonymous_vpn": 2, "hosting_provider": 1}
+    assert kinds.countries == {"GB": Shares(0, 2), "DE": Shares(1, 0)}
+    assert kinds.operators == {1: Shares(1, 1)}
+
+
+def test_kinds__of_an_address_that_is_several_is_counted_once_for_each():
+    fill({"traits": ("hosting_provider", "public_proxy", "tor_exit_node")})
+    kinds = counted().kinds
+    assert (kinds.hosting_count, kinds.anonymous_count) == (1, 1)
+
+
+def test_kinds__of_users_and_connections_are_counted():
+    fill(
+        {"user_type": "residential", "connection_type": "Cable/DSL"},
+        {"user_type": "residential"},
+        {"user_type": "business", "connection_type": "Cellular"},
+        {},
+    )
+    kinds = counted().kinds
+    assert list(kinds.user_types.items()) == [("residential", 2), ("business", 1)]
+    assert kinds.connection_types == {"Cable/DSL": 1, "Cellular": 1}
+    assert (kinds.traits, bool(kinds)) == ({}, True)
+
+
+def test_kinds__an_answer_without_a_country_is_counted_for_all_only():
+    fill(VPN | {"country_code": ""})
+    kinds = counted().kinds
+    assert (kinds.anonymous_count, kinds.countries) == (1, {})
+
+
+def test_kinds__labels_of_lists_are_among_the_traits(monkeypatch):
+    monkeypatch.setattr("geocache.labels.counts", lambda: {"bot": 7, "anonymous": 1})
+    fill(VPN)
+    assert list(counted().kinds.traits.items()) == [
+        ("bot", 7),
+        ("anonymous", 2),
+        ("anonymous_vpn", 1),
+    ]
+
+
+def test_kinds__none_are_known():
+    fill({}, {})
+    assert not counted().kinds
+
+
+def test_kinds__what_an_earlier_release_has_counted_has_none():
+    fill(VPN)
+    refresh_statistics(NOON)
+    Statistics.objects.filter(pk=KINDS).delete()
+    snapshot = read_statistics()
+    assert snapshot is not None
+    assert not snapshot.kinds
+    assert (snapshot.kinds.hosting_count, snapshot.kinds.countries.get("GB")) == (0, None)
+
+
+def test_kinds__what_a_later_release_has_added_is_passed_over():
+    refresh_statistics(NOON)
+    figures = {"hosting_count": 3, "countries": {"GB": [1, 2, 9]}, "planets": 1}
+    Statistics.objects.filter(pk=KINDS).update(figures=json.dumps(figures))
+    snapshot = read_statistics()
+    assert snapshot is not None
+    assert snapshot.kinds.countries == {"GB": Shares(1, 2)}
+
+
+def test_continents__are_those_of_the_countries():
+    fill({"country_code": "FR"}, {"country_code": "DE"}, {"country_code": "JP"}, {}, {})
+    assert list(counted().continents.items()) == [("EU", 4), ("AS", 1)]
+
+
+@pytest.mark.parametrize("has_partial_indexes", [True, False])
+def test_kinds__are_the_same_from_one_pass_and_from_three(monkeypatch, has_partial_indexes):
+    features = connection.features
+    monkeypatch.setattr(features, "supports_partial_indexes", has_partial_indexes)
+    fill(VPN | {"user_type": "business"}, HOSTED, {"connection_type": "Cellular"}, {})
+    with CaptureQueriesContext(connection) as queries:
+        kinds = count_kinds([])
+    assert len(queries) == (3 if has_partial_indexes else 1)
+    assert kinds == {
+        "hosting_count": 1,
+        "anonymous_count": 1,
+        "traits": {"anonymous": 1, "anonymous_vpn": 1, "hosting_provider": 1},
+        "user_types": {"business": 1},
+        "connection_types": {"Cellular": 1},
+        "countries": {"GB": [1, 1]},
+        "operators": {},
     }

@@ -159,3 +159,47 @@ def test_places_map__is_drawn_in_a_template():
     place = a_location(latitude=51.5, longitude=-0.1)
     shown = Template("{% load geo %}{% places_map places %}").render(Context({"places": [place]}))
     assert "<title>London: 1</title>" in shown
+
+
+# --- kinds of network ------------------------------------------------------------------------
+
+VPN = a_location(traits=("anonymous", "anonymous_vpn"))
+
+
+def render(text, **context):
+    return Template("{% load geo %}" + text).render(Context(context))
+
+
+def test_has_trait__of_an_answer_and_of_nothing():
+    text = '{% if value|has_trait:"anonymous_vpn" %}yes{% else %}no{% endif %}'
+    assert render(text, value=VPN) == "yes"
+    assert render(text, value=a_location()) == "no"
+    assert render(text, value=None) == "no"
+    assert render(text, value="no address") == "no"
+
+
+@pytest.mark.django_db
+def test_has_trait__of_an_address_looks_it_up(override_locations):
+    override_locations({LONDON: {"traits": ("tor_exit_node",)}})
+    assert render('{{ ip|has_trait:"tor_exit_node" }}', ip=LONDON) == "True"
+    assert "Tor exit" in render("{% geo_badges ip %}", ip=LONDON)
+
+
+def test_geo_badges__of_an_answer_a_row_and_nothing():
+    shown = render("{% geo_badges value %}", value=VPN)
+    assert shown.count("<li") == 1
+    assert ">VPN</li>" in shown
+    assert render("{% geo_badges value %}", value=None) == ""
+    assert render("{% geo_badges value %}", value=a_location()) == ""
+    assert render("{% geo_badges value %}", value="no address") == ""
+
+
+def test_geo_badges__lead_to_a_list_of_the_same():
+    shown = render("{% geo_badges value url %}", value=VPN, url="/addresses/")
+    assert '<a href="/addresses/?trait=anonymous_vpn">VPN</a>' in shown
+
+
+def test_names__of_kinds_are_filters():
+    text = "{{ t|trait_name }}, {{ u|user_type_name }}, {{ c|connection_type_name }}"
+    shown = render(text, t="tor_exit_node", u="business", c="Cellular")
+    assert shown == "Tor exit, Company, Mobile network"

@@ -15,6 +15,7 @@ from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress, InvalidCursor
 from geocache.history.spans import Span, answer_on, past_spans
 from geocache.instants import utc_now
+from geocache.labels import labelled
 from geocache.location import Location
 from geocache.lookup import explain
 from geocache.models import GeoCache, ListedAddress
@@ -51,13 +52,14 @@ def address_list(request: HttpRequest) -> HttpResponse:
         # A form sends its empty fields, too; the link to share is without them.
         return redirect(f"{request.path}?{urlencode(asked, doseq=True)}" if asked else request.path)
     form = AddressFilter(request.GET)
-    form.offer_choices(with_lists=not missing(user_of(request), VIEW_LISTS))
+    counted = read_statistics()
+    form.offer_choices(counted, with_lists=not missing(user_of(request), VIEW_LISTS))
     page = _page(form)
-    answers = shown(row.to_location() for row in page.rows)
+    answers = shown(_labelled(request, [row.to_location() for row in page.rows]))
     context = {
         "form": form,
         "page": page,
-        "about_count": _about_count(form),
+        "about_count": counted.row_count if counted and not form.is_filtered() else None,
         "answers": answers,
         "shown_sources": answers,
         "kinds": LISTED_KINDS,
@@ -99,13 +101,14 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
     network = _network_of(answer)
     rows = GeoCache.objects.in_network(network).around(parsed, NEIGHBOURS) if network else []
     past = _past(request, address)
-    neighbours = shown(row.to_location() for row in rows)
-    places = shown([answer] if answer is not None else [])
+    neighbours = shown(_labelled(request, [row.to_location() for row in rows]))
+    places = shown(_labelled(request, [answer] if answer is not None else []))
     context: dict[str, Any] = {
         **past,
         "address": address,
         "known": known,
         "answer": places[0] if places else None,
+        "given": GeoCache.fields_by_source(answer) if answer is not None else [],
         "stale": known.stale(utc_now()),
         "reason": reason,
         "places": places,
@@ -115,6 +118,11 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
     }
     status = HTTPStatus.OK if answer is not None or reason else HTTPStatus.NOT_FOUND
     return render_page(request, "geocache/address.html", context, status=status)
+
+
+def _labelled(request: HttpRequest, answers: list[Location]) -> list[Location]:
+    """Return the answers with the labels of the lists that they are on, for those who see lists."""
+    return answers if missing(user_of(request), VIEW_LISTS, VIEW_LISTED) else labelled(answers)
 
 
 def _network_of(answer: Location | None) -> IPv4Network | IPv6Network | None:
@@ -166,9 +174,3 @@ def _page(form: AddressFilter) -> Page:
     except InvalidCursor:
         form.add_error(None, _("This link to a page of the list is broken; begin anew."))
         return Page(rows=[])
-
-
-def _about_count(form: AddressFilter) -> int | None:
-    """Return how many addresses there were when they were last counted; None with a filter."""
-    counted = None if form.is_filtered() else read_statistics()
-    return counted.row_count if counted else None

@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final
+from itertools import islice
+from typing import Final, NamedTuple
 
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -24,6 +25,7 @@ from geocache.mounts import page_url
 from geocache.permissions import user_of
 from geocache.statistics.table import Snapshot, read_statistics
 from geocache.status import Status, read_status
+from geocache.trait_names import connection_type_name, trait_name, user_type_name
 from geocache.web.access import permitted_or_lookup
 from geocache.web.frame import render_page
 
@@ -32,6 +34,16 @@ SHOWN_RUNS: Final = 30
 KEPT_LANGUAGES: Final = 16
 # Parts whose findings name lists and what is in them.
 OF_LISTS: Final = ("lists", "bans")
+# Traits, types of users and of connections that are ranked.
+SHOWN_KINDS: Final = 12
+
+
+class KindTable(NamedTuple):
+    """A ranking: what it is of, by which filter, and each value, its name, count and share."""
+
+    label: str
+    filter_name: str
+    rows: list[tuple[str, str, int, float]]
 
 
 @require_safe
@@ -79,15 +91,26 @@ def _counts(snapshot: Snapshot, language: str, addresses_url: str) -> SafeString
 
     With all countries in it, to draw it takes longer than the rest of the page.
     """
-    total, days = snapshot.row_count, snapshot.days
+    total, days, kinds = snapshot.row_count, snapshot.days, snapshot.kinds
     context = {
         "snapshot": snapshot,
         "addresses_url": addresses_url,
         "legend": maps.legend(snapshot.countries),
         "countries": [
-            (code, count, 100 * count / total) for code, count in snapshot.countries.items()
+            (code, count, 100 * count / total, kinds.of_country(code, count))
+            for code, count in snapshot.countries.items()
         ],
-        "operators": [(one, 100 * one.address_count / total) for one in snapshot.operators],
+        "operators": [
+            (one, 100 * one.address_count / total, kinds.of_operator(one))
+            for one in snapshot.operators
+        ],
+        "kinds": kinds,
+        "hosting_percent": 100 * kinds.hosting_count / total,
+        "anonymous_percent": 100 * kinds.anonymous_count / total,
+        "kind_tables": _kind_tables(snapshot),
+        "continents": [
+            (code, count, 100 * count / total) for code, count in snapshot.continents.items()
+        ],
         "day_bars": [_bar(date_format(day, "DATE_FORMAT"), count) for day, count in days.items()],
         "first_day": min(days),
         "last_day": max(days),
@@ -95,6 +118,28 @@ def _counts(snapshot: Snapshot, language: str, addresses_url: str) -> SafeString
         "day_total": sum(days.values()),
     }
     return render_to_string("geocache/_counts.html", context)
+
+
+def _kind_tables(snapshot: Snapshot) -> list[KindTable]:
+    """Return the rankings of what is known about networks, each by what a list is filtered by."""
+    kinds = snapshot.kinds
+    tables = (
+        (_("Kind of network"), "trait", kinds.traits, trait_name),
+        (_("Users"), "user_type", kinds.user_types, user_type_name),
+        (_("Connection"), "connection_type", kinds.connection_types, connection_type_name),
+    )
+    return [
+        KindTable(
+            label,
+            name,
+            [
+                (value, shown(value), count, 100 * count / snapshot.row_count)
+                for value, count in islice(counts.items(), SHOWN_KINDS)
+            ],
+        )
+        for label, name, counts, shown in tables
+        if counts
+    ]
 
 
 def _bar(name: str, count: int, css: str = "") -> Bar:

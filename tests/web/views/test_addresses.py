@@ -1,9 +1,13 @@
 import json
+import re
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.utils import timezone
+from msgspec.structs import replace
 
+from geocache.location import Details, Subdivision
 from geocache.lookup import lookup
 from geocache.models import GeoCache
 from geocache.statistics.table import refresh_statistics
@@ -32,6 +36,13 @@ LIST_QUERIES = 4 + 3 + 1 + 1
 # The session, its user, its permissions; row, head of the journal, neighbours on either side,
 # history entries, the lists that it is on.
 ONE_QUERIES = 4 + 2 + 2 + 1 + 1
+
+
+def viewer_of_addresses():
+    """Staff that may see addresses, and no lists."""
+    user = User.objects.create_user("reader", password="reader", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="view_geocache"))
+    return user
 
 
 @pytest.fixture(autouse=True)
@@ -251,6 +262,110 @@ def test_address__everything_is_shown(viewer):
         f'"/admin/geocache/geocache/{LONDON}/change/"',
     ):
         assert shown in text, shown
+
+
+VPN = {
+    "registered_country_code": "FR",
+    "is_in_european_union": True,
+    "continent_code": "EU",
+    "region": "England",
+    "region_code": "GB-ENG",
+    "subdivisions": (Subdivision("GB-ENG", "England"), Subdivision("GB-WBK", "West <Berkshire>")),
+    "metro_code": 1819,
+    "organization": "Test Networks",
+    "isp": "Test <ISP>",
+    "domain": "example.net",
+    "user_type": "residential",
+    "connection_type": "Cable/DSL",
+    "mobile_country_code": "234",
+    "mobile_network_code": "04",
+    "traits": ("anonymous", "anonymous_vpn", "crawler_farm", "hosting_provider"),
+    "details": Details.of({"anonymizer_confidence": 99, "provider_name": "<b>", "new_thing": True}),
+    "source": "A 1, B 1",
+    "given_by": "1.4000",
+}
+
+
+def test_address__kind_of_network_and_all_that_few_know_is_shown(viewer):
+    a_row(**VPN)
+    text = show(viewer, ONE, max_queries=ONE_QUERIES)
+    for shown in (
+        '<a href="/addresses/?continent=EU">Europe</a>; in the European Union',
+        "<dt>Registered in</dt><dd>France</dd>",
+        'href="/addresses/?region=GB-ENG">GB-ENG</a>',
+        'West &lt;Berkshire&gt; <span class="code">GB-WBK</span>',
+        '<dd class="code">1819</dd>',
+        "Test &lt;ISP&gt;",
+        "example.net",
+        '<a href="/addresses/?user_type=residential">Household</a>',
+        '<a href="/addresses/?connection_type=Cable%2FDSL">Cable or DSL</a>',
+        "MCC 234 MNC 04",
+        '<a href="/addresses/?trait=anonymous_vpn">VPN</a>',
+        "<dt>VPN</dt><dd>The exit of a VPN: the person behind it may be anywhere.</dd>",
+        "<dt>Crawler farm</dt>",
+        "<dt>Certainty that it is anonymous (%)</dt><dd>99</dd>",
+        "<dt>Name of the provider</dt><dd>&lt;b&gt;</dd>",
+        "<dt>New thing</dt><dd>yes</dd>",
+        "<li>A 1: country</li><li>B 1: kind of network</li>",
+    ):
+        assert shown in text, shown
+
+
+def test_address__badges_have_first_what_calls_for_attention(viewer):
+    a_row(**VPN)
+    text = show(viewer, ONE, max_queries=ONE_QUERIES)
+    badges = re.findall(r'<li class="geo-badge is-(\w+)" title="[^"]*"><a [^>]*>([^<]*)</a>', text)
+    assert badges[:3] == [
+        ("attention", "VPN"),
+        ("neutral", "Data centre"),
+        ("quiet", "Crawler farm"),
+    ]
+
+
+def test_address__answer_that_says_no_more_has_no_empty_facts(viewer):
+    a_row()
+    text = show(viewer, ONE, max_queries=ONE_QUERIES)
+    for name in (
+        "Registered in",
+        "Within it",
+        "ISP",
+        "Users",
+        "Connection",
+        "Details",
+        "geo-badge",
+    ):
+        assert name not in text
+
+
+def test_address__that_names_a_continent_only(viewer):
+    a_row(country_code="", city="", continent_code="AF")
+    assert "Africa</p>" in show(viewer, ONE, max_queries=ONE_QUERIES)
+    assert '<td data-label="Country">Africa</td>' in show(viewer, LIST)
+
+
+@pytest.mark.parametrize(("make", "is_shown"), [(an_admin, True), (viewer_of_addresses, False)])
+def test_address__labels_of_lists_are_for_those_who_see_lists(client, monkeypatch, make, is_shown):
+    def labelled(answers):
+        return [replace(one, traits=("bot",)) for one in answers]
+
+    monkeypatch.setattr("geocache.web.views.addresses.labelled", labelled)
+    a_row()
+    client.force_login(make())
+    for url in (ONE, LIST):
+        assert (">Bot<" in show(client, url, max_queries=20)) is is_shown
+
+
+def test_list__rows_have_badges_and_can_be_filtered_by_them(viewer):
+    a_row(**VPN)
+    a_row("9.9.9.9")
+    text = show(viewer, f"{LIST}?trait=anonymous_vpn&continent=EU")
+    assert re.search(r'<li class="geo-badge is-attention" title="[^"]+">VPN</li>', text)
+    assert '<details class="more-filters" open>' in text
+    assert "download.csv?trait=anonymous_vpn&amp;continent=EU" in text
+    assert "9.9.9.9" not in text
+    file = viewer.get("/addresses/download.csv?trait=anonymous_vpn").getvalue().decode()
+    assert LONDON in file
+    assert "9.9.9.9" not in file
 
 
 def test_address__says_when_it_was_last_asked_for(viewer):

@@ -202,9 +202,35 @@ def test_dashboard_page__links_to_the_addresses_of_countries_and_operators(viewe
     response = viewer.get(URL)
     links = re.findall(r'href="(/addresses/\?[^"]*)"', response.text)
     by_country = ["/addresses/?country=DE", "/addresses/?country=GB"]
-    # On the map, in the table, and one operator.
-    assert sorted(links) == sorted([*by_country, *by_country, "/addresses/?asn=64500"])
+    # On the map, in the table, their continent, and one operator.
+    others = ["/addresses/?continent=EU", "/addresses/?asn=64500"]
+    assert sorted(links) == sorted([*by_country, *by_country, *others])
     assert '<a href="/addresses/">Addresses</a>' in response.text
+
+
+@pytest.mark.urls("tests.web.views.test_dashboard")
+def test_dashboard_page__kinds_have_shares_and_lead_to_their_addresses(viewer):
+    kinds = {"traits": ("anonymous", "anonymous_vpn"), "user_type": "residential"}
+    GeoCache.objects.upsert(
+        a_location(f"20.0.0.{number}", asn=64500, **fields)
+        for number, fields in enumerate([kinds, {"traits": ("hosting_provider",)}, {}, {}])
+    )
+    refresh_statistics()
+    text = viewer.get(URL).text
+    assert "1 address of machines, not of people" in text
+    assert "1 address of a VPN, a proxy or Tor" in text
+    assert '<a href="/addresses/?trait=anonymous_vpn">VPN</a>' in text
+    assert '<a href="/addresses/?user_type=residential">Household</a>' in text
+    # Of the country and of the operator.
+    assert text.count("<td>25.0%</td><td>25.0%</td>") == 2
+
+
+@pytest.mark.usefixtures("counted")
+def test_dashboard_page__without_kinds_says_what_would_give_them(viewer):
+    text = see(viewer)
+    assert "No answer names a data centre, a VPN or a proxy." in text
+    assert "<code>docs/providers.md</code> says how." in text
+    assert '<th scope="col">Data centres</th>' not in text
 
 
 @pytest.mark.usefixtures("counted")
