@@ -9,11 +9,11 @@ from geocache.providers.coercion import (
     NOTHING,
     NOTHING_BEGINS,
     is_placeholder,
-    maxmind_fields,
     text,
     words,
 )
 from geocache.providers.http.json_service import HttpJsonProvider
+from geocache.providers.maxmind_layout import maxmind_fields
 from geocache.providers.mmdb_records import FLAT, record_fields
 from tests.factories import LONDON
 from tests.support.http_server import Reply, serving

@@ -4,13 +4,42 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from geocache.providers.coercion import asn, country_code, integer, is_nothing, number, words
+from geocache.providers.coercion import (
+    asn,
+    continent_code,
+    country_code,
+    integer,
+    is_nothing,
+    mobile_code,
+    number,
+    short_words,
+    words,
+)
+from geocache.providers.network_kinds import is_true
 
 NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 # "AS64500 Test Networks", as several services write number and name of an operator; "AS-" of none.
 AS_NUMBER: Final = re.compile(
     r"^\s*ASN? ?(?:([0-9]{1,10})(?:\s+|$)|-?\s*$)", re.ASCII | re.IGNORECASE
 )
+
+MAX_METRO_CODE: Final = 2**31 - 1
+# Source: IP2Location, "Usage Type"; what is not here has no word of MaxMind's.
+USAGE_TYPES: Final = {
+    "COM": "business",
+    "ORG": "organization",
+    "GOV": "government",
+    "MIL": "military",
+    "EDU": "college",
+    "LIB": "library",
+    "CDN": "content_delivery_network",
+    "ISP": "residential",
+    "MOB": "cellular",
+    "DCH": "hosting",
+    "SES": "search_engine_spider",
+    "RSV": "",
+}
+AS_TYPES: Final = {"education": "college"}
 
 
 def has_path(record: object, path: str) -> bool:
@@ -69,6 +98,24 @@ def is_unread(value: object) -> bool:
     return not is_nothing(_operator(value))
 
 
+def _union(value: object) -> bool | None:
+    """Return whether a country is said to be in the European Union, None where nothing is said."""
+    if is_true(value):
+        return True
+    is_false = value is False or (isinstance(value, str) and value.lower() == "false")
+    return False if is_false else None
+
+
+def usage_type(value: object) -> str:
+    """Return IP2Location's code for the users of a network in MaxMind's words."""
+    return USAGE_TYPES.get(short_words(value).upper(), short_words(value))
+
+
+def as_type(value: object) -> str:
+    """Return IPinfo's word for the operator of a network, in MaxMind's words for its users."""
+    return AS_TYPES.get(short_words(value).lower(), short_words(value))
+
+
 READERS: Final[dict[str, Callable[[object], object]]] = {
     "country_code": country_code,
     "region": _words,
@@ -80,4 +127,16 @@ READERS: Final[dict[str, Callable[[object], object]]] = {
     "time_zone": _words,
     "asn": _asn,
     "organization": lambda value: _words(_operator(value)),
+    "continent_code": continent_code,
+    "is_in_european_union": _union,
+    "registered_country_code": country_code,
+    # With its country when that is known.
+    "region_code": short_words,
+    "metro_code": lambda value: integer(_whole(value), MAX_METRO_CODE) or None,
+    "isp": _words,
+    "domain": _words,
+    "connection_type": short_words,
+    "user_type": short_words,
+    "mobile_country_code": mobile_code,
+    "mobile_network_code": mobile_code,
 }
