@@ -5,12 +5,11 @@ ip-location-db (https://github.com/sapics/ip-location-db) and IPinfo (https://ip
 and in those of MaxMind that are not about places.
 """
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from geocache.location import Subdivision
 from geocache.providers.coercion import POINT, known, words
-from geocache.providers.http.json_fields import READERS, as_type, usage_type
+from geocache.providers.http.json_fields import READERS
 from geocache.providers.maxmind_layout import maxmind_fields
 from geocache.providers.merging import added
 from geocache.providers.network_kinds import put_kinds
@@ -61,17 +60,10 @@ FLAT: Final[dict[str, tuple[str, ...]]] = {
     "mobile_country_code": ("mobile_country_code", "mcc"),
     "mobile_network_code": ("mobile_network_code", "mnc"),
 }
-# What has words of its own for what MaxMind says in others.
-OTHER_WORDS: Final[dict[str, Callable[[object], object]]] = {
-    "usage_type": usage_type,
-    "as_type": as_type,
-}
 # By name: the fields that it may fill, with its rank among the names of each, and the reader.
 PLACES: Final = {
     name: tuple(
-        (field, names.index(name), OTHER_WORDS.get(name, READERS[field]))
-        for field, names in FLAT.items()
-        if name in names
+        (field, names.index(name), READERS[field]) for field, names in FLAT.items() if name in names
     )
     for name in {name for names in FLAT.values() for name in names}
 }

@@ -194,7 +194,7 @@ def test_update__flat_file_of_no_known_layout(
     use(UPDATE_URLS=[service.put("/own.mmdb", path.read_bytes())])
     outcome = update()
     assert outcome.status == FAILED
-    assert outcome.detail.startswith("what came is a database of type Own; needed is City,")
+    assert outcome.detail.startswith("what came is a database of type Own without a field")
     assert files(folder) == [".lock", FILE_NAME]
 
 

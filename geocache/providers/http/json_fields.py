@@ -24,8 +24,8 @@ AS_NUMBER: Final = re.compile(
 )
 
 MAX_METRO_CODE: Final = 2**31 - 1
-# Source: IP2Location, "Usage Type"; what is not here has no word of MaxMind's.
-USAGE_TYPES: Final = {
+# The words of others; what is not here stays. Source: IP2Location, "Usage Type"; IPinfo, "as_type".
+USER_TYPES: Final = {
     "COM": "business",
     "ORG": "organization",
     "GOV": "government",
@@ -37,9 +37,10 @@ USAGE_TYPES: Final = {
     "MOB": "cellular",
     "DCH": "hosting",
     "SES": "search_engine_spider",
+    # Reserved: nobody.
     "RSV": "",
+    "education": "college",
 }
-AS_TYPES: Final = {"education": "college"}
 
 
 def has_path(record: object, path: str) -> bool:
@@ -106,14 +107,10 @@ def _union(value: object) -> bool | None:
     return False if is_false else None
 
 
-def usage_type(value: object) -> str:
-    """Return IP2Location's code for the users of a network in MaxMind's words."""
-    return USAGE_TYPES.get(short_words(value).upper(), short_words(value))
-
-
-def as_type(value: object) -> str:
-    """Return IPinfo's word for the operator of a network, in MaxMind's words for its users."""
-    return AS_TYPES.get(short_words(value).lower(), short_words(value))
+def _users(value: object) -> str:
+    """Return who is in a network, in MaxMind's words where they are known."""
+    said = short_words(value)
+    return USER_TYPES.get(said, said)
 
 
 READERS: Final[dict[str, Callable[[object], object]]] = {
@@ -136,7 +133,7 @@ READERS: Final[dict[str, Callable[[object], object]]] = {
     "isp": _words,
     "domain": _words,
     "connection_type": short_words,
-    "user_type": short_words,
+    "user_type": _users,
     "mobile_country_code": mobile_code,
     "mobile_network_code": mobile_code,
 }
