@@ -381,6 +381,15 @@ def test_product__a_lookup_gives_all_that_it_states(tmp_path, database_type, rec
     assert load_locations(dump_locations([found])) == [found]
 
 
+def test_product__most_of_its_records_may_be_empty(tmp_path):
+    records = {f"1.{n >> 8}.{n & 255}.0/24": {} for n in range(0, 2000, 2)} | {NETWORK: VPN}
+    path = an_mmdb(tmp_path / "a.mmdb", records, database_type="GeoIP-Anonymous-Plus")
+    provider = MmdbProvider([path])
+    assert provider.check() == []
+    assert provider.sources()[0].fields == ("traits",)
+    assert provider.resolve("1.0.0.1").reason == "not_found"
+
+
 @pytest.mark.parametrize(
     ("kind", "label"),
     [
