@@ -451,6 +451,83 @@ def check_client_ip_header(**_: Any) -> list[CheckMessage]:
 
 
 @check_of_settings(Tags.security)
+def check_edge_headers(**_: Any) -> list[CheckMessage]:
+    """Check that headers which tell where a visitor is can be read."""
+    from geocache import client_ip  # noqa: PLC0415 - for this check alone
+    from geocache.edge import said  # noqa: PLC0415 - for this check alone
+
+    try:
+        label, mode = _edge_label(), said.mode()
+        client_ip.networks(tuple(conf.get("EDGE_PROXIES")), "EDGE_PROXIES")
+        untrusted = said.untrusted_edges() if label else []
+    except ImproperlyConfigured as error:
+        hint = "See docs/integration.md, Where the edge says a visitor is."
+        is_of_others = "TRUSTED_PROXIES" in str(error)
+        return [] if is_of_others else [Error(str(error), hint=hint, id="geocache.E094")]
+    if not label and mode != said.MERGE:
+        text = f"EDGE_MODE is {mode}, but EDGE_HEADERS is empty: it has no effect."
+        hint = "Name the network in EDGE_HEADERS, or leave out EDGE_MODE."
+    elif untrusted:
+        text = f"EDGE_PROXIES names {', '.join(untrusted)}, which TRUSTED_PROXIES does not hold: "
+        text += f"{label} from there are not read."
+        hint = "Name it in TRUSTED_PROXIES, too."
+    else:
+        return []
+    return [Caution(text, hint=hint, id="geocache.W095")]
+
+
+@check_of_settings(Tags.security)
+def check_edge_trust(**_: Any) -> list[CheckMessage]:
+    """Check that visitors cannot write these headers. Where they can, nothing is read."""
+    from geocache.edge import said  # noqa: PLC0415 - for this check alone
+
+    try:
+        label = _edge_label()
+        if label and not conf.get("TRUSTED_PROXIES"):
+            reason = "is empty"
+        elif label and said.is_everybody_trusted():
+            reason = "holds all addresses"
+        else:
+            return []
+    except ImproperlyConfigured:
+        # Other checks have said so.
+        return []
+    return [
+        Error(
+            f"EDGE_HEADERS is set, but TRUSTED_PROXIES {reason}: any visitor could send {label}, "
+            "so that they are not read.",
+            hint="Name the network's proxies in TRUSTED_PROXIES, and let nothing else reach the "
+            "site; or leave out EDGE_HEADERS.",
+            id="geocache.E095",
+        )
+    ]
+
+
+@check_of_settings()
+def check_edge_middleware(**_: Any) -> list[CheckMessage]:
+    """Check that these headers are read at all."""
+    try:
+        label = _edge_label()
+    except ImproperlyConfigured:
+        return []
+    if not label or GEO in conf.middleware():
+        return []
+    said = f"EDGE_HEADERS is set, but MIDDLEWARE lacks GeoMiddleware: {label} are not read."
+    return [Caution(said, hint=f'Add "{GEO}" to MIDDLEWARE.', id="geocache.W094")]
+
+
+def _edge_label() -> str:
+    """Return what the headers are called, the empty text where none are to be read.
+
+    Raises ``ImproperlyConfigured``.
+    """
+    from geocache.edge.networks import network_of  # noqa: PLC0415 - for these checks alone
+
+    setting = conf.get("EDGE_HEADERS")
+    return network_of(setting).label if setting else ""
+
+
+@check_of_settings(Tags.security)
 def check_visitor_address(**_: Any) -> list[CheckMessage]:
     """Check that the callable which tells whose request it is can be called."""
     from geocache import client_ip  # noqa: PLC0415 - for this check alone

@@ -62,7 +62,7 @@ def address_by_proxies(request: HttpRequest) -> str | None:
     header than ``CLIENT_IP_HEADER`` counts, as a proxy that sets one hands on what the visitor
     wrote into another.
     """
-    peer = _peer(request)
+    peer = peer_of(request)
     # Most requests come directly or through one proxy: the header is read only as far as it counts.
     if not is_trusted(peer):
         _warn_untrusted(request, peer)
@@ -82,6 +82,25 @@ def address_by_proxies(request: HttpRequest) -> str | None:
     return str(visitor) if visitor else None
 
 
+def proxy_of(request: HttpRequest) -> Hop:
+    """Return the trusted proxy that the visitor has reached, the last one on the way from the site.
+
+    Where the connection is from none that is trusted, it is what the connection is from.
+    """
+    proxy = peer_of(request)
+    if not is_trusted(proxy):
+        return proxy
+    for text in hops_of(conf.get("CLIENT_IP_HEADER"))(request):
+        try:
+            hop = _hop(text)
+        except InvalidAddress:
+            break
+        if not is_trusted(hop):
+            break
+        proxy = hop or proxy
+    return proxy
+
+
 @cache
 def hops_of(setting: str) -> HopsOf:
     """Return what reads the hops of a request from a header; raise ``ImproperlyConfigured``."""
@@ -91,7 +110,7 @@ def hops_of(setting: str) -> HopsOf:
             f'GEOCACHE["CLIENT_IP_HEADER"]: {setting[:40]!r} is not the name of a header, as '
             f"X-Real-IP{elsewhere}."
         )
-    key = _meta_key(setting)
+    key = meta_key(setting)
     read = _forwarded if setting.lower() == FORWARDED else _listed
     return lambda request: read(request.META.get(key, ""))
 
@@ -127,19 +146,29 @@ def is_trusted(peer: IPv4Address | IPv6Address | None) -> bool:
 
     Raises ``ImproperlyConfigured``.
     """
-    configured = tuple(conf.get("TRUSTED_PROXIES"))
+    return is_named(peer, "TRUSTED_PROXIES")
+
+
+def is_named(peer: Hop, setting: str) -> bool:
+    """Tell whether ``peer`` is in a setting that lists networks, and perhaps ``unix``.
+
+    Raises ``ImproperlyConfigured``.
+    """
+    configured = tuple(conf.get(setting))
     if peer is None:
         return UNIX_SOCKET in configured
-    return any(peer in network for network in networks(configured))
+    return any(peer in network for network in networks(configured, setting))
 
 
 @cache
-def networks(configured: Sequence[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+def networks(
+    configured: Sequence[str], setting: str = "TRUSTED_PROXIES"
+) -> tuple[IPv4Network | IPv6Network, ...]:
     """Return the networks that a setting names; raise ``ImproperlyConfigured``."""
     try:
         return tuple(parse_network(text) for text in configured if text != UNIX_SOCKET)
     except InvalidAddress as error:
-        raise ImproperlyConfigured(f'GEOCACHE["TRUSTED_PROXIES"]: {error}.') from error
+        raise ImproperlyConfigured(f'GEOCACHE["{setting}"]: {error}.') from error
 
 
 def is_by_untrusted_proxy(request: HttpRequest) -> bool:
@@ -147,14 +176,15 @@ def is_by_untrusted_proxy(request: HttpRequest) -> bool:
 
     Its address is then most likely that of a proxy. Raises ``ImproperlyConfigured``.
     """
-    return _has_header(request) and not is_trusted(_peer(request))
+    return _has_header(request) and not is_trusted(peer_of(request))
 
 
 def _has_header(request: HttpRequest) -> bool:
-    return _meta_key(conf.get("CLIENT_IP_HEADER")) in request.META
+    return meta_key(conf.get("CLIENT_IP_HEADER")) in request.META
 
 
-def _peer(request: HttpRequest) -> Hop:
+def peer_of(request: HttpRequest) -> Hop:
+    """Return the machine that this request came from directly, None if it has no address."""
     try:
         return _hop(request.META.get("REMOTE_ADDR", ""))
     except InvalidAddress:
@@ -210,7 +240,8 @@ def _told(find: AddressOf, request: HttpRequest) -> str | None:
     return str(visitor) if visitor else None
 
 
-def _meta_key(name: str) -> str:
+def meta_key(name: str) -> str:
+    """Return the key of ``request.META`` for a header."""
     return f"HTTP_{name.upper().replace('-', '_')}"
 
 

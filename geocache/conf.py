@@ -88,6 +88,16 @@ DEFAULTS: Final[dict[str, Any]] = {
     # The header that these proxies name the visitor in, also "Forwarded", "X-Real-IP" or
     # "CF-Connecting-IP".
     "CLIENT_IP_HEADER": "X-Forwarded-For",
+    # Whose headers tell where a visitor is: "cloudflare", "cloudfront", "vercel", "fastly" or
+    # "appengine", with "-country" at its end for the country alone; or a dict of headers by field.
+    # Read of TRUSTED_PROXIES only. Empty: none.
+    "EDGE_HEADERS": "",
+    # Which of TRUSTED_PROXIES are those of that network: these headers count for visitors who came
+    # through one of them. Empty: all of TRUSTED_PROXIES.
+    "EDGE_PROXIES": [],
+    # "merge": the provider answers, and headers fill what it does not know. "only": no provider is
+    # asked for visitors, and nothing of them is remembered.
+    "EDGE_MODE": "merge",
     # Who reads metrics, and the details of the health pages, beside users with the permission
     # geocache.view_geocache: programs that send "Authorization: Bearer <this text>"; empty: none.
     "METRICS_TOKEN": "",
@@ -172,6 +182,7 @@ OPTIONAL: Final[dict[str, tuple[str, tuple[type, ...]]]] = {
     "BAN_ACTION": ("a dict, or None", (dict, NoneType)),
     "BASE_TEMPLATE": ("the name of a template, or None", (str, NoneType)),
     "VISITOR_ADDRESS": ("a dotted path, or None", (str, NoneType)),
+    "EDGE_HEADERS": ("a text, or a dict", (str, dict)),
 } | {name: ("a text, or None", (str, NoneType)) for name in DEFAULTS if name.endswith("_RATE")}
 
 
@@ -395,6 +406,16 @@ def time_zone() -> str:
 def log_in_url() -> str:
     """Return where the project has users log in: a path, a URL or the name of a view."""
     return str(settings.LOGIN_URL)
+
+
+def session_cookie_name() -> str:
+    """Return the name of the cookie that holds the session of a user."""
+    return settings.SESSION_COOKIE_NAME
+
+
+def csrf_header() -> str:
+    """Return the name of the header in which a script sends the CSRF token."""
+    return settings.CSRF_HEADER_NAME.removeprefix("HTTP_").replace("_", "-").title()
 
 
 def user_model() -> str:

@@ -64,7 +64,7 @@ def unpack(source: str, packed: str) -> dict[str, str]:
 
 
 def shares_of(source: str, packed: str) -> list[list[str]]:
-    """Return the fields that each source gave, as they were packed; nothing if that is not known."""
+    """Return the fields that each source gave, as they were packed; nothing if not known."""
     if not PACKED.fullmatch(packed):
         return []
     masks = [int(text, 16) for text in packed.split(".")]
@@ -84,8 +84,3 @@ def packed_again(source: str, by_field: Mapping[str, str]) -> str:
         for name in source.split(SEPARATOR)
     ]
     return pack(shares)
-
-
-def said_by(fields: Mapping[str, object]) -> list[str]:
-    """Return which of the fields that an answer is made of a source can give."""
-    return [name for name in fields if name in BITS]

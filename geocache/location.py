@@ -1,15 +1,15 @@
 """``Location``, the answer for one address, and its text form in the cache.
 
-The text is JSON, ``{"v":2,"n":2,"answers":[[...],[...]]}``: a version, how many answers, and for
-each its fields in order. It is one text for hot entries and journal records, and its reader checks
-the exact type of each field. A later release may append fields: a reader ignores what it does not
-know and fills in what it misses. So releases before and after such a change read each other's
-texts, and the version stays; it changes when they could not.
+The text is JSON, ``{"v":2,"n":2,"f":32,"answers":[[...],[...]]}``: a version, how many answers,
+how many fields each has, and for each its fields in order. It is one text for hot entries and
+journal records, and its reader checks the exact type of each field. A later release may append
+fields: a reader ignores what it does not know and fills in what it misses. So releases before and
+after such a change read each other's texts, and the version stays; it changes when they could not.
 """
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final, TypedDict, cast
@@ -31,6 +31,20 @@ NOT_FOUND: Final = "not_found"
 UNAVAILABLE: Final = "unavailable"
 # Between the databases and services that the ``source`` of one answer names.
 SOURCE_SEPARATOR: Final = field_sources.SEPARATOR
+# The longest texts that have a column narrower than 200 characters, by field.
+LENGTHS: Final = {
+    "network": 43,
+    "country_code": 2,
+    "reason": 20,
+    "continent_code": 2,
+    "registered_country_code": 2,
+    "region_code": 10,
+    "connection_type": 40,
+    "user_type": 40,
+    "mobile_country_code": 8,
+    "mobile_network_code": 8,
+    "given_by": 100,
+}
 # The mean radius R1 of the Earth. Source: IUGG, Geodetic Reference System 1980 (H. Moritz).
 EARTH_RADIUS_KM: Final = 6371.0088
 # Not all files of the zone folder are places: "localtime" is the zone of this machine, "right/" and
@@ -72,15 +86,15 @@ class LocationDict(TypedDict):
     is_in_european_union: bool
     registered_country_code: str
     region_code: str
-    subdivisions: list[SubdivisionDict]
     metro_code: int | None
-    traits: list[str]
     isp: str
     domain: str
     connection_type: str
     user_type: str
     mobile_country_code: str
     mobile_network_code: str
+    traits: list[str]
+    subdivisions: list[SubdivisionDict]
     details: dict[str, Plain]
     field_sources: dict[str, str]
     found: bool
@@ -97,30 +111,59 @@ class Subdivision(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
 
 
-class Details(Mapping[str, Plain]):
-    """What only some products state, by MaxMind's names: plain values that nobody can change."""
+class Details(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, eq=False):
+    """What only some products state, by MaxMind's names: a mapping that cannot be changed.
 
-    __slots__ = ("_values",)
+    ``Details.of({"user_count": 3})`` makes one. A struct, as nearly all answers have an empty one:
+    one of its own for JSON would take as long as the rest of an answer.
+    """
 
-    def __init__(self, values: Mapping[str, Plain] | None = None) -> None:
-        self._values = dict(values or {})
+    pairs: tuple[tuple[str, Plain], ...] = ()
+
+    @classmethod
+    def of(cls, values: "Mapping[str, Plain] | Details") -> "Details":
+        """Return the details with these values by name."""
+        return cls(tuple(values.items())) if values else NO_DETAILS
 
     def __getitem__(self, name: str) -> Plain:
-        return self._values[name]
+        return dict(self.pairs)[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(dict(self.pairs))
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self.pairs)
+
+    def __contains__(self, name: object) -> bool:
+        return name in dict(self.pairs)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and dict(self.pairs) == dict(other)
 
     def __hash__(self) -> int:
-        return hash(frozenset(self._values.items()))
+        return hash(frozenset(self.pairs))
 
     def __repr__(self) -> str:
-        return f"Details({self._values!r})"
+        return f"Details.of({dict(self.pairs)!r})"
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the value of a name, or ``default``."""
+        return dict(self.pairs).get(name, default)
+
+    def keys(self) -> KeysView[str]:
+        """Return the names."""
+        return dict(self.pairs).keys()
+
+    def items(self) -> ItemsView[str, Plain]:
+        """Return the names with their values."""
+        return dict(self.pairs).items()
+
+    def values(self) -> ValuesView[Plain]:
+        """Return the values."""
+        return dict(self.pairs).values()
 
 
+Mapping.register(Details)
 NO_DETAILS: Final = Details()
 
 
@@ -158,18 +201,18 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     is_in_european_union: bool = False
     registered_country_code: str = ""
     region_code: str = ""
-    subdivisions: tuple[Subdivision, ...] = ()
     metro_code: int | None = None
-    traits: tuple[str, ...] = ()
     isp: str = ""
     domain: str = ""
     connection_type: str = ""
     user_type: str = ""
     mobile_country_code: str = ""
     mobile_network_code: str = ""
-    details: Details = NO_DETAILS
     # Which of several sources gave which fields; ``field_sources`` reads it.
     given_by: str = ""
+    traits: tuple[str, ...] = ()
+    subdivisions: tuple[Subdivision, ...] = ()
+    details: Details = NO_DETAILS
 
     def __bool__(self) -> bool:
         return not self.reason
@@ -240,7 +283,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
         if not isinstance(other, Location):
             raise TypeError(f"distance_km takes a Location, not {type(other).__name__}")
         here, there = self._point(), other._point()
-        return _great_circle_km(here, there) if here and there else None
+        return great_circle_km(here, there) if here and there else None
 
     def to_geojson(self) -> dict[str, Any]:
         """Return a GeoJSON Feature (RFC 7946): a point, or no geometry, and the fields."""
@@ -276,7 +319,9 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
             known["is_stale"] = plain.get("stale", False)
             if sources := plain.get("field_sources"):
                 known["given_by"] = field_sources.packed_again(known["source"], sources)
-            return msgspec.convert([*known.values()], cls, dec_hook=_decoded)
+            known["details"] = {"pairs": [*dict(known["details"]).items()]}
+            location = msgspec.convert([*known.values()], cls)
+            return location if "continent_code" in plain else _completed(location)
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise UndecodableRecord(f"this is not a location: {error}") from error
 
@@ -293,10 +338,11 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
 FIELDS: Final = tuple(
     name for name in Location.__struct_fields__ if name not in ("is_renewed", "is_stale")
 )
+FIELD_COUNT: Final = len(Location.__struct_fields__)
 _EMPTY: Final = Location(address="", resolved_at=EPOCH)
 
 
-def _great_circle_km(here: tuple[float, float], there: tuple[float, float]) -> float:
+def great_circle_km(here: tuple[float, float], there: tuple[float, float]) -> float:
     """Return the distance of two points in degrees, also of nearly equal and opposite ones.
 
     The special case of Vincenty's formula for a sphere. Source: T. Vincenty, Survey Review 23
@@ -321,9 +367,11 @@ def _zone_info(name: str) -> ZoneInfo | None:
         return None
 
 
-class _Record(msgspec.Struct, gc=False):
+class _Record(msgspec.Struct, gc=False, kw_only=True):
     v: int
     n: int
+    # Releases up to 0.2.0 wrote 17 and did not say so.
+    f: int = 17
     answers: list[Location]
 
 
@@ -335,32 +383,24 @@ def _plain(value: object) -> object:
         return int(value)
     if isinstance(value, float):
         return float(value)
-    if isinstance(value, Mapping):
-        return dict(value)
     raise TypeError(f"{type(value).__name__} is no part of an answer")
 
 
-def _decoded(kind: type, value: object) -> Details:
-    """Return what JSON has as ``details``: nearly always nothing."""
-    if kind is Details and isinstance(value, Details):
-        return value
-    if kind is not Details or not isinstance(value, dict):
-        raise TypeError(f"{type(value).__name__} is no part of an answer")
-    if not all(isinstance(one, PLAIN) for one in value.values()):
-        raise TypeError("details are plain values")
-    return Details(value) if value else NO_DETAILS
-
-
 _encode: Final = msgspec.json.Encoder(enc_hook=_plain).encode
-_decode: Final = msgspec.json.Decoder(_Record, dec_hook=_decoded).decode
+_decode: Final = msgspec.json.Decoder(_Record).decode
 _COUNT: Final = re.compile(r'\{"v":\d+,"n":(\d{1,9}),')
 
 
 def dump_locations(locations: Iterable[Location]) -> str:
     """Return the text of one journal record or hot entry."""
-    answers = list(locations)
+    # A provider of a project may give a dict.
+    answers = [
+        one if one.details.__class__ is Details else replace(one, details=Details.of(one.details))
+        for one in locations
+    ]
     try:
-        return _encode(_Record(RECORD_VERSION, len(answers), answers)).decode()
+        record = _Record(v=RECORD_VERSION, n=len(answers), f=FIELD_COUNT, answers=answers)
+        return _encode(record).decode()
     except UnicodeEncodeError:
         return dump_locations(map(_whole, answers))
 
@@ -384,17 +424,24 @@ def load_locations(text: object) -> list[Location]:
         raise UndecodableRecord(f"the record cannot be read: {error}") from error
     if record.v != RECORD_VERSION:
         raise UndecodableRecord(f"the record has version {record.v}")
+    if record.f < FIELD_COUNT:
+        return list(map(_completed, record.answers))
     return record.answers
+
+
+def _completed(location: Location) -> Location:
+    """Return an answer of an earlier release with what follows from its country."""
+    from geocache import continents  # noqa: PLC0415 - as above
+
+    return replace(location, **continents.completed({"country_code": location.country_code}))
 
 
 def _whole(value: Any) -> Any:
     """Return an answer without halves of characters, which JSON can write and UTF-8 cannot."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, Location | Subdivision):
+    if isinstance(value, Location | Subdivision | Details):
         return replace(value, **{name: _whole(one) for name, one in asdict(value).items()})
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list | set | frozenset):
         return tuple(map(_whole, value))
-    if isinstance(value, Mapping):
-        return Details({_whole(name): _whole(one) for name, one in value.items()})
     return value

@@ -20,6 +20,7 @@ KEYS: Final = {
     "banned": "entries that were banned",
     "build": "what a database file says of itself: type and day",
     "by": "the user who has changed it",
+    "by_kind": "of how many rows each kind of change is: a row may have several",
     "compared": "rows that were compared",
     "count": "how many: what it counts, the event says",
     "database": "name of a database that is downloaded",
@@ -42,7 +43,7 @@ KEYS: Final = {
     "list": "a blocklist, by its name in `IMPORT_SOURCES`",
     "lost": "answers that could not be restored",
     "lost_records": "records of the journal that the cache lost before a flush",
-    "moved": "rows whose country, city or operator is another one",
+    "moved": "rows whose country, region, city, operator or kind of network is another one",
     "part": "a part of the work that has failed",
     "path": "a file",
     "pending": "answers that wait in the journal",
@@ -79,7 +80,7 @@ class LogEvent:
 EVENTS: Final[dict[str, LogEvent]] = {
     "geo_addresses_moved": LogEvent(
         "info",
-        ("compared", "moved", "is_complete"),
+        ("compared", "moved", "by_kind", "is_complete"),
         "a new database was compared with the table",
     ),
     "geo_after_flush_failed": LogEvent(
@@ -204,6 +205,13 @@ EVENTS: Final[dict[str, LogEvent]] = {
         "a database file that is in use was written over; what it held before answers; once in ten "
         "minutes in each process",
         "database-files",
+    ),
+    "geo_edge_untrusted": LogEvent(
+        "warning",
+        ("address", "source"),
+        "a near machine that is not in `TRUSTED_PROXIES` hands on headers of `EDGE_HEADERS`, which "
+        "are not read; once an hour in each process",
+        "visitor-address",
     ),
     "geo_fields_not_read": LogEvent(
         "warning",

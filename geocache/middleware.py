@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from geocache.client_ip import address_of
+from geocache.edge import Said, said_of
 from geocache.location import UNAVAILABLE, Location
 from geocache.lookup import alookup, lookup
 
@@ -87,7 +88,11 @@ def _is_zone_wanted(request: Any) -> bool:
 def _geo(request: Any) -> Location:
     if not hasattr(request, "_geo"):
         address = address_of(request)
-        request._geo = lookup(address) if address else _nowhere()
+        said = said_of(request, address)
+        if said is not None and said.is_alone:
+            request._geo = said.alone()
+        else:
+            request._geo = _completed(lookup(address) if address else _nowhere(), said)
     found: Location = request._geo
     return found
 
@@ -95,9 +100,17 @@ def _geo(request: Any) -> Location:
 async def _ageo(request: Any) -> Location:
     if not hasattr(request, "_geo"):
         address = address_of(request)
-        request._geo = await alookup(address) if address else _nowhere()
+        said = said_of(request, address)
+        if said is not None and said.is_alone:
+            request._geo = said.alone()
+        else:
+            request._geo = _completed(await alookup(address) if address else _nowhere(), said)
     found: Location = request._geo
     return found
+
+
+def _completed(found: Location, said: Said | None) -> Location:
+    return found if said is None else said.merged(found)
 
 
 def _nowhere() -> Location:

@@ -1,5 +1,7 @@
 """City and region in another language, as the open databases have them; no provider is asked."""
 
+import re
+
 from geocache.location import Location
 
 
@@ -9,3 +11,10 @@ def in_language(location: Location, language: str | None) -> Location:
     What has no name in it stays as it is.
     """
     return location
+
+
+def language_of(text: str) -> str:
+    """Return the code of the language that ``text`` names; raise ``ValueError``."""
+    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", text):
+        raise ValueError(f"{text!r} is not a language")
+    return text.lower()

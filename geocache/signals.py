@@ -28,7 +28,7 @@ to ``Location``. In the process and thread of the caller, before the call return
 """
 
 location_changed: Final = Signal()
-"""Rows hold another place or operator than before; ``AnswerHistory`` has a row for each.
+"""Rows hold another place, operator or kind of network; ``AnswerHistory`` has a row for each.
 
 ``sender``: ``geocache.models.GeoCache``. ``changes``: a list of ``LocationChange``, those of one
 transaction. In the process that flushes, after the transaction and once the lock is released.
@@ -80,11 +80,15 @@ throttles: Final[defaultdict[tuple[str, str], LogThrottle]] = defaultdict(
 
 @dataclass(frozen=True, slots=True)
 class LocationChange:
-    """What the row of one address held, and what it holds now."""
+    """What the row of one address held, and what it holds now.
+
+    ``kinds`` says what is different: some of country, region, city, operator and traits.
+    """
 
     address: str
     before: Location
     after: Location
+    kinds: tuple[str, ...] = ()
 
 
 def send(signal: Signal, sender: type[Any], **values: Any) -> None:

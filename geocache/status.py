@@ -16,6 +16,7 @@ from geocache import conf, provider_outages
 from geocache.blocklists.status import BanOverview, ListOverview, read_bans, read_lists
 from geocache.cache import backends
 from geocache.cache.guard import guarded
+from geocache.edge import said
 from geocache.exceptions import CacheUnavailable, JournalUnavailable, ProviderError
 from geocache.instants import utc_now
 from geocache.journal import spill_buffer
@@ -76,6 +77,8 @@ class Status:
     sources: tuple[Source, ...] = ()
     # What may be wrong with their set-up.
     doubts: tuple[str, ...] = ()
+    # Whose headers tell where a visitor is, in a few words; empty where none do.
+    edge: str = ""
     # Of today, one for each metered provider.
     usages: tuple[Usage, ...] = ()
     # Of providers that answer nothing, as the last queries tell.
@@ -132,6 +135,7 @@ class Status:
             "unrecorded": self.unrecorded_count,
             "sources": [plain_source(source) for source in self.sources],
             "doubts": list(self.doubts),
+            "edge": self.edge,
             "queries": [_plain_usage(usage) for usage in self.usages],
             "outages": [one.to_plain() for one in self.outages],
             "cache": {"backend": self.cache_backend, "holds_journal": self.is_journal_possible},
@@ -280,6 +284,10 @@ def _read_provider(_: datetime) -> dict[str, Any]:
     return {"sources": tuple(provider.sources()), "doubts": tuple(provider.doubts())}
 
 
+def _read_edge(_: datetime) -> dict[str, Any]:
+    return {"edge": said.describe()}
+
+
 def _read_queries(at: datetime) -> dict[str, Any]:
     try:
         provider = factory.current()
@@ -404,6 +412,7 @@ DATABASE: Final = "database"
 Part = tuple[str, Callable[[datetime], dict[str, Any]]]
 UNSTORED_PARTS: Final[tuple[Part, ...]] = (
     ("provider", _read_provider),
+    ("edge", _read_edge),
     ("queries", _read_queries),
     ("cache", _read_cache),
 )

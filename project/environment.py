@@ -105,6 +105,12 @@ def json_object(name: str) -> dict[str, Any]:
     return value
 
 
+def name_or_json(name: str) -> str | dict[str, Any]:
+    """Return a variable that is one word, or a JSON object."""
+    text = _text(name)
+    return json_object(name) if text.startswith("{") else text
+
+
 def scores(name: str) -> dict[str, float]:
     """Return a comma-separated variable of ``name=number`` pairs."""
     found = {}

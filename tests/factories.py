@@ -9,6 +9,7 @@ from django.contrib.auth.models import Permission, User
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
+from geocache.country_groups import completed
 from geocache.location import Location
 from geocache.models import ApiToken, GeoCache
 from geocache.providers import factory
@@ -44,7 +45,7 @@ def a_location(address: str = LONDON, **fields: Any) -> Location:
         "city": "London",
         "source": "Dummy 1",
     }
-    return Location(address=address, **given | fields)
+    return Location(address=address, **completed(given | fields))
 
 
 def a_row(address: str = LONDON, **fields: Any) -> GeoCache:

@@ -5,12 +5,15 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from geocache.location import Location
 from tests.api import test_views
 from tests.conftest import require
-from tests.factories import LONDON, NOON, a_token, a_viewer, use_dummy_provider
+from tests.factories import LONDON, NOON, a_row, a_token, a_viewer, use_dummy_provider
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs/api.md").read_text()
 COMMANDS = re.findall(r"^\$ (curl .*)$", PAGE, re.MULTILINE)
@@ -20,8 +23,9 @@ ANSWERS = [
 KNOWN = {
     name: value
     for name, value in ANSWERS[0].items()
-    if name not in ("address", "resolved_at", "source", "reason", "found", "stale", "credit")
-}
+    if name in Location.__struct_fields__
+    and name not in ("address", "resolved_at", "source", "reason", "subdivisions", "details")
+} | {"traits": tuple(ANSWERS[0]["traits"])}
 
 
 def test_page__names_every_code():
@@ -60,3 +64,20 @@ def test_page__commands_give_the_answers_beside_them(live_server, settings):
     assert found.items() <= text.pop("results")[0].items()
     assert text == ANSWERS[2]
     assert error == ANSWERS[3]
+
+
+@pytest.mark.django_db
+def test_page__serializers_and_schemas(override_locations):
+    serializers, schemas = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    override_locations({LONDON: {"country_code": "GB", "city": "London"}})
+    names: dict[str, Any] = {}
+    exec(serializers, names)
+    place = {"country_code": "GB", "city": "London"}
+    logins = names["LoginSerializer"]([{"ip": LONDON}, {"ip": None}], many=True).data
+    assert [one["place"] for one in logins] == [place, None]
+    row = a_row()
+    assert names["RowSerializer"](row).data["location"] == row.to_location().to_plain()
+    exec(schemas, names)
+    request = SimpleNamespace(geo=row.to_location())
+    answer = names["LocationSchema"].model_validate(names["here"](request))
+    assert answer.model_dump() == row.to_location().to_plain()

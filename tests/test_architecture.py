@@ -33,6 +33,7 @@ WEB_USERS = {
     "admin",
     "api",
     "client_ip",
+    "edge",
     "exports",
     "health",
     "integrations",

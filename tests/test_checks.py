@@ -500,6 +500,51 @@ def test_check_visitor_address(settings: Any, path: Any, expected: set[str]) -> 
     assert ids() == expected
 
 
+GEO = "geocache.middleware.GeoMiddleware"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, set()),
+        ({"EDGE_HEADERS": "cloudflare"}, set()),
+        ({"EDGE_HEADERS": "cloudflare", "EDGE_MODE": "only"}, set()),
+        ({"EDGE_HEADERS": {"country_code": "X-Country"}}, set()),
+        ({"EDGE_HEADERS": {}}, set()),
+        ({"EDGE_MODE": "only"}, {"geocache.W095"}),
+        ({"EDGE_HEADERS": "cloudflair"}, {"geocache.E094"}),
+        ({"EDGE_HEADERS": "fly"}, {"geocache.E094"}),
+        ({"EDGE_HEADERS": {"city": "X-City"}}, {"geocache.E094"}),
+        ({"EDGE_HEADERS": {"country_code": []}}, {"geocache.E094"}),
+        ({"EDGE_HEADERS": "cloudflare", "EDGE_MODE": "first"}, {"geocache.E094"}),
+        ({"EDGE_HEADERS": "cloudflare", "EDGE_PROXIES": ["cf"]}, {"geocache.E094"}),
+        ({"EDGE_HEADERS": "cloudflare", "EDGE_PROXIES": ["10.1.0.0/16"]}, set()),
+        ({"EDGE_HEADERS": "cloudflare", "EDGE_PROXIES": ["9.9.9.9"]}, {"geocache.W095"}),
+        ({"EDGE_HEADERS": "cloudflare", "EDGE_PROXIES": ["10.0.0.0/7"]}, {"geocache.W095"}),
+        ({"EDGE_HEADERS": "cloudflare", "EDGE_PROXIES": ["::/8"]}, {"geocache.W095"}),
+        ({"EDGE_HEADERS": "cloudflare", "EDGE_PROXIES": ["unix"]}, {"geocache.W095"}),
+        ({"EDGE_HEADERS": ["cloudflare"]}, {"geocache.E003"}),
+        ({"EDGE_HEADERS": None}, {"geocache.E003"}),
+        ({"EDGE_HEADERS": "vercel", "TRUSTED_PROXIES": []}, {"geocache.E095"}),
+        ({"EDGE_HEADERS": "vercel", "TRUSTED_PROXIES": ["0.0.0.0/0"]}, {"geocache.E095"}),
+        ({"EDGE_HEADERS": "vercel", "TRUSTED_PROXIES": ["::/1", "8000::/1"]}, {"geocache.E095"}),
+        # Another check says so.
+        ({"EDGE_HEADERS": "vercel", "TRUSTED_PROXIES": ["*"]}, {"geocache.E010"}),
+    ],
+)
+def test_check_edge_headers(settings: Any, given: dict[str, Any], expected: set[str]) -> None:
+    settings.MIDDLEWARE = [GEO]
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["10.0.0.0/8"], **given}
+    assert ids() == expected
+
+
+def test_check_edge_headers__are_read_by_a_middleware(settings: Any) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["unix"], "EDGE_HEADERS": "vercel"}
+    assert (GEO in settings.MIDDLEWARE) is (ids() == set())
+    settings.MIDDLEWARE = []
+    assert ids() == {"geocache.W094"}
+
+
 @pytest.mark.parametrize(
     "setting", ["LOOKUP_RATE", "PUBLIC_LOOKUP_RATE", "PUBLIC_TOTAL_RATE", "PUBLIC_QUERY_RATE"]
 )

@@ -29,6 +29,9 @@ from gunicorn.glogging import Logger as GunicornLogger
 
 from geocache import client_ip
 from geocache.checks import order_problem
+from geocache.edge.networks import WHOLE, network_of
+from geocache.edge.said import MODES
+from geocache.edge.values import READERS
 from geocache.journal.flush import flush_dirty
 from geocache.journal.recorder import record
 from geocache.lookup import lookup
@@ -70,9 +73,10 @@ def site(override_locations, monkeypatch):
 
 def test_docs__every_example_is_run_here():
     blocks = re.findall(r"^```(\w+)$", PAGE, re.MULTILINE)
-    assert (blocks.count("python"), blocks.count("django")) == (21, 3)
+    assert (blocks.count("python"), blocks.count("django")) == (23, 3)
     assert blocks.count("console") == 1
-    assert len(blocks) == 25
+    assert blocks.count("vcl") == 1
+    assert len(blocks) == 28
     assert re.findall(r"^```(\w+)$", SIGNALS, re.MULTILINE) == ["python"] * 3
 
 
@@ -210,6 +214,21 @@ def test_docs__trusted_proxies():
         geocache = run(code)["GEOCACHE"]
         assert len(client_ip.networks(tuple(geocache["TRUSTED_PROXIES"]))) == 2
     assert client_ip.hops_of(geocache["CLIENT_IP_HEADER"])
+
+
+def test_docs__headers_of_the_edge():
+    heading = "Where the edge says a visitor is"
+    for code in examples(heading, "python"):
+        geocache = run(code)["GEOCACHE"]
+        assert client_ip.networks(tuple(geocache["TRUSTED_PROXIES"]))
+        assert network_of(geocache["EDGE_HEADERS"]).headers
+        assert geocache.get("EDGE_MODE", "merge") in MODES
+        assert set(geocache.get("EDGE_PROXIES", ())) <= set(geocache["TRUSTED_PROXIES"])
+    (vcl,) = examples(heading, "vcl")
+    assert re.findall(r"req\.http\.(\S+) =", vcl) == [*geocache["EDGE_HEADERS"].values()]
+    section = PAGE.partition(f"## {heading}")[2]
+    assert all(f"| `{name}` |" in section for name in (*WHOLE, *MODES))
+    assert all(f"`{field}`" in section for field in READERS)
 
 
 def test_docs__visitor_address(rf, settings, monkeypatch):

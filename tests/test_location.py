@@ -1,6 +1,7 @@
 import json
 import math
 import random
+import re
 import sys
 from datetime import UTC, date, datetime, timedelta, timezone
 from math import inf, nan
@@ -13,14 +14,17 @@ from django.utils.translation import override
 from msgspec.structs import replace
 
 from geocache.exceptions import UndecodableRecord
+from geocache.field_sources import pack
 from geocache.location import (
     FIELDS,
     NEVER_SEEN,
     NOT_FOUND,
     RECORD_VERSION,
     UNAVAILABLE,
+    Details,
     Location,
     LocationDict,
+    Subdivision,
     count_locations,
     dump_locations,
     load_locations,
@@ -43,16 +47,40 @@ FULL = Location(
     organization="Test Networks",
     source="GeoLite2-City 2026-01-01",
     reason="",
+    continent_code="EU",
+    is_in_european_union=True,
+    registered_country_code="IE",
+    region_code="GB-ENG",
+    subdivisions=(Subdivision("GB-ENG", "England"), Subdivision("GB-WBK", "West Berkshire")),
+    metro_code=501,
+    traits=("anonymous", "anonymous_vpn"),
+    isp="Test ISP",
+    domain="example.com",
+    connection_type="Cable/DSL",
+    user_type="residential",
+    mobile_country_code="234",
+    mobile_network_code="10",
+    details=Details.of(
+        {"static_ip_score": 1.5, "user_count": 3, "provider_name": "x", "is_x": True}
+    ),
 )
 EMPTY = Location(address=LONDON, resolved_at=NOON, reason=NOT_FOUND)
 
 
 # In the order of a text.
-NAMES = (*FIELDS, "is_renewed", "is_stale")
+NAMES = Location.__struct_fields__
+# Of releases up to 0.2.0.
+OLD_NAMES = NAMES[:17]
 
 
 def a_record(row, **changed):
-    return json.dumps({"v": RECORD_VERSION, "n": 1, "answers": [row]} | changed)
+    record = {"v": RECORD_VERSION, "n": 1, "f": len(NAMES), "answers": [row]}
+    return json.dumps(record | changed)
+
+
+def an_old_record(row):
+    """What release 0.2.0 writes."""
+    return json.dumps({"v": RECORD_VERSION, "n": 1, "answers": [row[: len(OLD_NAMES)]]})
 
 
 def a_row_with(**changed):
@@ -81,7 +109,7 @@ def test_location__is_frozen_hashable_and_takes_no_other_fields():
 def test_location__to_plain_is_json_with_every_field():
     plain = FULL.to_plain()
     assert plain == json.loads(json.dumps(plain))
-    assert set(plain) == {*FIELDS, "found", "stale"}
+    assert set(plain) == {*FIELDS, "field_sources", "found", "stale"} - {"given_by"}
     assert plain["resolved_at"] == "2026-01-02T12:00:00+00:00"
     assert plain["found"] is True
     assert EMPTY.to_plain()["found"] is False
@@ -253,6 +281,18 @@ def test_load__refuses_an_answer_that_is_no_row(row):
         ("resolved_at", True),
         ("resolved_at", 1767355200),
         ("is_renewed", 1),
+        ("continent_code", None),
+        ("is_in_european_union", 1),
+        ("subdivisions", ["England"]),
+        ("subdivisions", [{"code": 1}]),
+        ("metro_code", "501"),
+        ("traits", "anonymous"),
+        ("traits", [1]),
+        ("details", []),
+        ("details", {"pairs": [["a", {"b": 1}]]}),
+        ("details", {"pairs": [["a", [1]]]}),
+        ("details", {"pairs": {"a": 1}}),
+        ("details", {"pairs": [["a"]]}),
     ],
 )
 def test_load__refuses_a_field_of_a_wrong_type_or_size(name, value):
@@ -279,13 +319,70 @@ def test_load__fills_in_fields_that_an_earlier_release_had_not():
     assert load_locations(a_record(a_row_with()[:2])) == [
         Location(address=LONDON, resolved_at=NOON)
     ]
-    for length in range(2, len(FIELDS) + 1):
+    for length in range(2, len(NAMES) + 1):
         loaded = load_locations(a_record(a_row_with()[:length]))[0]
-        kept = FIELDS[:length]
+        kept = NAMES[:length]
         assert all(getattr(loaded, name) == getattr(FULL, name) for name in kept)
 
 
+@pytest.mark.parametrize(
+    ("country", "continent", "is_in_union"),
+    [
+        ("DE", "EU", True),
+        ("GB", "EU", False),
+        ("GF", "SA", True),
+        ("US", "NA", False),
+        ("", "", False),
+    ],
+)
+def test_load__an_answer_of_an_earlier_release_has_what_follows_from_its_country(
+    country, continent, is_in_union
+):
+    (loaded,) = load_locations(an_old_record(a_row_with(country_code=country)))
+    assert (loaded.continent_code, loaded.is_in_european_union) == (continent, is_in_union)
+    assert loaded.traits == ()
+
+
+def test_dump__is_read_by_the_release_before():
+    class OldLocation(msgspec.Struct, array_like=True):
+        address: str
+        resolved_at: datetime
+        network: str
+        country_code: str
+
+    class OldRecord(msgspec.Struct):
+        v: int
+        n: int
+        answers: list[OldLocation]
+
+    text = dump_locations([FULL, EMPTY])
+    record = msgspec.json.decode(text, type=OldRecord)
+    assert (record.v, record.n) == (2, 2)
+    assert [one.country_code for one in record.answers] == ["GB", ""]
+    # As 0.2.0 counts them without reading them.
+    assert re.match(r'\{"v":\d+,"n":2,', text)
+    # It reads by their place what it knows.
+    assert OLD_NAMES[-2:] == ("is_renewed", "is_stale")
+
+
 def test_fields__order_is_what_is_stored_so_new_ones_are_appended():
+    assert FIELDS[15:] == (
+        "continent_code",
+        "is_in_european_union",
+        "registered_country_code",
+        "region_code",
+        "metro_code",
+        "isp",
+        "domain",
+        "connection_type",
+        "user_type",
+        "mobile_country_code",
+        "mobile_network_code",
+        "given_by",
+        "traits",
+        "subdivisions",
+        "details",
+    )
     assert FIELDS[:15] == (
         "address",
         "resolved_at",
@@ -473,6 +570,12 @@ def test_from_plain__reads_what_to_plain_has_written():
         assert Location.from_plain(json.loads(json.dumps(location.to_plain()))) == location
 
 
+def test_from_plain__of_an_earlier_release_has_what_follows_from_its_country():
+    plain = {"address": LONDON, "resolved_at": NOON.isoformat(), "country_code": "FR"}
+    location = Location.from_plain(plain)
+    assert (location.continent_code, location.is_in_european_union) == ("EU", True)
+
+
 def test_from_plain__fields_of_another_release():
     plain = {"address": LONDON, "resolved_at": NOON.isoformat(), "later": 7}
     assert Location.from_plain(plain) == Location(address=LONDON, resolved_at=NOON)
@@ -496,3 +599,55 @@ def test_from_plain__fields_of_another_release():
 def test_from_plain__anything_else_is_undecodable(plain):
     with pytest.raises(UndecodableRecord, match="this is not a location"):
         Location.from_plain(plain)
+
+
+def test_details__cannot_be_changed_and_are_compared_by_value():
+    details = Details.of({"user_count": 3})
+    assert details == {"user_count": 3} == Details.of({"user_count": 3})
+    assert hash(details) == hash(Details.of({"user_count": 3}))
+    assert dict(details) == {"user_count": 3}
+    with pytest.raises(TypeError):
+        details["user_count"] = 4
+    with pytest.raises(AttributeError):
+        details.user_count = 4
+
+
+def test_details__given_by_a_provider_of_a_project_as_a_dict():
+    location = replace(EMPTY, details={"user_count": 3}, traits=["anycast"])
+    (loaded,) = load_locations(dump_locations([location]))
+    assert loaded.details == Details.of({"user_count": 3})
+    assert loaded.traits == ("anycast",)
+
+
+@pytest.mark.parametrize(
+    ("traits", "is_anonymous", "is_hosting"),
+    [
+        ((), False, False),
+        (("anonymous",), True, False),
+        (("tor_exit_node",), True, False),
+        (("hosting_provider",), False, True),
+        (("anonymous_vpn", "hosting_provider"), True, True),
+        (("cloud", "vpn"), True, True),
+        (("anycast", "satellite_provider"), False, False),
+    ],
+)
+def test_location__kind_of_network_by_its_traits(traits, is_anonymous, is_hosting):
+    location = replace(EMPTY, traits=traits)
+    assert (location.is_anonymous, location.is_hosting) == (is_anonymous, is_hosting)
+    assert location.has_trait("anycast") == ("anycast" in traits)
+
+
+def test_field_sources__of_a_location_and_back():
+    location = replace(FULL, source="City 1, ASN 2", given_by=pack([["city"], ["asn", "isp"]]))
+    sources = {"city": "City 1", "asn": "ASN 2", "isp": "ASN 2"}
+    assert location.field_sources == sources
+    plain = location.to_plain()
+    assert plain["field_sources"] == sources
+    assert Location.from_plain(plain) == location
+    assert FULL.field_sources == {}
+
+
+@pytest.mark.parametrize("wrong", [5, [1], {"city": 5}, {"city": None}, "x"])
+def test_from_plain__refuses_wrong_field_sources(wrong):
+    with pytest.raises(UndecodableRecord):
+        Location.from_plain(FULL.to_plain() | {"source": "A, B", "field_sources": wrong})

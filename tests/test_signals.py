@@ -308,6 +308,7 @@ def test_location_changed__by_a_flush(receive: Any) -> None:
     assert one["sender"] is GeoCache
     assert change.address == LONDON
     assert (change.before.city, change.after.city) == ("Paris", "London")
+    assert "city" in change.kinds
     assert AnswerHistory.objects.get().new_city == "London"
     flush_dirty()
     assert len(heard) == 1

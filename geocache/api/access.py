@@ -1,12 +1,12 @@
 """Who may use the API: users with the permission, by token or session, or everybody."""
 
-from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
 from geocache import conf
+from geocache.api.errors import ApiError
 from geocache.client_ip import network_of
 from geocache.exceptions import RateExceeded
 from geocache.models import ApiToken
@@ -16,33 +16,11 @@ from geocache.rate_limit.asker import Asker, asker_of
 CHALLENGE: Final = 'Bearer realm="geocache"'
 
 
-class ApiError(Exception):
-    """What a program is told when it gets no answer: a status, a code for it, a line for people."""
-
-    def __init__(
-        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.headers = headers or {}
-
-    def to_plain(self) -> dict[str, str]:
-        """Return code and message."""
-        return {"code": self.code, "message": str(self)}
-
-    def to_response(self) -> JsonResponse:
-        """Return the whole response."""
-        return JsonResponse({"error": self.to_plain()}, status=self.status, headers=self.headers)
-
-
 class CsrfCheck(CsrfViewMiddleware):
     """Django's check, with an answer for programs."""
 
     def _reject(self, request: HttpRequest, reason: str) -> NoReturn:  # noqa: ARG002 - Django's
-        raise ApiError(
-            403, "csrf_failed", f"{reason} Send X-CSRFToken with a session, or use a token."
-        )
+        raise ApiError("csrf_failed", f"{reason} Send X-CSRFToken with a session, or use a token.")
 
 
 def admit(request: HttpRequest) -> Asker:
@@ -62,7 +40,7 @@ def admit(request: HttpRequest) -> Asker:
         return asker
     if is_known:
         lacking = ", ".join(missing(user, VIEW_ADDRESSES))
-        raise ApiError(403, "forbidden", f"This account lacks: {lacking}.")
+        raise ApiError("forbidden", f"This account lacks: {lacking}.")
     raise _unauthorized("not_authenticated", "Send Authorization: Bearer <token>.")
 
 
@@ -75,9 +53,9 @@ def _token(request: HttpRequest) -> str | None:
 def rate_exceeded(error: RateExceeded) -> ApiError:
     """Return what to tell a caller that has asked for too many addresses."""
     if not error.seconds:
-        return ApiError(413, "too_many_addresses", f"Send at most {error.amount} addresses.")
+        return ApiError("too_many_addresses", f"Send at most {error.amount} addresses.")
     message = f"Too many requests. Ask again in {error.seconds} seconds."
-    return ApiError(429, "too_many_requests", message, {"Retry-After": str(error.seconds)})
+    return ApiError("too_many_requests", message, {"Retry-After": str(error.seconds)})
 
 
 def _check_csrf(request: HttpRequest) -> None:
@@ -92,4 +70,4 @@ def _unguarded(_: HttpRequest) -> HttpResponse:
 
 def _unauthorized(code: str, message: str) -> ApiError:
     error = f', error="{code}"' if code == "invalid_token" else ""
-    return ApiError(401, code, message, {"WWW-Authenticate": CHALLENGE + error})
+    return ApiError(code, message, {"WWW-Authenticate": CHALLENGE + error})

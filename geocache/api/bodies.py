@@ -2,23 +2,22 @@
 
 import io
 import json
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
 
 from geocache.addresses import handed_in, text_files
-from geocache.api.access import ApiError
+from geocache.api.errors import ApiError
+from geocache.api.operations import ENCODINGS, JSON, TEXT
+from geocache.api.schemas import LookupRequest
 from geocache.exceptions import UnreadableText
 
-JSON: Final = "application/json"
-TEXT: Final = "text/plain"
 # A thousand of the longest addresses, each with spaces and an escape or two.
 MAX_JSON_BYTES: Final = 250_000
 # Of a text, as it is sent and unpacked.
 MAX_TEXT_BYTES: Final = handed_in.MAX_BYTES
-# How a text may be packed; what it begins with tells how it is.
-ENCODINGS: Final = ("", "identity", "gzip", "x-gzip")
 
 
 def refuse_large(request: HttpRequest) -> None:
@@ -32,29 +31,29 @@ def addresses(request: HttpRequest) -> list[str]:
     """Return the addresses in a body of JSON; raise ``ApiError``."""
     if request.content_type != JSON:
         message = f"Send a body of the type {JSON}, or {TEXT}."
-        raise ApiError(415, "unsupported_media_type", message, {"Accept": f"{JSON}, {TEXT}"})
+        raise ApiError("unsupported_media_type", message, {"Accept": f"{JSON}, {TEXT}"})
     try:
         given = json.loads(_body(request))
     except (ValueError, RecursionError) as error:
-        raise ApiError(400, "invalid_json", f"The body is not JSON: {error}.") from error
-    found = given.get("addresses") if isinstance(given, dict) else None
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ApiError("invalid_json", f"The body is not JSON: {error}.") from error
+    try:
+        return msgspec.convert(given, LookupRequest).addresses
+    except msgspec.ValidationError as error:
+        if _has_too_many(given):
+            raise too_many_addresses() from error
         message = 'Send {"addresses": [...]} with the addresses as texts.'
-        raise ApiError(400, "invalid_body", message)
-    if len(found) > handed_in.MAX_ADDRESSES:
-        raise too_many_addresses()
-    return found
+        raise ApiError("invalid_body", message) from error
 
 
 def text(request: HttpRequest) -> str:
     """Return the text of a body, unpacked; raise ``ApiError``."""
     if request.headers.get("Content-Encoding", "").strip().lower() not in ENCODINGS:
         message = "Send the text as it is, or with Content-Encoding: gzip."
-        raise ApiError(415, "unsupported_encoding", message, {"Accept-Encoding": "gzip"})
+        raise ApiError("unsupported_encoding", message, {"Accept-Encoding": "gzip"})
     try:
         found = text_files.read_all(io.BytesIO(_body(request)), MAX_TEXT_BYTES)
     except UnreadableText as error:
-        raise ApiError(400, "invalid_body", f"The body cannot be read: {error}.") from error
+        raise ApiError("invalid_body", f"The body cannot be read: {error}.") from error
     if found is None:
         raise _too_large(request)
     return found
@@ -63,7 +62,12 @@ def text(request: HttpRequest) -> str:
 def too_many_addresses() -> ApiError:
     """Return what to tell a caller that has sent more than one request may hold."""
     message = f"Send at most {handed_in.MAX_ADDRESSES} addresses."
-    return ApiError(413, "too_many_addresses", message)
+    return ApiError("too_many_addresses", message)
+
+
+def _has_too_many(given: Any) -> bool:
+    found = given.get("addresses") if isinstance(given, dict) else None
+    return isinstance(found, list) and len(found) > handed_in.MAX_ADDRESSES
 
 
 def _body(request: HttpRequest) -> bytes:
@@ -80,4 +84,4 @@ def _max_bytes(request: HttpRequest) -> int:
 
 
 def _too_large(request: HttpRequest) -> ApiError:
-    return ApiError(413, "body_too_large", f"Send at most {_max_bytes(request)} bytes.")
+    return ApiError("body_too_large", f"Send at most {_max_bytes(request)} bytes.")

@@ -11,6 +11,7 @@ app_name = API
 urlpatterns = [
     endpoint("lookup", views.lookup_several, name="api-lookup-several"),
     endpoint("lookup/<path:address>", views.lookup_one, name="api-lookup"),
+    endpoint("openapi.json", views.openapi, name="api-openapi"),
     endpoint("", views.nothing_here),
     endpoint("<path:path>", views.nothing_here),
 ]

@@ -33,7 +33,7 @@ Reader = Callable[[str, datetime], Outcome]
 
 # What hangs together is read by one thread, in this order.
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
-    "provider": ("provider",),
+    "provider": ("provider", "edge"),
     "cache": ("cache", "queries"),
     DATABASE: (DATABASE, "flushes", "scheduler", "lists"),
     "journal": ("journal",),

@@ -4,13 +4,14 @@ The rows are resolved again, and their past is kept, by ``refresh`` in its turn.
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 from geocache import conf
-from geocache.models import GeoCache
-from geocache.models.history import COMPARED, has_moved
+from geocache.models import GeoCache, TraitSource
+from geocache.models.changes import COMPARED, kinds_of_change
 from geocache.providers.factory import make
 
 BATCH_ROWS: Final = 1000
@@ -20,11 +21,22 @@ TIME_LIMIT_SECONDS: Final = 60.0
 
 @dataclass(slots=True)
 class MoveReport:
-    """How many rows were compared, and how many of them moved; all of them if ``is_complete``."""
+    """How many rows were compared, and how many of them moved; all of them if ``is_complete``.
+
+    ``by_kind`` says of how many each kind of ``KINDS`` changed, which may be several of one row.
+    """
 
     compared: int = 0
     moved: int = 0
     is_complete: bool = False
+    by_kind: dict[str, int] = field(default_factory=dict)
+
+    def add(self, kinds: Collection[str]) -> None:
+        """Count a row, and what changed of it."""
+        self.compared += 1
+        self.moved += bool(kinds)
+        for kind in kinds:
+            self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
 
 
 def count_moves(
@@ -43,14 +55,15 @@ def count_moves(
         return None
     until = time.monotonic() + time_limit_seconds
     report = MoveReport()
+    was_used = cache(lambda name: TraitSource.first_named(name) is not None)
     for page in GeoCache.objects.all().pages("address", *COMPARED, size=BATCH_ROWS):
         if is_stopped() or time.monotonic() >= until:
             return report
         new = provider.resolve_many(address for address, *_ in page)
         for address, *old in page:
             if address in new:
-                report.compared += 1
-                report.moved += has_moved(old, [getattr(new[address], name) for name in COMPARED])
+                compared = [getattr(new[address], name) for name in COMPARED]
+                report.add(kinds_of_change(old, compared, was_used))
         watch(len(page))
     report.is_complete = True
     return report

@@ -130,6 +130,7 @@ def _count_moves(given: Work) -> dict[str, Any] | None:
         "geo_addresses_moved",
         compared=report.compared,
         moved=report.moved,
+        by_kind=report.by_kind,
         is_complete=report.is_complete,
     )
     return asdict(report)

@@ -32,7 +32,7 @@ from geocache.maintenance.forget import delete_rows
 from geocache.maintenance.resolve_again import resolve_again
 from geocache.models import AnswerHistory, GeoCache, GeoCacheQuerySet, RejectedEntry
 from geocache.models.connection import atomic, writing_alias
-from geocache.models.history import COMPARED
+from geocache.models.history import SUCCESSOR
 from geocache.providers import factory
 from geocache.providers.base import Provider, Source
 
@@ -42,7 +42,7 @@ CHUNK_ROWS: Final = 5 * BATCH_ROWS
 # History entries, or rejected ones, of one page of the walk.
 PAGE_ROWS: Final = 5000
 # What took the place of an answer is data of the next one.
-FORGOTTEN_SUCCESSOR: Final = {f"new_{name}": None if name == "asn" else "" for name in COMPARED}
+FORGOTTEN_SUCCESSOR: Final = {name: None if name == "new_asn" else "" for name in SUCCESSOR}
 
 
 @dataclass(slots=True)

@@ -5,24 +5,10 @@ columns have a default in the database, so that processes of the release before 
 """
 
 from django.db import migrations, models
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models import Q
 
 from geocache.models.columns import TraitsField
-
-
-class AddColumn(migrations.AddField):
-    """Add a column without a copy of the table, which Django makes on SQLite, once a column."""
-
-    def database_forwards(self, app_label, schema_editor, from_state, to_state):
-        """Add the column."""
-        if schema_editor.connection.vendor != "sqlite":
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
-            return
-        model = to_state.apps.get_model(app_label, self.model_name)
-        if self.allow_migrate_model(schema_editor.connection.alias, model):
-            field = model._meta.get_field(self.name)
-            BaseDatabaseSchemaEditor.add_field(schema_editor, model, field)
+from geocache.models.migration_steps import AddColumn, AddPartialIndex
 
 
 def text(label, length):
@@ -62,11 +48,11 @@ class Migration(migrations.Migration):
             for table in ("geocache", "answerhistory")
             for name, field in COLUMNS.items()
         ),
-        migrations.AddIndex(
+        AddPartialIndex(
             "geocache",
             models.Index(fields=["resolved_at"], name="geocache_traits", condition=~Q(traits="")),
         ),
-        migrations.AddIndex(
+        AddPartialIndex(
             "geocache",
             models.Index(
                 fields=["user_type", "resolved_at"],
@@ -74,7 +60,7 @@ class Migration(migrations.Migration):
                 condition=~Q(user_type=""),
             ),
         ),
-        migrations.AddIndex(
+        AddPartialIndex(
             "geocache",
             models.Index(
                 fields=["connection_type", "resolved_at"],

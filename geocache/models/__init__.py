@@ -15,6 +15,7 @@ from geocache.models.settings import SettingOverride
 from geocache.models.statistics import Statistics
 from geocache.models.tokens import ApiToken
 from geocache.models.tombstones import Tombstone
+from geocache.models.trait_sources import TraitSource
 
 __all__ = [
     "AnswerHistory",
@@ -36,4 +37,5 @@ __all__ = [
     "SettingOverride",
     "Statistics",
     "Tombstone",
+    "TraitSource",
 ]

@@ -26,6 +26,7 @@ from geocache.models.columns import AnswerFields, json_text, location_of, traits
 from geocache.models.connection import atomic, reading_alias, writing_alias, writing_connection
 from geocache.models.history import find_changed, keep_changed, midnight
 from geocache.models.indexes import AddressOrderIndex, address_column
+from geocache.models.trait_sources import TraitSource
 from geocache.models.upsert import Upsert
 from geocache.signals import LocationChange
 
@@ -202,8 +203,8 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
     def upsert(self, locations: Iterable[Location]) -> list[LocationChange]:
         """Write the newest answer for each address; an older never replaces a newer one.
 
-        What a newer one replaces is kept as a ``AnswerHistory`` if it is another place or operator;
-        these changes are returned.
+        What a newer one replaces is kept as a ``AnswerHistory`` if it is another place, operator
+        or kind of network; these changes are returned.
         In one transaction, or a savepoint of the one that is open. Raises what the database raises,
         and ``InvalidAddress``.
         """
@@ -212,7 +213,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         for location in sorted(locations, key=lambda one: one.resolved_at):
             row = row_of(location)
             rows[row[0]], newest[row[0]] = row, location
-        replaced: list[GeoCache] = []
+        replaced: list[tuple[GeoCache, tuple[str, ...]]] = []
         connection = writing_connection()
         upsert = Upsert(
             connection=connection,
@@ -223,6 +224,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
             raised=["last_seen_on"],
         )
         with atomic():
+            TraitSource.note(newest.values())
             changed = find_changed(connection, self.model, ROW_FIELDS, rows)
             # Always in one order, and rows that are new among the others, so that two flushers
             # cannot wait for each other's. What changes loses at first: its row is only locked.
@@ -232,7 +234,10 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
                 until = {address: rows[address][RESOLVED_AT] for address in changed}
                 replaced = keep_changed(connection, self.model, changed, until)
                 upsert.write([rows[address] for address in changed])
-        return [LocationChange(row.pk, row.to_location(), newest[row.pk]) for row in replaced]
+        return [
+            LocationChange(row.pk, row.to_location(), newest[row.pk], kinds)
+            for row, kinds in replaced
+        ]
 
 
 class GeoCache(AnswerFields):
@@ -317,21 +322,21 @@ ROW_FIELDS: Final = (*FIELDS, "sort_key", "created_at", "last_seen_on")
 RESOLVED_AT: Final = ROW_FIELDS.index("resolved_at")
 
 
-_values: Final = attrgetter(*FIELDS[1:], "resolved_at")
-# Among the values of ``_values``, what a column has in another form.
-TRAITS, SUBDIVISIONS, DETAILS = (
-    FIELDS[1:].index(name) for name in ("traits", "subdivisions", "details")
-)
+# The fields that a column has in another form, and their values in nearly all rows.
+COMPOUND: Final = ("traits", "subdivisions", "details")
+NO_COMPOUND: Final[tuple[str, str | None, str | None]] = ("", None, None)
+_values: Final = attrgetter(*FIELDS[1 : -len(COMPOUND)])
 
 
 def row_of(location: Location) -> tuple[Any, ...]:
     """Return the values of ``ROW_FIELDS`` for an answer; raise ``InvalidAddress``."""
     address, key = normalised_and_key(location.address)
-    *values, created_at = _values(location)
-    values[TRAITS] = traits_text(location.traits) if location.traits else ""
-    values[SUBDIVISIONS] = json_text(location.subdivisions)
-    values[DETAILS] = json_text(location.details)
-    return (address, *values, key, created_at, location.last_seen_on)
+    traits, subdivisions, details = location.traits, location.subdivisions, location.details
+    compound = NO_COMPOUND
+    if traits or subdivisions or details:
+        compound = (traits_text(traits), json_text(subdivisions), json_text(details))
+    created_at = location.resolved_at
+    return (address, *_values(location), *compound, key, created_at, location.last_seen_on)
 
 
 def _too_old(row: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -23,7 +23,7 @@ COMMA: Final = ","
 class TraitsField(Base):
     """The traits of an answer, a tuple of labels, as one text with a comma around each."""
 
-    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> tuple[str, ...]:
+    def from_db_value(self, value: str | None, *_: Any) -> tuple[str, ...]:
         """Return the labels."""
         return traits_of(value) if value else ()
 
@@ -109,7 +109,7 @@ def location_of(values: Mapping[str, Any]) -> Location:
     fields = {
         **values,
         "subdivisions": _subdivisions(values["subdivisions"]) if values["subdivisions"] else (),
-        "details": Details(values["details"]) if values["details"] else NO_DETAILS,
+        "details": Details.of(values["details"]) if values["details"] else NO_DETAILS,
     }
     # Rows of earlier releases, which knew neither.
     return Location(**completed(fields))
@@ -130,7 +130,7 @@ def json_text(value: Any) -> str | None:
     """Return the JSON of a column for subdivisions or details: NULL for none."""
     if not value:
         return None
-    return msgspec.json.encode(dict(value) if isinstance(value, Details) else value).decode()
+    return msgspec.json.encode(dict(value) if isinstance(value, Mapping) else value).decode()
 
 
 def _subdivisions(given: Any) -> tuple[Subdivision, ...]:

@@ -77,11 +77,15 @@ def joined_sources(sources: Iterable[str]) -> str:
     return joined
 
 
+# How ``geocache.edge`` names what headers of a request have said: it belongs to no build.
+HEADERS: Final = r"[A-Z][A-Za-z ]{1,40} headers"
+
+
 def is_outdated(source: str, present: Iterable[Source]) -> bool:
     """Tell whether an answer's ``source`` names a database or service that is not in use now."""
     # A provider may have written its plain name, in which the separator may be.
     names = [name for one in present for name in (*one.labels, one.name, *map(_digest, one.labels))]
-    any_name = "|".join(map(re.escape, names))
+    any_name = "|".join([*map(re.escape, names), HEADERS])
     pattern = rf"(?:{any_name})(?:{SOURCE_SEPARATOR}(?:{any_name}))*"
     return bool(source) and not re.fullmatch(pattern, source)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from geocache.country_groups import completed
 from geocache.exceptions import ProviderError
 from geocache.location import NOT_FOUND, Location
 from geocache.providers.base import Provider, Source
@@ -37,7 +38,7 @@ class DummyProvider(Provider):
         self.asked.append(address)
         known = self.answers.get(address)
         fields = {"source": str(self.sources()[0]), **(known or {"reason": NOT_FOUND})}
-        return Location(address=address, resolved_at=datetime.now(UTC), **fields)
+        return Location(address=address, resolved_at=datetime.now(UTC), **completed(fields))
 
     def sources(self) -> list[Source]:
         return [Source(name=f"{self.source_name} {self.version}")]

@@ -1,6 +1,6 @@
 """What a test says of addresses and networks: checked when it is written down."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Any, Final, get_type_hints
@@ -8,9 +8,19 @@ from typing import Any, Final, get_type_hints
 from msgspec.structs import asdict
 
 from geocache.addresses import WIDEST_PREFIX_LENGTHS, parse_address, parse_network
+from geocache.country_groups import completed
 from geocache.exceptions import InvalidAddress, ProviderError
-from geocache.location import FIELDS, NOT_FOUND, Location
+from geocache.location import (
+    FIELDS,
+    LENGTHS,
+    NOT_FOUND,
+    PLAIN,
+    Details,
+    Location,
+    Subdivision,
+)
 from geocache.providers import coercion
+from geocache.providers.coercion import MAX_TEXT_LENGTH
 
 # A location, its fields, the code of a country, a failure, or nothing that is known.
 Answer = Location | Mapping[str, Any] | str | Exception | None
@@ -25,6 +35,18 @@ KINDS: Final[dict[Any, tuple[str, tuple[type, ...]]]] = {
     datetime: ("a datetime with a time zone", (datetime,)),
     int | None: ("a whole number, or None", (int, type(None))),
     float | None: ("a number, or None", (float, int, type(None))),
+    bool: ("True or False", (bool,)),
+    tuple[str, ...]: ("a list of texts", (list, tuple, set, frozenset)),
+    tuple[Subdivision, ...]: ("a list of Subdivision", (list, tuple)),
+    Details: ("a dict of plain values", (Mapping,)),
+}
+FORMS: Final = ("country_code", "network")
+RANGES: Final[dict[str, tuple[Callable[[object, int], object], int]]] = {
+    "latitude": (coercion.number, 90),
+    "longitude": (coercion.number, 180),
+    "accuracy_radius_km": (coercion.integer, 2**15 - 1),
+    "asn": (coercion.integer, 2**32 - 1),
+    "metro_code": (coercion.integer, 2**31 - 1),
 }
 
 
@@ -70,7 +92,7 @@ class Prepared:
         if self._failure:
             raise ProviderError(str(self._failure) or repr(self._failure)) from self._failure
         fields = {"resolved_at": datetime.now(UTC), "source": SOURCE, **self._fields}
-        return Location(address=address, **fields)
+        return Location(address=address, **completed(fields))
 
 
 def _network_of(key: object) -> Network:
@@ -120,16 +142,16 @@ def _checked(label: str, fields: Mapping[Any, Any]) -> dict[str, Any]:
     hints = get_type_hints(Location)
     for name, value in fields.items():
         words, types = KINDS[hints[name]]
-        is_right = isinstance(value, types) and not isinstance(value, bool)
+        is_right = isinstance(value, types) and (bool in types or not isinstance(value, bool))
         if isinstance(value, datetime) and value.tzinfo is None:
             is_right = False
-        if not is_right:
+        if not (is_right and _are_parts_right(hints[name], value)):
             said = f"{name} of {label} is {value!r:.60}; it has to be {words}."
             raise TypeError(f"override_locations: {said}")
         if not _is_storable(name, value):
             said = f"{name} of {label} is {value!r:.60}, which no table and no database takes."
             raise ValueError(f"override_locations: {said}")
-    checked = dict(fields)
+    checked = {**fields, **_parts(fields)}
     if code := checked.get("country_code"):
         checked["country_code"] = _country_code(label, code)
     if network := checked.get("network"):
@@ -137,20 +159,41 @@ def _checked(label: str, fields: Mapping[Any, Any]) -> dict[str, Any]:
     return checked
 
 
+def _are_parts_right(kind: Any, value: Any) -> bool:
+    """Tell whether a field that holds several values holds the right ones."""
+    if kind == tuple[str, ...]:
+        return all(isinstance(one, str) for one in value)
+    if kind == tuple[Subdivision, ...]:
+        return all(isinstance(one, Subdivision) for one in value)
+    if kind is Details:
+        return all(isinstance(name, str) for name in value) and all(
+            isinstance(one, PLAIN) for one in value.values()
+        )
+    return True
+
+
+def _parts(fields: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the fields that hold several values as an answer has them."""
+    parts: dict[str, Any] = {}
+    if "traits" in fields:
+        parts["traits"] = tuple(sorted(set(fields["traits"])))
+    if "subdivisions" in fields:
+        parts["subdivisions"] = tuple(fields["subdivisions"])
+    if "details" in fields:
+        parts["details"] = Details.of(fields["details"])
+    return parts
+
+
 def _is_storable(name: str, value: Any) -> bool:
     """Tell whether the table can take a value: an answer that a provider gives is no other."""
-    if value is None:
+    if isinstance(value, str):
+        # Of a code or a network that is too long is said more below.
+        longest = MAX_TEXT_LENGTH if name in FORMS else LENGTHS.get(name, MAX_TEXT_LENGTH)
+        return coercion.text(value) == value and len(value) <= longest
+    if value is None or name not in RANGES:
         return True
-    match name:
-        case "latitude":
-            return coercion.number(value, 90) is not None
-        case "longitude":
-            return coercion.number(value, 180) is not None
-        case "accuracy_radius_km":
-            return coercion.integer(value, 2**15 - 1) is not None
-        case "asn":
-            return coercion.integer(value, 2**32 - 1) is not None
-    return not isinstance(value, str) or coercion.text(value) == value
+    read, limit = RANGES[name]
+    return read(value, limit) is not None
 
 
 def _network_text(label: str, text: str) -> str:

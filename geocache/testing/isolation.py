@@ -37,6 +37,7 @@ STATES: Final = (
 )
 # Modules that ask whether an address is special, beside those of addresses that are reached for.
 ASKING: Final = (
+    "geocache.edge.said",
     "geocache.integrations.log_locations",
     "geocache.lookup.explain",
     "geocache.lookup.plan",

@@ -23,6 +23,7 @@ from geocache.models import (
     ImportSource,
     ListedAddress,
 )
+from geocache.models.history import KIND_LABELS
 from geocache.providers.credits import Credits
 from geocache.text import strip_unprintable
 from geocache.web.pagination import ORDERS
@@ -49,6 +50,7 @@ DAYS: Final = (
     MaxValueValidator(date(2999, 12, 31), BAD_DAY),
 )
 BAD_COUNTRY: Final = _("The country is a code of two letters, such as DE.")
+BAD_KIND: Final = _("What changed is one of: country, region, city, operator, traits.")
 BAD_ASN: Final = _("The operator is an AS number, such as AS64500.")
 
 
@@ -222,8 +224,14 @@ class AddressFilter(QueryForm):
 
 
 class MoveFilter(QueryForm):
-    """Which moves are listed: of some days, and out of or into a country."""
+    """Which moves are listed: of a kind, of some days, and out of or into a country."""
 
+    kind = forms.ChoiceField(
+        label=_("What changed"),
+        required=False,
+        choices=[("", _("all")), *KIND_LABELS.items()],
+        error_messages={"invalid_choice": BAD_KIND},
+    )
     country = forms.RegexField(
         r"\A[A-Za-z]{2}\Z",
         label=_("Country before"),
@@ -259,6 +267,8 @@ class MoveFilter(QueryForm):
             "new_country_code": asked["new_country"].upper(),
         }
         rows = AnswerHistory.objects.filter(**{name: code for name, code in codes.items() if code})
+        if asked["kind"]:
+            rows = rows.of_kind(asked["kind"])
         return rows.changed_between(asked["since"], asked["until"])
 
 

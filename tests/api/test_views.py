@@ -6,7 +6,10 @@ import pytest
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import InterfaceError, OperationalError
 from django.test import Client
+from django.utils.translation import override
+from msgspec.structs import replace
 
+from geocache.api import answers
 from geocache.journal import backlog
 from geocache.models import ApiToken
 from tests.factories import (
@@ -288,6 +291,8 @@ def test_lookup_several__nothing_asked_nothing_answered(program):
         (b'{"addresses": [1]}', "invalid_body"),
         (b'{"addresses": [["81.2.69.142"]]}', "invalid_body"),
         (b'{"addresses": {"a": 1}}', "invalid_body"),
+        (b'{"addresses": null}', "invalid_body"),
+        (b'{"Addresses": []}', "invalid_body"),
     ],
 )
 def test_lookup_several__unreadable_body_is_400(program, body, code):
@@ -466,7 +471,7 @@ def test_lookup_on__the_answer_of_that_day_with_its_span(program, provider):
         first = program.get(f"{ONE}?on=2026-01-03")
     second = program.get(f"{ONE}?on=2026-05-01").json()
     until = "2026-01-07T12:00:00+00:00"
-    assert first.json() == a_location().to_plain() | {
+    assert first.json() == a_location(continent_code="EU").to_plain() | {
         "credit": "",
         "on": "2026-01-03",
         "valid_from": "2026-01-02T12:00:00+00:00",
@@ -502,6 +507,100 @@ def test_lookup_on__what_is_no_day_is_said(program, query):
 
 def test_lookup_on__what_is_no_address_is_said(program):
     assert_error(program.get("/api/lookup/nonsense?on=2026-01-01"), 400, "invalid_address")
+
+
+# --- in which language ------------------------------------------------------------------------
+
+
+def test_lookup_lang__adds_country_and_continent_in_that_language(program, settings):
+    use_dummy_provider(settings, answers={LONDON: {"country_code": "GB", "continent_code": "EU"}})
+    plain = program.get(ONE).json()
+    german = program.get(f"{ONE}?lang=de").json()
+    names = {"country_name": "Vereinigtes Königreich", "continent_name": "Europa"}
+    assert german == plain | names
+    assert not names.keys() & plain.keys()
+
+
+def test_lookup_lang__of_several_and_of_a_text(program, settings):
+    use_dummy_provider(settings, answers={LONDON: {"country_code": "GB", "continent_code": "EU"}})
+    url = f"{MANY}?lang=fr"
+    several = program.post(url, {"addresses": [LONDON, "x", "10.0.0.1"]}, content_type=JSON).json()
+    known, refused, private = several["results"]
+    assert (known["country_name"], known["continent_name"]) == ("Royaume-Uni", "Europe")
+    assert list(refused) == ["address", "error"]
+    assert (private["country_name"], private["continent_name"]) == ("", "")
+    text = program.post(url, LONDON, content_type="text/plain").json()
+    assert text["results"][0]["country_name"] == "Royaume-Uni"
+
+
+def test_lookup_lang__of_a_day(program):
+    a_row()
+    answer = program.get(f"{ONE}?on=2026-05-01&lang=de").json()
+    assert answer["on"] == "2026-05-01"
+    assert answer["country_name"] == "Vereinigtes Königreich"
+
+
+def test_lookup_lang__places_are_named_in_it(program, monkeypatch):
+    asked = []
+
+    def named(location, language):
+        asked.append(language)
+        return replace(location, city="Londres") if language else location
+
+    monkeypatch.setattr(answers, "in_language", named)
+    a_row()
+    assert program.get(f"{ONE}?lang=es").json()["city"] == "Londres"
+    assert program.get(f"{ONE}?lang=es&on=2026-05-01").json()["city"] == "Londres"
+    assert program.get(ONE).json()["city"] == "London"
+    assert asked == ["es", "es", None]
+
+
+@pytest.mark.parametrize(
+    "query", ["lang=", "lang=german language", "lang=de&lang=fr", "lang=%00", "lang=" + "x" * 999]
+)
+@pytest.mark.parametrize("on", ["", "&on=2026-01-03"])
+def test_lookup_lang__what_is_no_language_is_said(program, provider, query, on):
+    assert_error(program.get(f"{ONE}?{query}{on}"), 400, "invalid_language")
+    refused = program.post(f"{MANY}?{query}", {"addresses": []}, content_type=JSON)
+    assert_error(refused, 400, "invalid_language")
+    assert provider.asked == []
+
+
+@pytest.mark.parametrize(
+    ("language", "country"),
+    [
+        ("pt-br", "Reino Unido"),
+        ("zh-cn", "英国"),
+        ("de-ch", "Vereinigtes Königreich"),
+    ],
+)
+def test_lookup_lang__country_in_the_nearest_language(program, language, country):
+    answer = program.get(f"{ONE}?lang={language}").json()
+    assert answer["country_name"] == country
+
+
+def test_present__language_that_django_does_not_have_is_not_loaded(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(answers, "override", lambda one: loaded.append(one) or override(one))
+    (answer,) = answers.present([a_location()], "qaa")
+    assert answer["country_name"] == "United Kingdom"
+    assert loaded == [None]
+
+
+# --- labels of lists --------------------------------------------------------------------------
+
+
+def test_lookup__has_the_labels_of_lists_of_today(program, monkeypatch):
+    def labelled(locations):
+        return [replace(one, traits=("bot",)) for one in locations]
+
+    monkeypatch.setattr(answers, "labelled", labelled)
+    a_row()
+    assert program.get(ONE).json()["traits"] == ["bot"]
+    assert ask(program, [LONDON, "x"]).json()["results"][0]["traits"] == ["bot"]
+    text = program.post(MANY, LONDON, content_type="text/plain").json()
+    assert text["results"][0]["traits"] == ["bot"]
+    assert program.get(f"{ONE}?on=2026-05-01").json()["traits"] == []
 
 
 # --- what goes wrong -------------------------------------------------------------------------

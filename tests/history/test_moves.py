@@ -22,7 +22,8 @@ def test_count_moves__compares_in_batches_and_writes_nothing(
     with no_database_write(max_queries=2):
         report = count_moves(watch=seen.append)
     # What is not found any more has moved, too.
-    assert report == MoveReport(compared=3, moved=2, is_complete=True)
+    by_kind = {"city": 2, "country": 1}
+    assert report == MoveReport(compared=3, moved=2, is_complete=True, by_kind=by_kind)
     assert seen == [2, 1]
 
 

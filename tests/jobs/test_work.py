@@ -165,11 +165,16 @@ def test_geo_database_update__says_what_came_and_what_did_not(
     failed = Outcome("asn", databases_update.FAILED, "no such database")
     same = Outcome("country", databases_update.UNCHANGED, "Country 2026-01-02")
     monkeypatch.setattr(databases_update, "update_databases", outcomes(came, failed, same))
-    counted = MoveReport(compared=9, moved=2, is_complete=True)
+    counted = MoveReport(compared=9, moved=2, is_complete=True, by_kind={"city": 2})
     monkeypatch.setattr(work, "count_moves", lambda **_: counted)
     report = jobs.geo_database_update()
     assert (report["status"], report["error"]) == ("failed", "asn: no such database")
-    assert report["detail"]["moves"] == {"compared": 9, "moved": 2, "is_complete": True}
+    assert report["detail"]["moves"] == {
+        "compared": 9,
+        "moved": 2,
+        "is_complete": True,
+        "by_kind": {"city": 2},
+    }
     assert [one["status"] for one in report["detail"]["databases"]] == [
         "installed",
         "failed",
@@ -193,6 +198,7 @@ def test_geo_database_update__says_what_came_and_what_did_not(
             "event": "geo_addresses_moved",
             "compared": 9,
             "moved": 2,
+            "by_kind": {"city": 2},
             "is_complete": True,
             "log_level": "info",
         },

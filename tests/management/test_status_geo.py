@@ -315,3 +315,29 @@ def test_status_geo__settings_changed_in_the_admin() -> None:
     gone, size = json.loads(shown("--json")[0])["settings"]
     assert (gone["name"], gone["source"]) == ("GONE", "unknown")
     assert (size["value"], size["source"], size["by"]) == (7, "admin", "ann")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, ""),
+        ({"EDGE_HEADERS": "vercel"}, "Vercel headers, where the databases know nothing"),
+        ({"EDGE_HEADERS": "vercel", "EDGE_MODE": "only"}, "Vercel headers, alone"),
+        ({"EDGE_HEADERS": {"asn": "X-ASN"}}, "Edge headers, where the databases know nothing"),
+        (
+            {"EDGE_HEADERS": "vercel", "TRUSTED_PROXIES": []},
+            "Vercel headers: not read, as TRUSTED_PROXIES is empty",
+        ),
+        (
+            {"EDGE_HEADERS": "vercel", "TRUSTED_PROXIES": ["::/0"]},
+            "Vercel headers: not read, as TRUSTED_PROXIES holds all addresses",
+        ),
+    ],
+)
+def test_status_geo__headers_of_the_edge(settings: Any, given: dict[str, Any], said: str) -> None:
+    settings.GEOCACHE = {**settings.GEOCACHE, "TRUSTED_PROXIES": ["10.0.0.1"], **given}
+    assert json.loads(shown("--json")[0])["edge"] == said
+    # A long row is folded.
+    out = " ".join(shown()[0].split())
+    assert (f"Edge {said}" in out) is bool(said)

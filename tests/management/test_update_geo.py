@@ -53,7 +53,12 @@ def test_update_geo__json(service: Service, tmp_path: Path) -> None:
     detail = "GeoLite2-City 2025-06-15"
     assert json.loads(out) == {
         "databases": [{"name": "city", "status": "installed", "detail": detail}],
-        "moves": {"compared": 1, "moved": 1, "is_complete": True},
+        "moves": {
+            "compared": 1,
+            "moved": 1,
+            "is_complete": True,
+            "by_kind": {"country": 1, "city": 1},
+        },
     }
     assert json.loads(updated("--json")[0])["moves"] is None
 

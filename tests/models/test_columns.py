@@ -1,10 +1,12 @@
 from datetime import timedelta
 
 import pytest
+from django.core import serializers
 
-from geocache.location import FIELDS
+from geocache.location import FIELDS, LENGTHS, Details, Subdivision
 from geocache.models import AnswerHistory, GeoCache
-from geocache.models.columns import AnswerFields
+from geocache.models.columns import AnswerFields, traits_of, traits_text
+from geocache.traits import MAX_COUNT, MAX_LENGTH
 from tests.factories import LONDON, NOON, a_location, a_row
 
 
@@ -23,3 +25,55 @@ def test_to_location__as_an_answer_for_itself_and_for_a_neighbour(model):
     assert row.to_location() == a_location(LONDON)
     assert row.to_location("81.2.69.1") == a_location("81.2.69.1")
     assert str(row) == LONDON
+
+
+def test_columns__are_as_wide_as_the_texts_of_an_answer():
+    widths = {
+        field.name: field.max_length
+        for field in GeoCache._meta.get_fields()
+        if field.name in FIELDS and field.max_length and field.name not in ("address", "traits")
+    }
+    assert {name: width for name, width in widths.items() if width != 200} == LENGTHS
+    assert GeoCache._meta.get_field("traits").max_length >= MAX_COUNT * (MAX_LENGTH + 1) + 1
+
+
+@pytest.mark.parametrize("traits", [(), ("anycast",), ("anonymous", "anonymous_vpn")])
+def test_traits_text__has_a_comma_around_each(traits):
+    text = traits_text(traits)
+    assert traits_of(text) == traits
+    assert all(f",{trait}," in text for trait in traits)
+    assert bool(text) == bool(traits)
+
+
+@pytest.mark.django_db
+def test_row__of_an_answer_with_everything():
+    details = Details(
+        {"user_count": 3, "static_ip_score": 1.5, "provider_name": "Zürich", "is_x": True}
+    )
+    subdivisions = (Subdivision("GB-ENG", "England"), Subdivision("GB-WBK", "West Berkshire"))
+    fields = {
+        "traits": ("anonymous", "anonymous_vpn"),
+        "details": details,
+        "subdivisions": subdivisions,
+    }
+    row = a_row(LONDON, metro_code=501, user_type="residential", **fields)
+    assert row.to_location() == a_location(
+        LONDON, metro_code=501, user_type="residential", **fields
+    )
+    assert list(GeoCache.objects.all().stream()) == [row.to_location()]
+    assert GeoCache.objects.filter(
+        details__user_count__gt=2, traits__contains=",anonymous,"
+    ).exists()
+    row.save()
+    assert GeoCache.objects.get().to_location() == row.to_location()
+    (copy,) = serializers.deserialize("json", serializers.serialize("json", [row]))
+    assert copy.object.to_location() == row.to_location()
+
+
+@pytest.mark.django_db
+def test_to_location__of_a_row_of_the_release_before_has_what_follows_from_its_country():
+    a_row(LONDON, country_code="FR")
+    GeoCache.objects.update(continent_code="", is_in_european_union=False)
+    location = GeoCache.objects.get().to_location()
+    assert (location.continent_code, location.is_in_european_union) == ("EU", True)
+    assert list(GeoCache.objects.all().stream()) == [location]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from geocache.journal import reader, writer
 from geocache.journal.flush import flush_dirty
@@ -14,7 +15,8 @@ from geocache.location import Location
 from geocache.maintenance.forget import forget
 from geocache.maintenance.prune import prune
 from geocache.models import AnswerHistory, GeoCache, answers, history
-from geocache.models.history import has_moved
+from geocache.models.changes import KINDS
+from geocache.trait_names import trait_name
 from tests.factories import LONDON, NOON, a_location, a_row, many_locations, use_dummy_provider
 
 pytestmark = pytest.mark.django_db
@@ -52,24 +54,6 @@ def moved(days: int, address: str = LONDON, **fields: Any) -> None:
     a_row(address, resolved_at=NOON + days * DAY, **fields)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
-        (("GB", "London", 1, "A"), ("GB", "London", 1, "A"), False),
-        (("GB", "London", 1, "A"), ("FR", "London", 1, "A"), True),
-        (("GB", "London", 1, "A"), ("GB", "Leeds", 1, "A"), True),
-        (("GB", "London", 1, "A"), ("GB", "London", 2, "A"), True),
-        (("GB", "London", 1, "A"), ("GB", "London", 1, "B"), True),
-        (("GB", "London", 1, "A"), ("", "", None, ""), True),
-        (("", "", None, ""), ("GB", "London", 1, "A"), True),
-        (("GB", "London", 1, "A"), ("GB", "", 1, "A"), True),
-        (("GB", "", None, ""), ("GB", "London", 1, "A"), False),
-    ],
-)
-def test_is_move__country_city_or_operator(old: Any, new: Any, expected: bool) -> None:
-    assert has_moved(old, new) is expected
-
-
 @pytest.mark.usefixtures("way")
 def test_keep_changed__first_answer_and_the_same_again_are_no_change() -> None:
     moved(0)
@@ -91,7 +75,7 @@ def test_keep_changed__one_span_ends_where_the_next_begins() -> None:
         ("FR", "Paris", 9, 11),
     ]
     first = AnswerHistory.objects.earliest("valid_until")
-    assert first.to_location() == a_location(resolved_at=NOON + DAY)
+    assert first.to_location() == a_location(resolved_at=NOON + DAY, continent_code="EU")
     assert (first.new_country_code, first.new_city) == ("GB", "Leeds")
 
 
@@ -106,6 +90,133 @@ def test_keep_changed__operator_is_kept_before_and_afterwards() -> None:
         64501,
         "New",
     )
+
+
+@pytest.mark.usefixtures("way")
+def test_keep_changed__kinds_and_all_that_took_its_place_are_kept() -> None:
+    before = {"region_code": "ENG", "region": "England", "traits": ("hosting",), "asn": 1}
+    moved(0, **before)
+    moved(1, city="Cardiff", region_code="WLS", region="Wales", traits=("tor", "vpn"), asn=1)
+    one = AnswerHistory.objects.get()
+    assert one.kinds == one.change_kinds == ("region", "city", "traits")
+    assert (one.region_code, one.region, one.traits) == ("ENG", "England", ("hosting",))
+    assert (one.new_region_code, one.new_region, one.new_traits) == (
+        "WLS",
+        "Wales",
+        ("tor", "vpn"),
+    )
+    assert one.trait_names == [trait_name("hosting")]
+    assert one.new_trait_names == [trait_name("tor"), trait_name("vpn")]
+
+
+@pytest.mark.usefixtures("way")
+def test_keep_changed__becomes_a_vpn_exit_and_is_none_any_more() -> None:
+    moved(0, source="City 2026-01-01")
+    moved(1, source="City 2026-01-08", traits=("anonymous_vpn",))
+    moved(2, source="City 2026-01-15")
+    rows = AnswerHistory.objects.order_by("valid_until")
+    assert [(one.kinds, one.new_traits) for one in rows] == [
+        (("traits",), ("anonymous_vpn",)),
+        (("traits",), ()),
+    ]
+
+
+CITY_AND_VPNS = "City 2026-01-08, Anonymous-IP 2026-01-07"
+
+
+@pytest.mark.usefixtures("way")
+def test_keep_changed__of_a_database_that_names_only_vpn_exits() -> None:
+    moved(0, source="City 2026-01-01")
+    moved(0, OTHER, source="City 2026-01-01")
+    # The product is new.
+    moved(1, traits=("anonymous_vpn",), source=CITY_AND_VPNS)
+    assert kept() == []
+    moved(1, OTHER, source="City 2026-01-08")
+    moved(2, OTHER, traits=("anonymous_vpn",), source=CITY_AND_VPNS)
+    moved(2, source="City 2026-01-08")
+    assert (len(kept()), len(kept(OTHER))) == (1, 1)
+    assert AnswerHistory.objects.of_kind("traits").count() == 2
+    assert GeoCache.objects.get(address=OTHER).traits == ("anonymous_vpn",)
+
+
+def test_upsert__asks_for_no_sources_where_no_answer_has_traits() -> None:
+    with CaptureQueriesContext(connection) as bare:
+        GeoCache.objects.upsert(many_locations(10))
+    assert not any("traitsource" in one["sql"] for one in bare.captured_queries)
+    with CaptureQueriesContext(connection) as of_traits:
+        GeoCache.objects.upsert(many_locations(20, 10, traits=("anycast",)))
+    assert sum("traitsource" in one["sql"] for one in of_traits.captured_queries) == 2
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"city": "Berlin (Mitte)"}, {"city": "Berlin (Wedding)"}),
+        (
+            {"city": "Munich", "latitude": 48.137, "longitude": 11.575},
+            {"city": "Schwabing", "latitude": 48.16, "longitude": 11.58},
+        ),
+        ({"asn": 3320, "organization": "DTAG"}, {"asn": 3320, "organization": "Telekom"}),
+        ({}, {"region": "England", "region_code": "ENG", "asn": 1}),
+    ],
+)
+def test_keep_changed__another_name_of_the_same_is_no_change(
+    old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    moved(0, **old)
+    moved(1, **new)
+    assert kept() == []
+    assert GeoCache.objects.get().city == new.get("city", "London")
+
+
+def an_entry_of_the_release_before(**fields: Any) -> AnswerHistory:
+    """It wrote no kinds, and neither region nor traits that came afterwards."""
+    common = {"country_code": "GB", "city": "London", "asn": 1, "organization": "A"}
+    new = {f"new_{name}": value for name, value in common.items()}
+    given = common | new | {"address": LONDON, "region": "England", "traits": ("vpn",)} | fields
+    times = {"resolved_at": NOON, "valid_from": NOON, "valid_until": NOON}
+    entry: AnswerHistory = AnswerHistory.objects.create(**given | times)
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"new_country_code": "FR"}, ["country"]),
+        ({"new_country_code": ""}, ["country"]),
+        ({"new_city": "Leeds"}, ["city"]),
+        ({"new_city": ""}, ["city"]),
+        ({"new_asn": 2}, ["operator"]),
+        ({"new_asn": None}, ["operator"]),
+        ({"new_organization": "B"}, ["operator"]),
+        ({"asn": None, "city": "", "organization": "", "new_country_code": "FR"}, ["country"]),
+        ({"new_country_code": "FR", "new_city": "Paris"}, ["country", "city"]),
+    ],
+)
+def test_of_kind__entries_of_the_release_before(fields: Any, expected: list[str]) -> None:
+    entry = an_entry_of_the_release_before(**fields)
+    entry.refresh_from_db()
+    assert list(entry.change_kinds) == expected
+    assert [kind for kind in KINDS if AnswerHistory.objects.of_kind(kind).exists()] == expected
+
+
+@needs_postgresql
+@pytest.mark.parametrize("kind", ["region", "traits"])
+def test_of_kind__what_is_rare_has_an_index(kind: str) -> None:
+    rows = AnswerHistory.objects.of_kind(kind).order_by("-valid_until", "-address")[:50]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    assert f"geocache_former_{kind}" in rows.explain()
+
+
+def test_of_kind__entries_with_kinds() -> None:
+    moved(0, asn=1)
+    moved(1, asn=2)
+    moved(2, asn=3, city="Leeds")
+    found = {kind: AnswerHistory.objects.of_kind(kind).count() for kind in KINDS}
+    assert found == {"country": 0, "region": 0, "city": 1, "operator": 2, "traits": 0}
+    assert AnswerHistory.objects.of_kind("mood").count() == 0
 
 
 @pytest.mark.usefixtures("way")
@@ -156,10 +267,10 @@ def test_keep_changed__in_a_batch_of_more_than_a_chunk(monkeypatch: pytest.Monke
 
 
 def test_find_changed__new_rows_cost_one_query_a_chunk(django_assert_num_queries: Any) -> None:
-    rows = {one.address: ("GB", "London", None, "") for one in many_locations(2001)}
+    rows = {one.address: answers.row_of(one) for one in many_locations(2001)}
     # PostgreSQL takes 10,000 addresses at a time.
     with django_assert_num_queries(1 if connection.vendor == "postgresql" else 3):
-        assert history.find_changed(connection, GeoCache, history.COMPARED, rows) == {}
+        assert history.find_changed(connection, GeoCache, answers.ROW_FIELDS, rows) == {}
 
 
 def test_keep_changed__write_through_keeps_too(settings: Any) -> None:

@@ -527,3 +527,22 @@ def test_json_object__rejects_nonsense(
     monkeypatch.setenv("OBJECT", text)
     with pytest.raises(ImproperlyConfigured, match=said):
         environment.json_object("OBJECT")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", ""),
+        (" cloudflare ", "cloudflare"),
+        ('{"country_code": "X-Country"}', {"country_code": "X-Country"}),
+    ],
+)
+def test_name_or_json(monkeypatch, text, value):
+    monkeypatch.setenv("GEOCACHE_EDGE_HEADERS", text)
+    assert environment.name_or_json("GEOCACHE_EDGE_HEADERS") == value
+
+
+def test_name_or_json__what_cannot_be_read(monkeypatch):
+    monkeypatch.setenv("GEOCACHE_EDGE_HEADERS", "{country_code: X}")
+    with pytest.raises(ImproperlyConfigured, match="GEOCACHE_EDGE_HEADERS is not JSON"):
+        environment.name_or_json("GEOCACHE_EDGE_HEADERS")

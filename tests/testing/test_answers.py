@@ -4,6 +4,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network, ip_a
 import pytest
 
 from geocache.exceptions import InvalidAddress, ProviderError
+from geocache.location import Subdivision, dump_locations, load_locations
 from geocache.testing.answers import Answers, Prepared
 from tests.factories import LONDON, NOON, a_location
 
@@ -148,3 +149,41 @@ def test_answer__that_cannot_be_one(answer, kind, said):
 def test_answer__may_say_when_and_why():
     location = found({LONDON: {"resolved_at": NOON, "reason": "unavailable"}})
     assert (location.resolved_at, location.reason) == (NOON, "unavailable")
+
+
+def test_answer__with_all_that_a_location_can_say():
+    given = {
+        "country_code": "FR",
+        "traits": ["hosting_provider", "anonymous", "anonymous"],
+        "subdivisions": [Subdivision("FR-IDF", "Ile-de-France")],
+        "details": {"user_count": 3},
+        "is_anycast": True,
+    }
+    with pytest.raises(ValueError, match="has no field is_anycast"):
+        Answers({LONDON: given})
+    del given["is_anycast"]
+    location = found({LONDON: given})
+    assert location.traits == ("anonymous", "hosting_provider")
+    assert location.subdivisions == (Subdivision("FR-IDF", "Ile-de-France"),)
+    assert location.details == {"user_count": 3}
+    assert (location.continent_code, location.is_in_european_union) == ("EU", True)
+    assert load_locations(dump_locations([location])) == [location]
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({"traits": "anonymous"}, TypeError),
+        ({"traits": [1]}, TypeError),
+        ({"subdivisions": ["England"]}, TypeError),
+        ({"details": {"a": {}}}, TypeError),
+        ({"details": {1: 2}}, TypeError),
+        ({"is_in_european_union": 1}, TypeError),
+        ({"metro_code": -1}, ValueError),
+        ({"region_code": "GB-ENGLAND-X"}, ValueError),
+        ({"user_type": "x" * 41}, ValueError),
+    ],
+)
+def test_answer__with_what_a_location_cannot_say(given, kind):
+    with pytest.raises(kind, match="override_locations"):
+        Answers({LONDON: given})

@@ -143,6 +143,7 @@ def _rows(status: Status) -> list[tuple[str, str]]:
         ("Rejected", _count(status.rejected_count, "entries")),
         ("Lost", _lost(status)),
         ("Provider", _provider(status) or UNKNOWN),
+        *([("Edge", status.edge)] if status.edge else []),
         *([("Queries today", "\n".join(map(_usage, status.usages)))] if status.usages else []),
         ("Cache", _cache(status)),
         ("Scheduler", _scheduler(status)),

@@ -114,6 +114,9 @@ def _sentence(one: Outcome) -> str:
 
 def _moves_sentence(moves: MoveReport) -> str:
     said = f"{moves.moved:,} of {moves.compared:,} known addresses moved"
+    if moves.by_kind:
+        counts = (f"{kind} {count:,}" for kind, count in moves.by_kind.items())
+        said += f" ({', '.join(counts)})"
     if moves.is_complete:
         return f"{said}."
     return f"{said}; the others were not compared, the time was over."

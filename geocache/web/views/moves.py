@@ -1,4 +1,4 @@
-"""The list of addresses whose country, city or operator changed."""
+"""The list of addresses whose place, operator or kind of network changed."""
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _

@@ -1,8 +1,10 @@
 from datetime import timedelta
 
 import pytest
+from django.utils.html import escape
 
 from geocache.models import GeoCache
+from geocache.trait_names import trait_name
 from tests.factories import (
     LONDON,
     MOSCOW_V6,
@@ -74,14 +76,30 @@ def test_moves__newest_first_with_both_sides(viewer):
         ("?new_country=FR", [MOSCOW_V6]),
         ("?since=2026-01-08", [MOSCOW_V6]),
         ("?until=2026-01-08", [LONDON]),
-        ("?country=&since=", [LONDON, MOSCOW_V6]),
+        ("?country=&since=&kind=", [LONDON, MOSCOW_V6]),
+        ("?kind=country", [MOSCOW_V6]),
+        ("?kind=city", [LONDON]),
+        ("?kind=operator&country=GB", [LONDON]),
+        ("?kind=traits", []),
     ],
 )
 def test_moves__filters(viewer, query, expected):
     assert listed(show(viewer, query)) == expected
 
 
-@pytest.mark.parametrize("query", ["?country=Atlantis", "?since=soon", "?after=x", "?country=%00"])
+def test_moves__says_what_changed_with_regions_and_kinds_of_network(viewer):
+    a_row(region="England", traits=("hosting",))
+    a_row(city="Cardiff", region="Wales", traits=("<tor>",), resolved_at=NOON + DAY)
+    text = show(viewer)
+    assert "region, city, kind of network" in text
+    badges = [trait_name("hosting"), escape(trait_name("<tor>"))]
+    for part in ("England, London", "Wales, Cardiff", *(f">{one}<" for one in badges)):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    "query", ["?country=Atlantis", "?since=soon", "?after=x", "?country=%00", "?kind=mood"]
+)
 def test_moves__what_cannot_be_used_is_said(viewer, query):
     assert 'class="errorlist"' in show(viewer, query)
 

@@ -1,1 +1,0 @@
-"""Where a visitor is, as the network in front of the site has written into headers."""
