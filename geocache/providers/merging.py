@@ -6,7 +6,7 @@ Traits and details are put together from all.
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from geocache.field_sources import GIVEN, pack, said_by, shares_of
+from geocache.field_sources import GIVEN, pack, shares_of
 from geocache.location import SOURCE_SEPARATOR, Location
 from geocache.providers.network_kinds import put_details, put_traits
 
@@ -72,5 +72,5 @@ def _shares(location: Location, only: Collection[str]) -> list[list[str]]:
     if SOURCE_SEPARATOR in location.source:
         shares = shares_of(location.source, location.given_by)
     else:
-        shares = [said_by(said_fields(location))]
+        shares = [[*said_fields(location)]]
     return [[name for name in share if name in only] for share in shares]

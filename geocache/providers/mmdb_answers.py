@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from socket import AF_INET, inet_ntop, inet_pton
 from typing import Any
 
-from geocache.field_sources import pack, said_by
+from geocache.field_sources import pack
 from geocache.location import NOT_FOUND, Location
 from geocache.providers.base import joined_sources
 from geocache.providers.merging import added
@@ -77,4 +77,4 @@ class Answers:
 # Files have few kinds of records, whatever their number.
 @lru_cache(maxsize=1024)
 def _packed(shares: tuple[tuple[str, ...], ...]) -> str:
-    return pack([said_by(dict.fromkeys(share)) for share in shares])
+    return pack(shares)

@@ -156,4 +156,5 @@ def put_traits(found: dict[str, Any], labels: Iterable[str]) -> None:
 def put_details(found: dict[str, Any], details: Mapping[str, Plain]) -> None:
     """Put details into ``found``, where they are not there already."""
     if details:
-        found["details"] = Details({**details, **found.get("details", {})})
+        held = dict(found["details"].items()) if "details" in found else {}
+        found["details"] = Details.of({**dict(details.items()), **held})

@@ -64,8 +64,8 @@ def test_chain__gaps_are_filled_by_one_that_says_so():
 
 
 def test_chain__traits_and_details_are_those_of_all():
-    first = {**CITY, "traits": ("anycast",), "details": Details({"ip_risk": 5})}
-    more = {"traits": ("anonymous_vpn",), "details": Details({"ip_risk": 9, "days": 1}), "isp": "I"}
+    first = {**CITY, "traits": ("anycast",), "details": Details.of({"ip_risk": 5})}
+    more = {"traits": ("anonymous_vpn",), "details": Details.of({"ip_risk": 9, "days": 1}), "isp": "I"}
     fills = ["traits", "details"]
     chain = ChainProvider(
         [
