@@ -19,6 +19,7 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from geocache import field_sources
+from geocache.country_groups import completed, continent_of
 from geocache.exceptions import UndecodableRecord
 from geocache.traits import ANONYMOUS, HOSTING
 
@@ -140,6 +141,10 @@ class Details(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, eq=Fals
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Mapping) and dict(self.pairs) == dict(other)
 
+    def __ne__(self, other: object) -> bool:
+        # Not made of ``__eq__``: a struct has its own.
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(frozenset(self.pairs))
 
@@ -239,9 +244,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     @property
     def continent(self) -> str:
         """Return the code of the country's continent: AF AN AS EU NA OC SA, or empty."""
-        from geocache import continents  # noqa: PLC0415 - as above
-
-        return self.continent_code or continents.continent_of(self.country_code)
+        return self.continent_code or continent_of(self.country_code)
 
     @property
     def continent_name(self) -> str:
@@ -431,9 +434,7 @@ def load_locations(text: object) -> list[Location]:
 
 def _completed(location: Location) -> Location:
     """Return an answer of an earlier release with what follows from its country."""
-    from geocache import continents  # noqa: PLC0415 - as above
-
-    return replace(location, **continents.completed({"country_code": location.country_code}))
+    return replace(location, **completed({"country_code": location.country_code}))
 
 
 def _whole(value: Any) -> Any:

@@ -227,6 +227,7 @@ def plain_source(source: Source) -> dict[str, Any]:
         "age_days": source.age_days(),
         "is_old": is_old(source),
         "is_fallback": source.is_fallback,
+        "fields": list(source.fields),
         "attribution": source.attribution,
         "licence": licence.name,
         "max_age_days": licence.max_age_days,

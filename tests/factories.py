@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission, User
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
-from geocache.continents import completed
+from geocache.country_groups import completed
 from geocache.location import Location
 from geocache.models import ApiToken, GeoCache
 from geocache.providers import factory

@@ -10,7 +10,7 @@ from django.conf.locale import LANG_INFO
 from django.utils.translation import override
 from django_countries.data import COUNTRIES
 
-from geocache import continents
+from geocache import continents, country_groups
 from geocache.providers import mmdb
 
 # The area that the tz database files a country's zones under, and the continents that it may be.
@@ -28,10 +28,10 @@ ELSEWHERE = {"CY", "TL"}
 
 
 def test_continent_of__every_country_has_one():
-    assert set(continents.CONTINENTS) == {*COUNTRIES, "XK"}
-    codes = " ".join(continents.COUNTRIES.values()).split()
+    assert set(country_groups.CONTINENTS) == {*COUNTRIES, "XK"}
+    codes = " ".join(country_groups.COUNTRIES.values()).split()
     assert len(codes) == len(set(codes)) == 250
-    assert set(continents.COUNTRIES) == set(continents.NAMES)
+    assert set(country_groups.COUNTRIES) == set(continents.NAMES)
 
 
 def test_continent_of__agrees_with_the_tz_database():
@@ -41,10 +41,11 @@ def test_continent_of__agrees_with_the_tz_database():
     for code, _, zone, *_ in rows:
         areas.setdefault(code, set()).add(zone.partition("/")[0])
     found = {
-        code: (continents.continent_of(code), some)
+        code: (country_groups.continent_of(code), some)
         for code, some in areas.items()
         if not any(
-            continents.continent_of(code) in AREAS.get(one, set(continents.NAMES)) for one in some
+            country_groups.continent_of(code) in AREAS.get(one, set(continents.NAMES))
+            for one in some
         )
     }
     assert set(found) == ELSEWHERE
@@ -60,16 +61,16 @@ def test_continent_of__agrees_with_a_database():
         if one and "country" in one
     }
     assert len(pairs) > 60
-    assert {pair for pair in pairs if continents.continent_of(pair[0]) != pair[1]} == set()
+    assert {pair for pair in pairs if country_groups.continent_of(pair[0]) != pair[1]} == set()
 
 
 @pytest.mark.parametrize("code", ["", "ZZ", "EU", "gbr", "\0"])
 def test_continent_of__unknown_code_is_empty(code):
-    assert continents.continent_of(code) == ""
+    assert country_groups.continent_of(code) == ""
 
 
 def test_continent_of__case_makes_no_difference():
-    assert continents.continent_of("gb") == "EU"
+    assert country_groups.continent_of("gb") == "EU"
 
 
 def test_name__is_text_in_the_readers_language():

@@ -1,5 +1,6 @@
 import json
 import math
+import operator
 import random
 import re
 import sys
@@ -604,6 +605,8 @@ def test_from_plain__anything_else_is_undecodable(plain):
 def test_details__cannot_be_changed_and_are_compared_by_value():
     details = Details.of({"user_count": 3})
     assert details == {"user_count": 3} == Details.of({"user_count": 3})
+    assert not operator.ne(details, Details.of({"user_count": 3}))
+    assert details != Details.of({"user_count": 4})
     assert hash(details) == hash(Details.of({"user_count": 3}))
     assert dict(details) == {"user_count": 3}
     with pytest.raises(TypeError):

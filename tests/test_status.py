@@ -263,6 +263,7 @@ def test_to_plain__has_the_age_of_each_source(settings: Any) -> None:
         "age_days": None,
         "is_old": False,
         "is_fallback": False,
+        "fields": [],
         "attribution": "",
         "licence": "",
         "max_age_days": None,

@@ -41,11 +41,15 @@ Watch = Callable[[str, int, int | None], object]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one database; ``detail`` says why, or which build there is now."""
+    """What became of one database; ``detail`` says why, or which build there is now.
+
+    ``fields`` are those of an answer that it gives, where that is known.
+    """
 
     name: str
     status: str
     detail: str
+    fields: tuple[str, ...] = ()
 
 
 def folder() -> Path:
@@ -166,11 +170,11 @@ class Update:
         held = read_source(self.target, self.deadline)
         checksum = self._checksum()
         if held and checksum and checksum == self.state.sha256:
-            return self._done(UNCHANGED, str(held))
+            return self._done(UNCHANGED, held)
         with install.draft(self.target) as archive, install.draft(self.target) as fresh:
             fetched = self._fetch(archive, is_conditional=held is not None)
             if fetched is None:
-                return self._done(UNCHANGED, str(held))
+                return self._done(UNCHANGED, held)
             if checksum and checksum != fetched.sha256:
                 raise UpdateError("the download is not what its checksum says; try again")
             unpack(archive, fresh, self.deadline)
@@ -183,7 +187,7 @@ class Update:
             is_same = held is not None and held == source
             if not is_same:
                 install.install(fresh, self.target)
-            return self._done(UNCHANGED if is_same else INSTALLED, str(source), fetched)
+            return self._done(UNCHANGED if is_same else INSTALLED, source, fetched)
 
     def _checksum(self) -> str:
         edition = self.edition
@@ -214,11 +218,13 @@ class Update:
                 progress=lambda count, total: self.watch(self.edition.name, count, total),
             )
 
-    def _done(self, status: str, detail: str, fetched: "Fetched | None" = None) -> Outcome:
+    def _done(
+        self, status: str, source: Source | None, fetched: "Fetched | None" = None
+    ) -> Outcome:
         self.remember(
             checked_at=datetime.now(UTC).isoformat(),
             retry_at="",
             error="",
             **(asdict(fetched) if fetched else {}),
         )
-        return Outcome(self.edition.name, status, detail)
+        return Outcome(self.edition.name, status, str(source), source.fields if source else ())

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 
 from geocache import client_ip, conf
 from geocache.addresses import special_reason
-from geocache.continents import completed
+from geocache.country_groups import completed
 from geocache.edge.filling import filled
 from geocache.edge.networks import Network, network_of
 from geocache.edge.values import fields_of

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
-from geocache.continents import CONTINENTS, NAMES
+from geocache.continents import NAMES
+from geocache.country_groups import CONTINENTS
 from geocache.location import ZONE_NAME
 from geocache.providers import coercion
 

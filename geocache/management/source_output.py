@@ -12,6 +12,8 @@ def describe_source(source: Source) -> str:
     """Return name, build and age, what an old one means, and the credit; a line each."""
     days = source.age_days()
     lines = [str(source) if days is None else f"{source}, {days:,} days old"]
+    if source.fields:
+        lines.append(f"Fields: {', '.join(source.fields)}")
     # What is printed beside it is English, too.
     with translation.override("en"):
         lines += [said for said in (_age(source), licence_sentence(source, utc_now())) if said]

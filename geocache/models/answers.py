@@ -12,7 +12,6 @@ from django.db import connections, models, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from geocache import continents
 from geocache.addresses import (
     networks_around,
     normalised_and_key,
@@ -21,6 +20,7 @@ from geocache.addresses import (
     sort_key,
 )
 from geocache.batches import batches
+from geocache.country_groups import COUNTRIES
 from geocache.field_sources import SEPARATOR, shares_of
 from geocache.instants import InstantField
 from geocache.location import EPOCH, FIELDS, NOT_FOUND, Location
@@ -180,7 +180,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
 
     def in_continent(self, code: str) -> Self:
         """Return rows of the countries of a continent, and those that name it and no country."""
-        of_countries = Q(country_code__in=continents.COUNTRIES.get(code, "").split())
+        of_countries = Q(country_code__in=COUNTRIES.get(code, "").split())
         return self.filter(of_countries | Q(country_code="", continent_code=code))
 
     def in_region(self, code: str) -> Self:

@@ -7,7 +7,7 @@ import msgspec
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from geocache.continents import completed
+from geocache.country_groups import completed
 from geocache.instants import InstantField
 from geocache.location import FIELDS, NO_DETAILS, Details, Location, Subdivision
 

@@ -30,6 +30,11 @@ class Source:
     # What the file calls itself, where ``name`` is another; answers of earlier releases have it.
     type_name: str = ""
     path: Path | None = field(default=None, compare=False)
+    # Which fields of an answer it gives, as some of its records tell; empty where that is not told.
+    fields: tuple[str, ...] = field(default=(), compare=False)
+    # True where what its records tell is that an address is of some kind: a list of proxies, which
+    # does not know most addresses.
+    is_list: bool = field(default=False, compare=False)
 
     @property
     def labels(self) -> tuple[str, ...]:

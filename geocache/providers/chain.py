@@ -17,14 +17,16 @@ from geocache.log_throttle import LogThrottle
 from geocache.providers import quota
 from geocache.providers.base import Provider, Source, joined_sources
 from geocache.providers.factory import make
+from geocache.providers.merging import added, given_together, is_open, said_fields
 
 log = get_logger(__name__)
 
 # How long a provider that has failed is left alone by this process, in seconds.
 REST_SECONDS: Final = 10.0
 # What belongs to the answer as a whole, and cannot be filled in by another provider.
-WHOLE_FIELDS: Final = frozenset(("address", "resolved_at", "network", "source", "reason"))
-EMPTY: Final = ("", None)
+WHOLE_FIELDS: Final = frozenset(
+    ("address", "resolved_at", "network", "source", "reason", "given_by")
+)
 
 
 class Link:
@@ -45,7 +47,7 @@ class Link:
 
     def is_wanted(self, answer: Location | None) -> bool:
         """Tell whether this provider can add to what those before it have answered."""
-        return not answer or any(getattr(answer, name) in EMPTY for name in self.fills)
+        return not answer or any(is_open(answer, name) for name in self.fills)
 
     def ask(self, answers: dict[str, Location], addresses: Collection[str]) -> None:
         """Put the answers into ``answers``, without those that the provider failed on."""
@@ -230,7 +232,7 @@ def _merged(before: Location | None, answer: Location, fills: Collection[str]) -
     """Return ``answer`` if nothing was found before it, else what was, with the gaps filled."""
     if before is None:
         return answer
-    filled = {name: getattr(answer, name) for name in fills if _is_gap(before, answer, name)}
+    filled = added(said_fields(before), said_fields(answer), fills) if answer and fills else {}
     if before and not filled:
         # Those beside the address may have more to fill.
         return replace(before, network=_narrowest(before, answer, givers=[before]))
@@ -241,11 +243,8 @@ def _merged(before: Location | None, answer: Location, fills: Collection[str]) -
         **filled,
         network=_narrowest(before, answer, givers=[before, answer]),
         source=joined_sources([before.source, answer.source]),
+        given_by=given_together(before, answer, filled) if filled else "",
     )
-
-
-def _is_gap(before: Location, answer: Location, name: str) -> bool:
-    return getattr(before, name) in EMPTY and getattr(answer, name) not in EMPTY
 
 
 def _narrowest(one: Location, other: Location, givers: Iterable[Location]) -> str:

@@ -11,6 +11,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from geocache.addresses import WIDEST_PREFIX_LENGTHS
+from geocache.country_groups import COUNTRIES, completed
 from geocache.languages import keys_in_order
 
 # Text longer than this is no place name; the table's columns are as wide.
@@ -34,6 +35,12 @@ NOTHING: Final = frozenset(
 # Made once: each evaluation of ``int | float`` creates a union.
 NUMBERS: Final = (int, float)
 POINT: Final = ("latitude", "longitude")
+CONTINENT_CODES: Final = frozenset(COUNTRIES)
+# As wide as the table's columns.
+MAX_SHORT_LENGTH: Final = 40
+MOBILE_CODE: Final = re.compile(r"[0-9]{1,8}")
+# Source: ISO 3166-2.
+REGION_CODE: Final = re.compile(r"[A-Z0-9]{1,3}")
 # IP2Location's, for a field that the file that was bought does not have.
 NOTHING_BEGINS: Final = ("this parameter is unavailable", "this method is not applicable")
 # What "nothing" never begins with.
@@ -52,47 +59,8 @@ AROUND: Final = " \t\r\n()[]<>{}\"'`"
 NO_COUNTRY: Final = re.compile("AA|Q[M-Z]|X[A-JL-Z]|ZZ|[AOT][0-9]")
 
 
-def maxmind_fields(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that a record in MaxMind's layout fills, that of its files and services."""
-    # Field by field, as it takes half of what a dict of all of them does: most records lack some.
-    found: dict[str, Any] = {}
-    country = mapping(record.get("country")) or mapping(record.get("registered_country"))
-    if value := country_code(country.get("iso_code")):
-        found["country_code"] = value
-    subdivisions = record.get("subdivisions")
-    if isinstance(subdivisions, list) and subdivisions and (name := local_name(subdivisions[0])):
-        found["region"] = name
-    if name := local_name(record.get("city")):
-        found["city"] = name
-    if name := words(mapping(record.get("postal")).get("code")):
-        found["postal_code"] = name
-    if location := mapping(record.get("location")):
-        found |= _location_fields(location)
-    traits = mapping(record.get("traits")) or record
-    if system := asn(traits.get("autonomous_system_number")):
-        found["asn"] = system
-    if name := words(traits.get("autonomous_system_organization")) or words(
-        traits.get("organization")
-    ):
-        found["organization"] = name
-    return found
-
-
-def _location_fields(location: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if (latitude := number(location.get("latitude"), 90)) is not None:
-        found["latitude"] = latitude
-    if (longitude := number(location.get("longitude"), 180)) is not None:
-        found["longitude"] = longitude
-    if (radius := integer(location.get("accuracy_radius"), 2**15 - 1)) is not None:
-        found["accuracy_radius_km"] = radius
-    if zone := words(location.get("time_zone")):
-        found["time_zone"] = zone
-    return found
-
-
 def known(fields: Mapping[str, Any], others: Iterable[object] = ()) -> dict[str, Any]:
-    """Return the fields that say something.
+    """Return the fields that say something, and what follows from them.
 
     The point 0, 0 does not, where there is no country and one of the ``others`` says nothing, too.
     """
@@ -101,6 +69,16 @@ def known(fields: Mapping[str, Any], others: Iterable[object] = ()) -> dict[str,
     is_zero = found.get("latitude") == found.get("longitude") == 0
     if is_zero and "country_code" not in found and any(map(is_nothing, others)):
         del found["latitude"], found["longitude"]
+    country = found.get("country_code", "")
+    if "region_code" in found:
+        found["region_code"] = region_code(country, found["region_code"])
+        if not found["region_code"]:
+            del found["region_code"]
+    if country:
+        found = completed(found)
+    # It is false of most answers, and says nothing by itself.
+    if found.get("is_in_european_union") is False:
+        del found["is_in_european_union"]
     return found
 
 
@@ -156,6 +134,18 @@ def words(value: object) -> str:
     return "" if is_placeholder(found) else found
 
 
+def zone_words(value: object) -> str:
+    """Return what ``words`` does, for text of which there are few: names of time zones."""
+    if type(value) is str and len(value) <= MAX_SHORT_LENGTH:
+        return _zone(value)
+    return words(value)
+
+
+@lru_cache(maxsize=1024)
+def _zone(value: str) -> str:
+    return words(value)
+
+
 def local_name(value: object) -> str:
     """Return one of MaxMind's localised names: that of the first chosen language that has one."""
     names = value.get("names") if isinstance(value, dict) else None
@@ -193,6 +183,42 @@ def country_code(value: object) -> str:
 def _code(code: str) -> str:
     is_code = len(code) == 2 and code.isascii() and code.isalpha()
     return code.upper() if is_code and not is_no_country(code) else ""
+
+
+def continent_code(value: object) -> str:
+    """Return one of the seven codes, or the empty text."""
+    if type(value) is str and value in CONTINENT_CODES:
+        return value
+    code = text(value).strip().upper()
+    return code if code in CONTINENT_CODES else ""
+
+
+def region_code(country: str, value: object) -> str:
+    """Return a code of ISO 3166-2, such as GB-ENG, or the empty text.
+
+    ``value`` may lack the country, but not have another one.
+    """
+    if type(value) is not str or len(value) > MAX_SHORT_LENGTH:
+        return ""
+    code = value.strip().upper()
+    prefix, dash, bare = code.rpartition("-")
+    if dash and prefix == (country or country_code(prefix)) and REGION_CODE.fullmatch(bare):
+        return code
+    return f"{country}-{code}" if country and REGION_CODE.fullmatch(code) else ""
+
+
+def short_words(value: object) -> str:
+    """Return words that fit into a narrow column, or the empty text."""
+    return words(value)[:MAX_SHORT_LENGTH].rstrip() if value else ""
+
+
+def mobile_code(value: object) -> str:
+    """Return the digits of a mobile country or network code, or the empty text; "00" is one."""
+    if type(value) is int and value >= 0:
+        # No longer than the digits of a code.
+        value = str(value) if value < 10**8 else ""
+    code = text(value).strip()
+    return code if MOBILE_CODE.fullmatch(code) else ""
 
 
 def number(value: object, limit: int) -> float | None:

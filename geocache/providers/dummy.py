@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from geocache.continents import completed
+from geocache.country_groups import completed
 from geocache.exceptions import ProviderError
 from geocache.location import NOT_FOUND, Location
 from geocache.providers.base import Provider, Source

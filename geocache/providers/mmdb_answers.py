@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import ip_network
 from socket import AF_INET, inet_ntop, inet_pton
 from typing import Any
 
+from geocache.field_sources import pack
 from geocache.location import NOT_FOUND, Location
 from geocache.providers.base import joined_sources
+from geocache.providers.merging import added
 from geocache.providers.mmdb_files import Database
 from geocache.providers.mmdb_records import record_fields
 
@@ -40,6 +43,7 @@ class Answers:
     def _search(self, address: str, number: int) -> None:
         found: dict[str, Any] = {}
         sources: list[str] = []
+        shares: list[tuple[str, ...]] = []
         prefix_length = 0
         asked = [database for database in self._databases if database.may_know(address)]
         for database in asked:
@@ -47,12 +51,16 @@ class Answers:
             # The merged answer holds only where each file's answer holds: the narrowest network.
             prefix_length = max(prefix_length, length)
             fields = record_fields(record)
-            if fields.keys() - found.keys():
-                found = fields | found
+            more = added(found, fields) if found else fields
+            if more:
+                found |= more
                 sources.append(database.label)
+                shares.append(tuple(more))
         if not found:
             found["reason"] = NOT_FOUND
             sources = [database.label for database in asked or self._databases]
+        elif len(shares) > 1:
+            found["given_by"] = _packed(tuple(shares))
         found["resolved_at"] = self._at
         found["source"] = joined_sources(sources)
         self._mask, self._first = NO_NETWORK
@@ -64,3 +72,9 @@ class Answers:
             # A tenth of the time of ``ip_network``.
             found["network"] = f"{inet_ntop(AF_INET, self._first.to_bytes(4))}/{prefix_length}"
         self._fields = found
+
+
+# Files have few kinds of records, whatever their number.
+@lru_cache(maxsize=1024)
+def _packed(shares: tuple[tuple[str, ...], ...]) -> str:
+    return pack(shares)

@@ -4,15 +4,16 @@ import errno
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import maxminddb
 
 from geocache.exceptions import ProviderError
+from geocache.field_sources import GIVEN
 from geocache.licences.named import licence_of, name_of
 from geocache.log import get_logger
 from geocache.providers.base import Source
@@ -24,10 +25,15 @@ from geocache.providers.verified_files import Stamp
 
 log = get_logger(__name__)
 
-# Whose files are known by their types; of any other a few records are read.
+# Whose files are known by their types; any other has to have a field that is known.
 MAKERS: Final = ("GeoLite", "GeoIP", "DBIP")
 USABLE_TYPES: Final = ("city", "country", "asn", "enterprise", "isp", "insights", "location")
-SAMPLE_RECORDS: Final = 100
+# Of so many records that say anything the fields are told, and so many are read for that at most:
+# most of MaxMind's Anonymous Plus are empty. It takes some milliseconds.
+SAMPLE_RECORDS: Final = 500
+READ_RECORDS: Final = 10_000
+# All over the tree: its beginning alone is of one part of the world.
+SAMPLE_ADDRESSES: Final = tuple(f"{first}.{first}.64.1" for first in range(1, 224, 3))
 # What a download is called until it is verified: its own name is inside.
 DRAFT_NAME: Final = re.compile(r"\.(.+\.mmdb)\..*")
 
@@ -106,16 +112,20 @@ def open_database(path: Path, *, is_fallback: bool = False, is_needed: bool = Tr
         metadata = reader.metadata()
         type_name = text(metadata.database_type)
         built_at = datetime.fromtimestamp(metadata.build_epoch, UTC)
-        is_usable = _is_usable(type_name, reader)
+        samples = _samples(reader, metadata.ip_version)
         is_ipv6_only = metadata.ip_version == 6 and _is_without_ipv4(reader)
     except (OSError, OverflowError, ValueError, maxminddb.InvalidDatabaseError) as error:
         raise ProviderError(f"{path}: not a readable MaxMind DB file") from error
-    if not is_usable:
+    if not samples and not _is_usual(type_name):
         raise ProviderError(
-            f"{path}: a database of type {type_name}; needed is City, Country, ASN, Enterprise or "
-            "ISP, or flat records with such fields as country_code or asn"
+            f"{path}: a database of type {type_name} without a field that is known; needed is one "
+            "such as country, asn, isp or is_anonymous"
         )
-    source = _source(path, type_name, built_at, is_fallback=is_fallback)
+    source = replace(
+        _source(path, type_name, built_at, is_fallback=is_fallback),
+        fields=tuple(name for name in GIVEN if any(name in fields for fields in samples)),
+        is_list=bool(samples) and all("traits" in fields for fields in samples),
+    )
     return Database(
         path=path,
         is_copy=is_fallback or opened != path,
@@ -176,10 +186,17 @@ def _pinned(path: Path, stamp: Stamp, *, is_fallback: bool) -> tuple[Pin, Path]:
         return pin, path
 
 
-def _is_usable(name: str, reader: maxminddb.Reader) -> bool:
-    if name.startswith(MAKERS) and any(usable in name.lower() for usable in USABLE_TYPES):
-        return True
-    return any(record_fields(record) for _, record in islice(reader, SAMPLE_RECORDS))
+def _is_usual(name: str) -> bool:
+    return name.startswith(MAKERS) and any(usable in name.lower() for usable in USABLE_TYPES)
+
+
+def _samples(reader: maxminddb.Reader, ip_version: int) -> list[dict[str, Any]]:
+    """Return the fields of some records, of those that fill any."""
+    first = (record_fields(record) for _, record in islice(reader, READ_RECORDS))
+    samples = [*islice(filter(None, first), SAMPLE_RECORDS)]
+    if ip_version == 4 or not _is_without_ipv4(reader):
+        samples += filter(None, map(record_fields, map(reader.get, SAMPLE_ADDRESSES)))
+    return samples
 
 
 def _is_without_ipv4(reader: maxminddb.Reader) -> bool:

@@ -20,7 +20,7 @@ from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from geocache import labels
-from geocache.continents import continent_of
+from geocache.country_groups import continent_of
 from geocache.instants import calendar_zone, utc_now
 from geocache.models import FlushRun, GeoCache, Statistics
 from geocache.models.connection import writing_alias, writing_connection

@@ -8,7 +8,7 @@ from typing import Any, Final, get_type_hints
 from msgspec.structs import asdict
 
 from geocache.addresses import WIDEST_PREFIX_LENGTHS, parse_address, parse_network
-from geocache.continents import completed
+from geocache.country_groups import completed
 from geocache.exceptions import InvalidAddress, ProviderError
 from geocache.location import (
     FIELDS,

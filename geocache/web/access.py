@@ -10,8 +10,10 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from geocache import conf
+from geocache.labels import labelled
+from geocache.location import Location
 from geocache.mounts import page_url
-from geocache.permissions import VIEW_ADDRESSES, missing, user_of
+from geocache.permissions import VIEW_ADDRESSES, VIEW_LISTED, VIEW_LISTS, missing, user_of
 from geocache.web.log_in import ask_to_log_in
 
 View = Callable[..., HttpResponseBase]
@@ -61,3 +63,8 @@ def permitted_unless_public(view: View) -> View:
         return (view if conf.get("PUBLIC_LOOKUP") else for_permitted)(request, *args, **kwargs)
 
     return guarded
+
+
+def permitted_labels(request: HttpRequest, answers: list[Location]) -> list[Location]:
+    """Return the answers with the labels of the lists that they are on, for those who see lists."""
+    return answers if missing(user_of(request), VIEW_LISTS, VIEW_LISTED) else labelled(answers)

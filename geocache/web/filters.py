@@ -59,7 +59,7 @@ BAD_KIND: Final = _("What changed is one of: country, region, city, operator, tr
 BAD_ASN: Final = _("The operator is an AS number, such as AS64500.")
 BAD_REGION: Final = _("The region is a code of ISO 3166-2, such as GB-ENG.")
 BAD_TRAIT: Final = _("The kind of network is a word, such as anonymous_vpn.")
-BAD_KIND: Final = _("“%(text)s” is not a type that an answer can name.")
+BAD_TYPE: Final = _("“%(text)s” is not a type that an answer can name.")
 # Filters that few people need: behind a fold, unless one is in use.
 FOLDED: Final = (
     "continent",

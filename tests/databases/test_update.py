@@ -83,9 +83,34 @@ def test_update__installs_what_is_published(
     service: Service, folder: Path, tmp_path: Path, use: Callable[..., None]
 ) -> None:
     use(UPDATE_URLS=[service.put(PATH, a_database(tmp_path))])
-    assert update() == Outcome("city", INSTALLED, "GeoLite2-City 2025-06-15")
+    outcome = update()
+    (source,) = MmdbProvider([folder / "city.mmdb"]).sources()
+    assert {"country_code", "city", "region_code"} <= set(source.fields)
+    assert outcome == Outcome("city", INSTALLED, "GeoLite2-City 2025-06-15", source.fields)
     assert files(folder) == [".lock", "city.mmdb", FILE_NAME]
     assert (folder / "city.mmdb").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(
+    ("database_type", "record"),
+    [
+        ("GeoIP2-Anonymous-IP", {"is_anonymous": True}),
+        ("GeoIP2-Static-IP-Score", {"score": 1.5}),
+        ("GeoIP2-Connection-Type", {"connection_type": "Cellular"}),
+        ("IP2Proxy", {"proxy_type": "VPN", "country_code": "GB"}),
+    ],
+)
+def test_update__a_product_need_not_know_the_best_known_addresses(
+    service: Service,
+    tmp_path: Path,
+    use: Callable[..., None],
+    database_type: str,
+    record: dict[str, Any],
+) -> None:
+    records = {f"20.{n}.0.0/16": {**record, "x": f"{n}" * 20} for n in range(99)}
+    made = an_mmdb(tmp_path / "a", records, database_type=database_type)
+    use(UPDATE_URLS=[service.put(PATH, made.read_bytes())])
+    assert update().status == INSTALLED
 
 
 @pytest.mark.parametrize("ending", [".mmdb.gz", ".tar.gz"])
@@ -194,7 +219,7 @@ def test_update__flat_file_of_no_known_layout(
     use(UPDATE_URLS=[service.put("/own.mmdb", path.read_bytes())])
     outcome = update()
     assert outcome.status == FAILED
-    assert outcome.detail.startswith("what came is a database of type Own; needed is City,")
+    assert outcome.detail.startswith("what came is a database of type Own without a field")
     assert files(folder) == [".lock", FILE_NAME]
 
 
@@ -386,7 +411,9 @@ def test_update__useless_type(service: Service, folder: Path, tmp_path: Path) ->
     records = {"8.8.8.0/24": {"connection_speed": "fast", "x": "y" * 600}}
     speeds = an_mmdb(tmp_path / "speeds", records, database_type="GeoIP2-Connection-Speed")
     service.put(PATH, speeds.read_bytes())
-    assert_kept(folder, update(), "what came is a database of type GeoIP2-Connection-Speed; needed")
+    assert_kept(
+        folder, update(), "what came is a database of type GeoIP2-Connection-Speed without a field"
+    )
 
 
 @pytest.mark.usefixtures("held")

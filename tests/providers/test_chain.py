@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from geocache.exceptions import ProviderError
-from geocache.location import NOT_FOUND
+from geocache.location import NOT_FOUND, Details
 from geocache.providers.base import MAX_SOURCE_LENGTH, Provider, is_outdated
 from geocache.providers.chain import ChainProvider
 from geocache.providers.factory import make
@@ -61,6 +61,71 @@ def test_chain__gaps_are_filled_by_one_that_says_so():
     assert (answer.asn, answer.organization) == (5, "Five")
     assert answer.source == "City 1, ASN 1"
     assert answer.network == "81.2.69.0/24"
+
+
+def test_chain__traits_and_details_are_those_of_all():
+    first = {**CITY, "traits": ("anycast",), "details": Details.of({"ip_risk": 5})}
+    more = {
+        "traits": ("anonymous_vpn",),
+        "details": Details.of({"ip_risk": 9, "days": 1}),
+        "isp": "I",
+    }
+    fills = ["traits", "details"]
+    chain = ChainProvider(
+        [
+            member("City", answers={LONDON: first}),
+            member("VPN", fills=fills, answers={LONDON: {**more, "city": "Leeds"}}),
+        ]
+    )
+    answer = chain.resolve(LONDON)
+    assert answer.traits == ("anonymous_vpn", "anycast")
+    assert answer.details == {"ip_risk": 5, "days": 1}
+    assert (answer.city, answer.isp) == ("London", "")
+    assert answer.field_sources == {
+        "country_code": "City 1",
+        "city": "City 1",
+        "traits": "City 1, VPN 1",
+        "details": "City 1, VPN 1",
+    }
+
+
+def test_chain__three_sources_each_name_their_fields():
+    chain = ChainProvider(
+        [
+            city(),
+            member("ASN", fills=["asn"], answers={LONDON: {"asn": 5}}),
+            member("ISP", fills=["isp", "user_type"], answers={LONDON: {"isp": "I"}}),
+        ]
+    )
+    sources = chain.resolve(LONDON).field_sources
+    assert [sources[name] for name in ("city", "asn", "isp")] == ["City 1", "ASN 1", "ISP 1"]
+
+
+@pytest.mark.parametrize(
+    ("fills", "known", "is_asked"),
+    [
+        (["traits"], {"traits": ("anycast",)}, True),
+        (["details"], {}, True),
+        (["is_in_european_union"], {}, False),
+        (["continent_code"], {"continent_code": "EU"}, False),
+        (["subdivisions"], {}, True),
+        (["metro_code"], {"metro_code": 5}, False),
+        (["latitude"], {"latitude": 0.0}, False),
+    ],
+)
+def test_chain__one_is_asked_where_it_may_add_something(fills, known, is_asked):
+    first = member("City", answers={LONDON: {**CITY, **known}})
+    chain = ChainProvider([first, member("More", fills=fills)])
+    chain.resolve(LONDON)
+    assert bool(asked(chain)[1]) is is_asked
+
+
+def test_chain__what_goes_with_a_country_is_not_put_beside_another():
+    other = {"country_code": "US", "region_code": "US-CA", "metro_code": 807}
+    fills = ["region_code", "metro_code"]
+    chain = ChainProvider([city(), member("More", fills=fills, answers={LONDON: other})])
+    answer = chain.resolve(LONDON)
+    assert (answer.region_code, answer.metro_code, answer.source) == ("", None, "City 1")
 
 
 def test_chain__one_that_fills_is_not_asked_where_there_is_no_gap():

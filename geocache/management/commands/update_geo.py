@@ -107,7 +107,8 @@ class Bars:
 
 def _sentence(one: Outcome) -> str:
     if one.status == INSTALLED:
-        return f"{one.name}: {one.detail} is in use now."
+        fields = f" Its fields: {', '.join(one.fields)}." if one.fields else ""
+        return f"{one.name}: {one.detail} is in use now.{fields}"
     return f"{one.name}: {one.detail} is the newest there is."
 
 

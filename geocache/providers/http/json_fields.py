@@ -4,13 +4,43 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from geocache.providers.coercion import asn, country_code, integer, is_nothing, number, words
+from geocache.providers.coercion import (
+    asn,
+    continent_code,
+    country_code,
+    integer,
+    is_nothing,
+    mobile_code,
+    number,
+    short_words,
+    words,
+)
+from geocache.providers.network_kinds import is_true
 
 NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", re.ASCII)
 # "AS64500 Test Networks", as several services write number and name of an operator; "AS-" of none.
 AS_NUMBER: Final = re.compile(
     r"^\s*ASN? ?(?:([0-9]{1,10})(?:\s+|$)|-?\s*$)", re.ASCII | re.IGNORECASE
 )
+
+MAX_METRO_CODE: Final = 2**31 - 1
+# The words of others; what is not here stays. Source: IP2Location, "Usage Type"; IPinfo, "as_type".
+USER_TYPES: Final = {
+    "COM": "business",
+    "ORG": "organization",
+    "GOV": "government",
+    "MIL": "military",
+    "EDU": "college",
+    "LIB": "library",
+    "CDN": "content_delivery_network",
+    "ISP": "residential",
+    "MOB": "cellular",
+    "DCH": "hosting",
+    "SES": "search_engine_spider",
+    # Reserved: nobody.
+    "RSV": "",
+    "education": "college",
+}
 
 
 def has_path(record: object, path: str) -> bool:
@@ -69,6 +99,20 @@ def is_unread(value: object) -> bool:
     return not is_nothing(_operator(value))
 
 
+def _union(value: object) -> bool | None:
+    """Return whether a country is said to be in the European Union, None where nothing is said."""
+    if is_true(value):
+        return True
+    is_false = value is False or (isinstance(value, str) and value.lower() == "false")
+    return False if is_false else None
+
+
+def _users(value: object) -> str:
+    """Return who is in a network, in MaxMind's words where they are known."""
+    said = short_words(value)
+    return USER_TYPES.get(said, said)
+
+
 READERS: Final[dict[str, Callable[[object], object]]] = {
     "country_code": country_code,
     "region": _words,
@@ -80,4 +124,16 @@ READERS: Final[dict[str, Callable[[object], object]]] = {
     "time_zone": _words,
     "asn": _asn,
     "organization": lambda value: _words(_operator(value)),
+    "continent_code": continent_code,
+    "is_in_european_union": _union,
+    "registered_country_code": country_code,
+    # With its country when that is known.
+    "region_code": short_words,
+    "metro_code": lambda value: integer(_whole(value), MAX_METRO_CODE) or None,
+    "isp": _words,
+    "domain": _words,
+    "connection_type": short_words,
+    "user_type": _users,
+    "mobile_country_code": mobile_code,
+    "mobile_network_code": mobile_code,
 }

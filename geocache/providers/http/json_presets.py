@@ -4,7 +4,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 IP_API_FIELDS: Final = (
-    "status,message,query,countryCode,regionName,city,zip,lat,lon,timezone,org,isp,as"
+    "status,message,query,continentCode,countryCode,region,regionName,city,zip,lat,lon,timezone,"
+    "org,isp,as,mobile,proxy,hosting"
 )
 # What all services of IPinfo have in common.
 IPINFO: Final[dict[str, Any]] = {
@@ -13,6 +14,14 @@ IPINFO: Final[dict[str, Any]] = {
     "address": "ip",
     "not_found": {"bogon": True},
     "attribution": "IP address data powered by IPinfo, https://ipinfo.io",
+}
+# By our names, those of MaxMind where that means the same.
+IPINFO_FLAGS: Final = {
+    "anonymous": "is_anonymous",
+    "anycast": "is_anycast",
+    "hosting_provider": "is_hosting",
+    "mobile": "is_mobile",
+    "satellite_provider": "is_satellite",
 }
 IPINFO_NESTED: Final[dict[str, Any]] = {
     **IPINFO,
@@ -27,6 +36,11 @@ IPINFO_NESTED: Final[dict[str, Any]] = {
         "time_zone": "geo.timezone",
         "asn": "as.asn",
         "organization": "as.name",
+        "continent_code": "geo.continent_code",
+        "region_code": "geo.region_code",
+        "domain": "as.domain",
+        "user_type": "as.type",
+        "traits": IPINFO_FLAGS,
     },
     "batch": {"url": "https://api.ipinfo.io/batch", "size": 1000},
 }
@@ -47,6 +61,10 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
             "time_zone": "timezone",
             "asn": "as",
             "organization": "as",
+            "continent_code": "continentCode",
+            "region_code": "region",
+            "isp": "isp",
+            "traits": {"public_proxy": "proxy", "hosting_provider": "hosting", "mobile": "mobile"},
         },
         "address": "query",
         # Any other message of a failure, such as one about a key, is a failure.
@@ -68,6 +86,20 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
             "time_zone": "timezone",
             "asn": "org",
             "organization": "org",
+            # Of the dearer plans.
+            "domain": "asn.domain",
+            "user_type": "asn.type",
+            "mobile_country_code": "carrier.mcc",
+            "mobile_network_code": "carrier.mnc",
+            "traits": {
+                "anycast": "anycast",
+                "anonymous_vpn": "privacy.vpn",
+                "public_proxy": "privacy.proxy",
+                "tor_exit_node": "privacy.tor",
+                "relay": "privacy.relay",
+                "hosting_provider": "privacy.hosting",
+            },
+            "details": {"provider_name": "privacy.service", "carrier": "carrier.name"},
         },
         "batch": {"url": "https://ipinfo.io/batch", "size": 1000},
     },
@@ -75,13 +107,38 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
     "ipinfo-lite": {
         **IPINFO,
         "url": "https://api.ipinfo.io/lite/{address}",
-        "fields": {"country_code": "country_code", "asn": "asn", "organization": "as_name"},
+        "fields": {
+            "country_code": "country_code",
+            "continent_code": "continent_code",
+            "asn": "asn",
+            "organization": "as_name",
+            "domain": "as_domain",
+        },
     },
     # https://ipinfo.io/developers/core-api, and plus-api: the same URL, with more in the answer.
     "ipinfo-core": IPINFO_NESTED,
     "ipinfo-plus": {
         **IPINFO_NESTED,
-        "fields": {**IPINFO_NESTED["fields"], "accuracy_radius_km": "geo.radius"},
+        "fields": {
+            **IPINFO_NESTED["fields"],
+            "accuracy_radius_km": "geo.radius",
+            "metro_code": "geo.dma_code",
+            "mobile_country_code": "mobile.mcc",
+            "mobile_network_code": "mobile.mnc",
+            "traits": {
+                **IPINFO_FLAGS,
+                "anonymous_vpn": "anonymous.is_vpn",
+                "public_proxy": "anonymous.is_proxy",
+                "tor_exit_node": "anonymous.is_tor",
+                "relay": "anonymous.is_relay",
+            },
+            "details": {
+                "provider_name": "anonymous.name",
+                "carrier": "mobile.name",
+                "geo_changed": "geo.last_changed",
+                "as_changed": "as.last_changed",
+            },
+        },
     },
 }
 

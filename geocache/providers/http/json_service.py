@@ -19,6 +19,7 @@ from geocache.providers.http.bounded_requests import bound
 from geocache.providers.http.json_fields import READERS, has_path, is_unread, pick
 from geocache.providers.http.json_presets import PRESETS, fitting_presets
 from geocache.providers.http.json_schema import Batch, Service
+from geocache.providers.network_kinds import is_true, plain_value, put_details, put_traits
 
 with extras.needed("web"):
     import requests
@@ -26,7 +27,7 @@ with extras.needed("web"):
 log = get_logger(__name__)
 
 # Raised when the same answers begin to be read differently: older ones are then stale.
-RELEASE: Final = 2
+RELEASE: Final = 3
 
 
 class _Query(NamedTuple):
@@ -205,32 +206,42 @@ class HttpJsonProvider(ServiceProvider[requests.Session, BoundedClient]):
         named = pick(record, service.address) if service.address else address
         if named is not None and address_text(named) != address:
             raise self.failure("answers for another address")
-        network = network_around(address, pick(record, service.fields.get("network", "")))
+        network = network_around(address, pick(record, service.path_of("network")))
         if any(_is_one_of(pick(record, path), value) for path, value in service.not_found.items()):
             return self.location(address, network=network, reason=NOT_FOUND)
         # Were that "not found", a service that renames its fields would empty the cache.
-        if named is None or not any(has_path(record, path) for path in service.fields.values()):
+        if named is None or not any(has_path(record, path) for path in service.paths()):
             raise self.failure("answers without the fields that are mapped")
         found = self._fields(record)
         return self.location(address, network=network, **(found or {"reason": NOT_FOUND}))
 
     def _fields(self, record: dict[str, Any]) -> dict[str, Any]:
         """Return what can be read; raise ``ProviderError`` where all that is there cannot be."""
-        paths = {name: path for name, path in self.service.fields.items() if name in READERS}
+        paths = {
+            name: self.service.path_of(name) for name in self.service.fields if name in READERS
+        }
         values = {
             name: pick(record, path) for name, path in paths.items() if has_path(record, path)
         }
         read = {name: READERS[name](value) for name, value in values.items()}
+        self._put_shared(read, record)
         found = known(read, (value for name, value in values.items() if name not in POINT))
         # A path may be that of several fields, of which its value fills one.
         unread = {paths[name] for name, value in values.items() if is_unread(value)} - {
-            paths[name] for name, value in read.items() if value not in ("", None)
+            paths[name] for name in paths if read.get(name) not in ("", None)
         }
         if unread and not found:
             raise self.failure(UNREAD)
         if unread and self._unread_throttle.is_due():
             log.warning("geo_fields_not_read", provider=self.name, fields=sorted(unread))
         return found
+
+    def _put_shared(self, read: dict[str, Any], record: dict[str, Any]) -> None:
+        """Put traits and details into what is read."""
+        flags, others = (self.service.paths_of(name) for name in ("traits", "details"))
+        put_traits(read, (label for label, path in flags.items() if is_true(pick(record, path))))
+        details = {name: plain_value(pick(record, path)) for name, path in others.items()}
+        put_details(read, {name: value for name, value in details.items() if value is not None})
 
 
 def _is_one_of(value: object, given: object) -> bool:

@@ -20,13 +20,13 @@ from geocache.providers.coercion import (
     integer,
     is_nothing,
     mapping,
-    maxmind_fields,
     network_around,
 )
 from geocache.providers.http.base import MALFORMED, TIMEOUT_SECONDS, UNREAD, ServiceProvider
 from geocache.providers.http.bounded_aiohttp import BoundedClient, proxy_of
 from geocache.providers.http.bounded_requests import bound
 from geocache.providers.http.rest import Rest
+from geocache.providers.maxmind_layout import maxmind_fields
 
 with extras.needed("web"):
     import geoip2.webservice
@@ -41,9 +41,11 @@ with extras.needed("web"):
 GEOLITE_HOST: Final = "geolite.info"
 SERVICES: Final = ("country", "city", "insights")
 # What is read of an answer.
-PARTS: Final = ("city", "country", "location", "postal", "registered_country", "subdivisions")
+PARTS: Final = (
+    *("city", "continent", "country", "location", "postal", "registered_country", "subdivisions"),
+)
 # Raised when the same service begins to be read differently: older answers are then stale.
-RELEASE: Final = 2
+RELEASE: Final = 3
 ATTRIBUTION: Final = (
     "This product includes GeoLite data created by MaxMind, available from https://www.maxmind.com"
 )

@@ -15,7 +15,6 @@ from geocache.addresses import parse_address, parse_network, special_reason
 from geocache.exceptions import InvalidAddress, InvalidCursor
 from geocache.history.spans import Span, answer_on, past_spans
 from geocache.instants import utc_now
-from geocache.labels import labelled
 from geocache.location import Location
 from geocache.lookup import explain
 from geocache.models import GeoCache, ListedAddress
@@ -31,7 +30,7 @@ from geocache.permissions import (
 from geocache.place_names import shown
 from geocache.statistics.table import read_statistics
 from geocache.text import strip_unprintable
-from geocache.web.access import permission_required
+from geocache.web.access import permission_required, permitted_labels
 from geocache.web.filters import AddressFilter, DayForm
 from geocache.web.frame import render_page
 from geocache.web.pagination import Page, read_page
@@ -55,7 +54,7 @@ def address_list(request: HttpRequest) -> HttpResponse:
     counted = read_statistics()
     form.offer_choices(counted, with_lists=not missing(user_of(request), VIEW_LISTS))
     page = _page(form)
-    answers = shown(_labelled(request, [row.to_location() for row in page.rows]))
+    answers = shown(permitted_labels(request, [row.to_location() for row in page.rows]))
     context = {
         "form": form,
         "page": page,
@@ -101,8 +100,8 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
     network = _network_of(answer)
     rows = GeoCache.objects.in_network(network).around(parsed, NEIGHBOURS) if network else []
     past = _past(request, address)
-    neighbours = shown(_labelled(request, [row.to_location() for row in rows]))
-    places = shown(_labelled(request, [answer] if answer is not None else []))
+    neighbours = shown(permitted_labels(request, [row.to_location() for row in rows]))
+    places = shown(permitted_labels(request, [answer] if answer is not None else []))
     context: dict[str, Any] = {
         **past,
         "address": address,
@@ -118,11 +117,6 @@ def address_page(request: HttpRequest, address: str) -> HttpResponse:
     }
     status = HTTPStatus.OK if answer is not None or reason else HTTPStatus.NOT_FOUND
     return render_page(request, "geocache/address.html", context, status=status)
-
-
-def _labelled(request: HttpRequest, answers: list[Location]) -> list[Location]:
-    """Return the answers with the labels of the lists that they are on, for those who see lists."""
-    return answers if missing(user_of(request), VIEW_LISTS, VIEW_LISTED) else labelled(answers)
 
 
 def _network_of(answer: Location | None) -> IPv4Network | IPv6Network | None:

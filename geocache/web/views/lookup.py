@@ -16,17 +16,16 @@ from django.views.decorators.http import require_http_methods, require_safe
 from geocache import exports
 from geocache.client_ip import address_of, network_of
 from geocache.exceptions import ProviderError, RateExceeded
-from geocache.labels import labelled
 from geocache.location import Location
 from geocache.lookup import lookup_many
 from geocache.mounts import page_url
-from geocache.permissions import VIEW_LISTED, VIEW_LISTS, missing, user_of
+from geocache.permissions import user_of
 from geocache.place_names import shown
 from geocache.providers import factory
 from geocache.providers.base import Source
 from geocache.rate_limit.asker import Asker, asker_of
 from geocache.trait_names import most_telling
-from geocache.web.access import permitted_unless_public
+from geocache.web.access import permitted_labels, permitted_unless_public
 from geocache.web.forms import LookupForm
 from geocache.web.frame import render_page
 
@@ -42,7 +41,7 @@ def lookup_page(request: HttpRequest) -> HttpResponseBase:
     asker = asker_of(user_of(request), network_of(request))
     form = _form(request, asker)
     try:
-        answers, wait_seconds = _labelled(request, _answers(form, asker)), 0
+        answers, wait_seconds = permitted_labels(request, _answers(form, asker)), 0
     except RateExceeded as error:
         form.add_error(None, _rate_exceeded(error))
         answers, wait_seconds = [], error.seconds
@@ -92,11 +91,6 @@ def _answers(form: LookupForm, asker: Asker) -> list[Location]:
     addresses = form.cleaned_data["addresses"]
     asker.spend_queries(addresses)
     return list(lookup_many(addresses).values())
-
-
-def _labelled(request: HttpRequest, answers: list[Location]) -> list[Location]:
-    """Return the answers with the labels of the lists that they are on, for those who see lists."""
-    return answers if missing(user_of(request), VIEW_LISTS, VIEW_LISTED) else labelled(answers)
 
 
 def _rate_exceeded(error: RateExceeded) -> str:

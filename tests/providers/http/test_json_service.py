@@ -11,6 +11,7 @@ from geocache.lookup import lookup, lookup_many
 from geocache.providers import factory
 from geocache.providers.http.json_presets import PRESETS
 from geocache.providers.http.json_service import HttpJsonProvider
+from geocache.providers.merging import said_fields
 from tests.factories import LONDON, MOSCOW_V6
 from tests.support.http_server import Reply, serving
 
@@ -105,16 +106,81 @@ def refusal(provider, address=LONDON):
     return str(caught.value)
 
 
+def plain(location):
+    """The fields that are in ``PLACE``, and the source."""
+    names = {*PLACE, "source"}
+    found = {name: value for name, value in location.to_plain().items() if name in names}
+    return found | {"resolved_at": None}
+
+
 # --- presets -----------------------------------------------------------------------------------
 
 
 def test_ip_api__one(service):
     service.answer(Reply(body=IP_API_ANSWER))
     location = a_preset(service, "ip-api").resolve(LONDON)
-    assert location.to_plain() | {"resolved_at": None} == PLACE | {"source": "ip-api.com"}
+    assert plain(location) == PLACE | {"source": "ip-api.com"}
     (asked,) = service.asked
     assert asked.method == "GET"
     assert asked.path.startswith(f"/json/{LONDON}?fields=status,message,query,")
+
+
+def test_ip_api__says_what_kind_of_network_it_is(service):
+    more = {
+        "continentCode": "EU",
+        "region": "ENG",
+        "isp": "Test ISP",
+        "mobile": False,
+        "proxy": True,
+        "hosting": True,
+    }
+    service.answer(Reply(body={**IP_API_ANSWER, **more}))
+    location = a_preset(service, "ip-api").resolve(LONDON)
+    assert (location.continent_code, location.region_code) == ("EU", "GB-ENG")
+    assert (location.isp, location.traits) == ("Test ISP", ("hosting_provider", "public_proxy"))
+    (asked,) = service.asked
+    assert asked.path.endswith("isp,as,mobile,proxy,hosting")
+
+
+def test_ipinfo__says_what_kind_of_network_it_is(service):
+    more = {
+        "anycast": True,
+        "asn": {"domain": "example.net", "type": "education"},
+        "privacy": {**dict.fromkeys(("vpn", "proxy", "tor"), True), "service": "A VPN"},
+        "carrier": {"name": "Carrier", "mcc": "310", "mnc": "00"},
+    }
+    service.answer(Reply(body={**IPINFO_ANSWER, **more}))
+    location = a_preset(service, "ipinfo", token=TOKEN).resolve(LONDON)
+    assert location.traits == ("anonymous_vpn", "anycast", "public_proxy", "tor_exit_node")
+    assert location.details == {"provider_name": "A VPN", "carrier": "Carrier"}
+    assert (location.domain, location.user_type) == ("example.net", "college")
+    assert (location.mobile_country_code, location.mobile_network_code) == ("310", "00")
+
+
+@pytest.mark.parametrize(
+    "value", [None, "no", 2, -1, 1.0, [True], {"a": 1}, "x" * 70_000, "\ud800"]
+)
+def test_mapping__a_wrong_flag_is_not_a_trait(service, value):
+    fields = {"city": "city", "traits": {"anonymous_vpn": "vpn"}, "details": {"score": "vpn"}}
+    service.answer(Reply(body={"city": "London", "vpn": value}))
+    location = a_provider(service, fields=fields).resolve(LONDON)
+    assert (location.city, location.traits) == ("London", ())
+    assert load_locations(dump_locations([location])) == [location]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"traits": "vpn"}, {"traits": {"VPN!": "vpn"}}, {"details": {"x": 5}}),
+        *({"city": {"a": "b"}}, {"traits": ["vpn"]}, {"details": None}),
+    ],
+    ids=repr,
+)
+def test_mapping__wrong_paths_of_traits_are_told(service, fields):
+    provider = a_provider(service, fields=fields)
+    assert provider.check()
+    with pytest.raises(ProviderError):
+        provider.resolve(LONDON)
 
 
 def test_ip_api__many_in_batches_of_a_hundred(service):
@@ -143,7 +209,7 @@ def test_ip_api__not_found(service):
 def test_ipinfo__one_with_the_token(service):
     service.answer(Reply(body=IPINFO_ANSWER))
     location = a_preset(service, "ipinfo", token=TOKEN).resolve(LONDON)
-    assert location.to_plain() | {"resolved_at": None} == PLACE | {"source": "ipinfo.io"}
+    assert plain(location) == PLACE | {"source": "ipinfo.io"}
     (asked,) = service.asked
     assert (asked.path, asked.headers["Authorization"]) == (f"/{LONDON}/json", f"Bearer {TOKEN}")
 
@@ -211,11 +277,26 @@ PLUS_ANSWER = {
     },
     "as": {**CORE_ANSWER["as"], "last_changed": "2023-08-07"},
     "mobile": {},
-    "anonymous": {"is_proxy": False, "is_relay": False, "is_tor": False, "is_vpn": False},
+    "anonymous": {
+        "is_proxy": False,
+        "is_relay": False,
+        "is_tor": False,
+        "is_vpn": True,
+        "name": "A VPN",
+    },
 }
-OPERATOR = {"country_code": "US", "asn": 15169, "organization": "Google LLC"}
+OPERATOR = {
+    "country_code": "US",
+    "continent_code": "NA",
+    "asn": 15169,
+    "organization": "Google LLC",
+    "domain": "google.com",
+}
 MOUNTAIN_VIEW = {
     **OPERATOR,
+    "region_code": "US-CA",
+    "user_type": "hosting",
+    "traits": ("anycast", "hosting_provider"),
     "region": "California",
     "city": "Mountain View",
     "postal_code": "94035",
@@ -226,7 +307,20 @@ MOUNTAIN_VIEW = {
 IPINFO_FORMS = {
     "ipinfo-lite": (LITE_ANSWER, OPERATOR),
     "ipinfo-core": (CORE_ANSWER, MOUNTAIN_VIEW),
-    "ipinfo-plus": (PLUS_ANSWER, {**MOUNTAIN_VIEW, "accuracy_radius_km": 500}),
+    "ipinfo-plus": (
+        PLUS_ANSWER,
+        {
+            **MOUNTAIN_VIEW,
+            "accuracy_radius_km": 500,
+            "metro_code": 807,
+            "traits": ("anonymous_vpn", "anycast", "hosting_provider"),
+            "details": {
+                "provider_name": "A VPN",
+                "geo_changed": "2025-11-09",
+                "as_changed": "2023-08-07",
+            },
+        },
+    ),
 }
 
 
@@ -235,15 +329,9 @@ def test_ipinfo__each_of_its_plans_has_a_preset(service, name):
     answer, expected = IPINFO_FORMS[name]
     service.answer(Reply(body=answer))
     provider = a_preset(service, name, token=TOKEN)
-    location = provider.resolve("8.8.8.8").to_plain()
-    assert {key: value for key, value in location.items() if value not in ("", None)} == {
-        **expected,
-        "address": "8.8.8.8",
-        "resolved_at": location["resolved_at"],
-        "source": "ipinfo.io",
-        "found": True,
-        "stale": False,
-    }
+    location = provider.resolve("8.8.8.8")
+    assert said_fields(location) == expected
+    assert location.source == "ipinfo.io"
     (asked,) = service.asked
     folder = "lite" if name == "ipinfo-lite" else "lookup"
     assert asked.path == f"/{folder}/8.8.8.8"

@@ -23,6 +23,7 @@ from geocache.providers.coercion import network_around
 from geocache.providers.http import maxmind
 from geocache.providers.http.base import CONNECTIONS, FAILURES_IN_A_ROW, MANY
 from geocache.providers.http.maxmind import ATTRIBUTION, SERVICES, MaxMindProvider
+from geocache.providers.merging import said_fields
 from tests.factories import CITY_RECORD, LONDON, MOSCOW_V6
 from tests.support.http_server import CITY_TYPE, ERROR_TYPE, Reply, serving
 
@@ -37,6 +38,21 @@ RECORD = {
         "autonomous_system_organization": "Test Networks",
     },
     "maxmind": {"queries_remaining": 977},
+}
+
+PLACE = {
+    "country_code": "GB",
+    "continent_code": "EU",
+    "region": "England",
+    "region_code": "GB-ENG",
+    "city": "Testville",
+    "postal_code": "T1",
+    "latitude": 51.5,
+    "longitude": -0.1,
+    "accuracy_radius_km": 10,
+    "time_zone": "Europe/London",
+    "asn": 64500,
+    "organization": "Test Networks",
 }
 
 
@@ -107,25 +123,75 @@ def test_resolve__asks_as_maxmind_documents_it(service):
 def test_resolve__all_fields_and_the_network(service):
     service.answer(ok())
     location = a_provider(service).resolve(LONDON)
-    assert location.to_plain() | {"resolved_at": None} == {
-        "address": LONDON,
-        "resolved_at": None,
-        "network": NETWORK,
-        "country_code": "GB",
-        "region": "England",
-        "city": "Testville",
-        "postal_code": "T1",
-        "latitude": 51.5,
-        "longitude": -0.1,
-        "accuracy_radius_km": 10,
-        "time_zone": "Europe/London",
-        "asn": 64500,
-        "organization": "Test Networks",
-        "source": "MaxMind GeoIP city service",
-        "reason": "",
-        "found": True,
-        "stale": False,
+    assert (location.address, location.network, location.reason) == (LONDON, NETWORK, "")
+    assert location.source == "MaxMind GeoIP city service"
+    assert said_fields(location) == PLACE
+
+
+def test_resolve__insights_says_what_kind_of_network_it_is(service):
+    traits = {
+        "connection_type": "Cable/DSL",
+        "domain": "example.net",
+        "ip_risk_snapshot": 99.5,
+        "is_anycast": True,
+        "isp": "An ISP",
+        "mobile_country_code": "310",
+        "mobile_network_code": "004",
+        "organization": "Customer",
+        "static_ip_score": 1.5,
+        "user_count": 7,
+        "user_type": "residential",
     }
+    anonymizer = {
+        "confidence": 99,
+        "is_anonymous": True,
+        "is_anonymous_vpn": True,
+        "is_tor_exit_node": False,
+        "network_last_seen": "2025-04-14",
+        "provider_name": "A VPN",
+        "residential": {"confidence": 82, "provider_name": "quickshift"},
+    }
+    more = {
+        "anonymizer": anonymizer,
+        "continent": {"code": "EU"},
+        "registered_country": {"iso_code": "FR", "is_in_european_union": True},
+        "traits": {**RECORD["traits"], **traits},
+    }
+    service.answer(ok(**more))
+    location = a_provider(service, service="insights").resolve(LONDON)
+    assert said_fields(location) == {
+        **PLACE,
+        **{name: traits[name] for name in ("connection_type", "domain", "isp", "user_type")},
+        "mobile_country_code": "310",
+        "mobile_network_code": "004",
+        "registered_country_code": "FR",
+        "traits": ("anonymous", "anonymous_vpn", "anycast", "residential_proxy"),
+        "details": {
+            "anonymizer_confidence": 99,
+            "ip_risk_snapshot": 99.5,
+            "network_last_seen": "2025-04-14",
+            "provider_name": "A VPN",
+            "residential_confidence": 82,
+            "residential_provider_name": "quickshift",
+            "static_ip_score": 1.5,
+            "user_count": 7,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "field"),
+    [
+        ({"continent": {"code": "EU"}}, "continent_code"),
+        ({"traits": {"user_type": "cafe"}}, "user_type"),
+        ({"traits": {"is_anycast": True}}, "traits"),
+    ],
+)
+def test_resolve__one_field_is_an_answer(service, part, field):
+    traits = {**RECORD["traits"], **part.get("traits", {})}
+    only = {name: traits[name] for name in ("ip_address", "network", *part.get("traits", {}))}
+    service.answer(ok({**part, "traits": only}))
+    assert list(said_fields(a_provider(service).resolve(LONDON))) == [field]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -657,7 +723,7 @@ def test_check__all_is_well():
 
 def test_build__is_that_of_service_and_host():
     provider = MaxMindProvider(ACCOUNT, KEY)
-    assert provider.build() == "maxmind-geolite.info-city-2"
+    assert provider.build() == "maxmind-geolite.info-city-3"
     assert MaxMindProvider("7", "other").build() == provider.build()
     assert MaxMindProvider(ACCOUNT, KEY, service="country").build() != provider.build()
     assert MaxMindProvider(ACCOUNT, KEY, host="geoip.maxmind.com").build() != provider.build()
