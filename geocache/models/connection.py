@@ -5,7 +5,7 @@ read to decide what is written, is read where it is written.
 """
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache, lru_cache
 from hashlib import blake2b
@@ -32,7 +32,7 @@ DATABASE_ERRORS: Final = (DatabaseError, InterfaceError)
 _PROCESS: Final = uuid.uuid4().hex
 
 
-class SqliteRows(list[tuple[Any, ...]]):
+class SqliteRows(list[Sequence[Any]]):
     """Rows for ``executemany`` on SQLite, where they are written although they look like none.
 
     The SQL panel of django-debug-toolbar (8.0, its issue 1069) fills rows into the statement that
