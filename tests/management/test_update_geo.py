@@ -33,6 +33,8 @@ def updated(*arguments: str) -> tuple[str, str, int]:
         return out.getvalue(), err.getvalue(), int(str(end.code))
     return out.getvalue(), err.getvalue(), 0
 
+
+MOVED = "0 of 0 known addresses moved.\n"
 # Of the record that the tests give.
 FIELDS = [
     "country_code",
@@ -48,14 +50,12 @@ FIELDS = [
 ]
 
 
-
 def test_update_geo__says_what_came_and_then_that_it_is_the_newest(
     service: Service, tmp_path: Path
 ) -> None:
     service.put("/city.mmdb", a_database(tmp_path))
     assert updated() == (
-        f"city: GeoLite2-City 2025-06-15 is in use now. Its fields: {', '.join(FIELDS)}.\n"
-        "0 of 0 known addresses moved.\n",
+        f"city: GeoLite2-City 2025-06-15 is in use now. Its fields: {', '.join(FIELDS)}.\n{MOVED}",
         "",
         0,
     )
