@@ -164,7 +164,7 @@ RARE = {
 
 
 @pytest.fixture
-def rare(settings: Any) -> None:
+def rare() -> None:
     """A row of an address with all that an answer may hold, its past, and a list with a label."""
     a_row("81.2.69.7", city="Leeds")
     later = timezone.now() + timedelta(minutes=1)
