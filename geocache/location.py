@@ -88,6 +88,7 @@ class LocationDict(TypedDict):
     registered_country_code: str
     region_code: str
     metro_code: int | None
+    subdivisions: list[SubdivisionDict]
     isp: str
     domain: str
     connection_type: str
@@ -95,7 +96,6 @@ class LocationDict(TypedDict):
     mobile_country_code: str
     mobile_network_code: str
     traits: list[str]
-    subdivisions: list[SubdivisionDict]
     details: dict[str, Plain]
     field_sources: dict[str, str]
     found: bool
@@ -207,16 +207,17 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     registered_country_code: str = ""
     region_code: str = ""
     metro_code: int | None = None
+    # Which of several sources gave which fields; ``field_sources`` reads it.
+    given_by: str = ""
+    subdivisions: tuple[Subdivision, ...] = ()
+    # From here on what databases of cities and of operators do not say.
     isp: str = ""
     domain: str = ""
     connection_type: str = ""
     user_type: str = ""
     mobile_country_code: str = ""
     mobile_network_code: str = ""
-    # Which of several sources gave which fields; ``field_sources`` reads it.
-    given_by: str = ""
     traits: tuple[str, ...] = ()
-    subdivisions: tuple[Subdivision, ...] = ()
     details: Details = NO_DETAILS
 
     def __bool__(self) -> bool:

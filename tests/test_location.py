@@ -373,15 +373,15 @@ def test_fields__order_is_what_is_stored_so_new_ones_are_appended():
         "registered_country_code",
         "region_code",
         "metro_code",
+        "given_by",
+        "subdivisions",
         "isp",
         "domain",
         "connection_type",
         "user_type",
         "mobile_country_code",
         "mobile_network_code",
-        "given_by",
         "traits",
-        "subdivisions",
         "details",
     )
     assert FIELDS[:15] == (

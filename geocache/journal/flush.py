@@ -39,8 +39,8 @@ from geocache.text import storable
 log = get_logger(__name__)
 
 # Answers and segments of one transaction: bounds its memory, whatever the backlog.
-BATCH_ANSWERS: Final = 10_000
-BATCH_SEGMENTS: Final = 128
+BATCH_ANSWERS: Final = 25_000
+BATCH_SEGMENTS: Final = 320
 
 
 @dataclass(slots=True, kw_only=True)

@@ -259,6 +259,7 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
             newest_by="resolved_at",
             insert_only=["created_at"],
             raised=["last_seen_on"],
+            seldom=dict(zip(SELDOM, NOTHING_IN_ROW, strict=True)),
         )
         with atomic():
             TraitSource.note(newest.values())
@@ -370,21 +371,28 @@ ROW_FIELDS: Final = (*FIELDS, "sort_key", "created_at", "last_seen_on")
 RESOLVED_AT: Final = ROW_FIELDS.index("resolved_at")
 
 
-# The fields that a column has in another form, and their values in nearly all rows.
-COMPOUND: Final = ("traits", "subdivisions", "details")
-NO_COMPOUND: Final[tuple[str, str | None, str | None]] = ("", None, None)
-_values: Final = attrgetter(*FIELDS[1 : -len(COMPOUND)])
+# What most databases say of no address: the fields behind the subdivisions.
+SELDOM: Final = FIELDS[FIELDS.index("subdivisions") + 1 :]
+_usual: Final = attrgetter(*FIELDS[1 : FIELDS.index("subdivisions")])
+_seldom: Final = attrgetter(*SELDOM)
+# Their values where nothing is said, in an answer and in its row.
+NOTHING_SELDOM: Final = _seldom(Location(address="", resolved_at=EPOCH))
+NOTHING_IN_ROW: Final[tuple[Any, ...]] = (*NOTHING_SELDOM[:-2], "", None)
 
 
 def row_of(location: Location) -> tuple[Any, ...]:
     """Return the values of ``ROW_FIELDS`` for an answer; raise ``InvalidAddress``."""
     address, key = normalised_and_key(location.address)
-    traits, subdivisions, details = location.traits, location.subdivisions, location.details
-    compound = NO_COMPOUND
-    if traits or subdivisions or details:
-        compound = (traits_text(traits), json_text(subdivisions), json_text(details))
+    subdivisions = json_text(location.subdivisions) if location.subdivisions else None
+    seldom = _seldom(location)
+    if seldom == NOTHING_SELDOM:
+        seldom = NOTHING_IN_ROW
+    else:
+        *texts, traits, details = seldom
+        seldom = (*texts, traits_text(traits), json_text(details))
     created_at = location.resolved_at
-    return (address, *_values(location), *compound, key, created_at, location.last_seen_on)
+    times = (created_at, location.last_seen_on)
+    return (address, *_usual(location), subdivisions, *seldom, key, *times)
 
 
 def _too_old(row: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -3,8 +3,9 @@
 All do the same: insert; where the primary key exists, replace the row unless it is newer.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -28,7 +29,8 @@ class Upsert:
 
     A row replaces the one with its primary key when its ``newest_by`` is equal or later. Fields in
     ``insert_only`` keep the value that they were inserted with; those in ``raised`` the greater one
-    of both rows.
+    of both rows. ``seldom`` has fields beside each other, with the default of their columns in the
+    database: where all rows have it they are not sent, as each value takes its time.
     """
 
     connection: BaseDatabaseWrapper
@@ -37,6 +39,9 @@ class Upsert:
     newest_by: str
     insert_only: Sequence[str] = ()
     raised: Sequence[str] = ()
+    seldom: Mapping[str, Any] | None = None
+    # What is not sent, and set to the default of its column.
+    left_out: Sequence[str] = ()
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write ``rows``, each key once, in a transaction of the caller.
@@ -50,8 +55,23 @@ class Upsert:
             "sqlite": self._write_many,
             "mysql": self._write_duplicates,
         }
-        if rows:
+        if not rows:
+            return
+        if self.seldom:
+            self._write_without(self.seldom, rows)
+        else:
             ways.get(self.connection.vendor, self._write_portably)(rows)
+
+    def _write_without(self, seldom: Mapping[str, Any], rows: Sequence[Row]) -> None:
+        first = self.fields.index(next(iter(seldom)))
+        last = first + len(seldom)
+        nothing = tuple(seldom.values())
+        if any(row[first:last] != nothing for row in rows):
+            replace(self, seldom=None).write(rows)
+            return
+        short = [row[:first] + row[last:] for row in rows]
+        fields = [*self.fields[:first], *self.fields[last:]]
+        replace(self, fields=fields, seldom=None, left_out=[*seldom]).write(short)
 
     def _write_to_postgres(self, rows: Sequence[Row]) -> None:
         is_copied = len(rows) >= COPY_ROWS and self._may_copy()
@@ -108,20 +128,20 @@ class Upsert:
 
     def _duplicates_statement(self, values: str) -> str:
         quote = self.connection.ops.quote_name
-        columns = {field.name: quote(field.column) for field in self._model_fields()}
+        columns = self._columns()
         newest = columns[self.newest_by]
         # Assigned from left to right: what is compared comes last.
         replaced = sorted(self._replaced(), key=lambda name: name == self.newest_by)
         is_newer = f"VALUES({newest}) >= {newest}"
         new = {one: f"VALUES({columns[one]})" for one in replaced}
+        new |= {one: f"DEFAULT({columns[one]})" for one in self.left_out}
         new |= {one: f"GREATEST({columns[one]}, {new[one]})" for one in self.raised}
         pairs = ", ".join(
             f"{columns[one]} = IF({is_newer}, {new[one]}, {columns[one]})" for one in replaced
         )
         table = quote(self.model._meta.db_table)
         return (
-            f"INSERT INTO {table} ({', '.join(columns.values())}) {values} "
-            f"ON DUPLICATE KEY UPDATE {pairs}"
+            f"INSERT INTO {table} ({self._sent(columns)}) {values} ON DUPLICATE KEY UPDATE {pairs}"
         )
 
     def _write_portably(self, rows: Sequence[Row]) -> None:
@@ -129,7 +149,7 @@ class Upsert:
         has_target = self.connection.features.supports_update_conflicts_with_target
         for start in range(0, len(rows), CHUNK_ROWS):
             chunk = rows[start : start + CHUNK_ROWS]
-            given = [self.model(**dict(zip(self.fields, row, strict=True))) for row in chunk]
+            given = [self._object(row) for row in chunk]
             # Locked until the commit, so that no other flusher puts a newer one in between.
             locked = manager.select_for_update().filter(pk__in=[one.pk for one in given])
             names = (self.newest_by, *self.raised)
@@ -148,17 +168,25 @@ class Upsert:
                 unique_fields=[key] if has_target else None,
             )
 
+    def _object(self, row: Row) -> Any:
+        values = dict(zip(self.fields, row, strict=True))
+        for field in self._model_fields():
+            # Django takes what the JSON says; its text would be a text in JSON.
+            if isinstance(field, models.JSONField) and values[field.name] is not None:
+                values[field.name] = json.loads(values[field.name])
+        return self.model(**values)
+
     def statement(self, values: str) -> str:
         """Return the statement that inserts ``values`` where no newer row has their key."""
         quote = self.connection.ops.quote_name
-        columns = {field.name: quote(field.column) for field in self._model_fields()}
+        columns = self._columns()
         table, newest = quote(self.model._meta.db_table), columns[self.newest_by]
         greater = "max" if self.connection.vendor == "sqlite" else "greatest"
         new = {one: f"excluded.{columns[one]}" for one in self._replaced()}
         new |= {one: f"{greater}({table}.{columns[one]}, {new[one]})" for one in self.raised}
         replaced = ", ".join(f"{columns[one]} = {value}" for one, value in new.items())
         return (
-            f"INSERT INTO {table} ({', '.join(columns.values())}) {values} "
+            f"INSERT INTO {table} ({self._sent(columns)}) {values} "
             f"ON CONFLICT ({columns[self._key()]}) DO UPDATE SET {replaced} "
             f"WHERE {table}.{newest} <= excluded.{newest}"
         )
@@ -167,9 +195,19 @@ class Upsert:
         return self.model._meta.pk.name
 
     def _replaced(self) -> list[str]:
-        return [
-            name for name in self.fields if name != self._key() and name not in self.insert_only
+        names = (*self.fields, *self.left_out)
+        return [name for name in names if name != self._key() and name not in self.insert_only]
+
+    def _columns(self) -> dict[str, str]:
+        """Return the columns by field, also those that are left out."""
+        quote = self.connection.ops.quote_name
+        fields: list[Any] = [
+            self.model._meta.get_field(name) for name in (*self.fields, *self.left_out)
         ]
+        return {one.name: quote(one.column) for one in fields}
+
+    def _sent(self, columns: Mapping[str, str]) -> str:
+        return ", ".join(columns[name] for name in self.fields)
 
     def _model_fields(self) -> list[Any]:
         return [self.model._meta.get_field(name) for name in self.fields]

@@ -5,11 +5,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from geocache.exceptions import InvalidAddress
-from geocache.location import NEVER_SEEN
+from geocache.location import NEVER_SEEN, Details
 from geocache.models import GeoCache, ListedAddress
 from geocache.models import upsert as upsert_module
+from geocache.models.answers import SELDOM
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_location, a_row, many_locations
 from tests.support.blocklists import imported
 
@@ -266,3 +268,42 @@ def test_upsert__a_tool_that_shows_statements_is_not_an_error():
     assert GeoCache.objects.count() == 2
     assert ListedAddress.objects.count() == 2
     assert any("ON CONFLICT" in one for one in shown)
+
+
+RARE = {
+    "isp": "Test",
+    "domain": "example.com",
+    "connection_type": "Cellular",
+    "user_type": "business",
+    "mobile_country_code": "234",
+    "mobile_network_code": "10",
+    "traits": ("anonymous", "anonymous_vpn"),
+    "details": Details.of({"user_count": 3}),
+}
+
+
+def test_upsert__a_newer_answer_takes_away_what_it_does_not_say():
+    row = a_row(LONDON, **RARE)
+    assert row.to_location() == a_location(**RARE)
+    assert {*RARE} == {*SELDOM}
+    newer = a_location(resolved_at=LATER)
+    GeoCache.objects.upsert([newer, a_location(MOSCOW_V6)])
+    assert GeoCache.objects.get(address=LONDON).to_location() == newer
+
+
+def test_upsert__some_rows_say_more_than_others():
+    plain, rich = many_locations(3), many_locations(6, 3, **RARE)
+    GeoCache.objects.upsert([*plain, *rich])
+    assert {row.to_location() for row in GeoCache.objects.all()} == {*plain, *rich}
+    GeoCache.objects.upsert([a_location(one.address) for one in rich])
+    assert GeoCache.objects.filter(traits="").count() == 6
+
+
+def test_upsert__what_is_said_seldom_is_not_sent_where_nothing_is_said(way):
+    if way in ("portable", "psycopg2"):
+        pytest.skip("another cursor, or Django, which sends each column")
+    with CaptureQueriesContext(connection) as queries:
+        GeoCache.objects.upsert([a_location()])
+    (sent,) = [one["sql"] for one in queries if "INSERT" in one["sql"]]
+    assert "organization" in sent.split(")")[0]
+    assert "user_type" not in sent.split(")")[0]
