@@ -29,7 +29,12 @@ from geocache.labels.ranges import Ranges
 from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.models import ImportSource
-from geocache.models.connection import DATABASE_ERRORS, after_commit
+from geocache.models.connection import (
+    DATABASE_ERRORS,
+    after_commit,
+    drop_broken_connection,
+    is_table_missing,
+)
 from geocache.text import first_line
 
 log = get_logger(__name__)
@@ -190,7 +195,10 @@ def _read() -> list[KnownList] | None:
 
 
 def _report(error: Exception) -> None:
-    if isinstance(error, DATABASE_ERRORS) and unread.is_due():
+    if not isinstance(error, DATABASE_ERRORS):
+        return
+    drop_broken_connection()
+    if not is_table_missing(ImportSource) and unread.is_due():
         log.warning("geo_labels_unread", error=first_line(error))
 
 
