@@ -33,12 +33,14 @@ def keys_of(language: str) -> tuple[str, ...]:
         return ()
     whole = language.lower()
     base, *rest = whole.split("-")
-    keys = [_spelled(base, rest)]
-    if other := OTHERS.get(whole):
-        keys.append(other)
-    is_written_otherwise = base == "zh" or any(len(one) == SCRIPT_LETTERS for one in rest)
-    if rest and not is_written_otherwise:
-        keys += [base, *filter(None, [OTHERS.get(base)])]
+    is_written_otherwise = base == "zh" or any(
+        len(one) == SCRIPT_LETTERS and one.isalpha() for one in rest
+    )
+    keys: list[str] = []
+    # Of zh-Hant-TW, what is known of zh-Hant holds, too.
+    for kept in range(len(rest), 0 if rest and is_written_otherwise else -1, -1):
+        code = "-".join([base, *rest[:kept]])
+        keys += [_spelled(base, rest[:kept]), *filter(None, [OTHERS.get(code)])]
     return tuple(dict.fromkeys(keys))
 
 

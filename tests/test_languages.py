@@ -21,6 +21,10 @@ from geocache.languages import is_language, keys_in_order, keys_of
         ("zh-hant", ("zh-hant", "zh-TW")),
         ("zh-hk", ("zh-HK", "zh-TW")),
         ("sr-latn", ("sr-latn",)),
+        ("zh-Hant-TW", ("zh-hant-TW", "zh-hant", "zh-TW")),
+        ("zh-Hans-CN", ("zh-hans-CN", "zh-hans", "zh-CN")),
+        ("sr-Latn-RS", ("sr-latn-RS", "sr-latn")),
+        ("de-AT-1996", ("de-AT-1996", "de-AT", "de")),
     ],
 )
 def test_keys_of__the_best_comes_first(language, keys):

@@ -1,6 +1,7 @@
 """Answers as programs get them: with labels, whom to thank, and names in the language asked for."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -44,7 +45,10 @@ def _translated(language: str) -> str | None:
 
     Django keeps what it has loaded of a language: so this is not left to what a request says.
     """
-    try:
-        return str(get_language_info(language.lower())["code"])
-    except KeyError:
-        return None
+    code = language.lower()
+    while code:
+        with suppress(KeyError):
+            return str(get_language_info(code)["code"])
+        # That of zh-Hant-TW is that of zh-Hant.
+        code = code.rpartition("-")[0]
+    return None

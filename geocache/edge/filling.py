@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from geocache import field_sources
 from geocache.location import SOURCE_SEPARATOR, Location
-from geocache.traits import MAX_COUNT
+from geocache.providers.network_kinds import sorted_traits
 
 # From the widest to the narrowest. Where two answers differ, or cannot be compared, nothing that is
 # narrower is added.
@@ -54,7 +54,7 @@ def _additions(found: Location, fields: Mapping[str, Any]) -> dict[str, Any]:
         added |= _missing(found, fields, OPERATOR)
     added |= _missing(found, fields, NETWORK)
     if new := set(fields.get("traits", ())).difference(found.traits):
-        added["traits"] = tuple(sorted([*found.traits, *new][:MAX_COUNT]))
+        added["traits"] = sorted_traits([*found.traits, *new])
     return added
 
 

@@ -125,6 +125,10 @@ def _words(raw: object) -> str:
     return coercion.words(text_of(raw))
 
 
+def _short_words(raw: object) -> str:
+    return coercion.short_words(text_of(raw))
+
+
 def _country(raw: object) -> str:
     return coercion.country_code(text_of(raw))
 
@@ -193,6 +197,6 @@ READERS: Final[dict[str, Callable[[object], Any]]] = {
     "asn": _asn,
     "organization": _words,
     "isp": _words,
-    "connection_type": _words,
-    "user_type": _words,
+    "connection_type": _short_words,
+    "user_type": _short_words,
 }

@@ -82,4 +82,8 @@ def _storable(value: object) -> object:
     if isinstance(value, str):
         whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return whole.replace("\0", "")
+    if isinstance(value, dict):
+        return {str(_storable(name)): _storable(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
     return value

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from geocache.country_groups import completed
 from geocache.instants import InstantField
-from geocache.location import FIELDS, NO_DETAILS, Details, Location, Subdivision
+from geocache.location import FIELDS, NO_DETAILS, PLAIN, Details, Location, Subdivision
 
 if TYPE_CHECKING:
     Base = models.CharField[Any, Any]
@@ -34,6 +34,12 @@ class TraitsField(Base):
     def get_prep_value(self, value: Any) -> str:
         """Return the text for labels; a text is what a query compares with."""
         return value if isinstance(value, str) else traits_text(value or ())
+
+    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
+        """Return the text for labels that a row is given, sorted: also for those of a text."""
+        if not hasattr(value, "resolve_expression"):
+            value = tuple(sorted(set(self.to_python(value))))
+        return super().get_db_prep_save(value, connection)
 
     def value_to_string(self, obj: models.Model) -> str:
         """Return the text for a fixture."""
@@ -109,7 +115,7 @@ def location_of(values: Mapping[str, Any]) -> Location:
     fields = {
         **values,
         "subdivisions": _subdivisions(values["subdivisions"]) if values["subdivisions"] else (),
-        "details": Details.of(values["details"]) if values["details"] else NO_DETAILS,
+        "details": _details(values["details"]) if values["details"] else NO_DETAILS,
     }
     # Rows of earlier releases, which knew neither.
     return Location(**completed(fields))
@@ -133,5 +139,15 @@ def json_text(value: Any) -> str | None:
     return msgspec.json.encode(dict(value) if isinstance(value, Mapping) else value).decode()
 
 
+# Any JSON may be in a column, if not by this app: a wrong one would end each list that it is in.
 def _subdivisions(given: Any) -> tuple[Subdivision, ...]:
-    return msgspec.convert(given, tuple[Subdivision, ...])
+    try:
+        return msgspec.convert(given, tuple[Subdivision, ...])
+    except msgspec.ValidationError:
+        return ()
+
+
+def _details(given: Any) -> Details:
+    if not isinstance(given, dict):
+        return NO_DETAILS
+    return Details.of({name: one for name, one in given.items() if isinstance(one, PLAIN)})

@@ -8,6 +8,7 @@ from typing import Final
 from geocache import counters
 from geocache.location import Location
 from geocache.providers.base import Provider
+from geocache.providers.parts import put_sound
 
 # Failures that are farther apart do not belong together.
 STREAK_SECONDS: Final = 900
@@ -24,6 +25,7 @@ def resolve_into(
     try:
         provider.resolve_into(answers, addresses)
     finally:
+        put_sound(answers, addresses)
         _count(provider.label, answers, addresses, time.perf_counter() - started)
 
 
@@ -43,6 +45,7 @@ async def aresolve_into(
         queried = [address for address in addresses if address in answers]
         raise
     finally:
+        put_sound(answers, addresses)
         if queried:
             _count(provider.label, answers, queried, time.perf_counter() - started)
 

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
-from math import isfinite
 from typing import Any, Final
 
 from geocache.location import Details, Plain
@@ -120,7 +119,8 @@ def plain_value(value: object) -> Plain:
     if isinstance(value, int):
         return int(value) if -MAX_WHOLE <= value <= MAX_WHOLE else None
     if isinstance(value, float):
-        return float(value) if isfinite(value) else None
+        # PostgreSQL gives back a greater one as a whole number, which no JSON reader takes.
+        return float(value) if -MAX_WHOLE <= value <= MAX_WHOLE else None
     if isinstance(value, date):
         return value.isoformat()
     return words(text(value)) or None

@@ -104,6 +104,15 @@ def day_field(label: Any) -> forms.DateField:
     )
 
 
+class CodeField(forms.ChoiceField):
+    """A choice of codes in capital letters, which a link may have in small ones."""
+
+    def to_python(self, value: Any) -> str:
+        """Return the code in capital letters; what is not one stays as it is."""
+        text = str(super().to_python(value))
+        return text.upper() if self.valid_value(text.upper()) else text
+
+
 class DayForm(forms.Form):
     """The day on which somebody asks where an address was."""
 
@@ -136,7 +145,7 @@ class AddressFilter(QueryForm):
         validators=[RegexValidator(rf"\A[^\s,]{{1,{MAX_LENGTH}}}\Z", BAD_TRAIT)],
         widget=LongSelect,
     )
-    continent = forms.ChoiceField(
+    continent = CodeField(
         label=_("Continent"),
         required=False,
         choices=[("", _("all")), *continents.NAMES.items()],
@@ -176,6 +185,10 @@ class AddressFilter(QueryForm):
     def clean_country(self) -> str:
         """Return the code in capital letters."""
         return str(self.cleaned_data["country"]).upper()
+
+    def clean_trait(self) -> str:
+        """Return the label in small letters: only SQLite finds them by others."""
+        return str(self.cleaned_data["trait"]).lower()
 
     def clean_region(self) -> str:
         """Return the code in capital letters."""

@@ -572,6 +572,7 @@ def test_lookup_lang__what_is_no_language_is_said(program, provider, query, on):
         ("pt-br", "Reino Unido"),
         ("zh-cn", "英国"),
         ("de-ch", "Vereinigtes Königreich"),
+        ("zh-Hant-TW", "英國"),
     ],
 )
 def test_lookup_lang__country_in_the_nearest_language(program, language, country):

@@ -202,3 +202,8 @@ def test_fields_of__whatever_is_sent_makes_an_answer_that_can_be_kept(sent):
         location = Location(address="", resolved_at=NOON, **found)
         assert load_locations(dump_locations([location])) == [location]
         assert location.zone_info is None or location.time_zone
+
+
+@pytest.mark.parametrize("field", ["connection_type", "user_type"])
+def test_fields_of__types_are_as_short_as_those_of_databases(field):
+    assert READERS[field]("x" * 100) == "x" * 40

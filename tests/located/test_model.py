@@ -1,5 +1,6 @@
 import json
 from datetime import UTC, datetime, timedelta
+from math import nan
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,7 +13,7 @@ from django.test.utils import isolate_apps
 from django.utils import timezone
 
 from geocache.located import LocatedModel, LocationField, locate, locate_objects
-from geocache.location import Location
+from geocache.location import Details, Location, Subdivision
 from tests.factories import LONDON, NOON, a_location, a_row, use_dummy_provider
 from tests.visits.models import Login, Order
 
@@ -193,6 +194,19 @@ def test_location_field__any_text_can_be_stored(text):
     found = stored(login).location
     assert found.city == text.replace("\0", "").replace("\ud83d", "\ufffd")
     assert found.latitude is None
+
+
+def test_location_field__any_text_and_number_inside_a_field_can_be_stored():
+    odd = "a\0b\ud83d"
+    answer = a_location(
+        traits=(odd,),
+        subdivisions=(Subdivision("", odd),),
+        details=Details.of({odd: odd, "n": nan}),
+    )
+    found = stored(Login.objects.create(ip=LONDON, location=answer)).location
+    kept = "ab\ufffd"
+    assert (found.traits, found.subdivisions) == ((kept,), (Subdivision("", kept),))
+    assert found.details == {kept: kept, "n": None}
 
 
 def test_location_field__a_later_release_may_have_other_fields():

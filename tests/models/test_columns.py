@@ -3,7 +3,14 @@ from datetime import timedelta
 import pytest
 from django.core import serializers
 
-from geocache.location import FIELDS, LENGTHS, Details, Subdivision
+from geocache.location import (
+    FIELDS,
+    LENGTHS,
+    Details,
+    Subdivision,
+    dump_locations,
+    load_locations,
+)
 from geocache.models import AnswerHistory, GeoCache
 from geocache.models.columns import AnswerFields, traits_of, traits_text
 from geocache.traits import MAX_COUNT, MAX_LENGTH
@@ -76,4 +83,36 @@ def test_to_location__of_a_row_of_the_release_before_has_what_follows_from_its_c
     GeoCache.objects.update(continent_code="", is_in_european_union=False)
     location = GeoCache.objects.get().to_location()
     assert (location.continent_code, location.is_in_european_union) == ("EU", True)
+    assert list(GeoCache.objects.all().stream()) == [location]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("given", [["b", "a", "b"], {"a", "b"}, "b,a", ",b,,a,", ("a", "b")])
+def test_traits__are_stored_in_one_form_whatever_a_row_is_given(given):
+    row = a_row(LONDON)
+    row.traits = given
+    row.save()
+    assert GeoCache.objects.with_trait("b").get().traits == ("a", "b")
+    GeoCache.objects.update(traits="")
+    GeoCache.objects.update(traits=given)
+    assert GeoCache.objects.with_trait("a").get().traits == ("a", "b")
+    GeoCache.objects.bulk_update([row], ["traits"])
+    assert GeoCache.objects.filter(traits=("a", "b")).exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "wrong", "kept"),
+    [
+        *(("details", wrong, {}) for wrong in ([1], "x", 5, {"a": {"b": 1}, "c": [1]})),
+        ("details", {"a": [1], "b": 2}, {"b": 2}),
+        *(("subdivisions", wrong, ()) for wrong in ("x", 5, [1], {"a": 1}, [{"code": None}])),
+    ],
+)
+def test_to_location__of_a_row_with_json_of_another_form(name, wrong, kept):
+    a_row(LONDON)
+    GeoCache.objects.update(**{name: wrong})
+    location = GeoCache.objects.get().to_location()
+    assert getattr(location, name) == kept
+    assert load_locations(dump_locations([location])) == [location]
     assert list(GeoCache.objects.all().stream()) == [location]

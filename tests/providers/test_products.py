@@ -568,3 +568,8 @@ def test_several__what_goes_with_a_country_is_not_put_beside_another(tmp_path):
     assert (found.country_code, found.continent_code) == ("US", "NA")
     assert not found.is_in_european_union
     assert (found.region_code, found.subdivisions, found.metro_code) == ("", (), None)
+
+
+@pytest.mark.parametrize("value", [1e308, -1e17, 2.0**60])
+def test_bad_input__a_number_that_postgresql_gives_back_as_a_whole_one_is_left_out(value):
+    assert "details" not in record_fields({"score": value})

@@ -209,3 +209,22 @@ def test_filter__fields_of_few_are_folded_unless_one_is_in_use():
     assert a_filter("continent=EU").is_unfolded()
     shown = [field.name for field in a_filter("").shown_fields()]
     assert shown == ["country", "asn", "network", "trait", "sort"]
+
+
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize(
+    "query",
+    ["trait=ANONYMOUS_VPN", "region=gb-eng", "continent=eu&trait=Anonymous", "country=gb"],
+)
+def test_filter__codes_and_labels_are_found_in_capital_and_in_small_letters(query):
+    form = AddressFilter(QueryDict(query))
+    assert form.is_valid()
+    assert LONDON in form.rows().values_list("address", flat=True)
+
+
+@pytest.mark.parametrize("name", ["user_type", "connection_type"])
+def test_filter__a_type_that_is_too_long_is_named(name):
+    form = AddressFilter(QueryDict(f"{name}={'x' * 41}"))
+    assert not form.is_valid()
+    (problem,) = form.problems()
+    assert problem.startswith("“xxx")
