@@ -371,13 +371,14 @@ ROW_FIELDS: Final = (*FIELDS, "sort_key", "created_at", "last_seen_on")
 RESOLVED_AT: Final = ROW_FIELDS.index("resolved_at")
 
 
-# What most databases say of no address: the fields behind the subdivisions.
+# What most databases say of no address: the fields behind the subdivisions, the last of which has a
+# comparison of its own that takes longer.
 SELDOM: Final = FIELDS[FIELDS.index("subdivisions") + 1 :]
 _usual: Final = attrgetter(*FIELDS[1 : FIELDS.index("subdivisions")])
-_seldom: Final = attrgetter(*SELDOM)
+_seldom: Final = attrgetter(*SELDOM[:-1])
 # Their values where nothing is said, in an answer and in its row.
 NOTHING_SELDOM: Final = _seldom(Location(address="", resolved_at=EPOCH))
-NOTHING_IN_ROW: Final[tuple[Any, ...]] = (*NOTHING_SELDOM[:-2], "", None)
+NOTHING_IN_ROW: Final[tuple[Any, ...]] = (*NOTHING_SELDOM[:-1], "", None)
 
 
 def row_of(location: Location) -> tuple[Any, ...]:
@@ -385,11 +386,11 @@ def row_of(location: Location) -> tuple[Any, ...]:
     address, key = normalised_and_key(location.address)
     subdivisions = json_text(location.subdivisions) if location.subdivisions else None
     seldom = _seldom(location)
-    if seldom == NOTHING_SELDOM:
+    if seldom == NOTHING_SELDOM and not location.details:
         seldom = NOTHING_IN_ROW
     else:
-        *texts, traits, details = seldom
-        seldom = (*texts, traits_text(traits), json_text(details))
+        *texts, traits = seldom
+        seldom = (*texts, traits_text(traits), json_text(location.details))
     created_at = location.resolved_at
     times = (created_at, location.last_seen_on)
     return (address, *_usual(location), subdivisions, *seldom, key, *times)
