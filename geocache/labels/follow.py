@@ -29,7 +29,7 @@ from geocache.labels.ranges import Ranges
 from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.models import ImportSource
-from geocache.models.connection import DATABASE_ERRORS, after_commit
+from geocache.models.connection import DATABASE_ERRORS, after_commit, writing_alias
 from geocache.text import first_line
 
 log = get_logger(__name__)
@@ -185,8 +185,18 @@ def _read() -> list[KnownList] | None:
     try:
         return read_lists()
     except Exception as error:  # noqa: BLE001 - no database is set up, or a test or an event loop forbids it
-        _report(error)
+        if not _has_no_table():
+            _report(error)
         return None
+
+
+def _has_no_table() -> bool:
+    """Tell whether the database answers and was never migrated: there are no lists in it."""
+    try:
+        tables = connections[writing_alias()].introspection.table_names()
+    except Exception:  # noqa: BLE001 - as above
+        return False
+    return ImportSource._meta.db_table not in tables
 
 
 def _report(error: Exception) -> None:
