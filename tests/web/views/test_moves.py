@@ -148,6 +148,15 @@ def test_address_page__former_answers_and_the_day(viewer):
     assert "Give a day as" in viewer.get(f"{url}?on=soon").text
 
 
+def test_address_page__former_answers_show_region_and_kind_of_network(viewer):
+    a_row(region="Kent", traits=("anonymous_vpn",))
+    a_row(region="Surrey", resolved_at=NOON + DAY)
+    text = viewer.get(f"/addresses/{LONDON}/").text
+    past = text[text.index("Valid from") :]
+    assert "Kent" in past
+    assert f">{trait_name('anonymous_vpn')}<" in past
+
+
 @pytest.mark.usefixtures("moved")
 def test_admin__past_on_the_page_of_a_row_and_a_list_that_nobody_changes(client):
     client.force_login(an_admin())
