@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
-from django.utils.formats import number_format
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, pgettext_lazy
@@ -20,6 +21,9 @@ QUIET: Final = "quiet"
 
 # The explanation is a tooltip: pages with room for it show it as text.
 BADGE: Final = '<li class="geo-badge is-{}" title="{}">{}</li>'
+
+# How a database writes a day.
+DAY: Final = "%Y-%m-%d"
 
 # The name of each known label, and one sentence for those to whom that says nothing.
 TRAITS: Final = {
@@ -209,7 +213,18 @@ def detail_value(value: object) -> str:
         return gettext("yes") if value else gettext("no")
     if isinstance(value, int | float) and math.isfinite(value):
         return number_format(value, force_grouping=True)
-    return str(value)
+    return _day(value) if isinstance(value, str) else str(value)
+
+
+def _day(text: str) -> str:
+    """Return a day such as 2025-05-11 as the reader's language writes it; any other text as it is.
+
+    So a database names when an address was last seen.
+    """
+    try:
+        return date_format(datetime.strptime(text, DAY), gettext("Y-m-d"))
+    except ValueError:
+        return text
 
 
 def in_words(name: str) -> str:

@@ -14,10 +14,21 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.translation import override
 
+from geocache import trait_names
 from geocache.blocklists import apply
+from geocache.field_sources import GIVEN, pack
 from geocache.journal import recorder
+from geocache.labels import give_label
+from geocache.location import Details, Subdivision
 from geocache.lookup import lookup
-from geocache.models import FlushRun, ImportRun, ImportSource, ListedAddress, RejectedEntry
+from geocache.models import (
+    AnswerHistory,
+    FlushRun,
+    ImportRun,
+    ImportSource,
+    ListedAddress,
+    RejectedEntry,
+)
 from geocache.statistics.after_flush import after_flush
 from tests.factories import (
     LONDON,
@@ -36,14 +47,16 @@ pytestmark = [pytest.mark.any_services, pytest.mark.django_db]
 GERMAN = {"accept-language": "de-AT,de;q=0.9,en;q=0.5"}
 # What people read, or have read to them.
 SPOKEN = ("alt", "aria-label", "data-label", "placeholder", "title")
-# Words that are not German, too.
+# Words that are not German, too; "2000/day" is what people enter.
 ENGLISH = re.compile(
-    r"\b(?:the|and|of|is|are|not|with|from|this|that|to|for|by|all|no|yes"
+    r"(?<!/)\b(?:the|and|of|is|are|not|with|from|this|that|to|for|by|all|no|yes"
     r"|address(?:es)?|country|answers?|network|flush(?:es|ed)?|pending|source|look|ago|days?)\b",
     re.IGNORECASE,
 )
 # What Django's own German catalogue lacks, as of 6.1.
 DJANGOS_OWN = "Filter by"
+# The name of a product.
+PRODUCT = "GeoIP Anonymous IP"
 CATALOGUE = polib.pofile(str(ROOT / "geocache/locale/de/LC_MESSAGES/django.po"))
 # What of a message is long enough to be English only, between its placeholders and tags.
 PIECES = {
@@ -81,7 +94,7 @@ def assert_is_german(response: Any, status: int = 200) -> str:
     assert_valid_html(response)
     tree = html5lib.parse(response.text, namespaceHTMLElements=False)
     assert tree.get("lang") == "de"
-    text = " ".join(" ".join(texts(tree)).split())
+    text = " ".join(" ".join(texts(tree)).split()).replace(PRODUCT, "")
     assert (
         sorted(piece for piece in PIECES if re.search(rf"(?<!\w){re.escape(piece)}(?!\w)", text))
         == []
@@ -129,6 +142,62 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder.record([a_location(resolved_at=now - timedelta(minutes=12))])
 
 
+# What a VPN in a data centre has of the fields that few answers fill.
+RARE = {
+    "continent_code": "EU",
+    "registered_country_code": "US",
+    "region": "England",
+    "region_code": "GB-ENG",
+    "subdivisions": (Subdivision("ENG", "England"), Subdivision("WSM", "Westminster")),
+    "metro_code": 501,
+    "traits": tuple(sorted(trait_names.TRAITS)),
+    "isp": "Test ISP",
+    "domain": "example.com",
+    "connection_type": "Corporate",
+    "user_type": "hosting",
+    "mobile_country_code": "234",
+    "mobile_network_code": "10",
+    "details": Details.of({**dict.fromkeys(trait_names.DETAILS, 7), "score": False}),
+    "source": "one, two",
+    "given_by": pack([GIVEN, ["traits", "is_in_european_union"]]),
+}
+
+
+@pytest.fixture
+def rare() -> None:
+    """A row of an address with all that an answer may hold, its past, and a list with a label."""
+    a_row("81.2.69.7", city="Leeds")
+    later = timezone.now() + timedelta(minutes=1)
+    a_row("81.2.69.7", asn=64501, organization="Other", resolved_at=later, **RARE)
+    for number, user_type in enumerate(trait_names.USER_TYPES):
+        a_row(f"20.0.0.{number}", traits=("tor_exit_node",), user_type=user_type)
+    for number, connection_type in enumerate(trait_names.CONNECTION_TYPES):
+        a_row(f"20.0.1.{number}", traits=("hosting_provider",), connection_type=connection_type)
+    imported("81.2.69.7", name="ipsum")
+    give_label("ipsum", "bot")
+    after_flush()
+
+
+RARE_PAGES = [
+    "/",
+    "/addresses/81.2.69.7/",
+    "/addresses/?trait=anonymous_vpn&user_type=hosting&connection_type=Corporate",
+    "/addresses/?continent=EU&region=GB-ENG",
+    "/addresses/?continent=x&region=x&trait=,",
+    f"/addresses/?user_type={'x' * 99}",
+    "/lookup/?ip=81.2.69.7&ip=20.0.0.1",
+    "/moves/",
+    "/moves/?kind=traits",
+    "/moves/?kind=region&country=AT",
+    "/lists/",
+    "/admin/geocache/geocache/",
+    "/admin/geocache/geocache/?trait=anonymous_vpn",
+    "/admin/geocache/geocache/81.2.69.7/change/",
+    "/admin/geocache/answerhistory/",
+    "/admin/geocache/answerhistory/?kind=traits",
+    "/admin/geocache/importsource/",
+    "/admin/geocache/settingoverride/",
+]
 PAGES = [
     "/",
     "/lookup/",
@@ -163,6 +232,28 @@ PAGES = [
 @pytest.mark.parametrize("url", PAGES)
 def test_page__is_german(german, url):
     assert_is_german(german.get(url))
+
+
+@pytest.mark.usefixtures("rare")
+@pytest.mark.parametrize("url", RARE_PAGES)
+def test_page__of_what_few_answers_hold_is_german(german, url):
+    assert_is_german(german.get(url))
+
+
+@pytest.mark.usefixtures("rare")
+def test_address__past_shows_region_and_kind_of_network(german):
+    later = timezone.now() + timedelta(minutes=2)
+    a_row("81.2.69.7", city="York", resolved_at=later)
+    text = assert_is_german(german.get("/addresses/81.2.69.7/?on=2099-01-01"))
+    past = text[text.index("Wo sie war") :]
+    assert "England, London" in past
+    assert "Rechenzentrum" in past
+
+
+@pytest.mark.usefixtures("rare")
+def test_admin__list_and_past_are_changed_in_german(german):
+    for one in (ImportSource.objects.get(), AnswerHistory.objects.get()):
+        assert_is_german(german.get(f"/admin/geocache/{one._meta.model_name}/{one.pk}/change/"))
 
 
 @pytest.mark.parametrize("limit", [None, 1, 2])

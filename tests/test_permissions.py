@@ -32,6 +32,8 @@ PAGES = {
     "api-lookup": ("get", f"/api/lookup/{LONDON}", ["view_geocache"]),
     "api-lookup-several": ("post", "/api/lookup", ["view_geocache"]),
 }
+# It says nothing of this site: tests/api.
+OPEN = ("api-openapi",)
 # Programs ask these: tests/health/test_views.py, tests/metrics/test_views.py.
 PROBES = ("health-live", "health-ready", "metrics")
 # And what the admin has besides: its own lists ask for the permission of their model.
@@ -74,7 +76,7 @@ def logged_in(user: User) -> Client:
 
 def test_pages__are_all_of_the_urls():
     found = get_resolver("geocache.urls").reverse_dict
-    assert {name for name in found if isinstance(name, str)} == {*PAGES, *PROBES}, app_name
+    assert {name for name in found if isinstance(name, str)} == {*PAGES, *PROBES, *OPEN}, app_name
     extra = {
         pattern.name.rpartition("_")[2]
         for pattern in site.get_model_admin(

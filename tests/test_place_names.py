@@ -101,7 +101,9 @@ def test_in_language__names_are_those_of_the_database(munich, language, city, re
 
 
 def test_in_language__nothing_else_changes(munich):
-    assert replace(in_language(munich, "de"), city="Munich", region="Bavaria") == munich
+    german = in_language(munich, "de")
+    stored = {name: getattr(munich, name) for name in ("city", "region", "subdivisions")}
+    assert replace(german, **stored) == munich
 
 
 def test_in_language__subdivisions_have_names_too(munich):
@@ -125,7 +127,7 @@ def test_in_language__language_that_is_stored_is_not_searched_for(munich, monkey
 
 def test_in_language__answer_without_names_is_not_searched_for(munich, monkeypatch):
     monkeypatch.setattr(Database, "search", None)
-    empty = replace(munich, city="", region="")
+    empty = replace(munich, city="", region="", subdivisions=())
     assert in_language(empty, "de") is empty
 
 

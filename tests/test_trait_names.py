@@ -50,6 +50,7 @@ def test_badges__are_escaped_and_none_is_no_text():
         (float("nan"), "nan"),
         (float("inf"), "inf"),
         ("2026-01-02", "2026-01-02"),
+        ("2026-13-02", "2026-13-02"),
     ],
 )
 def test_detail_value__is_as_the_language_writes_it(value, shown):
@@ -60,3 +61,4 @@ def test_detail__name_has_a_unit_and_number_is_of_the_language():
     assert detail_name("average_income") == "Average income (US$ a year)"
     with override("de"):
         assert detail_value(42.5) == "42,5"
+        assert detail_value("2026-01-02") == "02.01.2026"

@@ -29,7 +29,12 @@ from geocache.labels.ranges import Ranges
 from geocache.log import get_logger
 from geocache.log_throttle import LogThrottle
 from geocache.models import ImportSource
-from geocache.models.connection import DATABASE_ERRORS, after_commit, writing_alias
+from geocache.models.connection import (
+    DATABASE_ERRORS,
+    after_commit,
+    drop_broken_connection,
+    is_table_missing,
+)
 from geocache.text import first_line
 
 log = get_logger(__name__)
@@ -185,22 +190,15 @@ def _read() -> list[KnownList] | None:
     try:
         return read_lists()
     except Exception as error:  # noqa: BLE001 - no database is set up, or a test or an event loop forbids it
-        if not _has_no_table():
-            _report(error)
+        _report(error)
         return None
 
 
-def _has_no_table() -> bool:
-    """Tell whether the database answers and was never migrated: there are no lists in it."""
-    try:
-        tables = connections[writing_alias()].introspection.table_names()
-    except Exception:  # noqa: BLE001 - as above
-        return False
-    return ImportSource._meta.db_table not in tables
-
-
 def _report(error: Exception) -> None:
-    if isinstance(error, DATABASE_ERRORS) and unread.is_due():
+    if not isinstance(error, DATABASE_ERRORS):
+        return
+    drop_broken_connection()
+    if not is_table_missing(ImportSource) and unread.is_due():
         log.warning("geo_labels_unread", error=first_line(error))
 
 

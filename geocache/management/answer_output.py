@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from operator import attrgetter
 from typing import Any, ClassVar, Final
 
 from django.utils import timezone
@@ -26,7 +25,8 @@ from geocache.place_names import in_language
 from geocache.providers.credits import Credits, credited
 from geocache.trait_names import most_telling, trait_name
 
-ADDRESS: Final = attrgetter("address")
+# Characters of lines that are kept; as JSON one has a thousand or so.
+MOST_KEPT: Final = 32_000_000
 COLUMNS: Final = (
     Column("ADDRESS"),
     Column("COUNTRY"),
@@ -62,6 +62,8 @@ class Writer:
         # What is written for an address, until a moment on the monotonic clock.
         self._lines: dict[str, str] = {}
         self._lines_until = 0.0
+        # Their characters.
+        self._kept = 0
 
     def write(self, chunk: Chunk) -> None:
         """Look each address of a chunk up once, and write its answer as often as it is there."""
@@ -83,7 +85,9 @@ class Writer:
         located = _located([one for one in dict.fromkeys(addresses) if one not in lines])
         locations = self._named(located)
         self.shown_sources.update(one.source for one in locations)
-        lines.update(zip(map(ADDRESS, locations), self._texts(locations), strict=True))
+        for location, text in zip(locations, self._texts(locations), strict=True):
+            lines[location.address] = text
+            self._kept += len(text)
         self._put(map(lines.__getitem__, addresses))
         if uncertain := [one for one in locations if one.reason == UNAVAILABLE or one.is_stale]:
             self._count_uncertain(uncertain, Counter(addresses))
@@ -91,9 +95,10 @@ class Writer:
     def _forget_old(self) -> None:
         # As the memory of a process, for which they stand: nine of ten lines of a log are of an
         # address that was there before.
-        is_full = len(self._lines) >= conf.get("MEMORY_SIZE")
+        is_full = len(self._lines) >= conf.get("MEMORY_SIZE") or self._kept >= MOST_KEPT
         if is_full or time.monotonic() > self._lines_until:
             self._lines.clear()
+            self._kept = 0
             self._lines_until = time.monotonic() + conf.get("MEMORY_TTL_SECONDS")
 
     def _count_uncertain(self, locations: list[Location], counts: Counter[str]) -> None:

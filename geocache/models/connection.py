@@ -5,7 +5,7 @@ read to decide what is written, is read where it is written.
 """
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache, lru_cache
 from hashlib import blake2b
@@ -15,7 +15,14 @@ from urllib.parse import unquote, urlsplit
 
 from django.apps import apps
 from django.core.signals import setting_changed
-from django.db import DatabaseError, InterfaceError, connections, router, transaction
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    connections,
+    models,
+    router,
+    transaction,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 # The second is what a driver raises on a connection that is closed.
@@ -25,7 +32,7 @@ DATABASE_ERRORS: Final = (DatabaseError, InterfaceError)
 _PROCESS: Final = uuid.uuid4().hex
 
 
-class SqliteRows(list[tuple[Any, ...]]):
+class SqliteRows(list[Sequence[Any]]):
     """Rows for ``executemany`` on SQLite, where they are written although they look like none.
 
     The SQL panel of django-debug-toolbar (8.0, its issue 1069) fills rows into the statement that
@@ -92,6 +99,16 @@ def database_id() -> str:
     Made of the name alone: one database has several hosts, as a pooler, a socket, or a new primary.
     """
     return _digest(str(connections.settings[writing_alias()]["NAME"]))
+
+
+def is_table_missing(model: type[models.Model]) -> bool:
+    """Tell whether ``migrate`` has yet to make a table; False also where that cannot be asked."""
+    try:
+        connection = writing_connection()
+        with savepoint_for_reading(connection.alias):
+            return model._meta.db_table not in connection.introspection.table_names()
+    except DATABASE_ERRORS:
+        return False
 
 
 def drop_broken_connection() -> None:

@@ -179,22 +179,28 @@ class Upsert:
         db_type = field.db_type(self.connection)
         return "text[]" if db_type.startswith("varchar") else f"{db_type}[]"
 
-    def adapted(self, rows: Sequence[Row]) -> list[Row]:
+    def adapted(self, rows: Sequence[Row]) -> list[list[Any]]:
         """Return ``rows`` as the driver of SQLite, MariaDB or MySQL takes them."""
-        # Column by column: most need nothing, and moments of one column are often those of another.
-        columns = list(zip(*rows, strict=True))
-        given: Row = ()
-        adapted: Row = ()
+        adapted = [[*row] for row in rows]
+        given: list[Any] = []
+        texts: list[str] = []
         for at, field in enumerate(self._model_fields()):
-            if isinstance(field, models.DateTimeField):
-                if columns[at] != given:
-                    given, adapted = columns[at], tuple(self._adapted_moments(columns[at]))
-                columns[at] = adapted
-            elif isinstance(field, models.DateField):
-                # As text at once: for each date the driver of SQLite would call Django.
-                texts = {day: day.isoformat() for day in set(columns[at])}
-                columns[at] = tuple(map(texts.__getitem__, columns[at]))
-        return list(zip(*columns, strict=True))
+            if not isinstance(field, models.DateField):
+                continue
+            column = [row[at] for row in rows]
+            # Moments of one column are often those of another.
+            if column != given:
+                given, texts = column, self._texts(field, column)
+            for row, text in zip(adapted, texts, strict=True):
+                row[at] = text
+        return adapted
+
+    def _texts(self, field: Any, values: Sequence[Any]) -> list[str]:
+        if isinstance(field, models.DateTimeField):
+            return list(self._adapted_moments(values))
+        # As text at once: for each date the driver of SQLite would call Django.
+        texts = {day: day.isoformat() for day in set(values)}
+        return [texts[day] for day in values]
 
     def _adapted_moments(self, moments: Sequence[datetime]) -> Iterator[str]:
         zone = self.connection.timezone or UTC

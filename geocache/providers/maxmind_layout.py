@@ -18,6 +18,7 @@ from geocache.providers.coercion import (
     local_name,
     mapping,
     mobile_code,
+    name_keys,
     number,
     region_code,
     short_words,
@@ -125,7 +126,7 @@ def _put_region(found: dict[str, Any], parts: list[Any]) -> None:
 def _part(country: str, part: Any) -> tuple[str, str]:
     """Return code and name of a part of a country."""
     try:
-        code, name = part.get("iso_code", ""), part["names"]["en"]
+        code, name = part.get("iso_code", ""), part["names"][name_keys()[0]]
         if len(code) + len(name) <= MAX_SHORT_LENGTH:
             return _part_of(country, code, name)
     except (AttributeError, TypeError, LookupError):

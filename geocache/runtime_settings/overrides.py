@@ -13,9 +13,9 @@ from geocache.models.connection import (
     DATABASE_ERRORS,
     after_commit,
     drop_broken_connection,
+    is_table_missing,
     savepoint_for_reading,
     writing_alias,
-    writing_connection,
 )
 from geocache.runtime_settings import document
 from geocache.text import first_line
@@ -134,13 +134,5 @@ def _problem(name: str, value: Any) -> str:
 def _report_unread(error: Exception) -> None:
     """Say that the table cannot be read, unless ``migrate`` has yet to make it."""
     drop_broken_connection()
-    try:
-        connection = writing_connection()
-        with savepoint_for_reading(connection.alias):
-            is_missing = (
-                SettingOverride._meta.db_table not in connection.introspection.table_names()
-            )
-    except DATABASE_ERRORS:
-        is_missing = False
-    if not is_missing and unread.is_due():
+    if not is_table_missing(SettingOverride) and unread.is_due():
         log.warning("geo_settings_not_read", error=first_line(error))

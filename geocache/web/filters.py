@@ -371,7 +371,7 @@ def named_choices(values: Iterable[str], name: Callable[[str], str]) -> list[tup
 def _short(text: str) -> str:
     """Return what a column can hold; raise for a longer text."""
     if len(text) > MAX_LENGTH:
-        raise ValidationError(BAD_KIND % {"text": Truncator(text).chars(40)})
+        raise ValidationError(BAD_TYPE % {"text": Truncator(text).chars(40)})
     return text
 
 

@@ -2,7 +2,7 @@ import threading
 import time
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError
 
 from geocache import background, under_test
 from geocache.background import Background
@@ -202,18 +202,6 @@ def test_follow__index_stays_while_the_database_is_away(tasks, monkeypatch, capl
     after_seconds(tasks)
     assert labels_of(TEN) == ("vpn",)
     assert caplog.text.count("geo_labels_unread") == 1
-
-
-def test_labels__of_a_database_without_tables_are_none_and_no_warning(monkeypatch, caplog):
-    table = ImportSource._meta.db_table
-
-    def fail():
-        raise OperationalError(f"no such table: {table}")
-
-    monkeypatch.setattr(follow, "read_lists", fail)
-    monkeypatch.setattr(connection.introspection, "table_names", lambda *_: ["another"])
-    assert labels_of(LONDON) == ()
-    assert "geo_labels_unread" not in caplog.text
 
 
 def test_first__question_waits_no_longer_than_its_patience(monkeypatch):

@@ -34,12 +34,28 @@ def updated(*arguments: str) -> tuple[str, str, int]:
     return out.getvalue(), err.getvalue(), 0
 
 
+MOVED = "0 of 0 known addresses moved.\n"
+# Of the record that the tests give.
+FIELDS = [
+    "country_code",
+    "region",
+    "city",
+    "postal_code",
+    "latitude",
+    "longitude",
+    "accuracy_radius_km",
+    "time_zone",
+    "continent_code",
+    "region_code",
+]
+
+
 def test_update_geo__says_what_came_and_then_that_it_is_the_newest(
     service: Service, tmp_path: Path
 ) -> None:
     service.put("/city.mmdb", a_database(tmp_path))
     assert updated() == (
-        "city: GeoLite2-City 2025-06-15 is in use now.\n0 of 0 known addresses moved.\n",
+        f"city: GeoLite2-City 2025-06-15 is in use now. Its fields: {', '.join(FIELDS)}.\n{MOVED}",
         "",
         0,
     )
@@ -52,7 +68,7 @@ def test_update_geo__json(service: Service, tmp_path: Path) -> None:
     out, _, _ = updated("--json")
     detail = "GeoLite2-City 2025-06-15"
     assert json.loads(out) == {
-        "databases": [{"name": "city", "status": "installed", "detail": detail}],
+        "databases": [{"name": "city", "status": "installed", "detail": detail, "fields": FIELDS}],
         "moves": {
             "compared": 1,
             "moved": 1,

@@ -445,7 +445,7 @@ def test_geocache_provider__host_service_and_timeout(monkeypatch):
     monkeypatch.setenv("GEOCACHE_MAXMIND_TIMEOUT_SECONDS", "2")
     provider = MaxMindProvider(**environment.geocache_provider()["OPTIONS"])
     assert provider.check() == []
-    assert provider.build() == "maxmind-geoip.maxmind.com-insights-2"
+    assert provider.build() == "maxmind-geoip.maxmind.com-insights-3"
     assert provider.timeout_seconds == 2
 
 

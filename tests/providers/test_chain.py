@@ -84,6 +84,7 @@ def test_chain__traits_and_details_are_those_of_all():
     assert answer.field_sources == {
         "country_code": "City 1",
         "city": "City 1",
+        "continent_code": "City 1",
         "traits": "City 1, VPN 1",
         "details": "City 1, VPN 1",
     }

@@ -288,7 +288,8 @@ def test_kinds__are_the_same_from_one_pass_and_from_three(monkeypatch, has_parti
     fill(VPN | {"user_type": "business"}, HOSTED, {"connection_type": "Cellular"}, {})
     with CaptureQueriesContext(connection) as queries:
         kinds = count_kinds([])
-    assert len(queries) == (3 if has_partial_indexes else 1)
+    passes = [one for one in queries if GeoCache._meta.db_table in one["sql"]]
+    assert len(passes) == (3 if has_partial_indexes else 1)
     assert kinds == {
         "hosting_count": 1,
         "anonymous_count": 1,

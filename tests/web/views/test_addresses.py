@@ -348,7 +348,7 @@ def test_address__labels_of_lists_are_for_those_who_see_lists(client, monkeypatc
     def labelled(answers):
         return [replace(one, traits=("bot",)) for one in answers]
 
-    monkeypatch.setattr("geocache.web.views.addresses.labelled", labelled)
+    monkeypatch.setattr("geocache.web.access.labelled", labelled)
     a_row()
     client.force_login(make())
     for url in (ONE, LIST):
