@@ -153,6 +153,8 @@ def _shown(row: GeoCache) -> Location:
 
 
 def _line(answer: Location) -> str:
-    country = answer.country_name or gettext("Nothing known")
     operator = f"AS{answer.asn} {answer.organization}" if answer.asn else answer.organization
-    return ", ".join(filter(None, (country, answer.city, operator)))
+    region = answer.region if answer.region != answer.city else ""
+    kinds = map(trait_names.trait_name, trait_names.most_telling(answer.traits))
+    parts = (answer.country_name, region, answer.city, operator, *kinds)
+    return ", ".join(filter(None, parts)) or gettext("Nothing known")

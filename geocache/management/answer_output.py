@@ -23,6 +23,7 @@ from geocache.management.text_tables import Column, Table
 from geocache.models import Reason
 from geocache.place_names import in_language
 from geocache.providers.credits import Credits, credited
+from geocache.trait_names import most_telling, trait_name
 
 # Characters of lines that are kept; as JSON one has a thousand or so.
 MOST_KEPT: Final = 32_000_000
@@ -34,6 +35,8 @@ COLUMNS: Final = (
     Column("OPERATOR", 30),
 )
 PAST_COLUMNS: Final = (*COLUMNS[:-1], Column("VALID FROM"), Column("VALID UNTIL"), COLUMNS[-1])
+# The last cell of each row. A table has the column from the first answer on that states one.
+KIND: Final = Column("KIND", 60)
 
 
 class Writer:
@@ -111,7 +114,7 @@ class Writer:
             # One after the other: the dicts of a chunk would take more memory than all the rest.
             shown = labelled(locations)
             return (json.dumps(credited(one.to_plain(), self.thanks)) for one in shown)
-        return self._formatted([_row(one) for one in locations])
+        return self._formatted([_row(one) for one in labelled(locations)])
 
     def _named(self, locations: list[Location]) -> list[Location]:
         """Return the answers with names in the language that is asked for, if one is."""
@@ -129,11 +132,19 @@ class Writer:
         """Return a line for each: of plain JSON types, or a row of the table."""
         if self.is_json:
             return map(json.dumps, shown)
-        if self.table is None and shown:
-            self.table = Table(self.columns, shown)
-            heading = self.table.heading()
-            self.command.stdout.write(self.command.style.MIGRATE_HEADING(heading))
-        return map(self.table.line, shown) if self.table else ()
+        has_kinds = any(row[-1] for row in shown)
+        if shown and (self.table is None or (has_kinds and KIND not in self.table.columns)):
+            self._begin_table(shown, has_kinds=has_kinds)
+        if self.table is None:
+            return ()
+        width = len(self.table.columns)
+        return [self.table.line(row[:width]) for row in shown]
+
+    def _begin_table(self, shown: list[Any], *, has_kinds: bool) -> None:
+        columns = (*self.columns, KIND) if has_kinds else self.columns
+        self.table = Table(columns, [row[: len(columns)] for row in shown])
+        heading = self.table.heading()
+        self.command.stdout.write(self.command.style.MIGRATE_HEADING(heading))
 
     def _put(self, lines: Iterable[str]) -> None:
         """Write the lines of all addresses of a chunk."""
@@ -192,13 +203,14 @@ def _row(location: Location) -> tuple[str, ...]:
         location.network or "-",
         # Nothing but spaces would stand behind it: rows stay narrow without this database.
         location.organization,
+        ", ".join(map(trait_name, most_telling(location.traits))),
     )
 
 
 def _past_row(span: Span) -> tuple[str, ...]:
-    *cells, organization = _row(span.answer)
+    *cells, organization, kind = _row(span.answer)
     until = _minute(span.valid_until) if span.valid_until else "-"
-    return (*cells, _minute(span.valid_from), until, organization)
+    return (*cells, _minute(span.valid_from), until, organization, kind)
 
 
 def _minute(at: datetime) -> str:

@@ -31,6 +31,7 @@ def rows(
     return [
         ("Address", str(address)),
         ("Answer", "none is remembered" if answer is None else _place(answer)),
+        *(_traits(answer) if answer is not None else []),
         *(origin_of(answer, at) if answer is not None else []),
         ("Kept in", _kept_in(known)),
         *([("Stale", _stale(known, at))] if answer is not None else []),
@@ -47,6 +48,18 @@ def labels(given: Mapping[str, list[str]]) -> list[tuple[str, str]]:
     return [("Labels", said)] if said else []
 
 
+def _traits(answer: Location) -> list[tuple[str, str]]:
+    return [("Traits", ", ".join(answer.traits))] if answer.traits else []
+
+
+def _fields_from(answer: Location) -> list[tuple[str, str]]:
+    fields: dict[str, list[str]] = {}
+    for field, source in answer.field_sources.items():
+        fields.setdefault(source, []).append(field)
+    said = "\n".join(f"{source}: {', '.join(names)}" for source, names in fields.items())
+    return [("Fields from", said)] if said else []
+
+
 def _place(answer: Location) -> str:
     operator = f"AS{answer.asn} {answer.organization}" if answer.asn else answer.organization
     parts = (answer.city, answer.region, answer.country_code, operator.strip())
@@ -59,6 +72,7 @@ def origin_of(answer: Location, at: datetime) -> list[tuple[str, str]]:
     return [
         ("Network", answer.network or "none was named with it"),
         ("Source", answer.source or "not known"),
+        *_fields_from(answer),
         *([("Credit", credit)] if (credit := Credits().line(answer.source)) else []),
         ("Age", f"{age} (h:mm:ss), resolved {utc_text(answer.resolved_at)}"),
     ]

@@ -33,7 +33,6 @@ from geocache.models.changes import (
 )
 from geocache.models.columns import COMMA, AnswerFields, TraitsField, traits_text
 from geocache.models.trait_sources import TraitSource
-from geocache.trait_names import trait_name
 
 # Columns that say what took the place of an answer are named as its own, with this before.
 AFTERWARDS: Final = "new_"
@@ -171,16 +170,6 @@ class AnswerHistory(AnswerFields):
     def kind_labels(self) -> list[str]:
         """Return what the change was of, in the reader's language."""
         return [str(KIND_LABELS[kind]) for kind in self.change_kinds]
-
-    @property
-    def trait_names(self) -> list[str]:
-        """Return what kind of network it was, in the reader's language."""
-        return [trait_name(trait) for trait in self.traits]
-
-    @property
-    def new_trait_names(self) -> list[str]:
-        """Return what kind of network it is afterwards, in the reader's language."""
-        return [trait_name(trait) for trait in self.new_traits]
 
 
 def find_changed(

@@ -177,8 +177,11 @@ def has_trait(value: Any, trait: str) -> bool:
 def geo_badges(value: Any, url: str = "") -> SafeString:
     """Return a badge for each trait of an answer or an address, or nothing if it has none.
 
-    With ``url``, that of the list of addresses, each links to all that share it.
+    The traits themselves may be given, too. With ``url``, that of the list of addresses, each links
+    to all that share it.
     """
+    if isinstance(value, list | tuple):
+        return trait_names.badges(value, url)
     answer = value if hasattr(value, "traits") else geo(value)
     return trait_names.badges(() if answer is None else answer.traits, url)
 

@@ -23,5 +23,14 @@ def test_past__is_a_line_for_each_former_answer_the_latest_first():
     ]
 
 
+def test_past__has_region_and_kind_of_network_and_no_unknown_beside_an_operator():
+    a_row(region="Kent", traits=("anonymous", "anonymous_vpn"))
+    a_row(**NOTHING | {"asn": 1}, resolved_at=NOON + timedelta(days=1))
+    row = a_row(resolved_at=NOON + timedelta(days=2))
+    text = AnswerColumns().past(row)
+    assert "United Kingdom, Kent, London, VPN" in text
+    assert "Nothing known" not in text
+
+
 def test_past__of_an_answer_that_never_changed_is_empty():
     assert AnswerColumns().past(a_row()) == ""

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from geocache.location import Location
 from geocache.lookup.explain import Provenance
 from geocache.lookup.plan import Plan, Tier
 from geocache.management.explain_output import rows
@@ -25,6 +26,25 @@ def test_rows__of_an_answer() -> None:
     kept = ["the cache, as a hot entry", "the journal: it waits for the next flush"]
     assert table["Kept in"].splitlines() == kept
     assert (table["Build in use"], table["Cache key"]) == ("b", "k")
+
+
+def test_rows__of_an_answer_with_traits_from_several_sources() -> None:
+    given_by = {"country_code": "City 2026-01-02", "traits": "VPNs 2026-01-01"}
+    answer = a_location(
+        source="City 2026-01-02, VPNs 2026-01-01", traits=("anonymous_vpn", "hosting_provider")
+    )
+    answer = Location.from_plain(answer.to_plain() | {"field_sources": given_by})
+    table = told(plan=Plan(tier=Tier.HOT_ENTRY), hot_entry=answer)
+    assert table["Traits"] == "anonymous_vpn, hosting_provider"
+    assert table["Fields from"].splitlines() == [
+        "City 2026-01-02: country_code",
+        "VPNs 2026-01-01: traits",
+    ]
+
+
+def test_rows__without_traits_and_with_one_source() -> None:
+    table = told(plan=Plan(tier=Tier.HOT_ENTRY), hot_entry=a_location())
+    assert not {"Traits", "Fields from"} & set(table)
 
 
 def test_rows__moment_of_another_zone_is_shown_in_utc() -> None:

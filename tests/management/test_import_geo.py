@@ -252,10 +252,13 @@ def test_import_geo__label_is_given_kept_and_taken_away(tmp_path: Path) -> None:
     import_geo(path)
     assert label() == "vpn"
     # Nothing has changed but the label.
-    assert "nothing has changed" in import_geo(path, "--label", "tor_exit_node")[0]
+    said, _ = import_geo(path, "--label", "tor_exit_node")
+    assert "nothing has changed" in said
+    assert "  Labelled by hand: tor_exit_node.\n" in said
     assert labels_of("2.2.2.9") == ("tor_exit_node",)
-    import_geo(path, "--label", "")
+    assert "  No longer labelled by hand.\n" in import_geo(path, "--label", "")[0]
     assert (label(), labels_of("1.1.1.1")) == ("", ())
+    assert "abel" not in import_geo(path)[0]
 
 
 @pytest.mark.parametrize("label", ["VPN", "a b", "x" * 41, "tor\n"])

@@ -15,8 +15,10 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 from django.utils import timezone
+from msgspec.structs import replace
 
 from geocache.journal import backlog
+from geocache.location import Location
 from geocache.management import answer_output, file_reading
 from tests.conftest import require
 from tests.factories import LONDON, MOSCOW_V6, NOON, a_row, an_mmdb, use_dummy_provider
@@ -60,6 +62,44 @@ def test_lookup_geo__table() -> None:
         "fe80::1      -        (link-local)     -",
     ]
     assert (err, code) == ("", 0)
+
+
+@pytest.mark.usefixtures("provider")
+def test_lookup_geo__table_has_a_column_for_kinds_of_networks_from_the_first_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def with_kind(locations: list[Location]) -> list[Location]:
+        kinds = ("anonymous", "anonymous_vpn", "hosting_provider")
+        return [replace(one, traits=kinds if one.address == LONDON else ()) for one in locations]
+
+    monkeypatch.setattr(answer_output, "labelled", with_kind)
+    out, _, _ = answered("10.0.0.1", LONDON)
+    assert out.splitlines() == [
+        "ADDRESS      COUNTRY  PLACE            NETWORK       OPERATOR  KIND",
+        "-----------  -------  ---------------  ------------  --------  ----------------",
+        "10.0.0.1     -        (private)        -",
+        "81.2.69.142  GB       London, England  81.2.69.0/24            VPN, Data centre",
+    ]
+
+
+@pytest.mark.usefixtures("provider")
+def test_lookup_geo__kinds_that_come_later_get_a_heading(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def with_kind(locations: list[Location]) -> list[Location]:
+        return [
+            replace(one, traits=("tor_exit_node",) if one.address == LONDON else ())
+            for one in locations
+        ]
+
+    monkeypatch.setattr(answer_output, "labelled", with_kind)
+    (tmp_path / "list").write_text(f"{LONDON}\n10.0.0.1\n")
+    out, _, _ = answered("10.0.0.1", "--file", str(tmp_path / "list"))
+    assert [line.split()[0] for line in out.splitlines()] == [
+        *("ADDRESS", "--------", "10.0.0.1"),
+        *("ADDRESS", "-----------", LONDON, "10.0.0.1"),
+    ]
+    assert out.count("KIND") == out.count("Tor exit") == 1
 
 
 @pytest.mark.usefixtures("provider")

@@ -16,7 +16,6 @@ from geocache.maintenance.forget import forget
 from geocache.maintenance.prune import prune
 from geocache.models import AnswerHistory, GeoCache, answers, history
 from geocache.models.changes import KINDS
-from geocache.trait_names import trait_name
 from tests.factories import LONDON, NOON, a_location, a_row, many_locations, use_dummy_provider
 
 pytestmark = pytest.mark.django_db
@@ -105,8 +104,6 @@ def test_keep_changed__kinds_and_all_that_took_its_place_are_kept() -> None:
         "Wales",
         ("tor", "vpn"),
     )
-    assert one.trait_names == [trait_name("hosting")]
-    assert one.new_trait_names == [trait_name("tor"), trait_name("vpn")]
 
 
 @pytest.mark.usefixtures("way")

@@ -151,6 +151,7 @@ class Command(ShellCommand):
                 continue
             if not is_json:
                 self._say(outcome)
+                self._say_label(do, options["label"])
         if codes and do is _apply:
             self._apply_bans(is_json=is_json)
         if is_json:
@@ -192,6 +193,12 @@ class Command(ShellCommand):
             return
         if (report.banned or report.unbanned) and not is_json:
             self.stdout.write(f"{report.banned:,} banned, {report.unbanned:,} bans ended.")
+
+    def _say_label(self, do: Callable[..., Outcome], label: str | None) -> None:
+        if do is _apply and label is not None:
+            self.stdout.write(
+                f"  Labelled by hand: {label}." if label else "  No longer labelled by hand."
+            )
 
     def _say(self, one: Outcome) -> None:
         changed = f", {one.changed_count:,} with another score or comment"

@@ -97,6 +97,23 @@ def test_moves__says_what_changed_with_regions_and_kinds_of_network(viewer):
         assert part in text
 
 
+def test_moves__badges_look_as_on_the_page_of_an_address(viewer):
+    a_row()
+    a_row(traits=("anonymous", "anonymous_vpn"), resolved_at=NOON + DAY)
+    text = show(viewer)
+    assert "geo-badge is-attention" in text
+    assert f">{trait_name('anonymous')}<" not in text
+
+
+def test_moves__a_side_with_an_operator_alone_is_not_unknown(viewer):
+    a_row()
+    place = {"country_code": "", "city": "", "latitude": None, "longitude": None}
+    a_row(asn=64500, organization="Networks", resolved_at=NOON + DAY, **place)
+    text = show(viewer)
+    assert "AS64500" in text
+    assert "Nothing known" not in text
+
+
 @pytest.mark.parametrize(
     "query", ["?country=Atlantis", "?since=soon", "?after=x", "?country=%00", "?kind=mood"]
 )
@@ -129,6 +146,15 @@ def test_address_page__former_answers_and_the_day(viewer):
     assert viewer.get(f"{url}?on=2026-05-01").context["then"].answer.city == "Leeds"
     assert "Nothing was known about it then" in viewer.get(f"{url}?on=2025-05-01").text
     assert "Give a day as" in viewer.get(f"{url}?on=soon").text
+
+
+def test_address_page__former_answers_show_region_and_kind_of_network(viewer):
+    a_row(region="Kent", traits=("anonymous_vpn",))
+    a_row(region="Surrey", resolved_at=NOON + DAY)
+    text = viewer.get(f"/addresses/{LONDON}/").text
+    past = text[text.index("Valid from") :]
+    assert "Kent" in past
+    assert f">{trait_name('anonymous_vpn')}<" in past
 
 
 @pytest.mark.usefixtures("moved")
