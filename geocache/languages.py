@@ -18,7 +18,7 @@ SCRIPT_LETTERS: Final = 4
 
 
 def is_language(value: object) -> bool:
-    """Tell whether it is a code such as ``de`` or ``pt-BR``; nobody need speak the language."""
+    """Tell whether it is a code such as ``de`` or ``pt-BR``; the language need not exist."""
     return isinstance(value, str) and bool(TAG.fullmatch(value))
 
 

@@ -256,7 +256,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
 
     @property
     def is_anonymous(self) -> bool:
-        """Tell whether people hide behind the address: a VPN, a proxy, Tor."""
+        """Tell whether the address hides who uses it: a VPN, a proxy, Tor."""
         return not ANONYMOUS.isdisjoint(self.traits)
 
     @property

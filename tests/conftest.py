@@ -18,6 +18,7 @@ from django.core.cache.backends.redis import RedisCache
 from django.db import connection, connections
 from django.test import Client
 from filelock import FileLock
+from hypothesis import settings as hypothesis_settings
 
 from geocache import conf, counters, site_counters
 from geocache.cache import backends
@@ -33,6 +34,10 @@ from tests.support.redis_client import redis_client
 
 # Child processes must react to Ctrl-C, even where the tests run in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine stops for longer than the 200 ms that an example has by default.
+hypothesis_settings.register_profile("geocache", deadline=None)
+hypothesis_settings.load_profile("geocache")
 
 IS_CI = os.environ.get("CI", "").lower() == "true"
 

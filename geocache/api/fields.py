@@ -83,7 +83,7 @@ OTHER: Final = {
     ),
     "code": Field("What is wrong, for programs."),
     "message": Field("What is wrong and what to do, in one line of English, for people."),
-    "error": Field("Why there is no answer."),
+    "error": Field("Why the address has no answer."),
     "results": Field("One for each address that was sent, or found, in their order."),
     "addresses": Field("What to look up, at most 1,000; each should be one IP address."),
     "bad_lines": Field("The first 100 lines in which an address was meant and is not."),

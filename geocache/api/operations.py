@@ -64,7 +64,7 @@ class Operation:
     codes: tuple[str, ...]
     parameters: tuple[Parameter[Any], ...] = ()
     bodies: tuple[tuple[str, type], ...] = ()
-    # Where there is no need to be let in.
+    # Answered without a token or a session.
     is_open: bool = False
 
     @property

@@ -79,7 +79,7 @@ def _consistent(found: dict[str, Any]) -> dict[str, Any]:
     if own and prefix in ("", country):
         found["region_code"] = f"{country}-{own}"
     point = found.pop("point", None) or (found.pop("latitude", None), found.pop("longitude", None))
-    # Where both are 0 is no visitor, but what is written for "unknown".
+    # Latitude 0 and longitude 0 are written for "unknown".
     if None not in point and any(point):
         found["latitude"], found["longitude"] = point
     return found

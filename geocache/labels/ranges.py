@@ -53,7 +53,7 @@ class Positions6:
 
 
 class Ranges:
-    """Disjoint ranges: positions where one begins, and the first behind it, in turn.
+    """Disjoint ranges: positions where one begins, and the first after it, in turn.
 
     The last range of a version may have no end.
     """
@@ -99,7 +99,7 @@ class _Union:
     def __init__(self, positions: Positions, limit: int) -> None:
         self._positions = positions
         self._limit = limit
-        # The first address behind the open range.
+        # The first address after the open range.
         self._end = -1
 
     def add(self, first: int, end: int) -> None:

@@ -371,8 +371,8 @@ ROW_FIELDS: Final = (*FIELDS, "sort_key", "created_at", "last_seen_on")
 RESOLVED_AT: Final = ROW_FIELDS.index("resolved_at")
 
 
-# What most databases say of no address: the fields behind the subdivisions, the last of which has a
-# comparison of its own that takes longer.
+# Fields that most databases leave empty: those after the subdivisions. The last is compared by
+# itself, as that takes longer.
 SELDOM: Final = FIELDS[FIELDS.index("subdivisions") + 1 :]
 _usual: Final = attrgetter(*FIELDS[1 : FIELDS.index("subdivisions")])
 _seldom: Final = attrgetter(*SELDOM[:-1])

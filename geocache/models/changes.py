@@ -39,7 +39,7 @@ NEAR_KM: Final = 10.0
 FAR_KM: Final = 50.0
 
 BRACKETS: Final = re.compile(r"\s*[(\[][^()\[\]]*[)\]]?")
-# Before the digest of a name for which there is no room; see ``joined_sources``.
+# Begins a digest, which stands for a name that does not fit; see ``joined_sources``.
 DIGEST_MARK: Final = "#"
 DAY: Final = re.compile(r" \d{4}-\d{2}-\d{2}\Z")
 # Marks of Latin, Greek and Cyrillic letters; those of other scripts make another letter.
