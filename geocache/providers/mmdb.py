@@ -38,8 +38,6 @@ log = get_logger(__name__)
 RECHECK_SECONDS: Final = 10.0
 # How often names for a page try to open files that no look-up has opened yet, in seconds.
 RETRY_SECONDS: Final = 1.0
-# Of what is read of a record: hot entries of a release that read less are not found.
-RELEASE: Final = 2
 # How many addresses are looked up without a pause for others in the event loop; it takes about a
 # millisecond.
 MOST_IN_EVENT_LOOP: Final = 50
@@ -178,11 +176,13 @@ class MmdbProvider(Provider):
                 log.error("geo_database_not_reopened", error=str(error))
         else:
             self._databases = databases
-            builds = "+".join(
-                f"{database.type_name}-{database.reader.metadata().build_epoch}"
-                for database in databases
+            self._build = (
+                "+".join(
+                    f"{database.type_name}-{database.reader.metadata().build_epoch}"
+                    for database in databases
+                )
+                + chosen_languages()
             )
-            self._build = f"{builds}-{RELEASE}{chosen_languages()}"
             stamps = {database.stamp for database in databases}
             if gone := {database.stamp for database in held} - stamps:
                 remove_copies(gone, stamps)
