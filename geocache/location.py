@@ -326,7 +326,13 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
             known["details"] = {"pairs": [*dict(known["details"]).items()]}
             location = msgspec.convert([*known.values()], cls)
             return location if "continent_code" in plain else _completed(location)
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
+        except (
+            LookupError,
+            TypeError,
+            AttributeError,
+            ValueError,
+            msgspec.ValidationError,
+        ) as error:
             raise UndecodableRecord(f"this is not a location: {error}") from error
 
     def _point(self) -> tuple[float, float] | None:

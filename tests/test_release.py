@@ -40,7 +40,8 @@ def test_wheel__has_what_a_site_needs_and_nothing_else(wheel: zipfile.ZipFile) -
     assert "geocache/py.typed" in names
     assert "geocache/locale/de/LC_MESSAGES/django.mo" in names
     assert "geocache/templates/geocache/dashboard.html" in names
-    assert suffixes <= {".py", ".typed", ".mo", ".html", ".css", ".js", ".svg"}
+    # The last two: names of continents, and the licence of the CLDR.
+    assert suffixes <= {".py", ".typed", ".mo", ".html", ".css", ".js", ".svg", ".json", ".unicode"}
     assert not [name for name in names if name.startswith(("geocache/data/", "tests/", "project/"))]
 
 

@@ -138,14 +138,16 @@ class GeoCacheQuerySet(models.QuerySet["GeoCache"]):
         would hold the flush up.
         """
         rows = self.order_by("sort_key")
-        columns = (address_column(self.db), *columns)
-        page = list(rows.values_list(*columns)[:size])
+        # Django 5.2.0 gives a column once that is named twice.
+        read = list(dict.fromkeys((address_column(self.db), *columns)))
+        places = [read.index(name) for name in columns]
+        page = list(rows.values_list(*read)[:size])
         while page:
-            yield [values for _, *values in page]
+            yield [[values[place] for place in places] for values in page]
             if len(page) < size:
                 return
             behind = rows._by_place("gt", page[-1][0])
-            page = list(behind.values_list(*columns)[:size])
+            page = list(behind.values_list(*read)[:size])
 
     def order_by(self, *field_names: Any) -> Self:
         """Sort as Django does; by ``sort_key``, as the index does in which the database has it."""
