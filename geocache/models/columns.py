@@ -33,7 +33,7 @@ class TraitsField(Base):
 
     def get_prep_value(self, value: Any) -> str:
         """Return the text for labels; a text is what a query compares with."""
-        return value if isinstance(value, str) else traits_text(value or ())
+        return value if isinstance(value, str) else traits_text(sorted(set(value or ())))
 
     def get_db_prep_save(self, value: Any, connection: Any) -> Any:
         """Return the text for labels that a row is given, sorted: also for those of a text."""

@@ -96,6 +96,7 @@ def test_traits__are_stored_in_one_form_whatever_a_row_is_given(given):
     GeoCache.objects.update(traits="")
     GeoCache.objects.update(traits=given)
     assert GeoCache.objects.with_trait("a").get().traits == ("a", "b")
+    row.traits = ["b", "a", "b"]
     GeoCache.objects.bulk_update([row], ["traits"])
     assert GeoCache.objects.with_trait("a").get().traits == ("a", "b")
 
