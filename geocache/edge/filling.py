@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from geocache import field_sources
 from geocache.location import SOURCE_SEPARATOR, Location
+from geocache.providers.merging import is_said, said_fields
 from geocache.providers.network_kinds import sorted_traits
 
 # From the widest to the narrowest. Where two answers differ, or cannot be compared, nothing that is
@@ -46,7 +47,7 @@ def _additions(found: Location, fields: Mapping[str, Any]) -> dict[str, Any]:
         if _differ(found, fields, level):
             break
         # A pair of numbers is one value; and a continent follows from the country that is known.
-        if level not in (LEVELS[0], LEVELS[-1]) or not _is_said(getattr(found, level[0])):
+        if level not in (LEVELS[0], LEVELS[-1]) or not is_said(getattr(found, level[0])):
             added |= _missing(found, fields, level)
         if _is_unconfirmed(found, fields, level):
             break
@@ -68,7 +69,7 @@ def _differ(found: Location, fields: Mapping[str, Any], level: tuple[str, ...]) 
     if level[0] == "region":
         return _regions_differ(found, fields)
     return any(
-        _is_said(getattr(found, name)) and name in fields and not _same(found, fields, name)
+        is_said(getattr(found, name)) and name in fields and not _same(found, fields, name)
         for name in level
     )
 
@@ -97,24 +98,17 @@ def _same(found: Location, fields: Mapping[str, Any], name: str) -> bool:
 
 def _missing(found: Location, fields: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {
-        name: fields[name]
-        for name in names
-        if name in fields and not _is_said(getattr(found, name))
+        name: fields[name] for name in names if name in fields and not is_said(getattr(found, name))
     }
 
 
 def _knows_any(found: Location, names: tuple[str, ...]) -> bool:
-    return any(_is_said(getattr(found, name)) for name in names)
-
-
-def _is_said(value: object) -> bool:
-    """Tell whether a field says something; a number does also where it is 0."""
-    return bool(value) or (value == 0 and value is not False)
+    return any(is_said(getattr(found, name)) for name in names)
 
 
 def _given_by(found: Location, added: Mapping[str, Any]) -> str:
     """Return which source gave which field; empty where that is not known of the databases."""
     shares = field_sources.shares_of(found.source, found.given_by)
     if not shares and found.source and SOURCE_SEPARATOR not in found.source:
-        shares = [[name for name in field_sources.GIVEN if _is_said(getattr(found, name))]]
+        shares = [[*said_fields(found)]]
     return field_sources.pack([*shares, list(added)]) if shares else ""

@@ -1,13 +1,9 @@
 """What a label can be called, and which label a list has."""
 
-import re
 from collections.abc import Mapping
-from typing import Final
 
 from geocache import conf
-from geocache.traits import MAX_LENGTH
-
-LABEL: Final = re.compile(rf"[a-z0-9_]{{1,{MAX_LENGTH}}}")
+from geocache.traits import LABEL, MAX_LENGTH
 
 
 def label_problem(label: object) -> str:

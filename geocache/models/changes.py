@@ -78,7 +78,7 @@ def kinds_of_change(
 ) -> tuple[str, ...]:
     """Return what is different between two answers, by their values of ``COMPARED``; often nothing.
 
-    Databases learn more and spell names anew all the time; what is worth knowing are moves:
+    Databases learn more and change how names are spelt all the time; moves are worth knowing:
 
     1. *Country*: the codes differ. To lose a country, or to gain one, is a change.
     2. For all others, what was not known before is not a change: a database that knows more has not

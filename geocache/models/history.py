@@ -37,7 +37,7 @@ from geocache.models.trait_sources import TraitSource
 # Columns that say what took the place of an answer are named as its own, with this before.
 AFTERWARDS: Final = "new_"
 SUCCESSOR: Final = tuple(f"{AFTERWARDS}{name}" for name in DECISIVE)
-# Behind the address, and what decides.
+# After the address come the values that decide.
 DECISIVE_END: Final = 1 + len(DECISIVE)
 # Addresses of one query.
 CHUNK_ADDRESSES: Final = 1000

@@ -30,7 +30,7 @@ from geocache.providers.network_kinds import plain_value, put_details, put_kinds
 MAX_METRO_CODE: Final = 2**31 - 1
 # Stands for an object that is missing: a code of no country and of no continent.
 NO_CODE: Final = {"iso_code": "--", "code": "--"}
-# Of more parts of parts there is no country.
+# More levels than any country has.
 MAX_SUBDIVISIONS: Final = 8
 # What all records of City files have: no more is looked for in these.
 USUAL: Final = frozenset(

@@ -4,7 +4,6 @@ Labels are those of ``geocache.traits``. Details are what only some products sta
 names where MaxMind has it, too.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
@@ -12,9 +11,8 @@ from typing import Any, Final
 
 from geocache.location import Details, Plain
 from geocache.providers.coercion import text, words
-from geocache.traits import ANONYMOUS, HOSTING, MAX_COUNT, MAX_LENGTH
+from geocache.traits import ANONYMOUS, HOSTING, LABEL, MAX_COUNT, MAX_LENGTH
 
-LABEL: Final = re.compile(rf"[a-z0-9_]{{1,{MAX_LENGTH}}}")
 # What MaxMind has another name for.
 SAME: Final = {
     "cloud_provider": "hosting_provider",

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from geocache.location import LENGTHS, NO_DETAILS, Details, Location, Subdivision
 from geocache.providers.coercion import mapping, words
 from geocache.providers.maxmind_layout import MAX_SUBDIVISIONS
-from geocache.providers.network_kinds import LABEL, plain_value, sorted_traits
+from geocache.providers.network_kinds import plain_value, sorted_traits
+from geocache.traits import LABEL
 
 # More than any product states.
 MAX_DETAILS: Final = 50

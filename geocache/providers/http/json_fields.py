@@ -37,7 +37,7 @@ USER_TYPES: Final = {
     "MOB": "cellular",
     "DCH": "hosting",
     "SES": "search_engine_spider",
-    # Reserved: nobody.
+    # Reserved: not in use.
     "RSV": "",
     "education": "college",
 }

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from geocache.providers.coercion import MAX_TEXT_LENGTH
 from geocache.providers.http.json_fields import READERS
-from geocache.providers.network_kinds import LABEL
+from geocache.traits import LABEL
 
 # What each source adds to: a path by name in them, and not one path.
 SHARED: Final = frozenset(("traits", "details"))
