@@ -130,47 +130,22 @@ def reason_label(reason: str) -> str:
     return Reason.label_of(reason)
 
 
-@register.filter
-def trait_name(trait: str) -> str:
-    """Return the name of a trait, such as ``anonymous_vpn``, in the reader's language."""
-    return trait_names.trait_name(trait)
-
-
-@register.filter
-def trait_explanation(trait: str) -> str:
-    """Return one sentence that says what a trait means, no text for an unknown one."""
-    return trait_names.trait_explanation(trait)
-
-
-@register.filter
-def user_type_name(user_type: str) -> str:
-    """Return the name of a type of users, such as ``residential``."""
-    return trait_names.user_type_name(user_type)
-
-
-@register.filter
-def connection_type_name(connection_type: str) -> str:
-    """Return the name of a type of connection, such as ``Cable/DSL``."""
-    return trait_names.connection_type_name(connection_type)
-
-
-@register.filter
-def detail_name(name: str) -> str:
-    """Return what a detail of an answer is, with its unit."""
-    return trait_names.detail_name(name)
-
-
-@register.filter
-def detail_value(value: object) -> str:
-    """Return the value of a detail as the reader's language writes it."""
-    return trait_names.detail_value(value)
+# What kinds of network, users, connections and details are called in the reader's language.
+for name_of in (
+    trait_names.trait_name,
+    trait_names.trait_explanation,
+    trait_names.user_type_name,
+    trait_names.connection_type_name,
+    trait_names.detail_name,
+    trait_names.detail_value,
+):
+    register.filter(name_of)
 
 
 @register.filter
 def has_trait(value: Any, trait: str) -> bool:
     """Tell whether an answer or an address has a trait: ``request.geo|has_trait:"anonymous"``."""
-    answer = value if hasattr(value, "traits") else geo(value)
-    return answer is not None and trait in answer.traits
+    return trait in _traits(value)
 
 
 @register.simple_tag
@@ -180,10 +155,13 @@ def geo_badges(value: Any, url: str = "") -> SafeString:
     The traits themselves may be given, too. With ``url``, that of the list of addresses, each links
     to all that share it.
     """
-    if isinstance(value, list | tuple):
-        return trait_names.badges(value, url)
+    return trait_names.badges(value if isinstance(value, list | tuple) else _traits(value), url)
+
+
+def _traits(value: Any) -> Sequence[str]:
+    """Return the traits of an answer or an address."""
     answer = value if hasattr(value, "traits") else geo(value)
-    return trait_names.badges(() if answer is None else answer.traits, url)
+    return () if answer is None else answer.traits
 
 
 @register.simple_tag
